@@ -1,0 +1,88 @@
+# How every target of the project is compiled and linked.
+
+add_library(prism_flags INTERFACE)
+target_compile_options(prism_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+    -Wformat=2 -Wvla -fstack-protector-strong -fstack-clash-protection -fno-common)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    target_compile_options(prism_flags INTERFACE -fcf-protection)
+endif()
+if(PRISM_WERROR)
+    target_compile_options(prism_flags INTERFACE -Werror)
+endif()
+target_compile_definitions(prism_flags INTERFACE _GNU_SOURCE)
+if(PRISM_SANITIZE)
+    target_compile_options(prism_flags INTERFACE
+        -fsanitize=${PRISM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(prism_flags INTERFACE -fsanitize=${PRISM_SANITIZE})
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+    target_compile_options(prism_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+endif()
+target_link_options(prism_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
+set(CMAKE_EXE_LINKER_FLAGS "${CMAKE_EXE_LINKER_FLAGS} -pie")
+
+# prism_core(name SOURCES... [LINK libs]): decisions only; depends on base and
+# may reference no I/O, clock or randomness: a test reads its undefined symbols.
+# prism_io(name SOURCES... [LINK libs]): shells.
+# prism_program(name SOURCES... [LINK libs])
+function(prism_library kind name)
+    cmake_parse_arguments(A "" "" "SOURCES;LINK;INCLUDE" ${ARGN})
+    if(NOT A_SOURCES)
+        add_library(${name} INTERFACE)
+        target_include_directories(${name} INTERFACE ${CMAKE_CURRENT_SOURCE_DIR})
+        target_link_libraries(${name} INTERFACE ${A_LINK} prism_flags)
+        return()
+    endif()
+    add_library(${name} STATIC ${A_SOURCES})
+    target_include_directories(${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR} ${A_INCLUDE})
+    target_link_libraries(${name} PUBLIC ${A_LINK} PRIVATE $<BUILD_INTERFACE:prism_flags>)
+    target_link_libraries(${name} INTERFACE prism_flags)
+    if(kind STREQUAL "core")
+        set_property(GLOBAL APPEND PROPERTY PRISM_CORES ${name})
+    endif()
+endfunction()
+
+function(prism_core name)
+    prism_library(core ${name} ${ARGN})
+endfunction()
+
+function(prism_io name)
+    prism_library(io ${name} ${ARGN})
+endfunction()
+
+function(prism_program name)
+    cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+    add_executable(${name} ${A_SOURCES})
+    target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+    target_link_libraries(${name} PRIVATE ${A_LINK} prism_flags)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+endfunction()
+
+# prism_test(unit/slot SOURCES slot_test.c LINK prism_base [LABELS ...] [FIXTURE stack]
+#            [TIMEOUT s] [ARGS ...])
+# LABELS: the first part of the name (unit, property, sim, integration, fault,
+# e2e) is always one; "threads" marks what the thread sanitizer runs.
+# FIXTURE stack: needs the test stack (PostgreSQL, NATS, Redis Cluster).
+function(prism_test name)
+    cmake_parse_arguments(A "" "FIXTURE;TIMEOUT" "SOURCES;LINK;LABELS;ARGS" ${ARGN})
+    string(REPLACE "/" "_" target "test_${name}")
+    add_executable(${target} ${A_SOURCES})
+    target_link_libraries(${target} PRIVATE ${A_LINK} PkgConfig::cmocka prism_flags)
+    target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}
+        ${CMAKE_SOURCE_DIR}/tests/support)
+    target_compile_definitions(${target} PRIVATE
+        PRISM_SOURCE_DIR="${CMAKE_SOURCE_DIR}" PRISM_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+    string(REGEX REPLACE "/.*" "" kind ${name})
+    string(REPLACE "/" "." dotted ${name})
+    set(test ${PRISM_TEST_PREFIX}${dotted})
+    add_test(NAME ${test} COMMAND ${target} ${A_ARGS})
+    if(NOT A_TIMEOUT)
+        set(A_TIMEOUT 120)
+    endif()
+    set_tests_properties(${test} PROPERTIES LABELS "${kind};${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+    if(A_FIXTURE)
+        set_tests_properties(${test} PROPERTIES
+            FIXTURES_REQUIRED ${PRISM_TEST_PREFIX}${A_FIXTURE}
+            ENVIRONMENT "PRISM_IT_DIR=${CMAKE_BINARY_DIR}/it-${A_FIXTURE}")
+    endif()
+endfunction()

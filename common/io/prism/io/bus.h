@@ -1,0 +1,80 @@
+/* NATS with JetStream. JetStream acknowledges before fsync and redelivers, so
+ * it carries work but is never the truth (see outbox.h). Streams and durable
+ * consumers are made by `prism-admin bus`, not by services: a service's NATS
+ * user may only use its own. */
+#ifndef PRISM_IO_BUS_H
+#define PRISM_IO_BUS_H
+
+#include "prism/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pr_bus; /* thread-safe */
+
+struct pr_bus_options {
+    const char *url;            /* nats://host:port[,nats://...] */
+    const char *user, *password;
+    const char *name;           /* connection name: the service */
+    int         connect_timeout_ms; /* 0: 2000 */
+};
+
+/* A message as a handler sees it; borrowed until the handler returns. */
+struct pr_msg {
+    const char *subject, *id /* Nats-Msg-Id or "<stream>:<seq>" */, *traceparent;
+    const void *data;
+    size_t      len;
+    uint64_t    deliveries; /* 1 on the first; 0 for core messages */
+};
+
+/* PR_OK: ack. Retryable codes: nak with growing delay (redelivered, 5 times at
+ * most). PR_EDATA, PR_EINVAL and others: copied to PRISM_DLQ
+ * (prism.dlq.<consumer>, with subject, reason and id as headers), then
+ * terminated; counted in pr_bus_stats.dead. */
+typedef enum pr_code pr_msg_fn(void *ctx, const struct pr_msg *msg, struct pr_err *err);
+/* Fills *reply (malloc, freed by the bus). An error is sent back as headers
+ * Prism-Code and Prism-Error and becomes the caller's err. */
+typedef enum pr_code pr_rpc_fn(void *ctx, const struct pr_msg *msg, void **reply, size_t *len,
+                               struct pr_err *err);
+
+PR_CHECKED enum pr_code pr_bus_open(struct pr_bus **bus, const struct pr_bus_options *o,
+                                    struct pr_err *err);
+void pr_bus_close(struct pr_bus *bus); /* drains; NULL is fine */
+
+/* Synchronous JetStream publish, acknowledged by the server. */
+PR_CHECKED enum pr_code pr_bus_publish(struct pr_bus *bus, const char *subject, const void *data,
+                                       size_t n, const char *msg_id, const char *traceparent,
+                                       struct pr_err *err);
+PR_CHECKED enum pr_code pr_bus_request(struct pr_bus *bus, const char *subject, const void *data,
+                                       size_t n, int timeout_ms, void **reply, size_t *reply_len,
+                                       struct pr_err *err); /* *reply: malloc, caller frees */
+
+/* Binds to durable push consumer `durable` of `stream` (queue group = durable).
+ * Messages go through a bounded queue to `workers` threads that call fn; the
+ * ack wait is extended while fn runs. */
+PR_CHECKED enum pr_code pr_bus_consume(struct pr_bus *bus, const char *stream, const char *durable,
+                                       int workers, pr_msg_fn *fn, void *ctx, struct pr_err *err);
+/* Own ephemeral consumer, new events only; fn runs on one thread; no DLQ. */
+PR_CHECKED enum pr_code pr_bus_watch(struct pr_bus *bus, const char *stream, const char *filter,
+                                     pr_msg_fn *fn, void *ctx, struct pr_err *err);
+PR_CHECKED enum pr_code pr_bus_serve(struct pr_bus *bus, const char *subject, const char *queue,
+                                     pr_rpc_fn *fn, void *ctx, struct pr_err *err);
+/* Pauses (unsubscribes) and resumes all durable consumers: while a dependency
+ * of theirs is down nothing is consumed, so nothing is dead-lettered. */
+void pr_bus_pause(struct pr_bus *bus, bool paused);
+
+struct pr_bus_stats {
+    bool     connected;
+    uint64_t published, consumed, dead, reconnects, denied; /* denied: refused by permissions */
+    char     last_error[160];
+};
+void pr_bus_stats(struct pr_bus *bus, struct pr_bus_stats *out);
+/* PR_EUNAVAIL with the reason while disconnected or after a permission was refused. */
+PR_CHECKED enum pr_code pr_bus_ready(struct pr_bus *bus, struct pr_err *err);
+
+/* Administration (prism-admin bus): makes or updates the streams and durable
+ * consumers of proto/subjects.def; running it again changes nothing. */
+PR_CHECKED enum pr_code pr_bus_setup(struct pr_bus *bus, struct pr_err *err);
+
+#endif

@@ -1,0 +1,14 @@
+foreach(name slot map rng memory stats routes)
+    prism_test(unit/${name} SOURCES ${T}/${name}_test.c LINK prism_base m)
+endforeach()
+
+# No core may reach for I/O, clocks or randomness.
+get_property(cores GLOBAL PROPERTY PRISM_CORES)
+foreach(core ${cores})
+    get_target_property(type ${core} TYPE)
+    if(type STREQUAL "STATIC_LIBRARY")
+        add_test(NAME ${PRISM_TEST_PREFIX}unit.pure.${core}
+            COMMAND ${T}/pure.sh $<TARGET_FILE:${core}>)
+        set_tests_properties(${PRISM_TEST_PREFIX}unit.pure.${core} PROPERTIES LABELS unit)
+    endif()
+endforeach()
