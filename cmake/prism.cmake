@@ -52,6 +52,10 @@ endfunction()
 
 function(prism_program name)
     cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+    list(GET A_SOURCES 0 first_source)
+    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${first_source} AND NOT EXISTS ${first_source})
+        return()
+    endif()
     add_executable(${name} ${A_SOURCES})
     target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
     target_link_libraries(${name} PRIVATE ${A_LINK} prism_flags)
@@ -63,8 +67,27 @@ endfunction()
 # LABELS: the first part of the name (unit, property, sim, integration, fault,
 # e2e) is always one; "threads" marks what the thread sanitizer runs.
 # FIXTURE stack: needs the test stack (PostgreSQL, NATS, Redis Cluster).
+# PRISM_TEST_KINDS: registers only tests with one of these labels (empty: all).
+set(PRISM_TEST_KINDS "" CACHE STRING "Labels of the tests to build, e.g. unit;threads")
+function(prism_wanted kind labels out)
+    set(${out} ON PARENT_SCOPE)
+    if(PRISM_TEST_KINDS)
+        set(${out} OFF PARENT_SCOPE)
+        foreach(label ${kind} ${labels})
+            if(label IN_LIST PRISM_TEST_KINDS)
+                set(${out} ON PARENT_SCOPE)
+            endif()
+        endforeach()
+    endif()
+endfunction()
+
 function(prism_test name)
     cmake_parse_arguments(A "" "FIXTURE;TIMEOUT" "SOURCES;LINK;LABELS;ARGS" ${ARGN})
+    string(REGEX REPLACE "/.*" "" kind ${name})
+    prism_wanted(${kind} "${A_LABELS}" wanted)
+    if(NOT wanted)
+        return()
+    endif()
     string(REPLACE "/" "_" target "test_${name}")
     add_executable(${target} ${A_SOURCES})
     target_link_libraries(${target} PRIVATE ${A_LINK} PkgConfig::cmocka prism_flags)
@@ -72,7 +95,6 @@ function(prism_test name)
         ${CMAKE_SOURCE_DIR}/tests/support)
     target_compile_definitions(${target} PRIVATE
         PRISM_SOURCE_DIR="${CMAKE_SOURCE_DIR}" PRISM_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
-    string(REGEX REPLACE "/.*" "" kind ${name})
     string(REPLACE "/" "." dotted ${name})
     set(test ${PRISM_TEST_PREFIX}${dotted})
     add_test(NAME ${test} COMMAND ${target} ${A_ARGS})
@@ -81,8 +103,10 @@ function(prism_test name)
     endif()
     set_tests_properties(${test} PROPERTIES LABELS "${kind};${A_LABELS}" TIMEOUT ${A_TIMEOUT})
     if(A_FIXTURE)
+        set_property(GLOBAL APPEND PROPERTY PRISM_FIXTURES ${A_FIXTURE})
         set_tests_properties(${test} PROPERTIES
             FIXTURES_REQUIRED ${PRISM_TEST_PREFIX}${A_FIXTURE}
-            ENVIRONMENT "PRISM_IT_DIR=${CMAKE_BINARY_DIR}/it-${A_FIXTURE}")
+            ENVIRONMENT "PRISM_IT_DIR=${CMAKE_BINARY_DIR}/it-${A_FIXTURE}"
+            RESOURCE_LOCK servers) # tests of the stack flush and kill: one at a time
     endif()
 endfunction()

@@ -1,6 +1,7 @@
 /* Reads edge lists: SNAP text ("u v" or "u v weight" per line, '#' or '%'
  * comments), METIS files, and binary (uint64 or uint32 little-endian pairs,
- * optional weights); plain, or compressed with xz, gzip or zstd, told by their
+ * with a 32-bit weight behind each pair when the file begins with the 8 bytes
+ * PRISMEW1); plain, or compressed with xz, gzip or zstd, told by their
  * first bytes. Shared by the bulk loader and the placement service. */
 #ifndef PRISM_GRAPH_READ_H
 #define PRISM_GRAPH_READ_H

@@ -32,6 +32,9 @@ PR_CHECKED enum pr_code pr_redis_append(struct pr_redis *c, int argc, const char
                                         const size_t *argvlen, struct pr_err *err);
 PR_CHECKED enum pr_code pr_redis_reply(struct pr_redis *c, redisReply **reply,
                                        struct pr_err *err); /* error replies are PR_OK here */
+/* Sends what was appended as far as the socket takes it, so that several
+ * connections work at once; pr_redis_reply sends the rest. */
+PR_CHECKED enum pr_code pr_redis_flush(struct pr_redis *c, struct pr_err *err);
 /* append + reply; an error reply becomes a code (see pr_redis_reply_code). */
 PR_CHECKED enum pr_code pr_redis_command(struct pr_redis *c, redisReply **reply,
                                          struct pr_err *err, const char *fmt, ...);
@@ -105,7 +108,8 @@ struct pr_run_options {
 /* Pipelines the batch to all nodes at once, follows MOVED (refreshing), ASK
  * (ASKING + command) and TRYAGAIN until deadline_ms. Commands to one node keep
  * their order unless redirected. Returns PR_OK when every command has an rc;
- * each may still have failed. */
+ * each may still have failed; err then holds the words of the first that did
+ * (node, slot, command). */
 PR_CHECKED enum pr_code pr_cluster_run(struct pr_cluster *c, struct pr_rcmd *cmds, size_t n,
                                        const struct pr_run_options *o, struct pr_err *err);
 /* Start-up and join check: Redis >= 7, noeviction, cluster-require-full-coverage

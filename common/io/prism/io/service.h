@@ -49,13 +49,23 @@ struct pr_service {
  * they answer or SIGTERM comes. */
 PR_CHECKED enum pr_code pr_service_open(struct pr_service *svc, const struct pr_service_def *def,
                                         int argc, char **argv, struct pr_err *err);
-/* Calls tick(ctx) every tick_ms until SIGTERM/SIGINT, then drains. A tick that
- * fails with a retryable code is logged and tried again; any other ends the run. */
+/* Calls tick(ctx) every tick_ms until SIGTERM/SIGINT, then drains: once it
+ * returns, no HTTP or NATS handler runs, the relay has stopped, and svc->http,
+ * ->bus and ->relay are NULL (svc->db stays open until pr_service_close). Routes
+ * of def->http answer 503 until it is called, so their ctx may be made between
+ * open and run. A tick that fails with a retryable code is logged and tried
+ * again; any other ends the run. */
 PR_CHECKED enum pr_code pr_service_run(struct pr_service *svc,
                                        enum pr_code (*tick)(void *ctx, int64_t now_ms,
                                                             struct pr_err *err),
                                        void *ctx, int tick_ms, struct pr_err *err);
+/* The same drain, for a start that fails after handlers were registered: call
+ * it first in the shell's close. Doing it twice is harmless. */
+void pr_service_drain(struct pr_service *svc);
 void pr_service_close(struct pr_service *svc); /* accepts what was never opened */
+/* main's exit status: PR_OK and PR_ECANCELED (--help, or SIGTERM while starting)
+ * are success; anything else is logged as service.failed. */
+int  pr_service_exit(enum pr_code rc, const struct pr_err *err);
 bool pr_service_stopping(const struct pr_service *svc);
 /* Own readiness: reason NULL or "" clears; name is static. Shown by /readyz. */
 void pr_service_not_ready(struct pr_service *svc, const char *name, const char *reason);

@@ -1,0 +1,554 @@
+/* Durable consumers and watches: libnats's thread queues, workers call the
+ * handler, one keeper per bus binds, extends ack waits and repairs. */
+#include "bus_private.h"
+#include "prism/io/clock.h"
+#include "prism/io/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CHECK_MS = 10000, /* how often consumers are looked for on the server */
+    TURN_MS = 500,
+    WATCH_INACTIVE_MS = 60000 /* how long the server keeps a watch without a connection */
+};
+
+/* --- settling a message -------------------------------------------------- */
+
+static void answer(struct pr_consumer *c, const struct pr_job *job, const char *text)
+{
+    struct pr_link *link = pr_bus_link(c->bus);
+    natsStatus s = link == NULL
+                       ? NATS_CONNECTION_DISCONNECTED
+                       : natsConnection_PublishString(link->nc, natsMsg_GetReply(job->msg), text);
+    if (s != NATS_OK) /* then it is delivered again, which handlers are made for */
+        pr_warn(PR_EV("bus.ack_failed"), PR_S("consumer", c->name), PR_S("answer", text),
+                PR_S("error", natsStatus_GetText(s)));
+}
+
+static void nak(struct pr_consumer *c, const struct pr_job *job, int delay_ms)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "-NAK {\"delay\": %lld}", (long long)delay_ms * 1000000);
+    answer(c, job, text);
+}
+
+static enum pr_code copy_to_dead_letters(struct pr_consumer *c, const struct pr_job *job,
+                                         const char *id, const char *reason, struct pr_err *err)
+{
+    char subject[sizeof "prism.dlq." + PR_BUS_TOKEN], dlq_id[256];
+    natsMsg *copy = NULL;
+    (void)snprintf(subject, sizeof subject, "prism.dlq.%s", c->name);
+    (void)snprintf(dlq_id, sizeof dlq_id, "dlq:%s:%.180s", c->name, id);
+
+    const struct {
+        const char *key, *value;
+    } header[] = {
+        { "Prism-Subject", natsMsg_GetSubject(job->msg) },
+        { "Prism-Reason", reason },
+        { "Prism-Msg-Id", id },
+        { "Nats-Msg-Id", dlq_id }, /* one copy, though it may be delivered again before Term */
+        { "traceparent", pr_bus_header(job->msg, "traceparent") },
+    };
+    natsStatus s = natsMsg_Create(&copy, subject, NULL, natsMsg_GetData(job->msg),
+                                  natsMsg_GetDataLength(job->msg));
+    for (size_t i = 0; s == NATS_OK && i < PR_COUNT(header) && header[i].value[0] != '\0'; i++)
+        s = natsMsgHeader_Set(copy, header[i].key, header[i].value);
+    enum pr_code rc =
+        s == NATS_OK ? pr_bus_publish_msg(c->bus, copy, err) : pr_bus_fail(err, s, 0, subject);
+    natsMsg_Destroy(copy);
+    return rc;
+}
+
+static void bury(struct pr_consumer *c, const struct pr_job *job, const char *id,
+                 const char *reason, int delay_ms)
+{
+    struct pr_err err = { 0 };
+    if (copy_to_dead_letters(c, job, id, reason, &err) != PR_OK) {
+        pr_error(PR_EV("bus.dead_letter_failed"), PR_S("consumer", c->name), PR_S("id", id),
+                 PR_E(&err));
+        nak(c, job, delay_ms); /* stays in its stream until it can be kept elsewhere */
+        return;
+    }
+    answer(c, job, "+TERM");
+    pthread_mutex_lock(&c->bus->mu);
+    c->bus->stats.dead++;
+    pthread_mutex_unlock(&c->bus->mu);
+    pr_error(PR_EV("bus.dead_letter"), PR_S("consumer", c->name), PR_S("id", id),
+             PR_S("subject", natsMsg_GetSubject(job->msg)), PR_S("reason", reason));
+}
+
+static void settle(struct pr_consumer *c, const struct pr_job *job, const struct pr_msg *m,
+                   enum pr_code rc, const struct pr_err *err)
+{
+    char reason[320];
+    int delay_ms;
+    (void)snprintf(reason, sizeof reason, "%s: %s", pr_code_name(rc), err->text);
+    switch (pr_bus_verdict(rc, m->deliveries, c->durable, &delay_ms)) {
+    case PR_VERDICT_ACK:
+        answer(c, job, "+ACK");
+        break;
+    case PR_VERDICT_NAK:
+        pr_warn(PR_EV("bus.retry"), PR_S("consumer", c->name), PR_S("id", m->id),
+                PR_I("deliveries", m->deliveries), PR_I("delay_ms", delay_ms),
+                PR_S("reason", reason));
+        nak(c, job, delay_ms);
+        break;
+    case PR_VERDICT_DEAD:
+        bury(c, job, m->id, reason, delay_ms);
+        break;
+    case PR_VERDICT_DROP:
+        pr_warn(PR_EV("bus.event_dropped"), PR_S("id", m->id), PR_S("subject", m->subject),
+                PR_S("reason", reason));
+        answer(c, job, "+TERM");
+        break;
+    }
+}
+
+static void handle(struct pr_consumer *c, const struct pr_job *job)
+{
+    struct pr_err err = { 0 };
+    char own_id[PR_BUS_TOKEN + 32];
+    const char *id = pr_bus_header(job->msg, "Nats-Msg-Id");
+    if (id[0] == '\0') {
+        (void)snprintf(own_id, sizeof own_id, "%s:%llu", job->ack.stream,
+                       (unsigned long long)job->ack.stream_seq);
+        id = own_id;
+    }
+    struct pr_msg m = { .subject = natsMsg_GetSubject(job->msg),
+                        .id = id,
+                        .traceparent = pr_bus_header(job->msg, "traceparent"),
+                        .data = natsMsg_GetData(job->msg),
+                        .len = (size_t)natsMsg_GetDataLength(job->msg),
+                        .deliveries = job->ack.deliveries };
+
+    pr_log_trace(m.traceparent);
+    enum pr_code rc = m.deliveries > PR_BUS_CRASH_DELIVER
+                          ? pr_fail(&err, PR_EINTERNAL, "delivered %llu times without an answer",
+                                    (unsigned long long)m.deliveries - 1)
+                          : c->fn(c->ctx, &m, &err);
+    settle(c, job, &m, rc, &err);
+    pr_log_trace(NULL);
+}
+
+/* --- queue and workers; bus->mu guards the queue ------------------------- */
+
+static void on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)
+{
+    struct pr_consumer *c = closure;
+    struct pr_job *job = calloc(1, sizeof *job);
+    (void)nc;
+    (void)sub;
+    if (job == NULL || !pr_ack_parse(natsMsg_GetReply(msg), &job->ack)) {
+        free(job); /* no memory: comes again; or a status line of the server */
+        natsMsg_Destroy(msg);
+        return;
+    }
+    job->msg = msg;
+
+    pthread_mutex_lock(&c->bus->mu);
+    while (c->in_hand >= PR_BUS_MAX_ACK_PENDING && !c->stopped)
+        pthread_cond_wait(&c->room, &c->bus->mu);
+    if (c->stopped) { /* unanswered: another replica gets it */
+        pthread_mutex_unlock(&c->bus->mu);
+        natsMsg_Destroy(msg);
+        free(job);
+        return;
+    }
+    struct pr_job **end = &c->hand;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = job;
+    c->in_hand++;
+    c->waiting++;
+    if (job->ack.stream_seq > c->last_seq)
+        c->last_seq = job->ack.stream_seq;
+    pthread_cond_signal(&c->work);
+    pthread_mutex_unlock(&c->bus->mu);
+}
+
+/* The oldest job nobody works on; NULL when c is stopped. */
+static struct pr_job *take(struct pr_consumer *c)
+{
+    while (!c->stopped && (c->waiting == 0 || (c->durable && c->bus->paused)))
+        pthread_cond_wait(&c->work, &c->bus->mu);
+    if (c->stopped)
+        return NULL;
+    struct pr_job *job = c->hand;
+    while (job->running)
+        job = job->next;
+    job->running = true;
+    c->waiting--;
+    return job;
+}
+
+static void drop(struct pr_consumer *c, struct pr_job *job)
+{
+    struct pr_job **at = &c->hand;
+    while (*at != job)
+        at = &(*at)->next;
+    *at = job->next;
+    c->in_hand--;
+    c->bus->stats.consumed++;
+    pthread_cond_signal(&c->room);
+}
+
+static void *worker(void *arg)
+{
+    struct pr_consumer *c = arg;
+    pthread_mutex_lock(&c->bus->mu);
+    for (struct pr_job *job; (job = take(c)) != NULL;) {
+        pthread_mutex_unlock(&c->bus->mu);
+        handle(c, job);
+        pthread_mutex_lock(&c->bus->mu);
+        drop(c, job);
+        natsMsg_Destroy(job->msg);
+        free(job);
+    }
+    pthread_mutex_unlock(&c->bus->mu);
+    return NULL;
+}
+
+/* --- binding to the server ----------------------------------------------- */
+
+/* Makes the subscription the consumer's; an older one must be gone. */
+static enum pr_code adopt(struct pr_consumer *c, natsSubscription *sub, natsStatus s, int js_error,
+                          const char *what, struct pr_err *err)
+{
+    if (s == NATS_OK)
+        s = pr_bus_track(c->bus, sub);
+    pthread_mutex_lock(&c->bus->mu);
+    c->gone = s != NATS_OK && (s == NATS_NOT_FOUND || js_error == 10014);
+    if (s == NATS_OK)
+        c->sub = sub;
+    pthread_mutex_unlock(&c->bus->mu);
+    if (s == NATS_OK)
+        return PR_OK;
+    enum pr_code rc = pr_bus_fail(err, s, js_error, what);
+    pr_bus_unsubscribe(&sub);
+    return rc;
+}
+
+static enum pr_code bind_durable(struct pr_consumer *c, struct pr_link *link, struct pr_err *err)
+{
+    char what[PR_BUS_TOKEN * 2 + 32];
+    jsConsumerInfo *ci = NULL;
+    jsErrCode js_error = 0;
+    natsSubscription *sub = NULL;
+
+    (void)snprintf(what, sizeof what, "consumer %s of stream %s", c->name, c->stream);
+    natsStatus s = js_GetConsumerInfo(&ci, link->js, c->stream, c->name, NULL, &js_error);
+    if (s == NATS_OK && (ci->Config == NULL || ci->Config->DeliverSubject == NULL ||
+                         ci->Config->DeliverGroup == NULL)) {
+        jsConsumerInfo_Destroy(ci);
+        return pr_fail(err, PR_EINVAL, "NATS: %s: not a push consumer with a queue group", what);
+    }
+    if (s == NATS_OK)
+        s = natsConnection_QueueSubscribe(&sub, link->nc, ci->Config->DeliverSubject,
+                                          ci->Config->DeliverGroup, on_message, c);
+    jsConsumerInfo_Destroy(ci);
+    return adopt(c, sub, s, (int)js_error, what, err);
+}
+
+static natsStatus add_watch(struct pr_consumer *c, struct pr_link *link, const char *deliver,
+                            jsErrCode *js_error)
+{
+    jsConsumerConfig cfg;
+    jsConsumerInfo *ci = NULL;
+    (void)jsConsumerConfig_Init(&cfg);
+    pthread_mutex_lock(&c->bus->mu);
+    uint64_t last_seq = c->last_seq;
+    pthread_mutex_unlock(&c->bus->mu);
+
+    cfg.DeliverPolicy = last_seq == 0 ? js_DeliverNew : js_DeliverByStartSequence;
+    cfg.OptStartSeq = last_seq == 0 ? 0 : last_seq + 1;
+    cfg.DeliverSubject = deliver;
+    cfg.FilterSubject = c->filter;
+    cfg.AckPolicy = js_AckExplicit;
+    cfg.AckWait = (int64_t)PR_BUS_ACK_WAIT_MS * 1000000;
+    cfg.MaxDeliver = PR_BUS_MAX_DELIVER;
+    cfg.MaxAckPending = PR_BUS_MAX_ACK_PENDING;
+    cfg.InactiveThreshold = (int64_t)WATCH_INACTIVE_MS * 1000000;
+    cfg.MemoryStorage = true;
+    natsStatus s = js_AddConsumer(&ci, link->js, c->stream, &cfg, NULL, js_error);
+    if (s == NATS_OK) {
+        pthread_mutex_lock(&c->bus->mu);
+        (void)snprintf(c->name, sizeof c->name, "%s", ci->Name);
+        /* From here on nothing is "new": a second watch starts behind this. */
+        if (c->last_seq == 0)
+            c->last_seq = ci->Delivered.Stream;
+        pthread_mutex_unlock(&c->bus->mu);
+    }
+    jsConsumerInfo_Destroy(ci);
+    return s;
+}
+
+static enum pr_code bind_watch(struct pr_consumer *c, struct pr_link *link, struct pr_err *err)
+{
+    char what[PR_BUS_TOKEN + 160], deliver[192];
+    natsInbox *unique = NULL;
+    natsSubscription *sub = NULL;
+    jsErrCode js_error = 0;
+
+    (void)snprintf(what, sizeof what, "watch %s of stream %s", c->filter, c->stream);
+    natsStatus s = natsInbox_Create(&unique);
+    if (s == NATS_OK) {
+        const char *dot = strrchr(unique, '.');
+        (void)snprintf(deliver, sizeof deliver, "%s.%s", c->bus->inbox,
+                       dot == NULL ? unique : dot + 1);
+        natsInbox_Destroy(unique);
+        s = natsConnection_Subscribe(&sub, link->nc, deliver, on_message, c);
+    }
+    if (s == NATS_OK)
+        s = add_watch(c, link, deliver, &js_error);
+    if (s != NATS_OK && sub != NULL && pr_bus_track(c->bus, sub) == NATS_OK) {
+        enum pr_code rc = pr_bus_fail(err, s, (int)js_error, what);
+        pr_bus_unsubscribe(&sub);
+        return rc;
+    }
+    return adopt(c, sub, s, (int)js_error, what, err);
+}
+
+static void unbind(struct pr_consumer *c)
+{
+    pthread_mutex_lock(&c->bus->mu);
+    natsSubscription *sub = c->sub;
+    c->sub = NULL;
+    pthread_mutex_unlock(&c->bus->mu);
+    pr_bus_unsubscribe(&sub);
+}
+
+static enum pr_code bind_consumer(struct pr_consumer *c, struct pr_err *err)
+{
+    struct pr_link *link = pr_bus_link(c->bus);
+    if (link == NULL)
+        return pr_fail(err, PR_EUNAVAIL, "NATS: consume %s: not connected", c->stream);
+    return c->durable ? bind_durable(c, link, err) : bind_watch(c, link, err);
+}
+
+/* --- the keeper ---------------------------------------------------------- */
+
+/* Tells the server that every message in hand is being worked on. */
+static void extend(struct pr_bus *bus, struct pr_link *link)
+{
+    char *reply[PR_BUS_CONSUMERS * PR_BUS_MAX_ACK_PENDING];
+    size_t n = 0;
+    pthread_mutex_lock(&bus->mu);
+    for (size_t i = 0; i < bus->consumers; i++)
+        for (struct pr_job *j = bus->consumer[i]->hand; j != NULL && n < PR_COUNT(reply);
+             j = j->next)
+            if ((reply[n] = strdup(natsMsg_GetReply(j->msg))) != NULL)
+                n++;
+    pthread_mutex_unlock(&bus->mu);
+
+    for (size_t i = 0; i < n; i++) { /* of one settled meanwhile the server takes no notice */
+        (void)natsConnection_PublishString(link->nc, reply[i], "+WPI");
+        free(reply[i]);
+    }
+}
+
+/* Is the consumer still there? A watch is made anew, behind what it has seen. */
+static void check(struct pr_consumer *c, struct pr_link *link)
+{
+    jsConsumerInfo *ci = NULL;
+    jsErrCode js_error = 0;
+    natsStatus s = js_GetConsumerInfo(&ci, link->js, c->stream, c->name, NULL, &js_error);
+    jsConsumerInfo_Destroy(ci);
+    bool missing = s == NATS_NOT_FOUND || js_error == 10014 || js_error == 10059;
+    if (s != NATS_OK && !missing)
+        return; /* no answer proves nothing */
+
+    pthread_mutex_lock(&c->bus->mu);
+    bool news = c->gone != missing;
+    c->gone = missing;
+    pthread_mutex_unlock(&c->bus->mu);
+    if (news && missing)
+        pr_warn(PR_EV("bus.consumer_missing"), PR_S("consumer", c->name),
+                PR_S("stream", c->stream));
+    if (missing && !c->durable)
+        unbind(c);
+}
+
+static void keep(struct pr_bus *bus, struct pr_consumer *c, struct pr_link *link, bool paused,
+                 bool look)
+{
+    struct pr_err err = { 0 };
+    pthread_mutex_lock(&bus->mu);
+    bool bound = c->sub != NULL;
+    pthread_mutex_unlock(&bus->mu);
+
+    if (c->durable && paused) {
+        if (bound)
+            unbind(c);
+        return;
+    }
+    if (bound && look)
+        check(c, link);
+    pthread_mutex_lock(&bus->mu);
+    bound = c->sub != NULL;
+    pthread_mutex_unlock(&bus->mu);
+    if (!bound && bind_consumer(c, &err) != PR_OK)
+        pr_warn(PR_EV("bus.bind_failed"), PR_S("stream", c->stream), PR_E(&err));
+}
+
+void *pr_bus_keeper(void *arg)
+{
+    struct pr_bus *bus = arg;
+    int64_t next_look_us = 0, next_extend_us = 0;
+
+    pthread_mutex_lock(&bus->mu);
+    while (!bus->closing) {
+        int64_t now_us = pr_mono_us();
+        bool look = bus->recheck || now_us >= next_look_us, paused = bus->paused;
+        bool dead_link = bus->link == NULL || bus->link_closed;
+        bus->recheck = false;
+        size_t n = bus->consumers;
+        struct pr_consumer *consumer[PR_BUS_CONSUMERS];
+        memcpy(consumer, bus->consumer, sizeof consumer);
+        pthread_mutex_unlock(&bus->mu);
+
+        if (dead_link && pr_bus_dial(bus) == NATS_OK) {
+            for (size_t i = 0; i < n; i++)
+                unbind(consumer[i]); /* keep() binds them to the new link */
+            pr_bus_serve_again(bus);
+        }
+        struct pr_link *link = pr_bus_link(bus);
+        bool connected = link != NULL;
+        if (connected && now_us >= next_extend_us) {
+            extend(bus, link);
+            next_extend_us = now_us + (int64_t)PR_BUS_PROGRESS_MS * 1000;
+        }
+        for (size_t i = 0; connected && i < n; i++)
+            keep(bus, consumer[i], link, paused, look);
+        if (connected && look)
+            next_look_us = now_us + (int64_t)CHECK_MS * 1000;
+
+        struct timespec until;
+        pr_bus_deadline(&until, TURN_MS);
+        pthread_mutex_lock(&bus->mu);
+        if (look && !connected)
+            bus->recheck = true;
+        if (!bus->closing && bus->paused == paused)
+            (void)pthread_cond_timedwait(&bus->changed, &bus->mu, &until);
+    }
+    pthread_mutex_unlock(&bus->mu);
+    return NULL;
+}
+
+/* --- opening and closing ------------------------------------------------- */
+
+static void free_consumer(struct pr_consumer *c)
+{
+    pthread_cond_destroy(&c->work);
+    pthread_cond_destroy(&c->room);
+    free(c);
+}
+
+static void stop_workers(struct pr_consumer *c)
+{
+    pthread_mutex_lock(&c->bus->mu);
+    c->stopped = true;
+    pthread_cond_broadcast(&c->work);
+    pthread_cond_broadcast(&c->room);
+    pthread_mutex_unlock(&c->bus->mu);
+    for (int i = 0; i < c->workers; i++)
+        pthread_join(c->worker[i], NULL);
+    c->workers = 0;
+}
+
+static enum pr_code start_workers(struct pr_consumer *c, int workers, struct pr_err *err)
+{
+    for (; c->workers < workers; c->workers++) {
+        int failed = pthread_create(&c->worker[c->workers], NULL, worker, c);
+        if (failed != 0)
+            return pr_fail(err, PR_ENOMEM, "NATS: %s: thread: %s", c->stream, strerror(failed));
+    }
+    return PR_OK;
+}
+
+/* Hands c over to the keeper; false when there are too many. */
+static bool enlist(struct pr_bus *bus, struct pr_consumer *c)
+{
+    pthread_mutex_lock(&bus->mu);
+    bool room = bus->consumers < PR_BUS_CONSUMERS;
+    if (room)
+        bus->consumer[bus->consumers++] = c;
+    pthread_mutex_unlock(&bus->mu);
+    return room;
+}
+
+/* Workers start first and wait. A consumer that cannot be bound has had no
+ * message, so no callback can be inside of it when it is freed. */
+static enum pr_code add_consumer(struct pr_bus *bus, const struct pr_consumer *like, int workers,
+                                 struct pr_err *err)
+{
+    struct pr_consumer *c = malloc(sizeof *c);
+    if (c == NULL)
+        return pr_fail(err, PR_ENOMEM, "NATS: consume %s: no memory", like->stream);
+    *c = *like;
+    c->bus = bus;
+    pthread_cond_init(&c->work, NULL);
+    pthread_cond_init(&c->room, NULL);
+
+    pthread_mutex_lock(&bus->mu);
+    bool full = bus->consumers == PR_BUS_CONSUMERS;
+    pthread_mutex_unlock(&bus->mu);
+    enum pr_code rc = full ? pr_fail(err, PR_EFULL, "NATS: at most %d consumers", PR_BUS_CONSUMERS)
+                           : start_workers(c, workers, err);
+    if (rc == PR_OK)
+        rc = bind_consumer(c, err);
+    if (rc == PR_OK && enlist(bus, c))
+        return PR_OK;
+    stop_workers(c);
+    unbind(c);
+    free_consumer(c);
+    return rc == PR_OK ? pr_fail(err, PR_EFULL, "NATS: too many consumers") : rc;
+}
+
+enum pr_code pr_bus_consume(struct pr_bus *bus, const char *stream, const char *durable,
+                            int workers, pr_msg_fn *fn, void *ctx, struct pr_err *err)
+{
+    if (workers < 1 || workers > PR_BUS_WORKERS)
+        return pr_fail(err, PR_EINVAL, "NATS: consume %s: %d workers, want 1..%d", durable, workers,
+                       PR_BUS_WORKERS);
+    struct pr_consumer c = { .durable = true, .fn = fn, .ctx = ctx };
+    (void)snprintf(c.stream, sizeof c.stream, "%s", stream);
+    (void)snprintf(c.name, sizeof c.name, "%s", durable);
+    return add_consumer(bus, &c, workers, err);
+}
+
+enum pr_code pr_bus_watch(struct pr_bus *bus, const char *stream, const char *filter, pr_msg_fn *fn,
+                          void *ctx, struct pr_err *err)
+{
+    struct pr_consumer c = { .fn = fn, .ctx = ctx };
+    (void)snprintf(c.stream, sizeof c.stream, "%s", stream);
+    (void)snprintf(c.filter, sizeof c.filter, "%s", filter);
+    return add_consumer(bus, &c, 1, err);
+}
+
+/* The bus is closing and the keeper has ended. */
+void pr_bus_stop_consumers(struct pr_bus *bus)
+{
+    for (size_t i = 0; i < bus->consumers; i++)
+        unbind(bus->consumer[i]);
+    for (size_t i = 0; i < bus->consumers; i++) {
+        struct pr_consumer *c = bus->consumer[i];
+        stop_workers(c);
+        for (struct pr_job *job = c->hand; job != NULL; job = job->next)
+            nak(c, job, 0); /* not begun: another replica gets it at once */
+    }
+}
+
+void pr_bus_free_consumers(struct pr_bus *bus)
+{
+    for (size_t i = 0; i < bus->consumers; i++) {
+        struct pr_consumer *c = bus->consumer[i];
+        for (struct pr_job *job = c->hand, *next; job != NULL; job = next) {
+            next = job->next;
+            natsMsg_Destroy(job->msg);
+            free(job);
+        }
+        free_consumer(c);
+    }
+}
