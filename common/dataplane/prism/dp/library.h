@@ -15,14 +15,22 @@ extern const char pr_library_code[]; /* NUL-terminated Lua source */
  *   FCALL prism_write key n f v ... [field ...]  n pairs set, the rest deleted
  *                                     -> OK v | MOVED "<p>:<e>" | ABSENT | DELETED | FULL
  *   FCALL prism_delete key            -> OK v | MOVED m | ABSENT | DELETED
- *   FCALL prism_claim key t ishome    -> OK | STUB m | LIVE | DELETED   (what is there now)
- *   FCALL prism_create key n f v ...  -> OK v | MOVED m | FULL
+ *   FCALL prism_claim key t ishome    -> OK | STUB m | LIVE | DELETED   (what is there now;
+ *                                        OK: an empty vertex was made, STUB: also the claim
+ *                                        just made)
+ *   FCALL prism_create key n f v ... [existing]
+ *                                     -> OK v | MOVED m | FULL | ABSENT (only with "existing";
+ *                                        see client_cmd.existing_only in client.h)
  *   FCALL prism_load key f v ...      -> OK v | MOVED m | DELETED | FULL  (bulk load at home:
  *                                        creates when absent, adds fields when LIVE)
  *   FCALL_RO prism_get key field ...  -> LIVE v value... | MOVED m | ABSENT | DELETED
  *   FCALL_RO prism_neighbors key dir cursor count
  *                                     -> LIVE cursor id weight id weight ... | MOVED m | ABSENT | DELETED
  *                                        dir "o" or "i"; cursor "0" starts and ends
- *   FCALL_RO prism_version key        -> OK 1 */
+ *   FCALL_RO prism_version key        -> OK 1
+ * v and e in replies, and the 1 of prism_version, are RESP integers; everything
+ * else (status words, dump, stubs, cursor, values) is a bulk string, a missing
+ * value of prism_get a nil. m and "<p>:<e>" are one bulk string. Arguments are
+ * canonical decimal text. Wrong calls get an error reply "ERR prism_<name>: ..." */
 
 #endif

@@ -66,13 +66,13 @@ enum mover_outcome {
     MOVER_LOST,       /* promote alarm: report loudly, touch nothing */
 };
 
-enum { MOVER_MAX_SWEEP = 16 };
+enum { MOVER_MAX_SWEEP = 32 };
 
 struct mover {
     uint32_t s, d, home;
     uint64_t epoch;   /* current E */
     uint64_t version; /* of the taken copy */
-    uint64_t sweep[MOVER_MAX_SWEEP]; /* epochs staged under by this run */
+    uint64_t sweep[MOVER_MAX_SWEEP]; /* epochs staged under by this run and earlier ones */
     uint8_t  n_sweep, step, outcome;
     bool     canceling;
 };
@@ -81,6 +81,10 @@ struct mover {
  * (take with a fresh E, WAIT(s); a STUB must go forward). */
 void             mover_init(struct mover *m, uint32_t s, uint32_t d, uint32_t home, uint64_t epoch,
                             bool canceling);
+/* Adds an epoch that an earlier run of this move staged under (moves.epochs), to
+ * be swept at the end. False when there is no room: its key stays, harmless. */
+bool             mover_add_sweep(struct mover *m, uint64_t epoch);
+/* The same command until its reply is given. */
 struct mover_cmd mover_next(const struct mover *m);
 void             mover_reply(struct mover *m, const struct mover_reply *r);
 enum mover_outcome mover_outcome(const struct mover *m);
