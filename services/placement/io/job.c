@@ -1,0 +1,255 @@
+#include "io/job.h"
+
+#include "engine/metis_engine.h"
+#include "io/memory.h"
+#include "io/report_json.h"
+#include "io/run_table.h"
+#include "io/source.h"
+#include "io/store_read.h"
+#include "prism/io/clock.h"
+#include "prism/io/log.h"
+#include "prism/v1/placement.pb-c.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROGRESS_EVERY_MS = 500, LAST_DELIVERY = 5 /* then the bus gives up */ };
+
+struct job {
+    struct placement_worker *w;
+    const struct pr_msg *msg;
+    struct placement_run_row row;
+    struct placement_source source;
+    struct placement_graph graph;
+    struct placement_loaded loaded;
+    struct placement_result result;
+    bool computed; /* result is to be freed */
+    bool canceled; /* by the user; else a stop was asked of the service */
+    enum placement_phase phase;
+    double phase_s[PLACEMENT_PHASES];
+    int64_t started_us, phase_us, progress_us; /* monotonic */
+};
+
+/* --- progress and cancellation -------------------------------------------- */
+
+static void enter(struct job *j, enum placement_phase phase, int64_t now_us)
+{
+    j->phase_s[j->phase] += (double)(now_us - j->phase_us) / 1e6;
+    j->phase = phase;
+    j->phase_us = now_us;
+}
+
+/* What the run is worth is not lost to a progress row that cannot be written. */
+static void tell(struct job *j, enum placement_phase phase, double done, int64_t now_us)
+{
+    struct pr_err err;
+    enum pr_code rc;
+    if (j->progress_us == 0 || now_us - j->progress_us >= PROGRESS_EVERY_MS * 1000) {
+        const double ratio = placement_progress(phase, done);
+        const double spent_s = (double)(now_us - j->started_us) / 1e6;
+        const double eta_s = ratio < 0.02 ? -1 : spent_s * (1 - ratio) / ratio;
+        j->progress_us = now_us;
+        rc = placement_run_progress(j->w->db, j->row.operation_id, placement_phase_name(phase),
+                                    ratio, eta_s, &j->canceled, &err);
+    } else {
+        rc = placement_run_canceling(j->w->db, j->row.operation_id, &j->canceled, &err);
+    }
+    if (rc != PR_OK)
+        pr_warn(PR_EV("placement.progress_failed"), PR_I("run", j->row.id), PR_E(&err));
+}
+
+static bool go_on(void *ctx, enum placement_phase phase, double done)
+{
+    struct job *j = ctx;
+    const int64_t now_us = pr_mono_us();
+    enter(j, phase, now_us);
+    tell(j, phase, done, now_us);
+    return !j->canceled && !pr_service_stopping(j->w->svc);
+}
+
+static enum pr_code step(struct job *j, enum placement_phase phase, struct pr_err *err)
+{
+    if (go_on(j, phase, 0))
+        return PR_OK;
+    return pr_fail(err, PR_ECANCELED, "canceled before phase %s", placement_phase_name(phase));
+}
+
+/* --- the phases ----------------------------------------------------------- */
+
+static enum pr_code read_graph(struct job *j, struct pr_err *err)
+{
+    struct graph_edges edges = { 0 };
+    enum pr_code rc =
+        placement_source_parse(j->row.source, j->row.params, j->w->cfg, &j->source, err);
+    if (rc == PR_OK)
+        rc = step(j, PLACEMENT_READ, err);
+    if (rc == PR_OK)
+        rc = graph_read(j->source.path, j->source.format, &edges, err);
+    if (rc != PR_OK)
+        return rc;
+    rc = step(j, PLACEMENT_BUILD, err);
+    if (rc == PR_OK)
+        rc = placement_graph_build(&edges, &j->graph, err);
+    graph_edges_done(&edges);
+    return rc;
+}
+
+static enum pr_code compute(struct job *j, struct pr_err *err)
+{
+    const struct placement_input in = {
+        .graph = &j->graph,
+        .store = &j->loaded.store,
+        .today = &j->loaded.today,
+        .params = j->source.params,
+        .engine = placement_metis,
+        .go_on = go_on,
+        .ctx = j,
+    };
+    enum pr_code rc = placement_compute(&in, &j->result, err);
+    j->computed = rc == PR_OK;
+    if (rc == PR_OK)
+        rc = step(j, PLACEMENT_WRITE, err);
+    return rc;
+}
+
+static void measure(struct job *j, const char *state)
+{
+    struct pr_metrics *m = j->w->svc->metrics;
+    pr_metrics_add(m, M_RUNS, state, 1);
+    if (!j->computed)
+        return;
+    pr_metrics_observe(m, M_RUN_SECONDS, NULL, (double)(pr_mono_us() - j->started_us) / 1e6);
+    pr_metrics_set(m, M_VERTICES, NULL, j->graph.n);
+    pr_metrics_set(m, M_EDGES, NULL, (double)(j->graph.arcs / 2));
+    pr_metrics_set(m, M_CROSS_SHARE, "before", j->result.before.cross_share);
+    pr_metrics_set(m, M_CROSS_SHARE, "after", j->result.after.cross_share);
+    pr_metrics_set(m, M_MOVES, NULL, (double)j->result.moves);
+}
+
+static enum pr_code end(struct job *j, const struct placement_ending *e, struct pr_err *err)
+{
+    bool ended = false;
+    enum pr_code rc = placement_run_end(j->w->db, e, &ended, err);
+    if (rc != PR_OK)
+        return rc;
+    if (!ended) {
+        pr_info(PR_EV("placement.run_already_ended"), PR_I("run", j->row.id));
+        return PR_OK;
+    }
+    measure(j, e->state);
+    pr_info(PR_EV("placement.run_ended"), PR_I("run", j->row.id), PR_S("state", e->state),
+            PR_S("error", e->error == NULL ? "" : e->error), PR_I("vertices", e->vertices),
+            PR_I("moves", e->result == NULL ? 0 : e->result->moves),
+            PR_R("seconds", (double)(pr_mono_us() - j->started_us) / 1e6));
+    return PR_OK;
+}
+
+static enum pr_code end_done(struct job *j, struct pr_err *err)
+{
+    const struct placement_report_input in = {
+        .graph = &j->graph,
+        .store = &j->loaded.store,
+        .params = &j->source.params,
+        .result = &j->result,
+        .cfg = j->w->cfg,
+        .phase_s = j->phase_s,
+        .peak_memory_bytes = placement_peak_bytes(),
+    };
+    char *report = placement_report_json(&in);
+    if (report == NULL)
+        return pr_fail(err, PR_ENOMEM, "out of memory for the report");
+    const struct placement_ending e = {
+        .row = &j->row,
+        .event_id = j->msg->id,
+        .state = "done",
+        .report = report,
+        .store = &j->loaded.store,
+        .result = &j->result,
+        .vertices = j->graph.n,
+        .keep_runs = j->w->cfg->keep_runs,
+    };
+    enum pr_code rc = end(j, &e, err);
+    free(report);
+    return rc;
+}
+
+static enum pr_code end_badly(struct job *j, const char *state, const char *why, struct pr_err *err)
+{
+    const struct placement_ending e = {
+        .row = &j->row, .event_id = j->msg->id, .state = state, .error = why
+    };
+    return end(j, &e, err);
+}
+
+/* From the row to the targets written. */
+static enum pr_code carry_out(struct job *j, struct pr_err *err)
+{
+    placement_peak_reset();
+    enum pr_code rc = read_graph(j, err);
+    if (rc == PR_OK)
+        rc = placement_load(j->w->db, &j->loaded, err);
+    if (rc == PR_OK)
+        rc = compute(j, err);
+    if (rc == PR_OK)
+        rc = end_done(j, err);
+    return rc;
+}
+
+/* What failed by itself ends the run; what may work later is tried again, but
+ * not beyond the last delivery: then the run must not stay "running". */
+static enum pr_code settle(struct job *j, enum pr_code rc, struct pr_err *why, struct pr_err *err)
+{
+    if (rc == PR_OK)
+        return PR_OK;
+    if (rc == PR_ECANCELED && j->canceled)
+        return end_badly(j, "canceled", NULL, err);
+    if (rc == PR_ECANCELED)
+        return pr_fail(err, PR_ECANCELED, "stopping: run %lld will be computed again",
+                       (long long)j->row.id);
+    if (pr_retryable(rc) && j->msg->deliveries < LAST_DELIVERY)
+        return pr_fail(err, rc, "%s", why->text);
+    return end_badly(j, "failed", why->text, err);
+}
+
+static enum pr_code run(struct placement_worker *w, const struct pr_msg *msg, int64_t run_id,
+                        struct pr_err *err)
+{
+    struct job *j = calloc(1, sizeof *j); /* its figures are large */
+    if (j == NULL)
+        return pr_fail(err, PR_ENOMEM, "out of memory for run %lld", (long long)run_id);
+    j->w = w;
+    j->msg = msg;
+    j->started_us = j->phase_us = pr_mono_us();
+
+    enum pr_code rc = placement_run_start(w->db, run_id, &j->row, err);
+    if (rc == PR_OK && j->row.cancel_requested && !j->row.finished) {
+        rc = end_badly(j, "canceled", NULL, err);
+    } else if (rc == PR_OK && !j->row.finished) {
+        struct pr_err why = { 0 };
+        pr_info(PR_EV("placement.run_started"), PR_I("run", run_id),
+                PR_I("delivery", msg->deliveries));
+        rc = settle(j, carry_out(j, &why), &why, err);
+    }
+
+    placement_run_row_done(&j->row);
+    placement_graph_done(&j->graph);
+    placement_loaded_done(&j->loaded);
+    if (j->computed)
+        placement_result_done(&j->result);
+    free(j);
+    return rc;
+}
+
+enum pr_code placement_job(void *ctx, const struct pr_msg *msg, struct pr_err *err)
+{
+    Prism__V1__PlacementRunRequest *request =
+        prism__v1__placement_run_request__unpack(NULL, msg->len, msg->data);
+    if (request == NULL)
+        return pr_fail(err, PR_EDATA, "%s: not a PlacementRunRequest (%zu bytes)", msg->subject,
+                       msg->len);
+    const uint64_t run_id = request->run_id;
+    prism__v1__placement_run_request__free_unpacked(request, NULL);
+    if (run_id == 0 || run_id > INT64_MAX)
+        return pr_fail(err, PR_EDATA, "%s: run id %llu", msg->subject, (unsigned long long)run_id);
+    return run(ctx, msg, (int64_t)run_id, err);
+}
