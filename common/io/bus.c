@@ -327,6 +327,7 @@ natsStatus pr_bus_dial(struct pr_bus *bus)
 
     pthread_mutex_lock(&bus->mu);
     if (s == NATS_OK) {
+        bus->stats.reconnects += bus->link != NULL;
         link->older = bus->link; /* kept: another thread may be using it */
         bus->link = link;
         bus->link_closed = natsConnection_IsClosed(link->nc);

@@ -31,6 +31,7 @@ struct run_state { /* of one command */
     int32_t next;
     uint8_t tries; /* times it was lost with a connection */
     bool asking;
+    int64_t sent_us;
     int64_t due_us; /* while delayed */
     uint32_t pauses;
     enum pr_code last; /* why it was delayed, for the deadline */

@@ -202,6 +202,7 @@ static bool send_command(struct run *r, struct link *l, size_t i)
         !push_sent(l, (int32_t)i, -1))
         return false;
     k->request_bytes += (uint32_t)(l->conn->appended - before);
+    r->st[i].sent_us = r->now_us;
     if (k->wait && r->o->wait_replicas > 0)
         l->need_wait = true;
     return true;
@@ -377,6 +378,7 @@ static void on_command(struct run *r, struct link *l, size_t i, redisReply *repl
     k->node = cluster_find_id(&r->c->topology, l->id);
     memcpy(k->node_host_port, l->conn->name, sizeof k->node_host_port);
     k->reply = reply;
+    k->latency_us = (uint32_t)(r->now_us - r->st[i].sent_us);
     if (!k->wait || r->o->wait_replicas <= 0) {
         finish(r, i, PR_OK);
         return;
@@ -607,7 +609,7 @@ static enum pr_code prepare(struct run *r, struct pr_err *err)
         k->rc = PR_EINTERNAL;
         k->node = -1;
         k->node_host_port[0] = '\0';
-        k->request_bytes = k->reply_bytes = k->redirects = 0;
+        k->request_bytes = k->reply_bytes = k->redirects = k->latency_us = 0;
         k->acked = 0;
         r->st[i] = (struct run_state){ .next = -1, .last = PR_EUNAVAIL };
     }

@@ -31,7 +31,7 @@ struct pr_http {
     struct pr_http_options mount[PR_HTTP_MOUNTS];
     struct pr_route_table table[PR_HTTP_MOUNTS];
     size_t n_mounts;
-    unsigned idle_timeout_s, max_connections;
+    unsigned max_connections;
     int port;
     struct MHD_Daemon *daemon;
     atomic_bool closing;
@@ -198,14 +198,6 @@ static void check_length(struct conn *c, bool *early)
     *early = c->refused && (expect != NULL || n > DISCARD_BYTES);
 }
 
-/* While a handler works no byte moves: it must not count as an idle client.
- * Leaving 0 restarts libmicrohttpd's idle clock. */
-static void idle_clock(struct conn *c, bool on)
-{
-    (void)MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT,
-                                    on ? c->h->idle_timeout_s : 0U);
-}
-
 /* Headers are complete, the body is not read yet. */
 static void begin(struct conn *c, const char *method, bool *early)
 {
@@ -225,9 +217,7 @@ static void begin(struct conn *c, const char *method, bool *early)
         find_route(c, method);
     check_connection(c);
     if (!c->refused && c->route->access > 0 && c->mount->authorise != NULL) {
-        idle_clock(c, false);
         int status = c->mount->authorise(c->mount->ctx, &c->req, c->route, &c->res);
-        idle_clock(c, true);
         if (status != 0) {
             c->refused = true;
             c->res.status = status;
@@ -259,9 +249,7 @@ static void run_handler(struct conn *c)
 {
     c->req.body = c->body.data == NULL ? "" : c->body.data;
     c->req.body_len = c->body.len;
-    idle_clock(c, false);
     c->route->fn(c->mount->ctx, &c->req, &c->res);
-    idle_clock(c, true);
     if (c->res.body.failed)
         pr_http_problem(&c->res, 500, "Internal Server Error", "the response does not fit memory",
                         NULL);
@@ -406,7 +394,7 @@ static enum pr_code start(struct pr_http *h, int fd, struct pr_err *err)
 {
     const struct pr_http_options *o = &h->mount[0];
     h->max_connections = o->max_connections > 0 ? (unsigned)o->max_connections : 512;
-    h->idle_timeout_s = o->idle_timeout_s > 0 ? (unsigned)o->idle_timeout_s : 30;
+    unsigned idle_s = o->idle_timeout_s > 0 ? (unsigned)o->idle_timeout_s : 30;
     h->port = bound_port(fd);
     h->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
@@ -414,7 +402,7 @@ static enum pr_code start(struct pr_http *h, int fd, struct pr_err *err)
         0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_server_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         h->max_connections + SPARE_CONNECTIONS, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_TIMEOUT, h->idle_timeout_s,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_URI_LOG_CALLBACK,
         on_request_line, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
     if (h->daemon == NULL) /* libmicrohttpd may have closed fd: leave it alone */

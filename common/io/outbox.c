@@ -66,7 +66,9 @@ struct pr_relay {
     size_t asides;
     size_t published, failed; /* of the batch in hand */
     int64_t next_clean_us;
-    bool troubled; /* said so already */
+    bool troubled;       /* said so already */
+    bool unmarked;       /* for the connection that is now */
+    uint64_t reconnects; /* of the bus, when it was done */
 };
 
 /* "{1,2}" of the rows to leave alone for now. */
@@ -119,6 +121,26 @@ static enum pr_code mark(struct pr_db *db, int64_t id, struct pr_err *err)
     return pr_db_exec(db,
                       "UPDATE outbox SET published_at = clock_timestamp() WHERE id = $1::bigint",
                       PR_ARGS(pr_i64(id)), NULL, err);
+}
+
+/* JetStream acknowledges before it has written to disk, so a server that comes
+ * back may have lost what it took last (it syncs every 2 minutes). After each
+ * start and reconnect the newest rows are sent again, before any new one; a
+ * stream that has them knows their ids, and consumers do nothing twice. */
+static enum pr_code unmark_newest(struct pr_relay *r, struct pr_err *err)
+{
+    static const char UNMARK[] =
+        "UPDATE outbox SET published_at = NULL WHERE service = current_user AND published_at > "
+        "(SELECT max(published_at) FROM outbox WHERE service = current_user) - interval '5 "
+        "minutes'";
+    struct pr_bus_stats stats;
+    pr_bus_stats(r->bus, &stats);
+    if (r->unmarked && stats.reconnects == r->reconnects)
+        return PR_OK;
+    enum pr_code rc = pr_db_exec(r->db, UNMARK, NULL, 0, NULL, err);
+    r->unmarked = rc == PR_OK;
+    r->reconnects = stats.reconnects;
+    return rc;
 }
 
 static bool bus_is_up(struct pr_relay *r)
@@ -190,7 +212,9 @@ static enum pr_code clean(struct pr_relay *r, struct pr_err *err)
 
 static enum pr_code relay_turn(struct pr_relay *r, struct pr_err *err)
 {
-    enum pr_code rc = PR_OK;
+    enum pr_code rc = unmark_newest(r, err);
+    if (rc != PR_OK)
+        return rc;
     do {
         if (!bus_is_up(r))
             return pr_fail(err, PR_EUNAVAIL, "NATS: not connected");

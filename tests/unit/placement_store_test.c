@@ -19,7 +19,7 @@ static struct placement_store store_of(double a, double b, double c)
                                      .zone_of = zone_of };
 }
 
-static void capacity_is_the_share_and_the_imbalance_rounded_up(void **state)
+static void capacity_is_the_share_and_the_imbalance_rounded_down(void **state)
 {
     (void)state;
     static const struct {
@@ -29,13 +29,14 @@ static void capacity_is_the_share_and_the_imbalance_rounded_up(void **state)
         uint64_t want[3];
     } row[] = {
         { { 1, 1, 1 }, 300, 0.05, { 105, 105, 105 } },
-        { { 1, 1, 1 }, 301, 0.05, { 106, 106, 106 } }, /* 105.35 */
+        { { 1, 1, 1 }, 301, 0.05, { 105, 105, 105 } }, /* 105.35 */
         { { 1, 1, 1 }, 300, 0.03, { 103, 103, 103 } },
         { { 2, 1, 1 }, 400, 0.05, { 210, 105, 105 } },
-        { { 1, 0, 1 }, 100, 0.05, { 53, 0, 53 } }, /* 52.5 */
-        { { 0, 0, 1 }, 100, 0.05, { 0, 0, 100 } }, /* never above n */
-        { { 1, 1, 1e-9 }, 100, 0.05, { 53, 53, 1 } },
-        { { 1, 1, 1 }, 3, 0.03, { 2, 2, 2 } },
+        { { 1, 0, 1 }, 100, 0.05, { 52, 0, 52 } },    /* 52.5 */
+        { { 0, 0, 1 }, 100, 0.05, { 0, 0, 100 } },    /* never above n */
+        { { 1, 1, 1e-9 }, 100, 0.05, { 52, 52, 1 } }, /* never below the share */
+        { { 1, 1, 1 }, 3, 0.03, { 1, 1, 1 } },
+        { { 1, 1, 1 }, 4, 0.03, { 2, 2, 2 } }, /* 1.33 */
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         const struct placement_store s =
@@ -152,7 +153,7 @@ static void malformed_routes_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(capacity_is_the_share_and_the_imbalance_rounded_up),
+        cmocka_unit_test(capacity_is_the_share_and_the_imbalance_rounded_down),
         cmocka_unit_test(refuses_what_cannot_hold_the_graph),
         cmocka_unit_test(names_a_zone_whose_primaries_are_gone),
         cmocka_unit_test(today_is_delta_then_base_then_home),

@@ -90,8 +90,7 @@ static void merge_equals_a_map_overlay(void **state)
             }
             assert_int_equal(pr_routes_sort(in[i].data, in[i].len, &len[i]), PR_OK);
         }
-        assert_int_equal(
-            pr_routes_merge(in[0].data, len[0], in[1].data, len[1], P, &out), PR_OK);
+        assert_int_equal(pr_routes_merge(in[0].data, len[0], in[1].data, len[1], P, &out), PR_OK);
         assert_ok(pr_routes_check(out.data, out.len, P, &err), &err);
         for (uint64_t hash = 0; hash < 64; hash++) {
             uint64_t w = 0;

@@ -18,10 +18,14 @@ static void only_the_first_nonempty_tag_counts(void **state)
     static const struct {
         const char *key, *hashed;
     } row[] = {
-        { "foo", "foo" },           { "{user1000}.following", "user1000" },
-        { "foo{}{bar}", "foo{}{bar}" }, { "foo{{bar}}zap", "{bar" },
-        { "foo{bar}{zap}", "bar" }, { "open{never", "open{never" },
-        { "}{a}", "a" },            { "", "" },
+        { "foo", "foo" },
+        { "{user1000}.following", "user1000" },
+        { "foo{}{bar}", "foo{}{bar}" },
+        { "foo{{bar}}zap", "{bar" },
+        { "foo{bar}{zap}", "bar" },
+        { "open{never", "open{never" },
+        { "}{a}", "a" },
+        { "", "" },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++)
         assert_int_equal(pr_slot_of_key(row[i].key, strlen(row[i].key)),
@@ -72,9 +76,18 @@ static void vertex_keys_parse_back(void **state)
 static void other_keys_are_not_vertices(void **state)
 {
     (void)state;
-    static const char *const row[] = { "",         "{p1}v:",   "{p1}g:a:3",      "{p}v:a",
-                                       "{p01}v:a", "{p-1}v:a", "{p1048576}v:a",  "{q1}v:a",
-                                       "{p1}v:a b", "p1}v:a",  "{p1}v:{x}",      "{p1}w:a",
+    static const char *const row[] = { "",
+                                       "{p1}v:",
+                                       "{p1}g:a:3",
+                                       "{p}v:a",
+                                       "{p01}v:a",
+                                       "{p-1}v:a",
+                                       "{p1048576}v:a",
+                                       "{q1}v:a",
+                                       "{p1}v:a b",
+                                       "p1}v:a",
+                                       "{p1}v:{x}",
+                                       "{p1}w:a",
                                        "{p99999999999999999999}v:a" };
     uint32_t p;
     const char *id;

@@ -111,9 +111,10 @@ enum pr_code placement_capacity(const struct placement_store *s, uint32_t n, dou
         return rc;
     for (uint32_t z = 0; z < s->zones; z++) {
         share[z] = s->zone[z].capacity_ratio / sum;
-        /* The tiny step keeps rounding noise from granting one vertex more. */
-        const double most = ceil(share[z] * n * (1 + imbalance) - 1e-9);
-        capacity[z] = share[z] <= 0 ? 0 : most < 1 ? 1 : most > n ? n : (uint64_t)most;
+        /* The tiny steps keep rounding noise from moving a whole number. */
+        const double even = share[z] * n, least = ceil(even - 1e-9);
+        const double most = fmin(fmax(floor(even * (1 + imbalance) + 1e-9), least), n);
+        capacity[z] = share[z] > 0 ? (uint64_t)fmax(most, 1) : 0;
     }
     return PR_OK;
 }

@@ -48,9 +48,10 @@ PR_CHECKED enum pr_code placement_today_delta(struct placement_today *t, int64_t
                                               struct placement_blob blob, struct pr_err *err);
 uint32_t placement_today_find(const struct placement_today *t, uint64_t hash);
 
-/* Most vertices each zone may take of n: ceil(share x n x (1 + imbalance)),
- * at most n, where share is the zone's part of the capacity ratios; 0 for a
- * zone without capacity. Their sum is at least n.
+/* Most vertices each zone may take of n: share x n x (1 + imbalance) rounded
+ * down, but never less than share x n rounded up, so that the capacities always
+ * sum to n at least; 0 for a zone without capacity. share: the zone's part of
+ * the capacity ratios.
  * PR_EINVAL: imbalance outside PLACEMENT_IMBALANCE_MIN..MAX, no zone has
  * capacity, a ratio is negative or not finite, more zones with capacity than
  * vertices, or a zone has capacity and no partition. */

@@ -1,6 +1,7 @@
 #include "engine/metis_engine.h"
 
 #include <metis.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 _Static_assert(sizeof(idx_t) == sizeof(uint32_t), "METIS built with 64-bit numbers: "
@@ -26,7 +27,19 @@ static enum pr_code check(const struct placement_engine_input *in, struct pr_err
     return PR_OK;
 }
 
-/* Nothing to cut: fill the blocks to their shares in vertex order. */
+/* Below this many vertices for its smallest block METIS prints that it was asked
+ * for too many parts, to standard output, and cuts badly. */
+enum { LEAST_BLOCK = 4 };
+
+static bool worth_cutting(const struct placement_engine_input *in)
+{
+    for (uint32_t b = 0; b < in->blocks; b++)
+        if (in->share[b] * in->graph->n < LEAST_BLOCK)
+            return false;
+    return in->blocks > 1 && in->graph->arcs > 0;
+}
+
+/* Fills the blocks to their shares in vertex order; the caller refines. */
 static void fill_by_share(const struct placement_engine_input *in, uint16_t *block)
 {
     double end = in->share[0] * in->graph->n;
@@ -79,7 +92,7 @@ enum pr_code placement_metis(const struct placement_engine_input *in, uint16_t *
     enum pr_code rc = check(in, err);
     if (rc != PR_OK)
         return rc;
-    if (in->blocks == 1 || g->arcs == 0) {
+    if (!worth_cutting(in)) {
         fill_by_share(in, block);
         return PR_OK;
     }

@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROGRESS_EVERY_MS = 500, LAST_DELIVERY = 5 /* then the bus gives up */ };
+enum {
+    PROGRESS_EVERY_MS = 500,
+    LAST_TRY = 15 /* deliveries; some short of what the bus takes for a crashing handler */
+};
 
 struct job {
     struct placement_worker *w;
@@ -196,7 +199,7 @@ static enum pr_code carry_out(struct job *j, struct pr_err *err)
 }
 
 /* What failed by itself ends the run; what may work later is tried again, but
- * not beyond the last delivery: then the run must not stay "running". */
+ * not for ever: a run must not stay "running". */
 static enum pr_code settle(struct job *j, enum pr_code rc, struct pr_err *why, struct pr_err *err)
 {
     if (rc == PR_OK)
@@ -206,7 +209,7 @@ static enum pr_code settle(struct job *j, enum pr_code rc, struct pr_err *why, s
     if (rc == PR_ECANCELED)
         return pr_fail(err, PR_ECANCELED, "stopping: run %lld will be computed again",
                        (long long)j->row.id);
-    if (pr_retryable(rc) && j->msg->deliveries < LAST_DELIVERY)
+    if (pr_retryable(rc) && j->msg->deliveries < LAST_TRY)
         return pr_fail(err, rc, "%s", why->text);
     return end_badly(j, "failed", why->text, err);
 }
@@ -237,7 +240,11 @@ static enum pr_code run(struct placement_worker *w, const struct pr_msg *msg, in
     if (j->computed)
         placement_result_done(&j->result);
     free(j);
-    return rc;
+    /* PostgreSQL away for a while is not the command's fault: no dead letter. */
+    if (!pr_retryable(rc))
+        return rc;
+    const struct pr_err why = *err;
+    return pr_fail(err, PR_ECANCELED, "%.200s: will be tried again", why.text);
 }
 
 enum pr_code placement_job(void *ctx, const struct pr_msg *msg, struct pr_err *err)

@@ -98,6 +98,7 @@ struct pr_rcmd {
     char         node_host_port[PR_HOST + 8]; /* "host:port" of that node: zone lookup key */
     uint32_t     request_bytes, reply_bytes;  /* on the wire, redirects included */
     uint32_t     redirects;
+    uint32_t     latency_us;     /* from sending it last to its answer */
     int          acked;      /* replicas that acknowledged (wait only) */
 };
 struct pr_run_options {

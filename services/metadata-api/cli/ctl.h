@@ -1,0 +1,104 @@
+/* prismctl: the REST API from a shell. Inside: one call, one printer, and a
+ * table of commands. */
+#ifndef PRISMCTL_CTL_H
+#define PRISMCTL_CTL_H
+
+#include <curl/curl.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum ctl_exit {
+    CTL_OK = 0,
+    CTL_FAILED = 1,  /* the operation failed, or the API did */
+    CTL_USAGE = 2,   /* the command line, or the request, is wrong */
+    CTL_CONNECT = 3, /* nobody answers, or the API cannot reach what it needs */
+    CTL_DENIED = 4,  /* 401 or 403 */
+    CTL_NOT_FOUND = 5,
+    CTL_CONFLICT = 6 /* 409, 412 or 428 */
+};
+
+struct ctl {
+    const char *url;
+    char *token; /* owned; NULL: none */
+    bool json;   /* -o json */
+    CURL *curl;
+};
+
+/* An option of a command: "--zone ZONE" when value is named, else a flag. */
+struct ctl_option {
+    const char *name, *value; /* "zone", "ZONE" or NULL */
+};
+enum { CTL_MAX_OPTIONS = 8, CTL_MAX_ARGS = 1024 };
+
+/* A parsed command line. */
+struct ctl_line {
+    const struct ctl_command *command;
+    const char *arg[CTL_MAX_ARGS]; /* positional */
+    size_t n_args;
+    const char *option[CTL_MAX_OPTIONS]; /* by the command's table; NULL: not given */
+};
+
+struct ctl_command {
+    const char *group, *verb; /* verb NULL: the group is the command */
+    const char *args;         /* "ID ZONE", for the usage line */
+    size_t min_args, max_args;
+    struct ctl_option option[CTL_MAX_OPTIONS];
+    int (*run)(struct ctl *ctl, const struct ctl_line *line);
+    const char *help;
+};
+extern const struct ctl_command ctl_commands[];
+extern const size_t ctl_command_count;
+/* Value of an option ("" for a given flag), NULL when not given. */
+const char *ctl_opt(const struct ctl_line *line, const char *name);
+
+/* --- calls --------------------------------------------------------------- */
+struct ctl_reply {
+    long status;   /* HTTP */
+    json_t *body;  /* owned; NULL when there was none */
+    char etag[64]; /* "" when there was none */
+    char error[512];
+};
+/* Takes over body (may be NULL). Mutations carry an Idempotency-Key and are
+ * tried again when the answer was lost. Returns an exit code; error holds the
+ * words when it is not CTL_OK. The caller calls ctl_reply_done. */
+int ctl_call(struct ctl *ctl, const char *method, const char *path, json_t *body,
+             const char *if_match, struct ctl_reply *r);
+void ctl_reply_done(struct ctl_reply *r);
+/* As ctl_call, and prints the error. */
+int ctl_must(struct ctl *ctl, const char *method, const char *path, json_t *body,
+             const char *if_match, struct ctl_reply *r);
+/* All pages of a list, at most limit items (0: all): {"items": [...]}. query:
+ * "zone=a&" or "". */
+int ctl_list(struct ctl *ctl, const char *path, const char *query, size_t limit, json_t **out);
+/* name=value& percent-encoded onto query; nothing when value is NULL. */
+void ctl_query(char *query, size_t cap, const char *name, const char *value);
+void ctl_escape(char *out, size_t cap, const char *segment);
+int ctl_complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- printing ------------------------------------------------------------ */
+struct ctl_column {
+    const char *title, *member;
+};
+/* -o json: the JSON as it is; else a table of {"items": [...]}. */
+void ctl_print_list(const struct ctl *ctl, const json_t *list, const struct ctl_column *col,
+                    size_t n);
+/* -o json: as it is; else one "name  value" line a member, nested as a.b. */
+void ctl_print(const struct ctl *ctl, const json_t *object);
+
+/* Follows an operation to its end, with a progress bar on a terminal, lines
+ * otherwise, nothing with -o json. CTL_FAILED unless it ends in "done". */
+int ctl_wait(struct ctl *ctl, const char *operation_id);
+
+/* --- commands, by file --------------------------------------------------- */
+typedef int ctl_run_fn(struct ctl *, const struct ctl_line *);
+ctl_run_fn ctl_vertex_get, ctl_vertex_batch, ctl_partition_list, ctl_partition_get;
+ctl_run_fn ctl_node_list, ctl_node_register, ctl_node_get, ctl_node_set_zone, ctl_node_delete;
+ctl_run_fn ctl_zone_list, ctl_zone_get, ctl_zone_create, ctl_zone_set, ctl_topology;
+ctl_run_fn ctl_placement_run, ctl_placement_list, ctl_placement_show;
+ctl_run_fn ctl_plan_create, ctl_plan_list, ctl_plan_show, ctl_plan_execute, ctl_plan_pause;
+ctl_run_fn ctl_plan_resume, ctl_plan_cancel;
+ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
+ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion;
+
+#endif

@@ -1,0 +1,118 @@
+#include "ctl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CELL = 512, MAX_COLUMNS = 16 };
+
+static void cell_text(const json_t *v, char out[CELL])
+{
+    char *text;
+    switch (v == NULL ? JSON_NULL : json_typeof(v)) {
+    case JSON_STRING:
+        snprintf(out, CELL, "%s", json_string_value(v));
+        break;
+    case JSON_INTEGER:
+        snprintf(out, CELL, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        break;
+    case JSON_REAL: {
+        double d = json_real_value(v); /* money with cents, ratios with digits */
+        snprintf(out, CELL, fabs(d) >= 1000 ? "%.2f" : "%.4g", d);
+        break;
+    }
+    case JSON_TRUE:
+    case JSON_FALSE:
+        snprintf(out, CELL, "%s", json_is_true(v) ? "yes" : "no");
+        break;
+    case JSON_NULL:
+        snprintf(out, CELL, "-");
+        break;
+    default:
+        text = json_dumps(v, JSON_COMPACT);
+        snprintf(out, CELL, "%s", text == NULL ? "?" : text);
+        free(text);
+    }
+}
+
+/* a.b reads member b of member a. */
+static const json_t *member(const json_t *object, const char *path)
+{
+    char name[64];
+    const char *dot;
+    while ((dot = strchr(path, '.')) != NULL) {
+        snprintf(name, sizeof name, "%.*s", (int)(dot - path), path);
+        object = json_object_get(object, name);
+        path = dot + 1;
+    }
+    return json_object_get(object, path);
+}
+
+static void print_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2));
+    fputc('\n', stdout);
+}
+
+void ctl_print_list(const struct ctl *ctl, const json_t *list, const struct ctl_column *col,
+                    size_t n)
+{
+    const json_t *items = json_object_get(list, "items"), *item;
+    int width[MAX_COLUMNS];
+    char text[CELL];
+    size_t i;
+    if (ctl->json) {
+        print_json(list);
+        return;
+    }
+    for (size_t c = 0; c < n; c++)
+        width[c] = (int)strlen(col[c].title);
+    json_array_foreach(items, i, item) for (size_t c = 0; c < n; c++)
+    {
+        cell_text(member(item, col[c].member), text);
+        if ((int)strlen(text) > width[c])
+            width[c] = (int)strlen(text);
+    }
+    for (size_t c = 0; c < n; c++)
+        printf("%-*s%s", c + 1 < n ? width[c] : 0, col[c].title, c + 1 < n ? "  " : "\n");
+    json_array_foreach(items, i, item) for (size_t c = 0; c < n; c++)
+    {
+        cell_text(member(item, col[c].member), text);
+        printf("%-*s%s", c + 1 < n ? width[c] : 0, text, c + 1 < n ? "  " : "\n");
+    }
+}
+
+/* Visits every leaf with its dotted name. */
+static void each_leaf(const json_t *object, const char *prefix, int *width, bool print)
+{
+    const char *name;
+    json_t *v;
+    json_object_foreach((json_t *)object, name, v)
+    {
+        char full[256], text[CELL];
+        snprintf(full, sizeof full, "%s%s", prefix, name);
+        if (json_is_object(v) && json_object_size(v) > 0) {
+            strncat(full, ".", sizeof full - strlen(full) - 1);
+            each_leaf(v, full, width, print);
+            continue;
+        }
+        if ((int)strlen(full) > *width)
+            *width = (int)strlen(full);
+        if (print) {
+            cell_text(v, text);
+            printf("%-*s  %s\n", *width, full, text);
+        }
+    }
+}
+
+void ctl_print(const struct ctl *ctl, const json_t *object)
+{
+    int width = 0;
+    if (ctl->json) {
+        print_json(object);
+        return;
+    }
+    each_leaf(object, "", &width, false);
+    each_leaf(object, "", &width, true);
+}

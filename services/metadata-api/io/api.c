@@ -1,0 +1,212 @@
+#include "api.h"
+
+#include "prism/io/clock.h"
+#include "prism/io/log.h"
+#include "prism/v1/rebalance.pb-c.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    KEEP_KEYS_H = 24,
+    SWEEP_MS = 600 * 1000,
+    MAX_BODY_BYTES = 1 << 20,
+    MAX_CONNECTIONS = 1024,
+    IDLE_TIMEOUT_S = 60
+};
+
+#define CONFIG(...) PR_CFG_ROW(struct api_config, __VA_ARGS__)
+static const struct pr_cfg_row config_rows[] = {
+#include "config.def"
+};
+#undef CONFIG
+
+#define METRIC(...) PR_METRIC_ROW(__VA_ARGS__)
+static const struct pr_metric_row metric_rows[] = {
+#include "metrics.def"
+};
+#undef METRIC
+
+static const struct pr_http_route routes[] = {
+    { "GET", "/openapi.json", api_description_get, API_OPEN },
+    { "GET", "/v1/vertices/{id}", api_vertex_get, API_READ },
+    { "POST", "/v1/vertices:batchGet", api_vertex_batch, API_READ },
+    { "GET", "/v1/partitions", api_partition_list, API_READ },
+    { "GET", "/v1/partitions/{id}", api_partition_get, API_READ },
+    { "GET", "/v1/topology", api_topology_get, API_READ },
+    { "GET", "/v1/nodes", api_node_list, API_READ },
+    { "GET", "/v1/nodes/{id}", api_node_get, API_READ },
+    { "POST", "/v1/nodes", api_node_create, API_FLEET },
+    { "PATCH", "/v1/nodes/{id}", api_node_patch, API_FLEET },
+    { "DELETE", "/v1/nodes/{id}", api_node_delete, API_FLEET },
+    { "GET", "/v1/zones", api_zone_list, API_READ },
+    { "GET", "/v1/zones/{id}", api_zone_get, API_READ },
+    { "POST", "/v1/zones", api_zone_create, API_FLEET },
+    { "PATCH", "/v1/zones/{id}", api_zone_patch, API_FLEET },
+    { "GET", "/v1/placement/runs", api_run_list, API_READ },
+    { "GET", "/v1/placement/runs/{id}", api_run_get, API_READ },
+    { "POST", "/v1/placement/runs", api_run_create, API_RUN },
+    { "GET", "/v1/rebalance/plans", api_plan_list, API_READ },
+    { "GET", "/v1/rebalance/plans/{id}", api_plan_get, API_READ },
+    { "POST", "/v1/rebalance/plans", api_plan_create, API_RUN },
+    { "POST", "/v1/rebalance/plans/{id}:execute", api_plan_execute, API_RUN },
+    { "POST", "/v1/rebalance/plans/{id}:pause", api_plan_pause, API_RUN },
+    { "POST", "/v1/rebalance/plans/{id}:resume", api_plan_resume, API_RUN },
+    { "POST", "/v1/rebalance/plans/{id}:cancel", api_plan_cancel, API_RUN },
+    { "GET", "/v1/operations", api_operation_list, API_READ },
+    { "GET", "/v1/operations/{id}", api_operation_get, API_READ },
+    { "POST", "/v1/operations/{id}:cancel", api_operation_cancel, API_RUN },
+    { "GET", "/v1/costs", api_cost_get, API_READ },
+    { "GET", "/v1/audit", api_audit_list, API_TRAIL },
+};
+
+static void done(void *ctx, const struct pr_http_req *req, const struct pr_http_route *route,
+                 int status, int64_t us)
+{
+    struct api *api = ctx;
+    char name[8];
+    snprintf(name, sizeof name, "%d", status);
+    pr_metrics_add(api->svc->metrics, API_M_REQUESTS, name, 1);
+    if (route != NULL) {
+        char label[96];
+        snprintf(label, sizeof label, "%s %s", route->method, route->pattern);
+        pr_metrics_observe(api->svc->metrics, API_M_SECONDS, label, (double)us / 1e6);
+    }
+    (void)req;
+}
+
+enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *err)
+{
+    struct api *api = calloc(1, sizeof *api);
+    if (api == NULL)
+        return pr_fail(err, PR_ENOMEM, "metadata-api");
+    api->svc = svc;
+    api->cell = api_cell_new();
+    enum pr_code rc = api->cell == NULL ? pr_fail(err, PR_ENOMEM, "snapshot")
+                                        : api_refresher_new(&api->refresher, api->cell, err);
+    if (rc != PR_OK) {
+        api_free(api);
+        return rc;
+    }
+    api->http = (struct pr_http_options){
+        .max_body_bytes = MAX_BODY_BYTES,
+        .max_connections = MAX_CONNECTIONS,
+        .idle_timeout_s = IDLE_TIMEOUT_S,
+        .routes = routes,
+        .n_routes = PR_COUNT(routes),
+        .ctx = api,
+        .authorise = api_authorise,
+        .done = done,
+    };
+    api->def = (struct pr_service_def){
+        .name = "metadata-api",
+        .config = config_rows,
+        .n_config = PR_COUNT(config_rows),
+        .config_out = &api->config,
+        .metrics = metric_rows,
+        .n_metrics = PR_COUNT(metric_rows),
+        .http = &api->http,
+        .relay = true,
+    };
+    *out = api;
+    return PR_OK;
+}
+
+/* What an event says changed. One that cannot be read asks for everything: the
+ * snapshot comes from PostgreSQL, events only say when to look. */
+static enum pr_code heard(void *ctx, const struct pr_msg *msg, struct pr_err *err)
+{
+    struct api *api = ctx;
+    (void)err;
+    if (strcmp(msg->subject, "prism.evt.rebalance.routes") == 0) {
+        Prism__V1__RoutesChangedEvent *e =
+            prism__v1__routes_changed_event__unpack(NULL, msg->len, msg->data);
+        api_refresher_ask(api->refresher, e == NULL ? API_EVERYTHING : API_DELTAS,
+                          e == NULL ? 0 : (int64_t)e->delta_id);
+        if (e != NULL)
+            prism__v1__routes_changed_event__free_unpacked(e, NULL);
+    } else if (strncmp(msg->subject, "prism.evt.topology.", 19) == 0 ||
+               strncmp(msg->subject, "prism.evt.metadata.", 19) == 0) {
+        api_refresher_ask(api->refresher, API_TOPO, 0);
+    } else {
+        api_refresher_ask(api->refresher, API_DELTAS, 0);
+    }
+    return PR_OK;
+}
+
+enum pr_code api_open(struct api *api, struct pr_err *err)
+{
+    struct pr_service *svc = api->svc;
+    const struct api_config *c = &api->config;
+    pr_service_not_ready(svc, "snapshot", "PostgreSQL has not been read yet");
+    enum pr_code rc =
+        api_pool_open(&api->pool, svc->common.db_uri, "metadata-api", (int)c->db_pool, err);
+    if (rc == PR_OK)
+        rc = api_blobs_open(&api->blobs, api->pool, (size_t)c->blob_bytes, c->blob_ttl_s * 1000,
+                            err);
+    if (rc == PR_OK)
+        rc = pr_bus_watch(svc->bus, "PRISM_EVT", "prism.evt.>", heard, api, err);
+    if (rc == PR_OK)
+        rc = api_refresher_start(api->refresher, svc->common.db_uri, "metadata-api snapshot",
+                                 c->token_ttl_ms, c->full_refresh_s * 1000, err);
+    return rc;
+}
+
+static void measure(struct api *api)
+{
+    struct pr_metrics *m = api->svc->metrics;
+    struct api_refresher_stats reads;
+    struct api_blob_stats blobs;
+    api_refresher_stats(api->refresher, &reads);
+    api_blobs_stats(api->blobs, &blobs);
+    pr_metrics_set(m, API_M_REFRESHES, "all", (double)reads.reads);
+    pr_metrics_set(m, API_M_REFRESHES, "failed", (double)reads.failed);
+    pr_metrics_set(m, API_M_BLOB_BYTES, NULL, (double)blobs.bytes);
+    pr_metrics_set(m, API_M_BLOBS, NULL, (double)blobs.entries);
+    pr_metrics_set(m, API_M_BLOB_EVENTS, "hit", (double)blobs.hits);
+    pr_metrics_set(m, API_M_BLOB_EVENTS, "load", (double)blobs.loads);
+    pr_metrics_set(m, API_M_BLOB_EVENTS, "evict", (double)blobs.evicted);
+
+    PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
+    if (s == NULL)
+        return;
+    int64_t oldest = s->topo_at_ms < s->deltas_at_ms ? s->topo_at_ms : s->deltas_at_ms;
+    pr_metrics_set(m, API_M_SNAPSHOT_AGE, NULL, (double)(pr_mono_us() / 1000 - oldest) / 1e3);
+    pr_metrics_set(m, API_M_SNAPSHOT_REVISION, NULL, (double)s->topo->revision);
+    pr_metrics_set(m, API_M_SNAPSHOT_DELTAS, NULL, (double)s->deltas->routes.len / 12);
+    pr_service_not_ready(api->svc, "snapshot", NULL);
+}
+
+enum pr_code api_tick(void *ctx, int64_t now_ms, struct pr_err *err)
+{
+    struct api *api = ctx;
+    measure(api);
+    if (now_ms - api->swept_ms < SWEEP_MS)
+        return PR_OK;
+    enum pr_code rc =
+        pr_db_exec(api->svc->db,
+                   "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)",
+                   PR_ARGS(pr_i64(KEEP_KEYS_H)), NULL, err);
+    if (rc == PR_OK)
+        api->swept_ms = now_ms;
+    return rc;
+}
+
+void api_stop(struct api *api)
+{
+    if (api != NULL)
+        api_refresher_stop(api->refresher);
+}
+
+void api_free(struct api *api)
+{
+    if (api == NULL)
+        return;
+    api_refresher_free(api->refresher);
+    api_blobs_close(api->blobs);
+    api_pool_close(api->pool);
+    api_cell_free(api->cell);
+    free(api);
+}

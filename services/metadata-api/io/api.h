@@ -1,0 +1,117 @@
+/* Inside of metadata-api's shell: what every handler has at hand. */
+#ifndef METADATA_API_API_H
+#define METADATA_API_API_H
+
+#include "api_access.h"
+#include "api_snapshot.h"
+#include "blobs.h"
+#include "json.h"
+#include "pool.h"
+#include "prism/io/service.h"
+#include "refresh.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONFIG(...) PR_CFG_FIELD(__VA_ARGS__)
+struct api_config {
+#include "config.def"
+};
+#undef CONFIG
+
+#define METRIC(...) PR_METRIC_ID(__VA_ARGS__)
+enum api_metric {
+#include "metrics.def"
+};
+#undef METRIC
+
+struct api {
+    struct pr_service *svc; /* borrowed */
+    struct api_config config;
+    struct pr_http_options http;
+    struct pr_service_def def;
+    struct api_cell *cell;
+    struct api_refresher *refresher;
+    struct api_pool *pool; /* from here on: NULL until api_open */
+    struct api_blobs *blobs;
+    int64_t swept_ms; /* when old idempotency keys were last deleted */
+};
+
+struct api_principal {
+    const char *name;
+    enum api_role role;
+};
+static inline const char *api_who(const struct pr_http_req *req)
+{
+    return ((const struct api_principal *)req->principal)->name;
+}
+
+/* Makes what handlers need before the service listens; then open when the
+ * service is up, stop before it closes, free after. NULL is fine for both last. */
+PR_CHECKED enum pr_code api_new(struct api **api, struct pr_service *svc, struct pr_err *err);
+PR_CHECKED enum pr_code api_open(struct api *api, struct pr_err *err);
+enum pr_code api_tick(void *api, int64_t now_ms, struct pr_err *err);
+void api_stop(struct api *api);
+void api_free(struct api *api);
+
+/* Checks the bearer token against the snapshot and the route's access. */
+int api_authorise(void *api, struct pr_http_req *req, const struct pr_http_route *route,
+                  struct pr_http_res *res);
+
+/* Snapshot with a reference; handlers behind a token always get one. Sets Age. */
+struct api_snapshot *api_look(struct api *api, const struct pr_http_req *req,
+                              struct pr_http_res *res);
+static inline void pr_auto_api_snapshot(struct api_snapshot **s)
+{
+    api_snapshot_unref(*s);
+}
+typedef struct api_snapshot api_snapshot;
+
+/* One page of a list being written. */
+struct api_page {
+    const char *list;
+    uint64_t scope;
+    unsigned size, shown;
+    bool more;
+    char after[API_NAME * 3], last[API_NAME * 3]; /* "" at the start */
+    json_t *items;
+};
+/* Reads pageSize, pageToken and the filters (values into filter[]); false
+ * after writing a problem. */
+bool api_page_begin(struct api_page *p, const char *list, const char *const *names, unsigned n,
+                    const char **filter, const struct pr_http_req *req, struct pr_http_res *res);
+/* False when the page is full (the item is dropped). Takes over item. */
+bool api_page_add(struct api_page *p, const char *key, json_t *item);
+void api_page_end(struct api_page *p, struct pr_http_res *res);
+
+/* Lists and single resources that live in PostgreSQL only. json: SQL that
+ * yields one JSON object; key: SQL text of its cursor, "" in single reads. */
+struct api_list {
+    const char *name, *sql; /* columns key, json; $1 key or NULL, $2 rows, $3.. filters */
+    const char *const *filters;
+    unsigned n_filters;
+};
+void api_list_rows(struct api *api, const struct api_list *list, const struct pr_http_req *req,
+                   struct pr_http_res *res);
+/* sql: one column json, $1 the id. what: "placement run 7" in a 404. */
+void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,
+                 const struct pr_http_req *req, struct pr_http_res *res);
+/* JSON text as it comes from PostgreSQL, members renamed; NULL: out of memory. */
+json_t *api_from_sql(const char *text);
+void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t revision);
+
+json_t *api_node_json(const struct api_node *n, const char *zone);
+json_t *api_zone_json(const struct api_zone *z);
+
+/* Handlers, by resource. */
+pr_http_fn api_vertex_get, api_vertex_batch;
+pr_http_fn api_partition_list, api_partition_get, api_topology_get;
+pr_http_fn api_node_list, api_node_get, api_node_create, api_node_patch, api_node_delete;
+pr_http_fn api_zone_list, api_zone_get, api_zone_create, api_zone_patch;
+pr_http_fn api_run_list, api_run_get, api_run_create;
+pr_http_fn api_plan_list, api_plan_get, api_plan_create;
+pr_http_fn api_plan_execute, api_plan_pause, api_plan_resume, api_plan_cancel;
+pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
+pr_http_fn api_audit_list, api_cost_get, api_description_get;
+
+#endif

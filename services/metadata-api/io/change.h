@@ -1,0 +1,56 @@
+/* One change asked for over REST: state, audit row, command or event in the
+ * outbox, operation row and the stored answer for its Idempotency-Key, all in
+ * one transaction. */
+#ifndef METADATA_API_CHANGE_H
+#define METADATA_API_CHANGE_H
+
+#include "api.h"
+
+struct api_change;
+/* Makes the change inside the transaction, which may be tried several times:
+ * fills in below only through the functions that follow. */
+typedef enum pr_code api_change_fn(struct pr_db *db, struct api_change *c, struct pr_err *err);
+
+struct api_change {
+    const char *action; /* of the audit row: "node.register" */
+    api_change_fn *fn;
+    const void *in;  /* the request, checked */
+    int fresh_parts; /* of the snapshot, renewed before the answer */
+    bool dry;        /* roll back, answer what would be */
+
+    /* what fn made: */
+    const struct pr_http_req *req;
+    char resource[160];     /* "nodes/n1" */
+    json_t *before, *after; /* owned */
+    int status;             /* of the answer; of the problem when fn failed and set it */
+    uint64_t etag;          /* 0: none */
+    char operation[40];     /* id, for Location; "" */
+    bool created;           /* Location: the resource */
+    /* set by api_change_run: */
+    bool replayed;
+    int stored_status;
+    char *stored; /* answer of the first request with this key; owned */
+};
+
+/* Runs c and answers. */
+void api_change_run(struct api *api, struct api_change *c, const struct pr_http_req *req,
+                    struct pr_http_res *res);
+
+/* For fn: an operation row of state pending; id may be NULL for a fresh one.
+ * Its id goes to c->operation. */
+PR_CHECKED enum pr_code api_change_operation(struct pr_db *db, struct api_change *c, const char *id,
+                                             const char *kind, struct pr_err *err);
+/* A Changed event of c->resource for the other replicas. */
+PR_CHECKED enum pr_code api_change_event(struct pr_db *db, const struct api_change *c,
+                                         uint64_t revision, const char *state, struct pr_err *err);
+/* If-Match against revision. required: 428 without one. 412 when stale. */
+PR_CHECKED enum pr_code api_change_precondition(struct api_change *c, uint64_t revision,
+                                                bool required, struct pr_err *err);
+/* Fails with a status of its own. */
+#define api_change_fail(c, st, err, code, ...)                                                     \
+    ((c)->status = (st), pr_fail((err), (code), __VA_ARGS__))
+
+/* ?dryRun=true; false after writing a problem for another value. */
+bool api_dry_run(const struct pr_http_req *req, bool *dry, struct pr_http_res *res);
+
+#endif

@@ -1,0 +1,220 @@
+/* /v1/vertices: where is a vertex, and where should it be? */
+#include "api.h"
+#include "prism/io/clock.h"
+#include "prism/routes.h"
+#include "prism/slot.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { STRONG_WAIT_MS = 3000 };
+
+/* One look-up: what was asked, against which snapshot. */
+struct look {
+    struct api *api;
+    const struct api_snapshot *snap;
+    struct api_blob_want want;
+};
+
+struct located {
+    uint64_t hash;
+    uint32_t home, at, target;
+    bool has_target;
+};
+
+static enum pr_code locate(const struct look *k, const char *id, struct located *out,
+                           struct pr_err *err)
+{
+    const struct api_topo *t = k->snap->topo;
+    const struct api_deltas *d = k->snap->deltas;
+    bool found = false;
+    uint32_t p = 0;
+    out->hash = pr_vertex_hash(id, strlen(id));
+    out->home = pr_home_partition(out->hash, t->partitions);
+    out->has_target = d->run != 0;
+
+    enum pr_code rc = PR_OK;
+    if (pr_routes_find(d->routes.data, d->routes.len, out->hash, &p))
+        found = true;
+    else
+        rc = api_blobs_find(k->api->blobs, (struct api_blob_key){ 0, out->home }, &k->want,
+                            t->partitions, out->hash, &found, &p, err);
+    out->at = found ? p : out->home;
+    if (rc == PR_OK && out->has_target) {
+        struct api_blob_want target = k->want;
+        target.generation = 0; /* a finished run's targets never change */
+        rc = api_blobs_find(k->api->blobs, (struct api_blob_key){ d->run, out->home }, &target,
+                            t->partitions, out->hash, &found, &p, err);
+        out->target = found ? p : out->home;
+    }
+    return rc;
+}
+
+static json_t *zone_of(const struct api_place *place)
+{
+    return place->zone == NULL ? json_null() : json_string(place->zone->id);
+}
+
+static json_t *vertex_json(const struct look *k, const char *id, const struct located *v)
+{
+    const struct api_topo *t = k->snap->topo;
+    const struct api_place at = api_place_of(t, v->at);
+    char hash[17];
+    snprintf(hash, sizeof hash, "%016" PRIx64, v->hash);
+    json_t *target = json_null();
+    if (v->has_target) {
+        const struct api_place to = api_place_of(t, v->target);
+        target = json_pack("{s:i,s:o,s:I}", "partition", (int)v->target, "zone", zone_of(&to),
+                           "runId", (json_int_t)k->snap->deltas->run);
+    }
+    return json_pack("{s:s,s:s,s:i,s:i,s:i,s:o,s:o,s:b,s:s,s:o,s:I}", "id", id, "hash", hash,
+                     "homePartition", (int)v->home, "partition", (int)v->at, "slot", (int)at.slot,
+                     "node", at.node == NULL ? json_null() : json_string(at.node->id), "zone",
+                     zone_of(&at), "moved", v->at != v->home, "route",
+                     v->at != v->home ? "moved" : "home", "target", target, "snapshotRevision",
+                     (json_int_t)t->revision);
+}
+
+/* False after writing a problem. */
+static bool begin(struct look *k, struct api *api, const struct pr_http_req *req,
+                  struct pr_http_res *res)
+{
+    struct pr_err err = { 0 };
+    const char *consistency = pr_http_query(req, "consistency");
+    const bool strong = consistency != NULL && strcmp(consistency, "strong") == 0;
+    *k = (struct look){ .api = api };
+    if (consistency != NULL && !strong && strcmp(consistency, "snapshot") != 0) {
+        pr_http_problem(res, 400, "Bad consistency", "strong or snapshot", "consistency");
+        return false;
+    }
+    if (strong) { /* a read of PostgreSQL that begins now, and no older blob */
+        k->want.since_ms = pr_mono_us() / 1000;
+        enum pr_code rc = api_refresher_wait(api->refresher, API_EVERYTHING, STRONG_WAIT_MS, &err);
+        if (rc != PR_OK) {
+            pr_http_problem(res, 503, "Strong read not possible", err.text, NULL);
+            return false;
+        }
+    }
+    k->snap = api_look(api, req, res);
+    k->want.generation = k->snap->deltas->generation;
+    k->want.now_ms = pr_mono_us() / 1000;
+    if (k->snap->topo->partitions == 0)
+        pr_http_problem(res, 404, "No store",
+                        "the store has not been initialised: prism-admin store init", NULL);
+    else if (k->snap->topo->covered == 0)
+        pr_http_problem(res, 503, "Topology unknown", "no registered node has reported a slot yet",
+                        NULL);
+    else
+        return true;
+    return false;
+}
+
+void api_vertex_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
+{
+    struct look k;
+    struct located v;
+    struct pr_err err = { 0 };
+    const char *id = req->param[0];
+    if (!pr_vertex_id_valid(id, strlen(id))) {
+        pr_http_problem(res, 400, "Bad vertex id",
+                        "1 to 128 printable characters without blanks and braces", "id");
+        return;
+    }
+    if (begin(&k, ctx, req, res)) {
+        enum pr_code rc = locate(&k, id, &v, &err);
+        if (rc != PR_OK)
+            pr_http_fail(res, rc, &err);
+        else
+            api_reply(res, 200, vertex_json(&k, id, &v));
+    }
+    api_snapshot_unref((struct api_snapshot *)k.snap);
+}
+
+static void check_ids(const json_t *ids, struct api_errors *errs)
+{
+    size_t i;
+    const json_t *id;
+    if (json_array_size(ids) < 1 || json_array_size(ids) > API_MAX_BATCH) {
+        api_error(errs, "ids", "1 to %d ids, not %zu", API_MAX_BATCH, json_array_size(ids));
+        return;
+    }
+    json_array_foreach(ids, i, id)
+    {
+        char field[32];
+        snprintf(field, sizeof field, "ids[%zu]", i);
+        if (!json_is_string(id))
+            api_error(errs, field, "must be a string");
+        else if (!pr_vertex_id_valid(json_string_value(id), json_string_length(id)))
+            api_error(errs, field, "1 to 128 printable characters without blanks and braces");
+    }
+}
+
+/* Cold blobs of all homes come with one statement a kind, not one each. */
+static void warm(const struct look *k, const json_t *ids)
+{
+    const struct api_snapshot *s = k->snap;
+    uint32_t homes[API_MAX_BATCH];
+    unsigned char seen[PR_MAX_PARTITIONS / 8 / 64] = { 0 }; /* a filter: exact up to 16,384 */
+    size_t n = 0, i;
+    const json_t *id;
+    json_array_foreach(ids, i, id)
+    {
+        uint32_t home = pr_home_partition(
+            pr_vertex_hash(json_string_value(id), json_string_length(id)), s->topo->partitions);
+        uint32_t bit = home % (sizeof seen * 8);
+        if ((seen[bit / 8] & 1u << bit % 8) == 0)
+            homes[n++] = home;
+        seen[bit / 8] = (unsigned char)(seen[bit / 8] | 1u << bit % 8);
+    }
+    api_blobs_warm(k->api->blobs, 0, homes, n, &k->want, s->topo->partitions);
+    struct api_blob_want target = k->want;
+    target.generation = 0;
+    if (s->deltas->run != 0)
+        api_blobs_warm(k->api->blobs, s->deltas->run, homes, n, &target, s->topo->partitions);
+}
+
+static void answer_batch(const struct look *k, const json_t *ids, struct pr_http_res *res)
+{
+    struct pr_err err = { 0 };
+    json_t *items = json_array();
+    size_t i;
+    const json_t *id;
+    warm(k, ids);
+    json_array_foreach(ids, i, id)
+    {
+        struct located v;
+        enum pr_code rc = locate(k, json_string_value(id), &v, &err);
+        if (rc != PR_OK) {
+            json_decref(items);
+            pr_http_fail(res, rc, &err);
+            return;
+        }
+        json_array_append_new(items, vertex_json(k, json_string_value(id), &v));
+    }
+    api_reply(res, 200, json_pack("{s:o}", "items", items));
+}
+
+void api_vertex_batch(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
+{
+    struct in {
+        json_t *ids;
+    } in = { NULL };
+    static const struct api_member members[] = {
+        { "ids", API_ARRAY, API_REQUIRED, offsetof(struct in, ids), 0 },
+    };
+    struct api_errors errs = { 0 };
+    PR_AUTO(json_t) *body = api_body(req, res);
+    if (body == NULL)
+        return;
+    api_members(body, "", members, PR_COUNT(members), &in, &errs);
+    if (in.ids != NULL)
+        check_ids(in.ids, &errs);
+    if (errs.n > 0) {
+        api_refuse(res, 400, "Bad request", &errs);
+        return;
+    }
+    struct look k;
+    if (begin(&k, ctx, req, res))
+        answer_batch(&k, in.ids, res);
+    api_snapshot_unref((struct api_snapshot *)k.snap);
+}

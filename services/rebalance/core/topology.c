@@ -1,0 +1,282 @@
+#include "core/topology.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOTS = 16384 };
+
+/* --- looking things up by name ------------------------------------------ */
+
+struct name { /* a node by "host, port" or by Redis id (port 0) */
+    const char *s;
+    int port, index;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct name *x = a, *y = b;
+    const int c = strcmp(x->s, y->s);
+    return c != 0 ? c : (x->port > y->port) - (x->port < y->port);
+}
+
+static int look_up(const struct name *names, size_t n, const char *s, int port)
+{
+    const struct name key = { .s = s, .port = port };
+    const struct name *hit = n == 0 ? NULL : bsearch(&key, names, n, sizeof *names, by_name);
+    return hit == NULL ? -1 : hit->index;
+}
+
+/* --- the working state of one computation ------------------------------- */
+
+struct work {
+    const struct rebalance_node *reg;
+    size_t n;
+    const struct rebalance_cluster *c;
+    struct pr_arena *arena;
+    int *reported_of;   /* [n] index into c->node, -1 */
+    int *registered_of; /* [c->nodes] index into reg, -1 */
+    int *leader;        /* [c->nodes] the primary with slots whose shard it is in, -1 */
+    int *slots;         /* [c->nodes] */
+    const char **name;  /* [c->nodes] registered id, or "host:port" */
+    const char **zone;  /* [c->nodes] */
+    const char **shard; /* [c->nodes], of leaders */
+};
+
+static enum pr_code allocate(struct work *w, struct pr_err *err)
+{
+    const size_t m = w->c->nodes + 1, n = w->n + 1;
+    w->reported_of = pr_arena_alloc(w->arena, n * sizeof(int));
+    w->registered_of = pr_arena_alloc(w->arena, m * sizeof(int));
+    w->leader = pr_arena_alloc(w->arena, m * sizeof(int));
+    w->slots = pr_arena_alloc(w->arena, m * sizeof(int));
+    w->name = pr_arena_alloc(w->arena, m * sizeof *w->name);
+    w->zone = pr_arena_alloc(w->arena, m * sizeof *w->zone);
+    w->shard = pr_arena_alloc(w->arena, m * sizeof *w->shard);
+    if (w->reported_of == NULL || w->registered_of == NULL || w->leader == NULL ||
+        w->slots == NULL || w->name == NULL || w->zone == NULL || w->shard == NULL)
+        return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->c->nodes);
+    return PR_OK;
+}
+
+static enum pr_code match_names(struct work *w, const struct rebalance_subnet *subnets,
+                                size_t n_subnets, struct pr_err *err)
+{
+    struct name *names = pr_arena_alloc(w->arena, (w->n + 1) * sizeof *names);
+    if (names == NULL)
+        return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->n);
+    for (size_t i = 0; i < w->n; i++) {
+        names[i] = (struct name){ w->reg[i].host, w->reg[i].port, (int)i };
+        w->reported_of[i] = -1;
+    }
+    qsort(names, w->n, sizeof *names, by_name);
+
+    for (size_t j = 0; j < w->c->nodes; j++) {
+        const struct rebalance_reported *r = &w->c->node[j];
+        const int i = look_up(names, w->n, r->host, r->port);
+        w->registered_of[j] = i;
+        if (i >= 0) {
+            w->reported_of[i] = (int)j;
+            w->name[j] = w->reg[i].id;
+            w->zone[j] = w->reg[i].zone[0] != '\0'
+                             ? w->reg[i].zone
+                             : rebalance_subnet_zone(subnets, n_subnets, r->host);
+        } else { /* not ours to place: its zone stays unknown */
+            w->name[j] = pr_arena_printf(w->arena, "%s:%d", r->host, r->port);
+            w->zone[j] = "";
+        }
+        if (w->name[j] == NULL)
+            return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->n);
+    }
+    return PR_OK;
+}
+
+/* Primaries with slots lead shards; their replicas belong to them. */
+static enum pr_code find_leaders(struct work *w, struct pr_err *err)
+{
+    struct name *ids = pr_arena_alloc(w->arena, (w->c->nodes + 1) * sizeof *ids);
+    if (ids == NULL)
+        return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->c->nodes);
+    for (size_t j = 0; j < w->c->nodes; j++)
+        ids[j] = (struct name){ w->c->node[j].redis_id, 0, (int)j };
+    qsort(ids, w->c->nodes, sizeof *ids, by_name);
+
+    for (int s = 0; s < SLOTS; s++)
+        if (w->c->slot_owner[s] >= 0)
+            w->slots[w->c->slot_owner[s]]++;
+    for (size_t j = 0; j < w->c->nodes; j++) {
+        const struct rebalance_reported *r = &w->c->node[j];
+        const int lead = r->primary ? (int)j : look_up(ids, w->c->nodes, r->primary_id, 0);
+        w->leader[j] = lead >= 0 && w->slots[lead] > 0 ? lead : -1;
+    }
+    return PR_OK;
+}
+
+/* A failed former primary has lost its slots, and is still the replica that its
+ * shard lacks: it stays in the shard that its row names. */
+static void keep_failed_members(struct work *w)
+{
+    for (size_t j = 0; j < w->c->nodes; j++) {
+        const int i = w->registered_of[j];
+        if (w->leader[j] >= 0 || !w->c->node[j].failed || i < 0 || w->reg[i].shard[0] == '\0')
+            continue;
+        for (size_t k = 0; k < w->c->nodes && w->leader[j] < 0; k++) {
+            const int other = w->registered_of[k];
+            if (k != j && other >= 0 && w->leader[k] >= 0 &&
+                strcmp(w->reg[other].shard, w->reg[i].shard) == 0)
+                w->leader[j] = w->leader[k];
+        }
+    }
+}
+
+static void name_shards(struct work *w)
+{
+    for (size_t j = 0; j < w->c->nodes; j++) {
+        const int lead = w->leader[j];
+        if (lead < 0 || w->registered_of[j] < 0)
+            continue;
+        if (w->shard[lead] == NULL || strcmp(w->name[j], w->shard[lead]) < 0)
+            w->shard[lead] = w->name[j];
+    }
+    for (size_t j = 0; j < w->c->nodes; j++)
+        if (w->leader[j] == (int)j && w->shard[j] == NULL)
+            w->shard[j] = w->name[j]; /* nobody of it is registered */
+}
+
+/* --- rows ---------------------------------------------------------------- */
+
+static enum pr_code node_rows(struct work *w, struct rebalance_image *out, struct pr_err *err)
+{
+    out->node = pr_arena_alloc(w->arena, (w->n + 1) * sizeof *out->node);
+    if (out->node == NULL)
+        return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->n);
+    out->nodes = w->n;
+    for (size_t i = 0; i < w->n; i++) {
+        struct rebalance_node *row = &out->node[i];
+        const int j = w->reported_of[i];
+        *row = w->reg[i];
+        if (j < 0) {
+            row->slots = 0;
+            row->shard = "";
+            if (row->state != REBALANCE_REGISTERED)
+                row->state = REBALANCE_GONE;
+            continue;
+        }
+        const struct rebalance_reported *r = &w->c->node[j];
+        row->zone = w->zone[j];
+        row->redis_id = r->redis_id;
+        row->role = r->primary ? REBALANCE_PRIMARY : REBALANCE_REPLICA;
+        row->state = r->failed ? REBALANCE_NODE_FAILED : REBALANCE_UP;
+        row->slots = w->slots[j];
+        row->shard = w->leader[j] >= 0 ? w->shard[w->leader[j]] : "";
+    }
+    return PR_OK;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int by_shard_id(const void *a, const void *b)
+{
+    return strcmp(((const struct rebalance_shard *)a)->id, ((const struct rebalance_shard *)b)->id);
+}
+
+static enum pr_code shard_rows(struct work *w, struct rebalance_image *out, struct pr_err *err)
+{
+    out->shard = pr_arena_alloc(w->arena, (w->c->nodes + 1) * sizeof *out->shard);
+    const char **replicas = pr_arena_alloc(w->arena, (w->c->nodes + 1) * sizeof *replicas);
+    int *row_of = pr_arena_alloc(w->arena, (w->c->nodes + 1) * sizeof *row_of); /* of a leader */
+    if (out->shard == NULL || replicas == NULL || row_of == NULL)
+        return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->c->nodes);
+
+    for (size_t j = 0; j < w->c->nodes; j++) {
+        if (w->leader[j] != (int)j)
+            continue;
+        row_of[j] = (int)out->shards;
+        out->shard[out->shards++] = (struct rebalance_shard){ .id = w->shard[j],
+                                                              .primary = w->name[j],
+                                                              .slots = w->slots[j] };
+    }
+    for (size_t j = 0; j < w->c->nodes; j++)
+        if (!w->c->node[j].primary && w->leader[j] >= 0)
+            out->shard[row_of[w->leader[j]]].replicas++;
+    for (size_t i = 0; i < out->shards; i++) {
+        out->shard[i].replica = replicas;
+        replicas += out->shard[i].replicas;
+        out->shard[i].replicas = 0;
+    }
+    for (size_t j = 0; j < w->c->nodes; j++) {
+        if (w->c->node[j].primary || w->leader[j] < 0)
+            continue;
+        struct rebalance_shard *s = &out->shard[row_of[w->leader[j]]];
+        s->replica[s->replicas++] = w->name[j];
+    }
+    for (size_t i = 0; i < out->shards; i++)
+        if (out->shard[i].replicas > 1)
+            qsort(out->shard[i].replica, out->shard[i].replicas, sizeof(char *), by_text);
+    if (out->shards > 1)
+        qsort(out->shard, out->shards, sizeof *out->shard, by_shard_id);
+    return PR_OK;
+}
+
+static enum pr_code slot_rows(struct work *w, struct rebalance_image *out, struct pr_err *err)
+{
+    size_t runs = 0;
+    for (int s = 0; s < SLOTS; s++)
+        runs += s == 0 || w->c->slot_owner[s] != w->c->slot_owner[s - 1];
+    out->run = pr_arena_alloc(w->arena, (runs + 1) * sizeof *out->run);
+    if (out->run == NULL)
+        return pr_fail(err, PR_ENOMEM, "topology of %zu slot ranges", runs);
+    for (int s = 0; s < SLOTS; s++) {
+        const int owner = w->c->slot_owner[s];
+        if (owner < 0)
+            continue;
+        out->slots_owned++;
+        if (s > 0 && w->c->slot_owner[s - 1] == owner) {
+            out->run[out->runs - 1].last = s;
+            continue;
+        }
+        out->run[out->runs++] = (struct rebalance_slot_run){ .first = s,
+                                                             .last = s,
+                                                             .shard = w->shard[owner],
+                                                             .node = w->name[owner],
+                                                             .zone = w->zone[owner] };
+    }
+    return PR_OK;
+}
+
+static enum pr_code unregistered(struct work *w, struct rebalance_image *out, struct pr_err *err)
+{
+    out->unregistered = pr_arena_alloc(w->arena, (w->c->nodes + 1) * sizeof *out->unregistered);
+    if (out->unregistered == NULL)
+        return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->c->nodes);
+    for (size_t j = 0; j < w->c->nodes; j++)
+        if (w->registered_of[j] < 0)
+            out->unregistered[out->n_unregistered++] = w->name[j];
+    return PR_OK;
+}
+
+enum pr_code rebalance_image(const struct rebalance_node *registered, size_t n,
+                             const struct rebalance_subnet *subnets, size_t n_subnets,
+                             const struct rebalance_cluster *cluster, struct pr_arena *arena,
+                             struct rebalance_image *out, struct pr_err *err)
+{
+    struct work w = { .reg = registered, .n = n, .c = cluster, .arena = arena };
+    *out = (struct rebalance_image){ 0 };
+    enum pr_code rc = allocate(&w, err);
+    if (rc == PR_OK)
+        rc = match_names(&w, subnets, n_subnets, err);
+    if (rc == PR_OK)
+        rc = find_leaders(&w, err);
+    if (rc != PR_OK)
+        return rc;
+    keep_failed_members(&w);
+    name_shards(&w);
+    rc = node_rows(&w, out, err);
+    if (rc == PR_OK)
+        rc = shard_rows(&w, out, err);
+    if (rc == PR_OK)
+        rc = slot_rows(&w, out, err);
+    return rc == PR_OK ? unregistered(&w, out, err) : rc;
+}

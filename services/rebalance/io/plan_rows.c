@@ -1,0 +1,255 @@
+#include "io/plan_rows.h"
+
+#include "prism/io/outbox.h"
+#include "prism/v1/rebalance.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void copy(char *to, size_t size, const char *from)
+{
+    snprintf(to, size, "%s", from == NULL ? "" : from);
+}
+
+enum pr_code rebalance_plan_load(struct pr_db *db, int64_t id, struct rebalance_plan *out,
+                                 struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc =
+        pr_db_exec(db,
+                   "SELECT p.run_id, p.state, r.state, p.operation_id, p.execute_operation_id, "
+                   "coalesce(o.cancel_requested, false), "
+                   "CASE WHEN jsonb_typeof(p.params->'batch_vertices') = 'number' "
+                   "THEN (p.params->>'batch_vertices')::numeric::bigint ELSE 0 END, "
+                   "CASE WHEN jsonb_typeof(p.params->'workers') = 'number' "
+                   "THEN (p.params->>'workers')::numeric::bigint ELSE 0 END, "
+                   "(SELECT coalesce(sum(moved), 0) FROM moves m WHERE m.plan_id = p.id), "
+                   "(SELECT coalesce(max(batch), 0) + 1 FROM moves m WHERE m.plan_id = p.id), "
+                   "coalesce(extract(epoch FROM now() - p.started_at), 0) "
+                   "FROM plans p JOIN placement_runs r ON r.id = p.run_id "
+                   "LEFT JOIN operations o ON o.id = p.execute_operation_id WHERE p.id = $1",
+                   PR_ARGS(pr_i64(id)), &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (PQntuples(res) == 0)
+        return pr_fail(err, PR_ENOTFOUND, "plan %lld does not exist", (long long)id);
+    *out = (struct rebalance_plan){ .id = id,
+                                    .run_id = pr_cell_i64(res, 0, 0),
+                                    .cancel_requested = pr_cell_bool(res, 0, 5),
+                                    .batch_vertices = pr_cell_i64(res, 0, 6),
+                                    .workers = pr_cell_i64(res, 0, 7),
+                                    .moved = pr_cell_i64(res, 0, 8),
+                                    .next_batch = pr_cell_i64(res, 0, 9),
+                                    .running_s = pr_cell_real(res, 0, 10) };
+    copy(out->state, sizeof out->state, pr_cell(res, 0, 1));
+    copy(out->run_state, sizeof out->run_state, pr_cell(res, 0, 2));
+    copy(out->plan_operation, sizeof out->plan_operation, pr_cell(res, 0, 3));
+    copy(out->execute_operation, sizeof out->execute_operation, pr_cell(res, 0, 4));
+    return PR_OK;
+}
+
+/* Approved and asked for; running (here before, or by an executor that died);
+ * or canceled while nobody was at work on it. */
+enum pr_code rebalance_plan_next(struct pr_db *db, int64_t *id, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc = pr_db_exec(
+        db,
+        "SELECT p.id FROM plans p LEFT JOIN operations o ON o.id = p.execute_operation_id "
+        "WHERE p.state = 'running' OR (p.state = 'approved' AND p.execute_operation_id IS NOT "
+        "NULL) "
+        "OR (p.state = 'paused' AND o.cancel_requested) "
+        "OR (p.state = 'canceled' AND o.state IN ('pending', 'running')) "
+        "ORDER BY p.state = 'running' DESC, p.id LIMIT 1",
+        NULL, 0, &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    *id = PQntuples(res) == 0 ? 0 : pr_cell_i64(res, 0, 0);
+    return PR_OK;
+}
+
+enum pr_code rebalance_plan_order(struct pr_db *db, int64_t id, enum rebalance_order *out,
+                                  struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc =
+        pr_db_exec(db,
+                   "SELECT p.state, coalesce(o.cancel_requested, false) FROM plans p "
+                   "LEFT JOIN operations o ON o.id = p.execute_operation_id WHERE p.id = $1",
+                   PR_ARGS(pr_i64(id)), &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    *out = PQntuples(res) == 0 ? REBALANCE_LEAVE
+                               : rebalance_order(pr_cell(res, 0, 0), pr_cell_bool(res, 0, 1));
+    return PR_OK;
+}
+
+/* --- events ----------------------------------------------------------------- */
+
+static enum pr_code tell(struct pr_db *db, int64_t id, int64_t revision, const char *state,
+                         struct pr_err *err)
+{
+    char text[16];
+    uint8_t packed[64];
+    Prism__V1__RebalancePlanEvent event = PRISM__V1__REBALANCE_PLAN_EVENT__INIT;
+    copy(text, sizeof text, state);
+    event.plan_id = (uint64_t)id;
+    event.revision = (uint64_t)revision;
+    event.state = text;
+    const size_t n = prism__v1__rebalance_plan_event__pack(&event, packed);
+    return pr_outbox_add(db, "prism.evt.rebalance.plan", packed, n, err);
+}
+
+/* --- the executor's --------------------------------------------------------- */
+
+struct change {
+    const struct pr_lease *lease;
+    const struct rebalance_plan *p;
+    const char *state, *json, *error, *phase, *msg_id;
+    double ratio, eta_s;
+};
+
+static enum pr_code begin_plan(struct pr_db *db, void *ctx, struct pr_err *err)
+{
+    const struct change *c = ctx;
+    PGresult *got = NULL;
+    enum pr_code rc = pr_lease_check(db, c->lease, err);
+    if (rc == PR_OK)
+        rc = pr_db_exec(db,
+                        "UPDATE plans SET state = 'running', started_at = coalesce(started_at, "
+                        "now()) WHERE id = $1 AND state IN ('approved', 'running') "
+                        "RETURNING revision",
+                        PR_ARGS(pr_i64(c->p->id)), &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (PQntuples(res) == 0)
+        return pr_fail(err, PR_ECONFLICT, "plan %lld is not approved", (long long)c->p->id);
+    rc = tell(db, c->p->id, pr_cell_i64(res, 0, 0), "running", err);
+    if (rc != PR_OK || c->p->execute_operation[0] == '\0')
+        return rc;
+    return pr_db_exec(db,
+                      "UPDATE operations SET state = 'running', phase = 'starting', "
+                      "updated_at = now() WHERE id = $1 AND state IN ('pending', 'running')",
+                      PR_ARGS(pr_text(c->p->execute_operation)), NULL, err);
+}
+
+enum pr_code rebalance_plan_begin(struct pr_db *db, const struct pr_lease *lease,
+                                  const struct rebalance_plan *p, struct pr_err *err)
+{
+    struct change c = { .lease = lease, .p = p };
+    return pr_db_tx(db, begin_plan, &c, err);
+}
+
+static enum pr_code write_progress(struct pr_db *db, void *ctx, struct pr_err *err)
+{
+    const struct change *c = ctx;
+    enum pr_code rc = pr_lease_check(db, c->lease, err);
+    if (rc != PR_OK)
+        return rc;
+    const struct pr_arg eta = c->eta_s < 0 ? pr_text(NULL) : pr_real(c->eta_s);
+    const struct pr_arg ratio = c->ratio < 0 ? pr_text(NULL) : pr_real(c->ratio);
+    return pr_db_exec(db,
+                      "UPDATE operations SET progress_ratio = coalesce($2, progress_ratio), "
+                      "eta_s = $3, phase = $4, "
+                      "updated_at = now() WHERE id = $1 AND state = 'running'",
+                      PR_ARGS(pr_text(c->p->execute_operation), ratio, eta, pr_text(c->phase)),
+                      NULL, err);
+}
+
+enum pr_code rebalance_plan_progress(struct pr_db *db, const struct pr_lease *lease,
+                                     const struct rebalance_plan *p, double ratio, double eta_s,
+                                     const char *phase, struct pr_err *err)
+{
+    struct change c = { .lease = lease, .p = p, .ratio = ratio, .eta_s = eta_s, .phase = phase };
+    if (p->execute_operation[0] == '\0')
+        return PR_OK;
+    return pr_db_tx(db, write_progress, &c, err);
+}
+
+static enum pr_code end_operation(struct pr_db *db, const char *id, const char *state,
+                                  const char *error, struct pr_err *err)
+{
+    if (id[0] == '\0')
+        return PR_OK;
+    return pr_db_exec(db,
+                      "UPDATE operations SET state = $2, phase = $2, error = $3, eta_s = NULL, "
+                      "progress_ratio = CASE WHEN $2 = 'done' THEN 1 ELSE progress_ratio END, "
+                      "updated_at = now(), finished_at = now() "
+                      "WHERE id = $1 AND state IN ('pending', 'running')",
+                      PR_ARGS(pr_text(id), pr_text(state), pr_text(error)), NULL, err);
+}
+
+static enum pr_code end_plan(struct pr_db *db, void *ctx, struct pr_err *err)
+{
+    const struct change *c = ctx;
+    PGresult *got = NULL;
+    enum pr_code rc = pr_lease_check(db, c->lease, err);
+    if (rc == PR_OK)
+        rc = pr_db_exec(
+            db,
+            "UPDATE plans SET state = $2, result = coalesce($3::jsonb, result), "
+            "error = $4, finished_at = now() WHERE id = $1 RETURNING revision",
+            PR_ARGS(pr_i64(c->p->id), pr_text(c->state), pr_text(c->json), pr_text(c->error)), &got,
+            err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (PQntuples(res) == 0)
+        return PR_OK; /* somebody removed it */
+    rc = end_operation(db, c->p->execute_operation, c->state, c->error, err);
+    return rc == PR_OK ? tell(db, c->p->id, pr_cell_i64(res, 0, 0), c->state, err) : rc;
+}
+
+enum pr_code rebalance_plan_end(struct pr_db *db, const struct pr_lease *lease,
+                                const struct rebalance_plan *p, const char *state,
+                                const char *result, const char *error, struct pr_err *err)
+{
+    struct change c = { .lease = lease, .p = p, .state = state, .json = result, .error = error };
+    return pr_db_tx(db, end_plan, &c, err);
+}
+
+/* --- the planner's ------------------------------------------------------------ */
+
+static enum pr_code propose(struct pr_db *db, void *ctx, struct pr_err *err)
+{
+    const struct change *c = ctx;
+    bool fresh = false;
+    PGresult *got = NULL;
+    enum pr_code rc = pr_processed_once(db, "rebalance", c->msg_id, &fresh, err);
+    if (rc != PR_OK || !fresh)
+        return rc;
+    rc = pr_db_exec(
+        db,
+        "UPDATE plans SET state = CASE WHEN (SELECT cancel_requested FROM operations "
+        "WHERE id = plans.operation_id) THEN 'canceled' ELSE $2 END, "
+        "summary = $3::jsonb, error = $4, "
+        "finished_at = CASE WHEN $2 = 'failed' THEN now() END "
+        "WHERE id = $1 AND state = 'pending' RETURNING revision, state",
+        PR_ARGS(pr_i64(c->p->id), pr_text(c->state), pr_text(c->json), pr_text(c->error)), &got,
+        err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (PQntuples(res) == 0)
+        return PR_OK; /* canceled, or planned already */
+    const char *state = pr_cell(res, 0, 1);
+    rc = end_operation(db, c->p->plan_operation, strcmp(state, "proposed") == 0 ? "done" : state,
+                       c->error, err);
+    return rc == PR_OK ? tell(db, c->p->id, pr_cell_i64(res, 0, 0), state, err) : rc;
+}
+
+enum pr_code rebalance_plan_proposed(struct pr_db *db, const struct rebalance_plan *p,
+                                     const char *summary, const char *error, const char *msg_id,
+                                     struct pr_err *err)
+{
+    struct change c = { .p = p,
+                        .json = summary,
+                        .error = error,
+                        .msg_id = msg_id,
+                        .state = summary != NULL ? "proposed" : "failed" };
+    return pr_db_tx(db, propose, &c, err);
+}

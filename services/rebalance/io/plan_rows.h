@@ -1,0 +1,50 @@
+/* Rows of table plans, and the operations that belong to them. */
+#ifndef REBALANCE_PLAN_ROWS_H
+#define REBALANCE_PLAN_ROWS_H
+
+#include "core/pace.h"
+
+#include "prism/io/db.h"
+#include "prism/io/lease.h"
+
+struct rebalance_plan {
+    int64_t id, run_id;
+    char state[16], run_state[16];
+    char plan_operation[40], execute_operation[40]; /* "" none */
+    bool cancel_requested;                          /* of the execution */
+    int64_t batch_vertices, workers;                /* of params; 0: not given */
+    int64_t moved, next_batch;                      /* from its rows of moves */
+    double running_s;                               /* since it was started; 0: was not */
+};
+
+/* PR_ENOTFOUND: no such plan. */
+PR_CHECKED enum pr_code rebalance_plan_load(struct pr_db *db, int64_t id,
+                                            struct rebalance_plan *out, struct pr_err *err);
+/* The next plan that the executor has something to do for; *id 0: none. */
+PR_CHECKED enum pr_code rebalance_plan_next(struct pr_db *db, int64_t *id, struct pr_err *err);
+PR_CHECKED enum pr_code rebalance_plan_order(struct pr_db *db, int64_t id,
+                                             enum rebalance_order *out, struct pr_err *err);
+
+/* The executor's writes: each checks the lease. begin: PR_ECONFLICT when the
+ * plan's state no longer allows it. */
+PR_CHECKED enum pr_code rebalance_plan_begin(struct pr_db *db, const struct pr_lease *lease,
+                                             const struct rebalance_plan *p, struct pr_err *err);
+/* ratio negative: as it was; eta_s negative: unknown. */
+PR_CHECKED enum pr_code rebalance_plan_progress(struct pr_db *db, const struct pr_lease *lease,
+                                                const struct rebalance_plan *p, double ratio,
+                                                double eta_s, const char *phase,
+                                                struct pr_err *err);
+/* state: "done", "failed" or "canceled"; result: JSON or NULL; error: NULL or words. */
+PR_CHECKED enum pr_code rebalance_plan_end(struct pr_db *db, const struct pr_lease *lease,
+                                           const struct rebalance_plan *p, const char *state,
+                                           const char *result, const char *error,
+                                           struct pr_err *err);
+
+/* The planner's: row, operation, event and the message's mark in one
+ * transaction. summary NULL: the planning failed for the reason in error.
+ * Nothing happens when the message was processed or the plan is not pending. */
+PR_CHECKED enum pr_code rebalance_plan_proposed(struct pr_db *db, const struct rebalance_plan *p,
+                                                const char *summary, const char *error,
+                                                const char *msg_id, struct pr_err *err);
+
+#endif

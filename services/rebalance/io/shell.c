@@ -1,0 +1,40 @@
+#include "io/shell.h"
+
+enum pr_code rebalance_shell_open(struct rebalance_shell *s, struct pr_service *svc,
+                                  const struct rebalance_config *cfg, struct pr_err *err)
+{
+    const struct rebalance_executor_options o = {
+        .cfg = cfg, .db_uri = svc->common.db_uri, .instance = svc->instance, .metrics = svc->metrics
+    };
+    s->planner = (struct rebalance_planner){ .cfg = cfg, .metrics = svc->metrics };
+    enum pr_code rc = rebalance_watcher_open(&s->watcher, svc, cfg, err);
+    if (rc == PR_OK)
+        rc = pr_db_open(&s->planner.db, svc->common.db_uri, "prism-rebalance-planner", err);
+    if (rc == PR_OK)
+        rc = rebalance_executor_start(&s->executor, &o, err);
+    s->planner.executor = s->executor;
+    if (rc == PR_OK) /* one worker: the planner's connection is not shared */
+        rc = pr_bus_consume(svc->bus, "PRISM_CMD", "rebalance", 1, rebalance_on_command,
+                            &s->planner, err);
+    return rc;
+}
+
+void rebalance_shell_stop(struct rebalance_shell *s)
+{
+    rebalance_watcher_close(&s->watcher);
+    rebalance_executor_stop(s->executor);
+}
+
+void rebalance_shell_close(struct rebalance_shell *s)
+{
+    rebalance_executor_free(s->executor);
+    pr_db_close(s->planner.db);
+    *s = (struct rebalance_shell){ 0 };
+}
+
+enum pr_code rebalance_shell_tick(void *ctx, int64_t now_ms, struct pr_err *err)
+{
+    (void)now_ms;
+    struct rebalance_shell *s = ctx;
+    return rebalance_watcher_tick(&s->watcher, err);
+}

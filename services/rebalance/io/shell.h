@@ -1,0 +1,25 @@
+/* Joins watcher, planner and executor to the service. */
+#ifndef REBALANCE_SHELL_H
+#define REBALANCE_SHELL_H
+
+#include "io/executor.h"
+#include "io/planner.h"
+#include "io/watcher.h"
+
+struct rebalance_shell {
+    struct rebalance_watcher watcher;
+    struct rebalance_planner planner;
+    struct rebalance_executor *executor;
+};
+
+PR_CHECKED enum pr_code rebalance_shell_open(struct rebalance_shell *s, struct pr_service *svc,
+                                             const struct rebalance_config *cfg,
+                                             struct pr_err *err);
+/* Before the service is closed; zeroed is fine. */
+void rebalance_shell_stop(struct rebalance_shell *s);
+/* After the service was closed, so that no command is being handled. */
+void rebalance_shell_close(struct rebalance_shell *s);
+/* For pr_service_run; ctx: struct rebalance_shell. */
+enum pr_code rebalance_shell_tick(void *ctx, int64_t now_ms, struct pr_err *err);
+
+#endif

@@ -1,0 +1,118 @@
+#include "io/users.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const char PREFIX[] = "prism-mv-";
+
+/* Exactly what the mover sends, and what the library's functions call inside
+ * (Redis checks those against the caller's rights too). */
+static const char RULES[] =
+    "reset on >%s resetchannels ~{p*}v:* ~{p*}g:* -@all "
+    "+fcall|prism_take +fcall|prism_fence +fcall|prism_promote +fcall|prism_route "
+    "+hmget +hget +hset +exists +dump +unlink +rename +restore +wait +ping +scan +info";
+
+enum pr_code rebalance_user_init(struct rebalance_user *u, uint64_t epoch, struct pr_err *err)
+{
+    unsigned char raw[32];
+    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
+        return pr_fail(err, PR_EINTERNAL, "no random bytes for a Redis password");
+    *u = (struct rebalance_user){ .epoch = epoch };
+    snprintf(u->name, sizeof u->name, "%s%" PRIu64, PREFIX, epoch);
+    for (size_t i = 0; i < sizeof raw; i++)
+        snprintf(u->password + 2 * i, 3, "%02x", raw[i]);
+    return PR_OK;
+}
+
+/* Epoch of a mover's user name, 0 for any other. */
+static uint64_t epoch_of(const char *name)
+{
+    if (name == NULL || strncmp(name, PREFIX, sizeof PREFIX - 1) != 0)
+        return 0;
+    return strtoull(name + sizeof PREFIX - 1, NULL, 10);
+}
+
+static enum pr_code make_user(struct pr_redis *conn, const struct rebalance_user *u,
+                              struct pr_err *err)
+{
+    char rules[sizeof RULES + sizeof u->password];
+    const char *argv[40] = { "ACL", "SETUSER", u->name };
+    int argc = 3;
+    snprintf(rules, sizeof rules, RULES, u->password);
+    char *save = NULL;
+    for (char *w = strtok_r(rules, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+        argv[argc++] = w;
+    enum pr_code rc = pr_redis_append(conn, argc, argv, NULL, err);
+    redisReply *got = NULL;
+    if (rc == PR_OK)
+        rc = pr_redis_reply(conn, &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(redisReply) *r = got;
+    return pr_redis_reply_code(r, err);
+}
+
+static enum pr_code prepare_node(struct pr_redis *conn, const struct rebalance_user *u,
+                                 struct pr_err *err)
+{
+    redisReply *got = NULL;
+    enum pr_code rc = pr_redis_command(conn, &got, err, "ACL USERS");
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(redisReply) *users = got;
+    bool there = false;
+    for (size_t i = 0; i < users->elements && rc == PR_OK; i++) {
+        const char *name = users->element[i]->str;
+        const uint64_t epoch = epoch_of(name);
+        if (epoch > u->epoch)
+            return pr_fail(err, PR_EFENCED, "user %s is there already, ours is %s", name, u->name);
+        there = there || epoch == u->epoch;
+        if (epoch == 0 || epoch == u->epoch)
+            continue;
+        redisReply *gone = NULL;
+        rc = pr_redis_command(conn, &gone, err, "ACL DELUSER %s", name);
+        if (gone != NULL)
+            freeReplyObject(gone);
+    }
+    return rc == PR_OK && !there ? make_user(conn, u, err) : rc;
+}
+
+enum pr_code rebalance_users_prepare(struct pr_cluster *c, const struct rebalance_user *u,
+                                     struct pr_err *err)
+{
+    enum pr_code worst = PR_OK;
+    const struct pr_topology *t = pr_cluster_topology(c);
+    for (size_t i = 0; i < t->nodes; i++) {
+        const struct pr_node *node = &t->node[i];
+        struct pr_redis *conn = NULL;
+        struct pr_err why = { 0 };
+        if (node->failed)
+            continue;
+        enum pr_code rc = pr_cluster_conn(c, node->id, &conn, &why);
+        if (rc == PR_OK)
+            rc = prepare_node(conn, u, &why);
+        if (rc == PR_OK)
+            continue;
+        pr_cluster_drop(c, node->id);
+        if (rc == PR_EFENCED || rc == PR_EDENIED)
+            return pr_fail(err, rc, "node %s:%d: %s", node->host, node->port, why.text);
+        worst = pr_fail(err, PR_EUNAVAIL, "node %s:%d: %s", node->host, node->port, why.text);
+    }
+    return worst;
+}
+
+void rebalance_users_remove(struct pr_cluster *c, const struct rebalance_user *u)
+{
+    const struct pr_topology *t = pr_cluster_topology(c);
+    for (size_t i = 0; i < t->nodes; i++) {
+        struct pr_redis *conn = NULL;
+        redisReply *gone = NULL;
+        if (t->node[i].failed || pr_cluster_conn(c, t->node[i].id, &conn, NULL) != PR_OK)
+            continue;
+        if (pr_redis_command(conn, &gone, NULL, "ACL DELUSER %s", u->name) == PR_OK)
+            freeReplyObject(gone);
+    }
+}

@@ -1,0 +1,29 @@
+/* Redis cannot check a lease epoch, so each epoch has its own Redis user,
+ * prism-mv-<epoch>. A new holder deletes the older ones on every node, which
+ * ends their connections, before it makes its own: a stale holder's late
+ * commands are refused. Source: docs/reference/data-plane.md, "Redis users". */
+#ifndef REBALANCE_USERS_H
+#define REBALANCE_USERS_H
+
+#include "prism/io/redis.h"
+
+struct rebalance_user {
+    char name[32], password[65]; /* random, known to this process only */
+    uint64_t epoch;
+};
+
+/* Fresh password for this epoch. PR_EINTERNAL: no randomness. */
+PR_CHECKED enum pr_code rebalance_user_init(struct rebalance_user *u, uint64_t epoch,
+                                            struct pr_err *err);
+/* On every node of c's topology that the cluster does not call failed: deletes
+ * older users and makes this one, unless it is there. cluster acts as the
+ * service's own user. A node that does not answer is skipped and named in err
+ * (PR_EUNAVAIL) after all others were done: nobody can act on it as this user
+ * before it was prepared. PR_EDENIED: our own user may not manage users.
+ * PR_EFENCED: a newer epoch's user is there. */
+PR_CHECKED enum pr_code rebalance_users_prepare(struct pr_cluster *c,
+                                                const struct rebalance_user *u, struct pr_err *err);
+/* Best effort, when the lease is given back. */
+void rebalance_users_remove(struct pr_cluster *c, const struct rebalance_user *u);
+
+#endif

@@ -1,0 +1,1 @@
+prism_script_test(e2e/demo ${T}/demo_test.sh TIMEOUT 400)

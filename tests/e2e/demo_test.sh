@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The whole job by ./dev on a small graph: nothing lost, less traffic between
+# zones, every vertex found where it says it is; again from a full store; and a
+# second ./dev up that has nothing to do.
+set -euo pipefail
+# shellcheck source=tests/support/session.sh
+. "$(dirname "$0")/../support/session.sh"
+
+graph=$PRISM_STATE.graph.txt
+summary=$PRISM_STATE/demo/summary.json
+
+check_summary() {
+    jq -e '.lost == 0' "$summary" >/dev/null || fail "lost: $(jq .lost "$summary")"
+    jq -e '.moves.vertices > 0' "$summary" >/dev/null || fail "nothing moved"
+    jq -e '.before.root_zone > 0.5 and .after.root_zone < .before.root_zone / 2' "$summary" \
+        >/dev/null || fail "cross-zone share $(jq -c '[.before.root_zone, .after.root_zone]' "$summary")"
+    jq -e '.during.writes_acked > 0' "$summary" >/dev/null || fail "nothing was written meanwhile"
+}
+
+# The table and the store agree: where the API says a vertex is, it lives.
+check_vertices() {
+    local id
+    for id in $(awk '{ print $1 }' "$graph" | sort -un | awk 'NR % 97 == 1' | head -n 20); do
+        api "/v1/vertices/$id" | jq -e --arg id "$id" '.id == $id and .zone != null' >/dev/null ||
+            fail "/v1/vertices/$id: $(api "/v1/vertices/$id")"
+    done
+    if api /v1/vertices/no-such-vertex >/dev/null 2>&1; then
+        fail "an unknown vertex was found"
+    fi
+    if curl -fsS -o /dev/null "http://127.0.0.1:$(service_port "$PRISM_PORT_BASE" metadata-api)/v1/nodes" 2>/dev/null; then
+        fail "answered without a token"
+    fi
+}
+
+session_open 6 1
+planted_graph "$graph" 60 100 7
+"$root/dev" demo --graph "$graph" || fail "./dev demo"
+check_summary
+check_vertices
+
+"$root/dev" demo --graph "$graph" || fail "./dev demo, repeated"
+check_summary
+
+before=$SECONDS
+"$root/dev" up || fail "a second ./dev up"
+[ $((SECONDS - before)) -le 20 ] || fail "a second ./dev up took $((SECONDS - before)) s"
+"$root/dev" status >/dev/null || fail "./dev status"
+"$root/dev" down || fail "./dev down"
+if "$root/dev" status >/dev/null; then
+    fail "./dev status says up after ./dev down"
+fi
+"$root/dev" up || fail "./dev up after ./dev down"
+check_vertices

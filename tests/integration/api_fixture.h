@@ -1,0 +1,53 @@
+/* A metadata-api of the real binary on a fresh database, and calls to it. */
+#ifndef API_FIXTURE_H
+#define API_FIXTURE_H
+
+#include "t.h"
+
+#include "it.h"
+
+#include <jansson.h>
+
+enum { API_PARTITIONS = 64 };
+
+struct api_fixture {
+    char uri[IT_URI]; /* superuser */
+    struct it_service service;
+};
+extern struct api_fixture fx;
+
+/* cmocka group fixtures. Empty: migrations and tokens only. Small: 64
+ * partitions, zones a, b, c, three shards n1+n4, n2+n5, n3+n6. Tokens are
+ * "tok-viewer", "tok-operator", "tok-admin", "tok-expired", "tok-revoked". */
+int api_empty_setup(void **state);
+int api_small_setup(void **state);
+int api_teardown(void **state); /* the service must end with status 0 */
+
+struct reply {
+    long status;
+    json_t *j; /* NULL: no JSON body */
+    char *text;
+    char etag[64], location[256], challenge[128], age[32], replayed[16], type[64];
+};
+/* role: "viewer", ... or NULL for no token. body: NULL for none. header: one
+ * more header line or NULL. Frees what r held. */
+void api_call(struct reply *r, const char *role, const char *method, const char *path,
+              const char *body, const char *header);
+void api_reply_done(struct reply *r);
+const char *api_str(const struct reply *r, const char *member); /* fails when absent */
+long long api_int(const struct reply *r, const char *member);
+
+/* First cell of SQL as superuser. */
+const char *api_sql(const char *fmt, ...) PR_PRINTF(1, 2);
+/* A route blob of one entry as a bytea literal. */
+const char *api_blob(const char *vertex, unsigned partition);
+unsigned api_home(const char *vertex);
+
+#define assert_status(r, want)                                                                     \
+    do {                                                                                           \
+        if ((r)->status != (want))                                                                 \
+            fail_msg("status %ld, want %d: %s", (r)->status, (want),                               \
+                     (r)->text == NULL ? "" : (r)->text);                                          \
+    } while (0)
+
+#endif

@@ -1,0 +1,293 @@
+/* The rebalance service against real PostgreSQL, NATS and Redis Cluster:
+ * topology, plans, and moves of vertices that are being written to. */
+#include "rebalance_stage.h"
+
+#include "prism/rng.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void assert_plan(long plan, const char *expression, const char *want)
+{
+    char text[512], got[512];
+    snprintf(text, sizeof text, "SELECT %s FROM plans WHERE id = %ld", expression, plan);
+    stage_text(text, got, sizeof got);
+    if (strcmp(got, want) != 0)
+        fail_msg("plan %ld: %s is \"%s\", want \"%s\"", plan, expression, got, want);
+}
+
+static void assert_plan_number(long plan, const char *expression, size_t want)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%zu", want);
+    assert_plan(plan, expression, text);
+}
+
+static long proposed(long run, const char *params)
+{
+    const long plan = stage_plan(run, params);
+    stage_await_plan(plan, "proposed");
+    return plan;
+}
+
+/* --- tests -------------------------------------------------------------------- */
+
+static void topology_is_written_with_zones_and_shards(void **state)
+{
+    (void)state;
+    char text[256];
+    assert_int_equal(stage_number("SELECT count(*) FROM slots WHERE zone_id IS NULL"), 0);
+    assert_int_equal(stage_number("SELECT count(*) FROM slots s JOIN nodes n ON n.id = s.node_id "
+                                  "WHERE n.zone_id <> s.zone_id OR n.role <> 'primary' "
+                                  "OR n.shard_id <> s.shard_id"),
+                     0);
+    assert_int_equal(stage_number("SELECT count(*) FROM shards"), 6);
+    assert_int_equal(stage_number("SELECT sum(slots) FROM shards"), 16384);
+    assert_int_equal(stage_number("SELECT count(*) FROM shards h WHERE h.id <> "
+                                  "(SELECT min(id) FROM nodes WHERE shard_id = h.id)"),
+                     0);
+    assert_int_equal(stage_number("SELECT count(*) FROM shards WHERE cardinality(replicas) <> 1"),
+                     0);
+    stage_text("SELECT count(*) FROM outbox WHERE subject = 'prism.evt.topology.changed'", text,
+               sizeof text);
+    assert_string_not_equal(text, "0");
+}
+
+static void plan_of_an_unfinished_run_is_refused(void **state)
+{
+    (void)state;
+    stage_targets(1, 0);
+    const long plan = stage_plan(stage_run("failed"), "{}");
+    stage_await_plan(plan, "failed");
+    assert_plan(plan, "error LIKE '%is failed, not done'", "t");
+    assert_plan(plan,
+                "(SELECT state || (error IS NOT NULL) FROM operations o "
+                "WHERE o.id = plans.operation_id)",
+                "failedtrue");
+}
+
+static void plan_with_nothing_to_move_is_done_at_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < STAGE_VERTICES; i++)
+        stage.target[i] = stage.v[i].at;
+    const long plan = proposed(stage_run("done"), "{}");
+    assert_plan(plan, "summary ->> 'moves'", "0");
+    stage_execute(plan);
+    stage_await_plan(plan, "done");
+    assert_plan(plan, "result ->> 'moved'", "0");
+    assert_plan(plan, "(SELECT count(*) FROM moves m WHERE m.plan_id = plans.id)", "0");
+    stage_verify();
+}
+
+static void plan_says_what_moves_and_whether_it_pays(void **state)
+{
+    (void)state;
+    const size_t moves = stage_targets(20261121, 0.7);
+    const long plan = proposed(stage_run("done"), "{}");
+    assert_plan_number(plan, "summary ->> 'moves'", moves);
+    assert_plan_number(plan,
+                       "(SELECT sum(v::bigint) FROM jsonb_each_text(summary -> 'reasons') "
+                       "AS r(k, v))",
+                       moves);
+    assert_plan_number(plan,
+                       "(SELECT sum((x ->> 'vertices')::bigint) FROM "
+                       "jsonb_array_elements(summary -> 'nodes') x)",
+                       moves);
+    assert_plan_number(plan,
+                       "(SELECT sum(v::bigint) FROM jsonb_each(summary -> 'zones') AS z(k, row), "
+                       "jsonb_each_text(z.row) AS c(k2, v))",
+                       moves);
+    assert_plan(plan, "(summary ->> 'bytes')::bigint > 0", "t");
+    assert_plan(plan, "(summary ->> 'duration_s')::real > 0", "t");
+    assert_plan(plan, "(summary #>> '{verdict,worth_it}')::bool", "t");
+    assert_plan(plan, "summary #>> '{gain,cross_share_after}'", "0.05");
+    assert_plan(plan, "(SELECT state FROM operations o WHERE o.id = plans.operation_id)", "done");
+}
+
+static void vertices_move_while_they_are_written_to(void **state)
+{
+    (void)state;
+    const size_t moves = stage_targets(7, 0.7);
+    const long plan = proposed(stage_run("done"), "{}");
+    stage_writer_start(11);
+    stage_execute(plan);
+    stage_await_plan(plan, "done");
+    assert_true(stage_writer_stop() > 100);
+    assert_plan_number(plan, "result ->> 'moved'", moves);
+    assert_plan(plan,
+                "(SELECT state || phase || progress_ratio FROM operations o "
+                "WHERE o.id = plans.execute_operation_id)",
+                "donedone1");
+    assert_int_equal(stage_number("SELECT count(*) FROM outbox WHERE subject = "
+                                  "'prism.evt.rebalance.routes'"),
+                     stage_number("SELECT count(*) FROM moves WHERE moved > 0"));
+    stage_verify();
+}
+
+static void vertices_move_onward_and_home(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        stage_targets(seed, 0.4);
+        const long plan = proposed(stage_run("done"), "{\"batch_vertices\": 37, \"workers\": 2}");
+        stage_execute(plan);
+        stage_await_plan(plan, "done");
+        stage_verify();
+    }
+    for (int i = 0; i < STAGE_VERTICES; i++)
+        stage.target[i] = stage.v[i].home;
+    const long plan = proposed(stage_run("done"), "{}");
+    stage_execute(plan);
+    stage_await_plan(plan, "done");
+    stage_verify();
+}
+
+static bool some_moved(void *ctx)
+{
+    char text[128];
+    snprintf(text, sizeof text, "SELECT coalesce(sum(moved), 0) FROM moves WHERE plan_id = %ld",
+             *(long *)ctx);
+    return stage_number(text) > 0;
+}
+
+static void paused_plan_resumes_and_canceled_one_stops(void **state)
+{
+    (void)state;
+    char text[256];
+    stage_targets(31, 0.9);
+    long plan = proposed(stage_run("done"), "{\"batch_vertices\": 5, \"workers\": 1}");
+    stage_execute(plan);
+    assert_true(it_await(some_moved, &plan, STAGE_AWAIT_MS));
+    snprintf(text, sizeof text, "UPDATE plans SET state = 'paused' WHERE id = %ld", plan);
+    stage_sql(text);
+    snprintf(text, sizeof text,
+             "SELECT CASE WHEN phase = 'paused' THEN 1 ELSE 0 END FROM operations o JOIN plans p "
+             "ON o.id = p.execute_operation_id WHERE p.id = %ld",
+             plan);
+    for (int i = 0; i < 1000 && stage_number(text) != 1; i++)
+        ;
+    assert_int_equal(stage_number(text), 1);
+    assert_int_equal(stage_number("SELECT count(*) FROM moves WHERE state <> 'done'"), 0);
+    snprintf(text, sizeof text, "UPDATE plans SET state = 'running' WHERE id = %ld", plan);
+    stage_sql(text);
+    snprintf(text, sizeof text,
+             "UPDATE operations SET cancel_requested = true WHERE id = "
+             "(SELECT execute_operation_id FROM plans WHERE id = %ld)",
+             plan);
+    stage_sql(text);
+    stage_await_plan(plan, "canceled");
+    assert_int_equal(stage_number("SELECT count(*) FROM moves WHERE state <> 'done'"), 0);
+
+    plan = proposed(stage_run("done"), "{}"); /* the rest, by a new plan */
+    stage_execute(plan);
+    stage_await_plan(plan, "done");
+    stage_verify();
+}
+
+/* kill -9 at seeded points of the plan: so many batches were seen in a state. */
+static bool batches_seen(void *ctx)
+{
+    const long *want = ctx; /* { plan, batches } */
+    char text[160];
+    snprintf(text, sizeof text, "SELECT count(*) FROM moves WHERE plan_id = %ld", want[0]);
+    return stage_number(text) >= want[1];
+}
+
+static void killed_service_resumes_where_it_was(void **state)
+{
+    (void)state;
+    const uint64_t seed = 20261121;
+    struct pr_rng rng;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    pr_rng_init(&rng, seed);
+    const size_t moves = stage_targets(seed, 0.9);
+    const long plan = proposed(stage_run("done"), "{\"batch_vertices\": 20, \"workers\": 3}");
+    stage_writer_start(seed);
+    stage_execute(plan);
+    long kills = 0;
+    for (long batches = 1; kills < 4; kills++) {
+        batches += 1 + (long)pr_rng_below(&rng, 40);
+        long want[2] = { plan, batches };
+        if (!it_await(batches_seen, want, STAGE_AWAIT_MS))
+            break;
+        it_kill(stage.service.pid);
+        stage_service();
+    }
+    assert_int_equal(kills, 4);
+    stage_await_plan(plan, "done");
+    assert_true(stage_writer_stop() > 100);
+    assert_plan(plan, "(result ->> 'moved')::bigint >= 0", "t");
+    char text[128];
+    snprintf(text, sizeof text, "SELECT sum(moved) FROM moves WHERE plan_id = %ld", plan);
+    assert_true(stage_number(text) >= (long)moves);
+    stage_verify();
+}
+
+static bool lease_of_other(void *ctx)
+{
+    char holder[128], text[128];
+    snprintf(text, sizeof text, "%%-%d", *(int *)ctx);
+    stage_text("SELECT holder FROM leases WHERE name = 'rebalance-executor' "
+               "AND expires_at > clock_timestamp()",
+               holder, sizeof holder);
+    const char *dash = strrchr(holder, '-');
+    return dash != NULL && atoi(dash + 1) == *(int *)ctx;
+}
+
+static void second_replica_takes_over(void **state)
+{
+    (void)state;
+    struct it_service first = stage.service;
+    stage_targets(99, 0.9);
+    const long plan = proposed(stage_run("done"), "{\"batch_vertices\": 20, \"workers\": 2}");
+    stage_service(); /* the second */
+    stage_execute(plan);
+    long want[2] = { plan, 5 };
+    assert_true(it_await(batches_seen, want, STAGE_AWAIT_MS));
+    it_kill(first.pid);
+    int second = (int)stage.service.pid;
+    assert_true(it_await(lease_of_other, &second, STAGE_AWAIT_MS));
+    stage_await_plan(plan, "done");
+    stage_verify();
+}
+
+static void malformed_command_is_dead_lettered(void **state)
+{
+    (void)state;
+    struct pr_err err = { 0 };
+    static const char junk[] = "\xff\xff\xff\xff";
+    char text[4096];
+    assert_ok(pr_bus_publish(stage.bus, "prism.cmd.rebalance.plan", junk, 4, "junk-1", NULL, &err),
+              &err);
+    for (int i = 0; i < 500; i++) { /* each turn is a request: no sleeping */
+        assert_int_equal(
+            it_http(stage.service.port, "GET", "/metrics", NULL, NULL, text, sizeof text), 200);
+        if (it_http(stage.service.port, "GET", "/readyz", NULL, NULL, text, sizeof text) == 200 &&
+            i > 20)
+            break;
+    }
+    /* It still serves: a good plan is made after the bad message. */
+    for (int i = 0; i < STAGE_VERTICES; i++)
+        stage.target[i] = stage.v[i].at;
+    const long plan = proposed(stage_run("done"), "{}");
+    assert_plan(plan, "summary ->> 'moves'", "0");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(topology_is_written_with_zones_and_shards),
+        cmocka_unit_test(plan_of_an_unfinished_run_is_refused),
+        cmocka_unit_test(plan_with_nothing_to_move_is_done_at_once),
+        cmocka_unit_test(plan_says_what_moves_and_whether_it_pays),
+        cmocka_unit_test(vertices_move_while_they_are_written_to),
+        cmocka_unit_test(vertices_move_onward_and_home),
+        cmocka_unit_test(paused_plan_resumes_and_canceled_one_stops),
+        cmocka_unit_test(killed_service_resumes_where_it_was),
+        cmocka_unit_test(second_replica_takes_over),
+        cmocka_unit_test(malformed_command_is_dead_lettered),
+    };
+    return cmocka_run_group_tests_name("rebalance", tests, stage_open, stage_close);
+}

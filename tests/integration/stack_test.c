@@ -1,0 +1,151 @@
+/* The local stack is what the other tests and ./dev take it to be. */
+#include "t.h"
+
+#include "it.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void a_fresh_database_has_every_migration_and_the_services_can_log_in(void **state)
+{
+    (void)state;
+    static const char *const service[] = { "placement", "rebalance", "metadata-api" };
+    char uri[IT_URI], role[IT_URI], cell[64];
+
+    it_database("stack", uri);
+    it_sql(uri, "SELECT count(*) >= 4 FROM schema_migrations", cell, sizeof cell);
+    assert_string_equal(cell, "t");
+    for (size_t i = 0; i < PR_COUNT(service); i++) {
+        it_role_uri(uri, service[i], role);
+        it_sql(role, "SELECT count(*) FROM zones", cell, sizeof cell);
+        assert_string_equal(cell, "0");
+    }
+}
+
+/* "id addr flags primary ..." of CLUSTER NODES */
+static void each_node(const char *list, void (*see)(int port, const char *flags, int primary_port),
+                      const char *whole)
+{
+    for (const char *line = list; line != NULL && *line != '\0';) {
+        char id[64], addr[64], flags[64], primary[64], primary_addr[64] = ":0";
+        const char *p;
+
+        assert_int_equal(sscanf(line, "%63s %63s %63s %63s", id, addr, flags, primary), 4);
+        if (primary[0] != '-') {
+            p = strstr(whole, primary);
+            while (p != NULL && p != whole && p[-1] != '\n')
+                p = strstr(p + 1, primary);
+            assert_non_null(p);
+            assert_int_equal(sscanf(p, "%*s %63s", primary_addr), 1);
+        }
+        see(atoi(strchr(addr, ':') + 1), flags, atoi(strchr(primary_addr, ':') + 1));
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+}
+
+static int n_primaries[3], n_replicas;
+
+static void count_node(int port, const char *flags, int primary_port)
+{
+    char zone[8];
+
+    snprintf(zone, sizeof zone, "%s", it_redis_zone(port));
+    if (strstr(flags, "master") != NULL) {
+        n_primaries[zone[0] - 'a']++;
+        return;
+    }
+    n_replicas++;
+    if (strcmp(zone, it_redis_zone(primary_port)) == 0)
+        fail_msg("replica %d is in zone %s, as is its primary %d", port, zone, primary_port);
+}
+
+static void primaries_are_spread_and_no_replica_shares_its_primarys_zone(void **state)
+{
+    (void)state;
+    int port[IT_MAX_NODES];
+    redisContext *c;
+    redisReply *r;
+
+    it_cluster_await(30000);
+    assert_int_equal(it_redis_ports(port), 12);
+    c = it_redis_admin(port[0]);
+    r = redisCommand(c, "CLUSTER NODES");
+    assert_non_null(r);
+    each_node(r->str, count_node, r->str);
+    freeReplyObject(r);
+    redisFree(c);
+    for (int z = 0; z < 3; z++)
+        assert_int_equal(n_primaries[z], 2);
+    assert_int_equal(n_replicas, 6);
+}
+
+static void check_setting(redisContext *c, const char *name, const char *want)
+{
+    redisReply *r = redisCommand(c, "CONFIG GET %s", name);
+
+    assert_non_null(r);
+    assert_int_equal(r->elements, 2);
+    assert_string_equal(r->element[1]->str, want);
+    freeReplyObject(r);
+}
+
+static void redis_keeps_everything_and_serves_what_is_left(void **state)
+{
+    (void)state;
+    int port[IT_MAX_NODES];
+    size_t n = it_redis_ports(port);
+
+    for (size_t i = 0; i < n; i++) {
+        redisContext *c = it_redis_admin(port[i]);
+
+        check_setting(c, "maxmemory-policy", "noeviction");
+        check_setting(c, "cluster-require-full-coverage", "no");
+        check_setting(c, "appendonly", "yes");
+        check_setting(c, "cluster-node-timeout", "5000");
+        redisFree(c);
+    }
+}
+
+static bool restarted(void *ctx)
+{
+    pid_t pid = it_server_pid("nats");
+
+    return pid > 0 && pid != *(pid_t *)ctx;
+}
+
+static void a_killed_server_comes_back_by_itself(void **state)
+{
+    (void)state;
+    pid_t before = it_server_pid("nats");
+
+    it_server_kill("nats", false);
+    assert_true(it_await(restarted, &before, 10000));
+    it_server_up("nats");
+}
+
+static void a_server_that_is_to_stay_down_stays_down_until_it_is_started(void **state)
+{
+    (void)state;
+    pid_t before = it_server_pid("nats");
+
+    it_server_kill("nats", true);
+    /* runsv restarts after a second: two show that it does not */
+    assert_false(it_await(restarted, &before, 2000));
+    it_server_up("nats");
+    assert_true(it_await(restarted, &before, 5000));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fresh_database_has_every_migration_and_the_services_can_log_in),
+        cmocka_unit_test(primaries_are_spread_and_no_replica_shares_its_primarys_zone),
+        cmocka_unit_test(redis_keeps_everything_and_serves_what_is_left),
+        cmocka_unit_test(a_killed_server_comes_back_by_itself),
+        cmocka_unit_test(a_server_that_is_to_stay_down_stays_down_until_it_is_started),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,15 @@
+# The simulator runs the cores as shipped (protocol) and, for the regressions,
+# the same sources compiled so that a rule can be taken out.
+set(simulator ${T}/model.c ${T}/shard.c ${T}/world.c ${T}/mover_actor.c ${T}/client_actor.c
+    ${T}/oracle.c)
+set(core ${CMAKE_SOURCE_DIR}/common/dataplane/core)
+
+prism_test(sim/protocol SOURCES ${T}/protocol_test.c ${simulator} LINK prism_dataplane
+    TIMEOUT 300)
+target_include_directories(test_sim_protocol PRIVATE ${T})
+
+prism_test(sim/regressions SOURCES ${T}/regressions_test.c ${simulator}
+    ${core}/mover.c ${core}/client.c LINK prism_base TIMEOUT 300)
+target_include_directories(test_sim_regressions PRIVATE ${T} ${core}
+    ${CMAKE_SOURCE_DIR}/common/dataplane)
+target_compile_definitions(test_sim_regressions PRIVATE PRISM_SIM_RULES)

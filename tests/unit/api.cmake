@@ -1,0 +1,6 @@
+foreach(name access page check snapshot health)
+    prism_test(unit/api_${name} SOURCES ${T}/api_${name}_test.c LINK metadata_api_core)
+endforeach()
+foreach(name cell json)
+    prism_test(unit/api_${name} SOURCES ${T}/api_${name}_test.c LINK metadata_api_io LABELS threads)
+endforeach()

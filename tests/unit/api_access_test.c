@@ -1,0 +1,50 @@
+#include "t.h"
+
+#include "api_access.h"
+
+static void every_role_and_access_has_one_answer(void **state)
+{
+    (void)state;
+    static const bool want[API_ADMIN + 1][API_ACCESS_COUNT] = {
+        /*                 open  read   run    fleet  trail */
+        [API_NOBODY] = { true, false, false, false, false },
+        [API_VIEWER] = { true, true, false, false, false },
+        [API_OPERATOR] = { true, true, true, false, false },
+        [API_ADMIN] = { true, true, true, true, true },
+    };
+    for (int role = API_NOBODY; role <= API_ADMIN; role++)
+        for (int access = 0; access < API_ACCESS_COUNT; access++)
+            assert_int_equal(api_allowed((enum api_role)role, access), want[role][access]);
+}
+
+static void an_access_outside_the_table_needs_admin(void **state)
+{
+    (void)state;
+    assert_int_equal(api_access_needs(API_ACCESS_COUNT), API_ADMIN);
+    assert_int_equal(api_access_needs(-1), API_ADMIN);
+    assert_false(api_allowed(API_OPERATOR, API_ACCESS_COUNT));
+}
+
+static void roles_are_read_by_name_and_nobody_is_not_one(void **state)
+{
+    (void)state;
+    enum api_role role = API_NOBODY;
+    assert_true(api_role_parse("viewer", &role));
+    assert_int_equal(role, API_VIEWER);
+    assert_true(api_role_parse("admin", &role));
+    assert_int_equal(role, API_ADMIN);
+    assert_false(api_role_parse("nobody", &role));
+    assert_false(api_role_parse("Admin", &role));
+    assert_false(api_role_parse("", &role));
+    assert_string_equal(api_role_name(API_OPERATOR), "operator");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_role_and_access_has_one_answer),
+        cmocka_unit_test(an_access_outside_the_table_needs_admin),
+        cmocka_unit_test(roles_are_read_by_name_and_nobody_is_not_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

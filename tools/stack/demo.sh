@@ -1,0 +1,174 @@
+# shellcheck shell=bash
+# The main job on a real graph, measured: load, measure, place, plan, move live,
+# measure again. Uses ./dev's dir, base, partitions, admin, prismctl, step.
+
+# demo GRAPH
+demo() {
+    local graph=$1 out=$dir/demo plan
+    mkdir -p "$out" "$dir/data"
+    rm -f "$out"/*.json "$out"/*.log
+    install -m 0644 "$graph" "$dir/data/$(basename "$graph")"
+    give "$out" "$dir/data"
+    graph=$dir/data/$(basename "$graph")
+    demo_clean
+    step "demo 1/6: load $(basename "$graph")"
+    tool load load --graph "$graph" --partitions "$partitions"
+    step "demo 2/6: measure cross-zone traffic before"
+    measure before "$graph"
+    step "demo 3/6: compute the placement"
+    long placement operationId placement run --graph "$graph"
+    step "demo 4/6: plan"
+    long plan operationId plan create --run "$(jq -e .id "$out/placement.json")"
+    plan=$(jq -e .id "$out/plan.json")
+    demo_plan "$plan"
+    step "demo 5/6: move, while the workload reads and writes"
+    move_live "$graph" "$plan"
+    step "demo 6/6: measure after"
+    measure after "$graph"
+    demo_table
+}
+
+# What is about to be done, and whether it pays.
+demo_plan() {
+    ctl planned plan show "$1" || exit 1
+    jq -r '.summary | "  \(.moves) vertices to move, about \(.durationS * 10 | round / 10) s",
+        "  cross-zone share of the graph \(.gain.crossShareBefore) -> \(.gain.crossShareAfter)",
+        "  \(.verdict.why)"' "$out/planned.json" >&2 || die "no summary in $out/planned.json"
+}
+
+# The store's content is replaced, so it must be what a demo loaded, or nothing.
+demo_clean() {
+    local port ports keys=0 n
+    IFS=, read -r -a ports <<<"$(stack_env "$dir" IT_REDIS_SEEDS)"
+    ports=("${ports[@]##*:}")
+    for port in "${ports[@]}"; do
+        n=$(redis_cli "$dir" "$port" dbsize) || die "Redis 127.0.0.1:$port does not answer"
+        keys=$((keys + n))
+    done
+    [ "$keys" -gt 0 ] || return 0
+    [ -e "$dir/run/demo-data" ] ||
+        die "the store holds $keys keys that no demo loaded: not replacing them"
+    step "demo: empty the store"
+    for port in "${ports[@]}"; do
+        if redis_cli "$dir" "$port" role | head -n 1 | grep -qx master; then
+            redis_cli "$dir" "$port" flushall async >/dev/null || die "cannot empty redis-$port"
+        fi
+    done
+    # Routes say where vertices are: with no vertices there are none. Finished
+    # runs and plans stay as history.
+    pg_sql "$dir" prism <<'EOS' || die "cannot reset the routes (log: $dir/log/postgres/current)"
+BEGIN;
+DELETE FROM route_bases WHERE kind = 'current';
+DELETE FROM route_deltas;
+UPDATE partitions SET vertices = 0, bytes = 0 WHERE vertices <> 0 OR bytes <> 0;
+COMMIT;
+EOS
+}
+
+# As the data plane's own user: tool NAME PROGRAM ARGS... ; the last line of the
+# output, the result, goes to demo/NAME.json.
+tool() {
+    local name=$1 program=$2 rc=0
+    shift 2
+    : >"$dir/run/demo-data"
+    data_plane "$program" "$@" --json 2>"$out/$name.log" | progress "$program" "$out/$name.json" ||
+        rc=${PIPESTATUS[0]}
+    if [ "$rc" != 0 ] || ! jq -e .done "$out/$name.json" >/dev/null 2>&1; then
+        jq -r '.error // empty' "$out/$name.json" >&2 || true
+        tail -n 5 "$out/$name.log" >&2
+        die "prism-$program failed (exit $rc): see $out/$name.log and $out/$name.json"
+    fi
+}
+data_plane() {
+    local program=$1
+    shift
+    PRISM_REDIS_SEEDS=$(stack_env "$dir" IT_REDIS_SEEDS) \
+        PRISM_REDIS_USER=$(stack_env "$dir" IT_CLIENT_REDIS_USER) \
+        PRISM_REDIS_PASSWORD=$(stack_env "$dir" IT_CLIENT_REDIS_PASSWORD) \
+        "$dir/bin/prism-$program" --cluster "$(stack_env "$dir" IT_REDIS_SEEDS)" "$@"
+}
+
+# Draws a bar from the lines' done_ratio; keeps the last line.
+progress() {
+    local what=$1 file=$2 line last="" percent shown=-25 bar
+    while IFS= read -r line; do
+        last=$line
+        [[ $line =~ \"done_ratio\":\ *([0-9.]+) ]] || continue
+        percent=$(awk -v r="${BASH_REMATCH[1]}" 'BEGIN { printf "%d", r * 100 }')
+        if [ -t 2 ]; then
+            printf -v bar '%*s' $((percent / 4)) ''
+            printf '\r  %-10s [%-25s] %3d %%' "$what" "${bar// /#}" "$percent" >&2
+        elif [ $((percent - shown)) -ge 25 ]; then
+            shown=$percent
+            printf '  %s: %d %%\n' "$what" "$percent" >&2
+        fi
+    done
+    if [ -t 2 ] && [ -n "${bar:-}" ]; then
+        printf '\r%60s\r' '' >&2
+    fi
+    printf '%s\n' "$last" >"$file"
+}
+
+# ctl NAME ARGS...: prismctl; its answer goes to demo/NAME.json.
+ctl() {
+    local name=$1
+    shift
+    prismctl -o json "$@" >"$out/$name.json" || {
+        say "prismctl $* failed (logs: $dir/log/{metadata-api,placement,rebalance}/current)"
+        return 1
+    }
+}
+# long NAME OPERATION ARGS...: starts long work and follows it, with its progress.
+# OPERATION: the member of the answer that names the operation.
+long() {
+    local name=$1 member=$2
+    shift 2
+    ctl "$name" "$@" || exit 1
+    prismctl operation wait "$(jq -er ".$member" "$out/$name.json")" >/dev/null ||
+        die "$1 $2 failed (logs: $dir/log/{metadata-api,placement,rebalance}/current)"
+}
+
+workload() { # SECONDS GRAPH ARGS...
+    local seconds=$1 graph=$2
+    shift 2
+    data_plane workload --graph "$graph" --partitions "$partitions" \
+        --zones "$(stack_env "$dir" IT_ZONES)" --seconds "$seconds" --zipf 1.2 \
+        --write-ratio 0.2 --json "$@"
+}
+
+measure() { # NAME GRAPH
+    workload "${PRISM_MEASURE_S:-10}" "$2" --seed 1 2>"$out/$1.log" |
+        progress workload "$out/$1.json" || die "prism-workload failed: see $out/$1.log"
+    jq -e .done "$out/$1.json" >/dev/null || die "prism-workload did not finish: see $out/$1.log"
+}
+
+# The ledger knows every write that was acknowledged while vertices moved;
+# stopping the workload verifies them all.
+move_live() { # GRAPH PLAN
+    local pid rc=0 moved=0
+    workload 0 "$1" --seed 2 --ledger "$out/ledger" --verify >"$out/during.out" 2>"$out/during.log" &
+    pid=$!
+    (long execute executeOperationId plan execute "$2") || moved=1
+    kill -TERM "$pid" 2>/dev/null || true
+    wait "$pid" || rc=$?
+    tail -n 1 "$out/during.out" >"$out/during.json"
+    [ "$moved" = 0 ] || die "plan $2 was not executed"
+    jq -e .done "$out/during.json" >/dev/null ||
+        die "the background workload failed (exit $rc): see $out/during.log"
+    ctl result plan show "$2" || exit 1
+}
+
+demo_table() {
+    local vertex
+    jq -n --slurpfile load "$out/load.json" --slurpfile before "$out/before.json" \
+        --slurpfile during "$out/during.json" --slurpfile after "$out/after.json" \
+        --slurpfile plan "$out/result.json" --slurpfile placement "$out/placement.json" \
+        -f "$root/tools/stack/summary.jq" >"$out/summary.json" ||
+        die "cannot sum up: see the files in $out"
+    jq -r -f "$root/tools/stack/table.jq" "$out/summary.json" | tee "$out/summary.txt"
+    vertex=$(xz -dcf "$graph" | awk '!/^#/ { print $1; exit }')
+    # shellcheck disable=SC2016 # for the reader's shell
+    printf '\nlook any vertex up:\n  curl -H "Authorization: Bearer $(cat %s)" %s/v1/vertices/%s\n' \
+        "$state/token" "$(api_url)" "$vertex"
+    [ "$(jq .lost "$out/summary.json")" = 0 ] || die "acknowledged writes were lost"
+}
