@@ -16,8 +16,8 @@
 local VERSION = 1
 local MAX_FIELDS = 100000      -- data fields of a vertex
 local MAX_BYTES = 16777216     -- of its key in memory, by MEMORY USAGE
-local SMALL_FIELDS = 128       -- up to here, and when ...
-local SMALL_WRITE = 65536      -- ... no write is larger, MAX_BYTES is out of reach
+local SMALL_FIELDS = 128       -- a vertex of no more fields, none of them ...
+local SMALL_VALUE = 4096       -- ... longer, is far from MAX_BYTES
 local TOMBSTONE_FIELDS = 3
 local CHUNK = 4000             -- arguments of one redis.call; Lua's stack holds 8000
 local LIMIT = 9007199254740992 -- 2^53
@@ -89,19 +89,23 @@ local function deleted(key, fields)
     return fields == TOMBSTONE_FIELDS and call('HGET', key, '_x')
 end
 
--- args[first .. last] are names (step 1) or name-value pairs (step 2). Returns
--- the error when a name is one of ours, else nil and the bytes given.
+-- args[first .. last] are name-value pairs (step 2) or names (step 1). Returns
+-- the error when a name is one of ours, else nil, the bytes given and the longest
+-- value's.
 local function check_fields(name, args, first, last, step)
-    local bytes = 0
+    local bytes, longest = 0, 0
     for i = first, last, step do
         local f = args[i]
         if byte(f) == UNDERSCORE then
             return fail(name, 'field "' .. sub(f, 1, 64) .. '" is reserved')
         end
-        bytes = bytes + #f
-        if step == 2 then bytes = bytes + #args[i + 1] end
+        if step == 2 then
+            local n = #args[i + 1]
+            bytes = bytes + #f + n
+            if n > longest then longest = n end
+        end
     end
-    return nil, bytes
+    return nil, bytes, longest
 end
 
 -- The number of pairs promised by args[1], or nil and the error.
@@ -127,18 +131,23 @@ local function count_new(key, args, first, last)
     return new
 end
 
--- True when adding the pairs args[first .. last], `bytes` long, to a key of
--- `fields` fields, two of them ours, passes a cap.
-local function full(key, fields, args, first, last, bytes)
+local function usage(key, samples)
+    return call('MEMORY', 'USAGE', key, 'SAMPLES', samples) or 0
+end
+
+-- True when adding the pairs args[first .. last], of `bytes` and with a `longest`
+-- value, to a key of `fields` fields, two of them ours, passes a cap. Five fields
+-- are asked for their size on behalf of all; should that be too much, or a long
+-- value come in, every field is.
+local function full(key, fields, args, first, last, bytes, longest)
     local have = fields - 2
     if have + (last - first + 1) / 2 > MAX_FIELDS and
        have + count_new(key, args, first, last) > MAX_FIELDS then
         return true
     end
-    if have > SMALL_FIELDS or bytes > SMALL_WRITE then
-        return (call('MEMORY', 'USAGE', key, 'SAMPLES', '5') or 0) + bytes > MAX_BYTES
-    end
-    return false
+    if have <= SMALL_FIELDS and longest <= SMALL_VALUE then return bytes > MAX_BYTES end
+    return (longest > SMALL_VALUE or usage(key, '5') + bytes > MAX_BYTES) and
+        usage(key, '0') + bytes > MAX_BYTES
 end
 
 -- HSET of _v and the pairs args[first .. last].
@@ -248,11 +257,11 @@ end
 local function write(keys, args)
     local bad = arity('write', keys, args, 1, 1, ANY)
     if bad then return bad end
-    local n, bytes
+    local n, bytes, longest
     n, bad = pairs_given('write', args)
     if bad then return bad end
     local last, count = 1 + 2 * n, #args
-    bad, bytes = check_fields('write', args, 2, last, 2)
+    bad, bytes, longest = check_fields('write', args, 2, last, 2)
     if bad then return bad end
     if count > last then
         bad = check_fields('write', args, last + 1, count, 1)
@@ -264,7 +273,7 @@ local function write(keys, args)
     if not v then return elsewhere('write', key, 'MOVED') end
     local fields = call('HLEN', key)
     if deleted(key, fields) then return {'DELETED'} end
-    if n > 0 and full(key, fields, args, 2, last, bytes) then return {'FULL'} end
+    if n > 0 and full(key, fields, args, 2, last, bytes, longest) then return {'FULL'} end
 
     v = tonumber(v) + 1
     set(key, v, args, 2, last)
@@ -322,10 +331,10 @@ local function claim(keys, args)
 end
 
 -- What create and load do to an absent key.
-local function appear(name, key, args, first, last, bytes)
+local function appear(name, key, args, first, last, bytes, longest)
     local bad = foreign(name, key)
     if bad then return bad end
-    if full(key, 2, args, first, last, bytes) then return {'FULL'} end
+    if full(key, 2, args, first, last, bytes, longest) then return {'FULL'} end
     call('HSET', key, '_e', '0')
     set(key, 1, args, first, last)
     return {'OK', 1}
@@ -338,7 +347,7 @@ end
 local function create(keys, args)
     local bad = arity('create', keys, args, 1, 1, ANY)
     if bad then return bad end
-    local n, bytes
+    local n, bytes, longest
     n, bad = pairs_given('create', args)
     if bad then return bad end
     local last = 1 + 2 * n
@@ -347,7 +356,7 @@ local function create(keys, args)
         return fail('create', 'n is ' .. args[1] .. ' but ' .. (#args - 1) ..
             ' argument(s) follow')
     end
-    bad, bytes = check_fields('create', args, 2, last, 2)
+    bad, bytes, longest = check_fields('create', args, 2, last, 2)
     if bad then return bad end
 
     local key = keys[1]
@@ -356,11 +365,11 @@ local function create(keys, args)
         local m = call('HGET', key, '_m')
         if m then return {'MOVED', m} end
         if existing then return foreign('create', key) or {'ABSENT'} end
-        return appear('create', key, args, 2, last, bytes)
+        return appear('create', key, args, 2, last, bytes, longest)
     end
     local fields = call('HLEN', key)
     local gone = deleted(key, fields)
-    if full(key, gone and 2 or fields, args, 2, last, bytes) then return {'FULL'} end
+    if full(key, gone and 2 or fields, args, 2, last, bytes, longest) then return {'FULL'} end
     if gone then call('HDEL', key, '_x') end
     v = tonumber(v) + 1
     set(key, v, args, 2, last)
@@ -372,11 +381,11 @@ end
 local function load(keys, args)
     local bad = arity('load', keys, args, 1, 0, ANY)
     if bad then return bad end
-    local last, bytes = #args, nil
+    local last, bytes, longest = #args, nil, nil
     if last % 2 ~= 0 then
         return fail('load', 'field "' .. sub(args[last], 1, 64) .. '" has no value')
     end
-    bad, bytes = check_fields('load', args, 1, last, 2)
+    bad, bytes, longest = check_fields('load', args, 1, last, 2)
     if bad then return bad end
 
     local key = keys[1]
@@ -384,11 +393,11 @@ local function load(keys, args)
     if not v then
         local m = call('HGET', key, '_m')
         if m then return {'MOVED', m} end
-        return appear('load', key, args, 1, last, bytes)
+        return appear('load', key, args, 1, last, bytes, longest)
     end
     local fields = call('HLEN', key)
     if deleted(key, fields) then return {'DELETED'} end
-    if full(key, fields, args, 1, last, bytes) then return {'FULL'} end
+    if full(key, fields, args, 1, last, bytes, longest) then return {'FULL'} end
     v = tonumber(v) + 1
     set(key, v, args, 1, last)
     return {'OK', v}

@@ -222,8 +222,8 @@ static natsStatus set_servers(natsOptions *opts, const char *urls)
 /* Each user has reply subjects of its own, so that no other may read them. */
 static void name_inbox(char out[96], const char *user)
 {
-    size_t n = (size_t)snprintf(out, 96, "_INBOX%s%.64s", user == NULL ? "" : "_",
-                                user == NULL ? "" : user);
+    bool named = user != NULL && user[0] != '\0';
+    size_t n = (size_t)snprintf(out, 96, "_INBOX%s%.64s", named ? "_" : "", named ? user : "");
     for (size_t i = 0; i < n; i++)
         if (!isalnum((unsigned char)out[i]) && out[i] != '-')
             out[i] = '_';

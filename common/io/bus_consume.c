@@ -1,27 +1,24 @@
 /* Durable consumers and watches: libnats's thread queues, workers call the
- * handler, one keeper per bus binds, extends ack waits and repairs. */
+ * handler and settle the message. bus_keep.c binds and repairs. */
 #include "bus_private.h"
-#include "prism/io/clock.h"
 #include "prism/io/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CHECK_MS = 10000, /* how often consumers are looked for on the server */
-    TURN_MS = 500,
-    WATCH_INACTIVE_MS = 60000 /* how long the server keeps a watch without a connection */
-};
-
 /* --- settling a message -------------------------------------------------- */
 
 static void answer(struct pr_consumer *c, const struct pr_job *job, const char *text)
 {
+    pthread_mutex_lock(&c->bus->mu);
+    char *reply = strdup(job->reply);
+    pthread_mutex_unlock(&c->bus->mu);
     struct pr_link *link = pr_bus_link(c->bus);
-    natsStatus s = link == NULL
-                       ? NATS_CONNECTION_DISCONNECTED
-                       : natsConnection_PublishString(link->nc, natsMsg_GetReply(job->msg), text);
+    natsStatus s = reply == NULL  ? NATS_NO_MEMORY
+                   : link == NULL ? NATS_CONNECTION_DISCONNECTED
+                                  : natsConnection_PublishString(link->nc, reply, text);
+    free(reply);
     if (s != NATS_OK) /* then it is delivered again, which handlers are made for */
         pr_warn(PR_EV("bus.ack_failed"), PR_S("consumer", c->name), PR_S("answer", text),
                 PR_S("error", natsStatus_GetText(s)));
@@ -134,28 +131,42 @@ static void handle(struct pr_consumer *c, const struct pr_job *job)
 
 /* --- queue and workers; bus->mu guards the queue ------------------------- */
 
-static void on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)
+static void free_job(struct pr_job *job)
 {
-    struct pr_consumer *c = closure;
+    natsMsg_Destroy(job->msg);
+    free(job->reply);
+    free(job);
+}
+
+static struct pr_job *new_job(natsMsg *msg)
+{
+    const char *reply = natsMsg_GetReply(msg);
     struct pr_job *job = calloc(1, sizeof *job);
-    (void)nc;
-    (void)sub;
-    if (job == NULL || !pr_ack_parse(natsMsg_GetReply(msg), &job->ack)) {
+    if (job == NULL || !pr_ack_parse(reply, &job->ack) || (job->reply = strdup(reply)) == NULL) {
         free(job); /* no memory: comes again; or a status line of the server */
         natsMsg_Destroy(msg);
-        return;
+        return NULL;
     }
     job->msg = msg;
+    return job;
+}
 
-    pthread_mutex_lock(&c->bus->mu);
-    while (c->in_hand >= PR_BUS_MAX_ACK_PENDING && !c->stopped)
-        pthread_cond_wait(&c->room, &c->bus->mu);
-    if (c->stopped) { /* unanswered: another replica gets it */
-        pthread_mutex_unlock(&c->bus->mu);
-        natsMsg_Destroy(msg);
-        free(job);
-        return;
-    }
+/* A message that is in hand already (its ack wait ran out while the server was
+ * away) must not get a second worker. */
+static bool again(struct pr_consumer *c, struct pr_job *job)
+{
+    for (struct pr_job *had = c->hand; had != NULL; had = had->next)
+        if (had->ack.stream_seq == job->ack.stream_seq) {
+            char *newest = job->reply;
+            job->reply = had->reply;
+            had->reply = newest;
+            return true;
+        }
+    return false;
+}
+
+static void enqueue(struct pr_consumer *c, struct pr_job *job)
+{
     struct pr_job **end = &c->hand;
     while (*end != NULL)
         end = &(*end)->next;
@@ -165,7 +176,27 @@ static void on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, 
     if (job->ack.stream_seq > c->last_seq)
         c->last_seq = job->ack.stream_seq;
     pthread_cond_signal(&c->work);
+}
+
+void pr_bus_on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)
+{
+    struct pr_consumer *c = closure;
+    struct pr_job *job = new_job(msg);
+    (void)nc;
+    (void)sub;
+    if (job == NULL)
+        return;
+
+    pthread_mutex_lock(&c->bus->mu);
+    bool known = again(c, job);
+    while (!known && c->in_hand >= PR_BUS_MAX_ACK_PENDING && !c->stopped)
+        pthread_cond_wait(&c->room, &c->bus->mu);
+    bool taken = !known && !c->stopped; /* stopped: unanswered, so another replica gets it */
+    if (taken)
+        enqueue(c, job);
     pthread_mutex_unlock(&c->bus->mu);
+    if (!taken)
+        free_job(job);
 }
 
 /* The oldest job nobody works on; NULL when c is stopped. */
@@ -203,236 +234,9 @@ static void *worker(void *arg)
         handle(c, job);
         pthread_mutex_lock(&c->bus->mu);
         drop(c, job);
-        natsMsg_Destroy(job->msg);
-        free(job);
+        free_job(job);
     }
     pthread_mutex_unlock(&c->bus->mu);
-    return NULL;
-}
-
-/* --- binding to the server ----------------------------------------------- */
-
-/* Makes the subscription the consumer's; an older one must be gone. */
-static enum pr_code adopt(struct pr_consumer *c, natsSubscription *sub, natsStatus s, int js_error,
-                          const char *what, struct pr_err *err)
-{
-    if (s == NATS_OK)
-        s = pr_bus_track(c->bus, sub);
-    pthread_mutex_lock(&c->bus->mu);
-    c->gone = s != NATS_OK && (s == NATS_NOT_FOUND || js_error == 10014);
-    if (s == NATS_OK)
-        c->sub = sub;
-    pthread_mutex_unlock(&c->bus->mu);
-    if (s == NATS_OK)
-        return PR_OK;
-    enum pr_code rc = pr_bus_fail(err, s, js_error, what);
-    pr_bus_unsubscribe(&sub);
-    return rc;
-}
-
-static enum pr_code bind_durable(struct pr_consumer *c, struct pr_link *link, struct pr_err *err)
-{
-    char what[PR_BUS_TOKEN * 2 + 32];
-    jsConsumerInfo *ci = NULL;
-    jsErrCode js_error = 0;
-    natsSubscription *sub = NULL;
-
-    (void)snprintf(what, sizeof what, "consumer %s of stream %s", c->name, c->stream);
-    natsStatus s = js_GetConsumerInfo(&ci, link->js, c->stream, c->name, NULL, &js_error);
-    if (s == NATS_OK && (ci->Config == NULL || ci->Config->DeliverSubject == NULL ||
-                         ci->Config->DeliverGroup == NULL)) {
-        jsConsumerInfo_Destroy(ci);
-        return pr_fail(err, PR_EINVAL, "NATS: %s: not a push consumer with a queue group", what);
-    }
-    if (s == NATS_OK)
-        s = natsConnection_QueueSubscribe(&sub, link->nc, ci->Config->DeliverSubject,
-                                          ci->Config->DeliverGroup, on_message, c);
-    jsConsumerInfo_Destroy(ci);
-    return adopt(c, sub, s, (int)js_error, what, err);
-}
-
-static natsStatus add_watch(struct pr_consumer *c, struct pr_link *link, const char *deliver,
-                            jsErrCode *js_error)
-{
-    jsConsumerConfig cfg;
-    jsConsumerInfo *ci = NULL;
-    (void)jsConsumerConfig_Init(&cfg);
-    pthread_mutex_lock(&c->bus->mu);
-    uint64_t last_seq = c->last_seq;
-    pthread_mutex_unlock(&c->bus->mu);
-
-    cfg.DeliverPolicy = last_seq == 0 ? js_DeliverNew : js_DeliverByStartSequence;
-    cfg.OptStartSeq = last_seq == 0 ? 0 : last_seq + 1;
-    cfg.DeliverSubject = deliver;
-    cfg.FilterSubject = c->filter;
-    cfg.AckPolicy = js_AckExplicit;
-    cfg.AckWait = (int64_t)PR_BUS_ACK_WAIT_MS * 1000000;
-    cfg.MaxDeliver = PR_BUS_MAX_DELIVER;
-    cfg.MaxAckPending = PR_BUS_MAX_ACK_PENDING;
-    cfg.InactiveThreshold = (int64_t)WATCH_INACTIVE_MS * 1000000;
-    cfg.MemoryStorage = true;
-    natsStatus s = js_AddConsumer(&ci, link->js, c->stream, &cfg, NULL, js_error);
-    if (s == NATS_OK) {
-        pthread_mutex_lock(&c->bus->mu);
-        (void)snprintf(c->name, sizeof c->name, "%s", ci->Name);
-        /* From here on nothing is "new": a second watch starts behind this. */
-        if (c->last_seq == 0)
-            c->last_seq = ci->Delivered.Stream;
-        pthread_mutex_unlock(&c->bus->mu);
-    }
-    jsConsumerInfo_Destroy(ci);
-    return s;
-}
-
-static enum pr_code bind_watch(struct pr_consumer *c, struct pr_link *link, struct pr_err *err)
-{
-    char what[PR_BUS_TOKEN + 160], deliver[192];
-    natsInbox *unique = NULL;
-    natsSubscription *sub = NULL;
-    jsErrCode js_error = 0;
-
-    (void)snprintf(what, sizeof what, "watch %s of stream %s", c->filter, c->stream);
-    natsStatus s = natsInbox_Create(&unique);
-    if (s == NATS_OK) {
-        const char *dot = strrchr(unique, '.');
-        (void)snprintf(deliver, sizeof deliver, "%s.%s", c->bus->inbox,
-                       dot == NULL ? unique : dot + 1);
-        natsInbox_Destroy(unique);
-        s = natsConnection_Subscribe(&sub, link->nc, deliver, on_message, c);
-    }
-    if (s == NATS_OK)
-        s = add_watch(c, link, deliver, &js_error);
-    if (s != NATS_OK && sub != NULL && pr_bus_track(c->bus, sub) == NATS_OK) {
-        enum pr_code rc = pr_bus_fail(err, s, (int)js_error, what);
-        pr_bus_unsubscribe(&sub);
-        return rc;
-    }
-    return adopt(c, sub, s, (int)js_error, what, err);
-}
-
-static void unbind(struct pr_consumer *c)
-{
-    pthread_mutex_lock(&c->bus->mu);
-    natsSubscription *sub = c->sub;
-    c->sub = NULL;
-    pthread_mutex_unlock(&c->bus->mu);
-    pr_bus_unsubscribe(&sub);
-}
-
-static enum pr_code bind_consumer(struct pr_consumer *c, struct pr_err *err)
-{
-    struct pr_link *link = pr_bus_link(c->bus);
-    if (link == NULL)
-        return pr_fail(err, PR_EUNAVAIL, "NATS: consume %s: not connected", c->stream);
-    return c->durable ? bind_durable(c, link, err) : bind_watch(c, link, err);
-}
-
-/* --- the keeper ---------------------------------------------------------- */
-
-/* Tells the server that every message in hand is being worked on. */
-static void extend(struct pr_bus *bus, struct pr_link *link)
-{
-    char *reply[PR_BUS_CONSUMERS * PR_BUS_MAX_ACK_PENDING];
-    size_t n = 0;
-    pthread_mutex_lock(&bus->mu);
-    for (size_t i = 0; i < bus->consumers; i++)
-        for (struct pr_job *j = bus->consumer[i]->hand; j != NULL && n < PR_COUNT(reply);
-             j = j->next)
-            if ((reply[n] = strdup(natsMsg_GetReply(j->msg))) != NULL)
-                n++;
-    pthread_mutex_unlock(&bus->mu);
-
-    for (size_t i = 0; i < n; i++) { /* of one settled meanwhile the server takes no notice */
-        (void)natsConnection_PublishString(link->nc, reply[i], "+WPI");
-        free(reply[i]);
-    }
-}
-
-/* Is the consumer still there? A watch is made anew, behind what it has seen. */
-static void check(struct pr_consumer *c, struct pr_link *link)
-{
-    jsConsumerInfo *ci = NULL;
-    jsErrCode js_error = 0;
-    natsStatus s = js_GetConsumerInfo(&ci, link->js, c->stream, c->name, NULL, &js_error);
-    jsConsumerInfo_Destroy(ci);
-    bool missing = s == NATS_NOT_FOUND || js_error == 10014 || js_error == 10059;
-    if (s != NATS_OK && !missing)
-        return; /* no answer proves nothing */
-
-    pthread_mutex_lock(&c->bus->mu);
-    bool news = c->gone != missing;
-    c->gone = missing;
-    pthread_mutex_unlock(&c->bus->mu);
-    if (news && missing)
-        pr_warn(PR_EV("bus.consumer_missing"), PR_S("consumer", c->name),
-                PR_S("stream", c->stream));
-    if (missing && !c->durable)
-        unbind(c);
-}
-
-static void keep(struct pr_bus *bus, struct pr_consumer *c, struct pr_link *link, bool paused,
-                 bool look)
-{
-    struct pr_err err = { 0 };
-    pthread_mutex_lock(&bus->mu);
-    bool bound = c->sub != NULL;
-    pthread_mutex_unlock(&bus->mu);
-
-    if (c->durable && paused) {
-        if (bound)
-            unbind(c);
-        return;
-    }
-    if (bound && look)
-        check(c, link);
-    pthread_mutex_lock(&bus->mu);
-    bound = c->sub != NULL;
-    pthread_mutex_unlock(&bus->mu);
-    if (!bound && bind_consumer(c, &err) != PR_OK)
-        pr_warn(PR_EV("bus.bind_failed"), PR_S("stream", c->stream), PR_E(&err));
-}
-
-void *pr_bus_keeper(void *arg)
-{
-    struct pr_bus *bus = arg;
-    int64_t next_look_us = 0, next_extend_us = 0;
-
-    pthread_mutex_lock(&bus->mu);
-    while (!bus->closing) {
-        int64_t now_us = pr_mono_us();
-        bool look = bus->recheck || now_us >= next_look_us, paused = bus->paused;
-        bool dead_link = bus->link == NULL || bus->link_closed;
-        bus->recheck = false;
-        size_t n = bus->consumers;
-        struct pr_consumer *consumer[PR_BUS_CONSUMERS];
-        memcpy(consumer, bus->consumer, sizeof consumer);
-        pthread_mutex_unlock(&bus->mu);
-
-        if (dead_link && pr_bus_dial(bus) == NATS_OK) {
-            for (size_t i = 0; i < n; i++)
-                unbind(consumer[i]); /* keep() binds them to the new link */
-            pr_bus_serve_again(bus);
-        }
-        struct pr_link *link = pr_bus_link(bus);
-        bool connected = link != NULL;
-        if (connected && now_us >= next_extend_us) {
-            extend(bus, link);
-            next_extend_us = now_us + (int64_t)PR_BUS_PROGRESS_MS * 1000;
-        }
-        for (size_t i = 0; connected && i < n; i++)
-            keep(bus, consumer[i], link, paused, look);
-        if (connected && look)
-            next_look_us = now_us + (int64_t)CHECK_MS * 1000;
-
-        struct timespec until;
-        pr_bus_deadline(&until, TURN_MS);
-        pthread_mutex_lock(&bus->mu);
-        if (look && !connected)
-            bus->recheck = true;
-        if (!bus->closing && bus->paused == paused)
-            (void)pthread_cond_timedwait(&bus->changed, &bus->mu, &until);
-    }
-    pthread_mutex_unlock(&bus->mu);
     return NULL;
 }
 
@@ -497,11 +301,11 @@ static enum pr_code add_consumer(struct pr_bus *bus, const struct pr_consumer *l
     enum pr_code rc = full ? pr_fail(err, PR_EFULL, "NATS: at most %d consumers", PR_BUS_CONSUMERS)
                            : start_workers(c, workers, err);
     if (rc == PR_OK)
-        rc = bind_consumer(c, err);
+        rc = pr_bus_bind(c, err);
     if (rc == PR_OK && enlist(bus, c))
         return PR_OK;
     stop_workers(c);
-    unbind(c);
+    pr_bus_unbind(c);
     free_consumer(c);
     return rc == PR_OK ? pr_fail(err, PR_EFULL, "NATS: too many consumers") : rc;
 }
@@ -531,7 +335,7 @@ enum pr_code pr_bus_watch(struct pr_bus *bus, const char *stream, const char *fi
 void pr_bus_stop_consumers(struct pr_bus *bus)
 {
     for (size_t i = 0; i < bus->consumers; i++)
-        unbind(bus->consumer[i]);
+        pr_bus_unbind(bus->consumer[i]);
     for (size_t i = 0; i < bus->consumers; i++) {
         struct pr_consumer *c = bus->consumer[i];
         stop_workers(c);
@@ -546,8 +350,7 @@ void pr_bus_free_consumers(struct pr_bus *bus)
         struct pr_consumer *c = bus->consumer[i];
         for (struct pr_job *job = c->hand, *next; job != NULL; job = next) {
             next = job->next;
-            natsMsg_Destroy(job->msg);
-            free(job);
+            free_job(job);
         }
         free_consumer(c);
     }

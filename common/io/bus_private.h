@@ -13,6 +13,7 @@ enum { PR_BUS_CONSUMERS = 16, PR_BUS_SERVERS = 16, PR_BUS_WORKERS = 16, PR_BUS_A
 struct pr_job { /* a message in hand: queued, or with a worker */
     struct pr_job *next;
     natsMsg *msg;
+    char *reply; /* where the newest delivery wants its answer */
     struct pr_ack ack;
     bool running;
 };
@@ -80,6 +81,9 @@ enum pr_code pr_bus_publish_msg(struct pr_bus *bus, natsMsg *msg, struct pr_err 
 const char *pr_bus_header(natsMsg *msg, const char *key);
 void pr_bus_deadline(struct timespec *at, int ms); /* for timed waits */
 void *pr_bus_keeper(void *bus);
+enum pr_code pr_bus_bind(struct pr_consumer *c, struct pr_err *err);
+void pr_bus_unbind(struct pr_consumer *c);
+void pr_bus_on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure);
 void pr_bus_stop_consumers(struct pr_bus *bus);
 void pr_bus_free_consumers(struct pr_bus *bus);
 

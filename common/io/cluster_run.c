@@ -90,7 +90,7 @@ static void delay(struct run *r, size_t i, enum pr_code why)
     struct run_state *s = &r->st[i];
     int64_t pause = (int64_t)PAUSE_MIN_US << (s->pauses < 7 ? s->pauses : 7);
     s->pauses++;
-    s->last = why;
+    s->last = s->tries > 0 ? PR_ETIMEOUT : why; /* once lost, for ever unknown */
     s->due_us = r->now_us + (pause < PAUSE_MAX_US ? pause : PAUSE_MAX_US);
     if (r->delayed++ == 0 || s->due_us < r->due_us)
         r->due_us = s->due_us;

@@ -125,14 +125,14 @@ static enum pr_code mark(struct pr_db *db, int64_t id, struct pr_err *err)
 
 /* JetStream acknowledges before it has written to disk, so a server that comes
  * back may have lost what it took last (it syncs every 2 minutes). After each
- * start and reconnect the newest rows are sent again, before any new one; a
- * stream that has them knows their ids, and consumers do nothing twice. */
+ * start and reconnect the newest rows (of the last day) are sent again, before any
+ * new one; a stream that has them knows their ids, and consumers do nothing twice. */
 static enum pr_code unmark_newest(struct pr_relay *r, struct pr_err *err)
 {
     static const char UNMARK[] =
-        "UPDATE outbox SET published_at = NULL WHERE service = current_user AND published_at > "
-        "(SELECT max(published_at) FROM outbox WHERE service = current_user) - interval '5 "
-        "minutes'";
+        "UPDATE outbox SET published_at = NULL WHERE service = current_user "
+        "AND published_at > clock_timestamp() - interval '1 day' AND published_at > "
+        "(SELECT max(published_at) FROM outbox WHERE service = current_user) - interval '300 s'";
     struct pr_bus_stats stats;
     pr_bus_stats(r->bus, &stats);
     if (r->unmarked && stats.reconnects == r->reconnects)

@@ -282,6 +282,35 @@ static void one_idempotency_key_is_one_request(void **state)
     assert_status(&r, 400);
 }
 
+enum { AT_ONCE = 8 };
+
+static void *same_request(void *ctx)
+{
+    api_call(ctx, "operator", "POST", "/v1/placement/runs",
+             "{\"source\":{\"file\":\"/data/together.txt\"}}", "Idempotency-Key: together");
+    return NULL;
+}
+
+static void one_key_sent_many_times_at_once_makes_one_run(void **state)
+{
+    (void)state;
+    pthread_t thread[AT_ONCE];
+    struct reply got[AT_ONCE] = { { 0 } };
+    for (int i = 0; i < AT_ONCE; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, same_request, &got[i]), 0);
+    for (int i = 0; i < AT_ONCE; i++)
+        pthread_join(thread[i], NULL);
+    for (int i = 0; i < AT_ONCE; i++) {
+        assert_status(&got[i], 202);
+        assert_string_equal(got[i].text, got[0].text);
+    }
+    for (int i = 0; i < AT_ONCE; i++)
+        api_reply_done(&got[i]);
+    assert_string_equal(api_sql("SELECT count(*) FROM placement_runs "
+                                "WHERE source->>'file' = '/data/together.txt'"),
+                        "1");
+}
+
 /* --- PostgreSQL ------------------------------------------------------------------ */
 
 static void *patch_n5(void *ctx)
@@ -393,6 +422,7 @@ int main(void)
         cmocka_unit_test(changes_need_the_current_etag),
         cmocka_unit_test(what_exists_is_not_made_twice),
         cmocka_unit_test(one_idempotency_key_is_one_request),
+        cmocka_unit_test(one_key_sent_many_times_at_once_makes_one_run),
         cmocka_unit_test(a_backend_killed_midway_costs_nothing),
         cmocka_unit_test(killed_idle_backends_are_replaced),
         cmocka_unit_test(look_ups_go_on_while_postgresql_is_down_and_writes_say_so),

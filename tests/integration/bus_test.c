@@ -250,6 +250,24 @@ static void a_long_handler_keeps_its_message(void **state)
     own_nats_delete_durable(&nats, "PRISM_EDGES", "slow");
 }
 
+static void a_message_delivered_again_meanwhile_gets_no_second_worker(void **state)
+{
+    struct pr_bus *tester = own_nats_bus(&nats, "tester");
+    struct seen seen;
+    struct pr_err err = { 0 };
+    (void)state;
+
+    seen_init(&seen);
+    seen.busy_ms = 3500;
+    own_nats_add_durable(&nats, "PRISM_CMD", "twice", "prism.cmd.twice", 1000);
+    assert_ok(pr_bus_consume(tester, "PRISM_CMD", "twice", 2, note, &seen, &err), &err);
+    publish(tester, "prism.cmd.twice", "x", NULL);
+    assert_true(await_depth("PRISM_CMD", 0)); /* the newest delivery is acknowledged */
+    assert_int_equal(seen.calls, 1);
+    pr_bus_close(tester);
+    own_nats_delete_durable(&nats, "PRISM_CMD", "twice");
+}
+
 static void what_is_not_begun_at_the_close_goes_to_another(void **state)
 {
     struct pr_bus *api = own_nats_bus(&nats, "metadata-api");
@@ -472,6 +490,74 @@ static void a_killed_server_is_found_again(void **state)
     pr_bus_close(api);
 }
 
+static bool is_refused(void *ctx)
+{
+    struct pr_err err = { 0 };
+    return pr_bus_ready(ctx, &err) != PR_OK && strstr(err.text, "uthoriz") != NULL;
+}
+
+/* libnats gives up on a server that refuses its password twice. */
+static void a_bus_that_was_locked_out_comes_back(void **state)
+{
+    struct pr_bus *api = own_nats_bus(&nats, "metadata-api");
+    struct pr_bus *placement = own_nats_bus(&nats, "placement");
+    struct seen seen;
+    struct pr_err err = { 0 };
+    void *reply = NULL;
+    size_t len = 0;
+    (void)state;
+
+    seen_init(&seen);
+    assert_ok(pr_bus_consume(placement, "PRISM_CMD", "placement", 1, note, &seen, &err), &err);
+    assert_ok(pr_bus_serve(placement, "prism.rpc.placement.hint", "placement", hint, NULL, &err),
+              &err);
+    own_nats_kill(&nats);
+    own_nats_lock_out_placement(&nats, true);
+    own_nats_restart(&nats);
+    assert_true(it_await(is_refused, placement, 10000));
+    assert_true(own_nats_await_ready(api, 10000));
+    publish(api, "prism.cmd.placement.run", "meanwhile", NULL);
+
+    own_nats_kill(&nats);
+    own_nats_lock_out_placement(&nats, false);
+    own_nats_restart(&nats);
+    assert_true(own_nats_await_ready(placement, 10000));
+    assert_true(await_calls(&seen, 1, 10000));
+    assert_string_equal(seen.text, "meanwhile");
+    assert_true(own_nats_await_ready(api, 10000));
+    while (pr_bus_request(api, "prism.rpc.placement.hint", "ab", 2, 1000, &reply, &len, &err) !=
+           PR_OK)
+        assert_int_equal(err.code, PR_EUNAVAIL); /* until the subscription is known */
+    free(reply);
+    assert_true(await_depth("PRISM_CMD", 0));
+    pr_bus_close(placement);
+    pr_bus_close(api);
+}
+
+static void closing_without_a_server_is_quick(void **state)
+{
+    struct pr_bus *placement = own_nats_bus(&nats, "placement");
+    struct pr_bus *never = NULL;
+    struct seen seen;
+    struct pr_err err = { 0 };
+    char url[64];
+    struct pr_bus_options o = { .url = url, .name = "never" };
+    (void)state;
+
+    seen_init(&seen);
+    assert_ok(pr_bus_consume(placement, "PRISM_CMD", "placement", 1, note, &seen, &err), &err);
+    own_nats_kill(&nats);
+    int64_t start_us = pr_mono_us();
+    pr_bus_close(placement);
+    (void)snprintf(url, sizeof url, "nats://127.0.0.1:%d", it_free_port());
+    assert_ok(pr_bus_open(&never, &o, &err), &err);
+    assert_int_equal(pr_bus_ready(never, &err), PR_EUNAVAIL);
+    pr_bus_close(never);
+    pr_bus_close(NULL);
+    assert_true(pr_mono_us() - start_us < 4000000);
+    own_nats_restart(&nats);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +566,7 @@ int main(void)
         cmocka_unit_test(a_malformed_message_becomes_a_dead_letter),
         cmocka_unit_test(the_fifth_failure_makes_a_dead_letter),
         cmocka_unit_test(a_long_handler_keeps_its_message),
+        cmocka_unit_test(a_message_delivered_again_meanwhile_gets_no_second_worker),
         cmocka_unit_test(what_is_not_begun_at_the_close_goes_to_another),
         cmocka_unit_test(while_paused_nothing_is_consumed),
         cmocka_unit_test(a_watch_sees_new_events_only),
@@ -489,6 +576,8 @@ int main(void)
         cmocka_unit_test(a_consumer_that_does_not_exist_is_named),
         cmocka_unit_test(a_wrong_password_or_url_is_told),
         cmocka_unit_test(a_killed_server_is_found_again),
+        cmocka_unit_test(a_bus_that_was_locked_out_comes_back),
+        cmocka_unit_test(closing_without_a_server_is_quick),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -21,7 +21,7 @@ static const char *const KEY = "{p1}v:k";
 
 static struct own_redis server;
 static redisContext *redis;
-static uint64_t first_seed = 1, sequences = 400;
+static uint64_t first_seed = 1, sequences = 400, seed_now;
 
 struct pair { /* the same state twice */
     struct model_key key, staged[EPOCHS], taken;
@@ -35,30 +35,31 @@ struct command {
     int argc;
 };
 
-static void arg(struct command *c, const char *format, unsigned long long n)
+static void word(struct command *c, const char *text)
 {
-    (void)snprintf(c->text[c->argc], ARG, format, n);
+    (void)snprintf(c->text[c->argc], ARG, "%s", text);
     c->argv[c->argc] = c->text[c->argc];
-    c->len[c->argc] = strlen(c->text[c->argc]);
+    c->len[c->argc] = strlen(text);
     c->argc++;
 }
 
-static void word(struct command *c, const char *text)
+static void number(struct command *c, const char *prefix, unsigned long long n)
 {
-    arg(c, "%.0llu", 0);
-    (void)snprintf(c->text[c->argc - 1], ARG, "%s", text);
-    c->len[c->argc - 1] = strlen(text);
+    char text[ARG];
+
+    (void)snprintf(text, sizeof(text), "%s%llu", prefix, n);
+    word(c, text);
 }
 
 static void fields(struct command *c, const struct model_call *m)
 {
-    arg(c, "%llu", m->n_set);
+    number(c, "", m->n_set);
     for (unsigned i = 0; i < m->n_set; i++) {
-        arg(c, "p:%llu", m->set[i].field);
-        arg(c, "%llu", m->set[i].value);
+        number(c, "p:", m->set[i].field);
+        number(c, "", m->set[i].value);
     }
     for (unsigned i = 0; i < m->n_del; i++)
-        arg(c, "p:%llu", m->del[i]);
+        number(c, "p:", m->del[i]);
 }
 
 static void build(struct command *c, const struct model_call *m)
@@ -72,24 +73,24 @@ static void build(struct command *c, const struct model_call *m)
     c->argc = 0;
     word(c, m->fn == FN_GET ? "FCALL_RO" : "FCALL");
     word(c, name[m->fn]);
-    arg(c, "%llu", m->fn == FN_PROMOTE ? 2 : 1);
+    number(c, "", m->fn == FN_PROMOTE ? 2 : 1);
     word(c, KEY);
     if (m->fn == FN_PROMOTE)
-        arg(c, "{p1}g:k:%llu", m->E);
+        number(c, "{p1}g:k:", m->E);
     if (m->fn == FN_FENCE)
-        arg(c, "%llu", m->v);
+        number(c, "", m->v);
     if (m->fn == FN_FENCE || m->fn == FN_ROUTE || m->fn == FN_CLAIM)
-        arg(c, "%llu", m->p);
+        number(c, "", m->p);
     if (m->fn == FN_TAKE || m->fn == FN_FENCE || m->fn == FN_PROMOTE || m->fn == FN_ROUTE)
-        arg(c, "%llu", m->E);
+        number(c, "", m->E);
     if (m->fn == FN_WRITE || m->fn == FN_CREATE)
         fields(c, m);
     if (m->fn == FN_CLAIM)
-        arg(c, "%llu", m->flag);
+        number(c, "", m->flag);
     if (m->fn == FN_CREATE && m->flag)
         word(c, "existing");
     for (unsigned long long i = 0; m->fn == FN_GET && i < NAMES; i++)
-        arg(c, "p:%llu", i);
+        number(c, "p:", i);
 }
 
 /* The model's reply, as reply_text shows the library's. */
@@ -247,11 +248,18 @@ static void sequence(uint64_t seed)
 static void the_model_and_redis_agree(void **state)
 {
     (void)state;
-    for (uint64_t seed = first_seed; seed < first_seed + sequences; seed++) {
-        print_message("\rseed %llu ", (unsigned long long)seed);
-        sequence(seed);
+    for (uint64_t n = 0; n < sequences; n++) {
+        seed_now = first_seed + n;
+        sequence(seed_now);
     }
-    print_message("\n");
+}
+
+static int tell_seed(void **state)
+{
+    (void)state;
+    print_message("first seed %llu, last seed %llu\n", (unsigned long long)first_seed,
+                  (unsigned long long)seed_now);
+    return 0;
 }
 
 static int start(void **state)
@@ -276,6 +284,7 @@ int main(int argc, char **argv)
         first_seed = strtoull(argv[1], NULL, 10);
     if (argc > 2)
         sequences = strtoull(argv[2], NULL, 10);
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_model_and_redis_agree) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(the_model_and_redis_agree,
+                                                                  tell_seed) };
     return cmocka_run_group_tests_name("integration/model", tests, start, stop);
 }

@@ -21,7 +21,7 @@ static const char CONFIG[] =
     "    \"$JS.API.STREAM.UPDATE.*\", \"$JS.API.CONSUMER.CREATE.>\",\n"
     "    \"$JS.API.CONSUMER.DURABLE.CREATE.>\"] }\n"
     "  subscribe: { allow: [\"_INBOX_admin.>\"] } } }\n"
-    "{ user: placement, password: p, permissions: {\n"
+    "{ user: placement, password: p%s, permissions: {\n"
     "  publish: { allow: [\"prism.evt.placement.>\", \"prism.dlq.placement\",\n"
     "    \"$JS.API.CONSUMER.INFO.PRISM_CMD.placement\", \"$JS.ACK.PRISM_CMD.placement.>\"] }\n"
     "  subscribe: { allow: [\"_INBOX_placement.>\", \"prism.deliver.placement placement\",\n"
@@ -64,19 +64,24 @@ void own_nats_restart(struct own_nats *n)
     assert_true(it_await(answers, n, 10000));
 }
 
-void own_nats_start(struct own_nats *n)
+void own_nats_lock_out_placement(const struct own_nats *n, bool locked)
 {
     char path[200], store[200];
-    n->port = it_free_port();
-    (void)snprintf(n->url, sizeof n->url, "nats://127.0.0.1:%d", n->port);
-    (void)snprintf(n->dir, sizeof n->dir, "/tmp/prism-nats-XXXXXX");
-    assert_non_null(mkdtemp(n->dir));
     (void)snprintf(path, sizeof path, "%s/nats.conf", n->dir);
     (void)snprintf(store, sizeof store, "%s/store", n->dir);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
-    (void)fprintf(f, CONFIG, n->port, store);
+    (void)fprintf(f, CONFIG, n->port, store, locked ? "x" : "");
     assert_int_equal(fclose(f), 0);
+}
+
+void own_nats_start(struct own_nats *n)
+{
+    n->port = it_free_port();
+    (void)snprintf(n->url, sizeof n->url, "nats://127.0.0.1:%d", n->port);
+    (void)snprintf(n->dir, sizeof n->dir, "/tmp/prism-nats-XXXXXX");
+    assert_non_null(mkdtemp(n->dir));
+    own_nats_lock_out_placement(n, false);
     own_nats_restart(n);
 
     own_nats_set_up(n);

@@ -22,6 +22,9 @@ void own_nats_forget(const struct own_nats *n); /* while down: loses every strea
 void own_nats_set_up(const struct own_nats *n); /* the streams; as admin */
 void own_nats_stop(struct own_nats *n);
 
+/* At the next restart placement has another password, or its own again. */
+void own_nats_lock_out_placement(const struct own_nats *n, bool locked);
+
 /* user: "admin", "placement", "rebalance", "metadata-api" or "tester" (may do anything). */
 struct pr_bus *own_nats_bus(const struct own_nats *n, const char *user);
 bool own_nats_await_ready(struct pr_bus *bus, int timeout_ms);

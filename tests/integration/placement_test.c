@@ -17,8 +17,8 @@
 
 enum { GROUP = 200, GROUPS = 3, AWAIT_MS = 20000 };
 
-static char dir[256];        /* graph files, allowed to the service */
-static char graph_path[300]; /* three groups of vertices, dense inside */
+static char dir[64];        /* graph files, allowed to the service */
+static char graph_path[96]; /* three groups of vertices, dense inside */
 static char uri[IT_URI];
 static struct pr_bus *bus;      /* as admin: may send everything */
 static struct pr_bus *listener; /* as metadata-api: may watch events */
@@ -205,7 +205,7 @@ static long carried_out(long run)
 
 static void assert_run(long run, const char *column, const char *want)
 {
-    char text[256];
+    char text[512];
     snprintf(text, sizeof text, "SELECT %s FROM placement_runs r WHERE id = %ld", column, run);
     assert_sql(text, want);
 }

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 static struct world w;
-static uint64_t first_seed = 1, seeds = 1000000;
+static uint64_t first_seed = 1, seeds = 500000;
 
 /* Every combination of what a scenario can contain comes up, by the seed. */
 static struct sim_config drawn(uint64_t seed)

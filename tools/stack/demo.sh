@@ -4,9 +4,9 @@
 
 # demo GRAPH
 demo() {
-    local graph=$1 out=$dir/demo plan
+    local graph=$1 out=$dir/demo plan workload_rc=0 cmd=()
     mkdir -p "$out" "$dir/data"
-    rm -f "$out"/*.json "$out"/*.log
+    rm -f "$out"/*.json "$out"/*.log "$out/ledger"
     install -m 0644 "$graph" "$dir/data/$(basename "$graph")"
     give "$out" "$dir/data"
     graph=$dir/data/$(basename "$graph")
@@ -25,6 +25,7 @@ demo() {
     move_live "$graph" "$plan"
     step "demo 6/6: measure after"
     measure after "$graph"
+    verify
     demo_table
 }
 
@@ -47,7 +48,7 @@ demo_clean() {
     done
     [ "$keys" -gt 0 ] || return 0
     [ -e "$dir/run/demo-data" ] ||
-        die "the store holds $keys keys that no demo loaded: not replacing them"
+        die "the store holds $keys keys that no demo loaded: not replacing them (./dev clean removes everything)"
     step "demo: empty the store"
     for port in "${ports[@]}"; do
         if redis_cli "$dir" "$port" role | head -n 1 | grep -qx master; then
@@ -71,7 +72,8 @@ tool() {
     local name=$1 program=$2 rc=0
     shift 2
     : >"$dir/run/demo-data"
-    data_plane "$program" "$@" --json 2>"$out/$name.log" | progress "$program" "$out/$name.json" ||
+    data_plane "$program" "$@" --json
+    "${cmd[@]}" 2>"$out/$name.log" | progress "$program" "$out/$name.json" ||
         rc=${PIPESTATUS[0]}
     if [ "$rc" != 0 ] || ! jq -e .done "$out/$name.json" >/dev/null 2>&1; then
         jq -r '.error // empty' "$out/$name.json" >&2 || true
@@ -79,22 +81,26 @@ tool() {
         die "prism-$program failed (exit $rc): see $out/$name.log and $out/$name.json"
     fi
 }
-data_plane() {
-    local program=$1
+# Sets cmd to the whole command line, so that it can be run in the background as
+# one process. The password stays in its file: a command line is public.
+data_plane() { # PROGRAM ARGS...
+    local program=$1 seeds
     shift
-    PRISM_REDIS_SEEDS=$(stack_env "$dir" IT_REDIS_SEEDS) \
-        PRISM_REDIS_USER=$(stack_env "$dir" IT_CLIENT_REDIS_USER) \
-        PRISM_REDIS_PASSWORD=$(stack_env "$dir" IT_CLIENT_REDIS_PASSWORD) \
-        "$dir/bin/prism-$program" --cluster "$(stack_env "$dir" IT_REDIS_SEEDS)" "$@"
+    seeds=$(stack_env "$dir" IT_REDIS_SEEDS)
+    cmd=(env "PRISM_REDIS_USER=$(stack_env "$dir" IT_CLIENT_REDIS_USER)"
+        "PRISM_REDIS_PASSWORD_FILE=$dir/secrets/redis-client"
+        "$dir/bin/prism-$program" --cluster "$seeds" "$@")
 }
 
-# Draws a bar from the lines' done_ratio; keeps the last line.
-progress() {
-    local what=$1 file=$2 line last="" percent shown=-25 bar
+# Draws a bar from the lines' done_ratio, or from their seconds of SECONDS; keeps
+# the last line.
+progress() { # WHAT FILE [SECONDS]
+    local what=$1 file=$2 of=${3:-1} line last="" percent shown=-25 bar
     while IFS= read -r line; do
         last=$line
-        [[ $line =~ \"done_ratio\":\ *([0-9.]+) ]] || continue
-        percent=$(awk -v r="${BASH_REMATCH[1]}" 'BEGIN { printf "%d", r * 100 }')
+        [[ $line =~ \"(done_ratio|seconds)\":\ *([0-9.]+) ]] || continue
+        percent=$(awk -v r="${BASH_REMATCH[2]}" -v of="$of" \
+            'BEGIN { p = r * 100 / of; printf "%d", p > 100 ? 100 : p }')
         if [ -t 2 ]; then
             printf -v bar '%*s' $((percent / 4)) ''
             printf '\r  %-10s [%-25s] %3d %%' "$what" "${bar// /#}" "$percent" >&2
@@ -128,40 +134,56 @@ long() {
         die "$1 $2 failed (logs: $dir/log/{metadata-api,placement,rebalance}/current)"
 }
 
-workload() { # SECONDS GRAPH ARGS...
+workload() { # SECONDS GRAPH ARGS...: sets cmd
     local seconds=$1 graph=$2
     shift 2
     data_plane workload --graph "$graph" --partitions "$partitions" \
         --zones "$(stack_env "$dir" IT_ZONES)" --seconds "$seconds" --zipf 1.2 \
-        --write-ratio 0.2 --json "$@"
+        --write-ratio 0.2 --ledger "$out/ledger" --json "$@"
 }
 
 measure() { # NAME GRAPH
-    workload "${PRISM_MEASURE_S:-10}" "$2" --seed 1 2>"$out/$1.log" |
-        progress workload "$out/$1.json" || die "prism-workload failed: see $out/$1.log"
+    local seconds=${PRISM_MEASURE_S:-10}
+    workload "$seconds" "$2" --seed 1
+    "${cmd[@]}" 2>"$out/$1.log" |
+        progress workload "$out/$1.json" "$seconds" || die "prism-workload failed: see $out/$1.log"
     jq -e .done "$out/$1.json" >/dev/null || die "prism-workload did not finish: see $out/$1.log"
 }
 
-# The ledger knows every write that was acknowledged while vertices moved;
-# stopping the workload verifies them all.
+# The background workload checks its own writes when it is stopped; verify does
+# so again for every write of the demo, once nothing moves any more.
 move_live() { # GRAPH PLAN
     local pid rc=0 moved=0
-    workload 0 "$1" --seed 2 --ledger "$out/ledger" --verify >"$out/during.out" 2>"$out/during.log" &
+    workload 0 "$1" --seed 2
+    "${cmd[@]}" >"$out/during.out" 2>"$out/during.log" 9>&- &
     pid=$!
+    # shellcheck disable=SC2064 # this pid, now
+    trap "kill -TERM $pid 2>/dev/null || true" EXIT
     (long execute executeOperationId plan execute "$2") || moved=1
     kill -TERM "$pid" 2>/dev/null || true
     wait "$pid" || rc=$?
+    trap - EXIT
     tail -n 1 "$out/during.out" >"$out/during.json"
     [ "$moved" = 0 ] || die "plan $2 was not executed"
     jq -e .done "$out/during.json" >/dev/null ||
-        die "the background workload failed (exit $rc): see $out/during.log"
+        die "the background workload failed (exit $rc): see $out/during.log and $out/during.json"
+    [ "$rc" = 0 ] || workload_rc=$rc # the table first, then the exit code
     ctl result plan show "$2" || exit 1
+}
+
+verify() {
+    data_plane workload --verify --ledger "$out/ledger" --partitions "$partitions" --json
+    "${cmd[@]}" >"$out/verify.out" 2>"$out/verify.log" || true # the table says what is lost
+    tail -n 1 "$out/verify.out" >"$out/verify.json"
+    jq -e '.lost != null' "$out/verify.json" >/dev/null ||
+        die "the ledger could not be verified: see $out/verify.log and $out/verify.json"
 }
 
 demo_table() {
     local vertex
     jq -n --slurpfile load "$out/load.json" --slurpfile before "$out/before.json" \
         --slurpfile during "$out/during.json" --slurpfile after "$out/after.json" \
+        --slurpfile verify "$out/verify.json" \
         --slurpfile plan "$out/result.json" --slurpfile placement "$out/placement.json" \
         -f "$root/tools/stack/summary.jq" >"$out/summary.json" ||
         die "cannot sum up: see the files in $out"
@@ -170,5 +192,7 @@ demo_table() {
     # shellcheck disable=SC2016 # for the reader's shell
     printf '\nlook any vertex up:\n  curl -H "Authorization: Bearer $(cat %s)" %s/v1/vertices/%s\n' \
         "$state/token" "$(api_url)" "$vertex"
-    [ "$(jq .lost "$out/summary.json")" = 0 ] || die "acknowledged writes were lost"
+    [ "$(jq .lost "$out/summary.json")" = 0 ] ||
+        die "acknowledged writes were lost: see $out/during.log and $out/verify.log"
+    [ "$workload_rc" = 0 ] || die "the background workload failed: see $out/during.log"
 }

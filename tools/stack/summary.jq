@@ -23,6 +23,6 @@ $load[0] as $load | $before[0] as $before | $during[0] as $during | $after[0] as
         retries: $plan.result.retries,
         bytes: ([$plan.moves[]?.bytes] | add // 0)
     },
-    lost: ($before.lost + $during.lost + $after.lost)
+    lost: ([$before.lost, $during.lost, $after.lost, $verify[0].lost] | max)
 }
 | .moves.usd = .moves.bytes / 1e9 * 0.01

@@ -13,7 +13,7 @@
 enum {
     MAX_FIELDS = 2000,        /* of one call */
     WAVE_FIELDS = 60000,      /* of one wave of a thread, about 2 MB */
-    CLAIM_VERTICES = 4096,     /* taken by a thread at a time */
+    CLAIM_VERTICES = 4096,    /* taken by a thread at a time */
     WAVE_DEADLINE_MS = 30000, /* survives a fail-over */
     WAIT_MS = 20000,
     MAX_ROUNDS = 3 /* a fail-over meanwhile: everything once more */

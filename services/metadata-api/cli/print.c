@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL = 512, MAX_COLUMNS = 16 };
+enum { CELL = 512, MAX_COLUMNS = 16, MAX_INLINE = 80 };
 
 static void cell_text(const json_t *v, char out[CELL])
 {
@@ -31,7 +31,10 @@ static void cell_text(const json_t *v, char out[CELL])
         break;
     default:
         text = json_dumps(v, JSON_COMPACT);
-        snprintf(out, CELL, "%s", text == NULL ? "?" : text);
+        if (text != NULL && strlen(text) > MAX_INLINE && json_is_array(v))
+            snprintf(out, CELL, "%zu items: see -o json", json_array_size(v));
+        else
+            snprintf(out, CELL, "%s", text == NULL ? "?" : text);
         free(text);
     }
 }

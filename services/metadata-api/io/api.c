@@ -154,6 +154,12 @@ enum pr_code api_open(struct api *api, struct pr_err *err)
     return rc;
 }
 
+/* Raises a counter to what was counted elsewhere. */
+static void count_to(struct pr_metrics *m, int id, const char *label, uint64_t total)
+{
+    pr_metrics_add(m, id, label, (double)total - pr_metrics_get(m, id, label));
+}
+
 static void measure(struct api *api)
 {
     struct pr_metrics *m = api->svc->metrics;
@@ -161,13 +167,13 @@ static void measure(struct api *api)
     struct api_blob_stats blobs;
     api_refresher_stats(api->refresher, &reads);
     api_blobs_stats(api->blobs, &blobs);
-    pr_metrics_set(m, API_M_REFRESHES, "all", (double)reads.reads);
-    pr_metrics_set(m, API_M_REFRESHES, "failed", (double)reads.failed);
+    count_to(m, API_M_REFRESHES, "all", reads.reads);
+    count_to(m, API_M_REFRESHES, "failed", reads.failed);
     pr_metrics_set(m, API_M_BLOB_BYTES, NULL, (double)blobs.bytes);
     pr_metrics_set(m, API_M_BLOBS, NULL, (double)blobs.entries);
-    pr_metrics_set(m, API_M_BLOB_EVENTS, "hit", (double)blobs.hits);
-    pr_metrics_set(m, API_M_BLOB_EVENTS, "load", (double)blobs.loads);
-    pr_metrics_set(m, API_M_BLOB_EVENTS, "evict", (double)blobs.evicted);
+    count_to(m, API_M_BLOB_EVENTS, "hit", blobs.hits);
+    count_to(m, API_M_BLOB_EVENTS, "load", blobs.loads);
+    count_to(m, API_M_BLOB_EVENTS, "evict", blobs.evicted);
 
     PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
     if (s == NULL)

@@ -87,7 +87,7 @@ void api_audit_list(void *ctx, const struct pr_http_req *req, struct pr_http_res
         "action, 'resource', resource, 'before', before, 'after', after, 'trace', trace) "
         "FROM audit WHERE ($1::text IS NULL OR id < $1::text::bigint) "
         "AND ($3::text IS NULL OR principal = $3) AND ($4::text IS NULL OR action = $4) "
-        "AND ($5::text IS NULL OR resource = $5) ORDER BY id DESC LIMIT $2::bigint",
+        "AND ($5::text IS NULL OR resource = $5) ORDER BY audit.id DESC LIMIT $2::bigint",
         filters, 3
     };
     api_list_rows(ctx, &list, req, res);

@@ -21,7 +21,7 @@ void api_plan_list(void *ctx, const struct pr_http_req *req, struct pr_http_res 
         "SELECT id::text, " PLAN_JSON " FROM plans "
         "WHERE ($1::text IS NULL OR id < $1::text::bigint) "
         "AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR run_id::text = $4) "
-        "ORDER BY id DESC LIMIT $2::bigint",
+        "ORDER BY plans.id DESC LIMIT $2::bigint",
         filters, 2
     };
     api_list_rows(ctx, &list, req, res);

@@ -20,7 +20,7 @@ void api_run_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *
         "runs",
         "SELECT id::text, json_build_object(" RUN_MEMBERS ") FROM placement_runs "
         "WHERE ($1::text IS NULL OR id < $1::text::bigint) "
-        "AND ($3::text IS NULL OR state = $3) ORDER BY id DESC LIMIT $2::bigint",
+        "AND ($3::text IS NULL OR state = $3) ORDER BY placement_runs.id DESC LIMIT $2::bigint",
         filters, 1
     };
     api_list_rows(ctx, &list, req, res);

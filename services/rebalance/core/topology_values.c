@@ -1,7 +1,6 @@
 /* Names, comparisons and parsing for core/topology.h. */
 #include "core/topology.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,13 +76,67 @@ bool rebalance_image_same(const struct rebalance_image *a, const struct rebalanc
 
 /* --- subnets -------------------------------------------------------------- */
 
-/* 16 bytes; IPv4 as the last 4 of a mapped address. Returns 4, 6 or 0. */
+static bool parse_ipv4(const char *s, unsigned char out[4])
+{
+    for (int i = 0; i < 4; i++) {
+        char *end;
+        if (*s < '0' || *s > '9')
+            return false;
+        const unsigned long v = strtoul(s, &end, 10);
+        if (v > 255 || *end != (i == 3 ? '\0' : '.'))
+            return false;
+        out[i] = (unsigned char)v;
+        s = end + 1;
+    }
+    return true;
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Groups of hex digits, one "::" at most; out is zeroed. */
+static bool parse_ipv6(const char *s, unsigned char out[16])
+{
+    size_t n = 0, gap = 9; /* groups; index of the first one behind "::" */
+    while (*s != '\0') {
+        if (s[0] == ':' && s[1] == ':') {
+            if (gap <= 8)
+                return false;
+            gap = n;
+            s += 2;
+            continue;
+        }
+        char *end;
+        if (n > 0 && gap != n && *s++ != ':')
+            return false;
+        if (!is_hex(*s) || n == 8)
+            return false;
+        const unsigned long v = strtoul(s, &end, 16);
+        if (v > 0xffff)
+            return false;
+        out[2 * n] = (unsigned char)(v >> 8);
+        out[2 * n + 1] = (unsigned char)v;
+        n++;
+        s = end;
+    }
+    if (gap > 8)
+        return n == 8;
+    memmove(out + 16 - 2 * (n - gap), out + 2 * gap, 2 * (n - gap));
+    memset(out + 2 * gap, 0, 16 - 2 * n);
+    return n < 8;
+}
+
+/* 16 bytes; IPv4 is the last 4. Returns 4, 6 or 0. By hand: a core calls nothing
+ * of the network library. */
 static int parse_address(const char *s, unsigned char out[16])
 {
     memset(out, 0, 16);
-    if (inet_pton(AF_INET, s, out + 12) == 1)
+    if (parse_ipv4(s, out + 12))
         return 4;
-    return inet_pton(AF_INET6, s, out) == 1 ? 6 : 0;
+    memset(out, 0, 16);
+    return parse_ipv6(s, out) ? 6 : 0;
 }
 
 /* Prefix length of cidr when it holds address, else -1. */

@@ -93,7 +93,7 @@ struct pr_rcmd {
     bool               wait; /* acknowledge only after WAIT (see run) */
     /* out: */
     redisReply  *reply;      /* owned by the caller; NULL unless rc is PR_OK */
-    enum pr_code rc;         /* of this command; PR_ETIMEOUT: effect unknown */
+    enum pr_code rc;         /* PR_ETIMEOUT: effect unknown; PR_EUNAVAIL: not executed */
     int          node;       /* index into the topology of the node that answered; -1 none */
     char         node_host_port[PR_HOST + 8]; /* "host:port" of that node: zone lookup key */
     uint32_t     request_bytes, reply_bytes;  /* on the wire, redirects included */

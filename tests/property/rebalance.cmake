@@ -1,0 +1,1 @@
+prism_test(property/rebalance_plan SOURCES ${T}/rebalance_plan_test.c LINK rebalance_core)

@@ -1,0 +1,191 @@
+/* What a plan moves, and whether it pays. */
+#include "t.h"
+
+#include "core/diff.h"
+
+#include "prism/buf.h"
+#include "prism/routes.h"
+#include "prism/slot.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { HOME = 5 };
+
+struct told {
+    uint64_t hash;
+    uint32_t from, to;
+    enum rebalance_reason why;
+};
+
+struct list {
+    struct told told[16];
+    size_t n;
+};
+
+static void note(void *ctx, uint64_t hash, uint32_t from, uint32_t to, enum rebalance_reason why)
+{
+    struct list *l = ctx;
+    l->told[l->n++] = (struct told){ hash, from, to, why };
+}
+
+static void differences_are_told_in_order_with_reasons(void **state)
+{
+    (void)state;
+    static const struct pr_route current[] = { { 10, 1 }, { 20, 2 }, { 30, 3 }, { 50, 4 } };
+    static const struct pr_route target[] = { { 5, 9 }, { 20, 2 }, { 30, 7 }, { 40, 8 } };
+    static const struct told want[] = { { 5, HOME, 9, REBALANCE_TO_NEIGHBOURS },
+                                        { 10, 1, HOME, REBALANCE_TO_HOME },
+                                        { 30, 3, 7, REBALANCE_ONWARD },
+                                        { 40, HOME, 8, REBALANCE_TO_NEIGHBOURS },
+                                        { 50, 4, HOME, REBALANCE_TO_HOME } };
+    struct pr_buf c, t;
+    struct list got = { .n = 0 };
+    pr_buf_init(&c, 0);
+    pr_buf_init(&t, 0);
+    for (size_t i = 0; i < PR_COUNT(current); i++)
+        pr_routes_add(&c, current[i].hash, current[i].partition);
+    for (size_t i = 0; i < PR_COUNT(target); i++)
+        pr_routes_add(&t, target[i].hash, target[i].partition);
+    rebalance_diff((struct rebalance_blob){ c.data, c.len },
+                   (struct rebalance_blob){ t.data, t.len }, HOME, note, &got);
+    assert_int_equal(got.n, PR_COUNT(want));
+    for (size_t i = 0; i < got.n; i++) {
+        assert_int_equal(got.told[i].hash, want[i].hash);
+        assert_int_equal(got.told[i].from, want[i].from);
+        assert_int_equal(got.told[i].to, want[i].to);
+        assert_int_equal(got.told[i].why, want[i].why);
+    }
+    pr_buf_done(&c);
+    pr_buf_done(&t);
+}
+
+static void equal_or_empty_tables_differ_in_nothing(void **state)
+{
+    (void)state;
+    struct pr_buf b;
+    struct list got = { .n = 0 };
+    pr_buf_init(&b, 0);
+    pr_routes_add(&b, 1, 2);
+    pr_routes_add(&b, UINT64_MAX, 3);
+    const struct rebalance_blob blob = { b.data, b.len }, none = { NULL, 0 };
+    rebalance_diff(blob, blob, HOME, note, &got);
+    rebalance_diff(none, none, HOME, note, &got);
+    assert_int_equal(got.n, 0);
+    rebalance_diff(blob, none, HOME, note, &got);
+    assert_int_equal(got.n, 2);
+    pr_buf_done(&b);
+}
+
+static void moves_are_counted_by_node_zone_and_bytes(void **state)
+{
+    (void)state;
+    static uint16_t node_of_slot[16384];
+    static const uint16_t zone_of_node[] = { 0, 1, 1 };
+    static const double bytes[] = { 100, 200, 300 };
+    const uint32_t p[] = { 0, 1, 2 };
+    for (uint16_t i = 0; i < 3; i++)
+        node_of_slot[pr_partition_slot(p[i])] = i;
+    const struct rebalance_sites sites = { .node_of_slot = node_of_slot,
+                                           .zone_of_node = zone_of_node,
+                                           .bytes_per_vertex = bytes,
+                                           .nodes = 3,
+                                           .zones = 2,
+                                           .partitions = 3 };
+    uint64_t by_node[9] = { 0 }, by_zone[4] = { 0 };
+    struct rebalance_counts k = { .sites = &sites, .by_node = by_node, .by_zone = by_zone };
+    rebalance_count(&k, 1, 0, 1, REBALANCE_TO_NEIGHBOURS);
+    rebalance_count(&k, 2, 1, 2, REBALANCE_ONWARD);
+    rebalance_count(&k, 3, 2, 0, REBALANCE_TO_HOME);
+    assert_int_equal(k.vertices, 3);
+    assert_int_equal(k.by_reason[REBALANCE_ONWARD], 1);
+    assert_int_equal(by_node[0 * 3 + 1], 1);
+    assert_int_equal(by_node[1 * 3 + 2], 1);
+    assert_int_equal(by_node[2 * 3 + 0], 1);
+    assert_int_equal(by_zone[0 * 2 + 1], 1);
+    assert_int_equal(by_zone[1 * 2 + 1], 1);
+    assert_int_equal(by_zone[1 * 2 + 0], 1);
+    assert_true(fabs(k.bytes - 600) < 1e-9);
+    assert_true(fabs(k.cross_zone_bytes - 400) < 1e-9); /* the middle one stays in its zone */
+}
+
+static struct rebalance_economics good(void)
+{
+    return (struct rebalance_economics){ .cross_before_ratio = 0.67,
+                                         .cross_after_ratio = 0.05,
+                                         .usd_before_per_month = 1000,
+                                         .usd_after_per_month = 100,
+                                         .bytes = 3e9,
+                                         .cross_zone_bytes = 2e9,
+                                         .price_usd_per_gb = 0.01,
+                                         .horizon_days = 30,
+                                         .copies = 3,
+                                         .vertices = 40000,
+                                         .vertices_per_s = 20000 };
+}
+
+static void saving_more_than_twice_the_price_of_moving_is_worth_it(void **state)
+{
+    (void)state;
+    struct rebalance_economics e = good();
+    struct rebalance_verdict v = rebalance_judge(&e);
+    assert_true(v.worth);
+    /* 2 GB cross to their zone, 3 GB to each of two further copies; both ends billed. */
+    assert_true(fabs(v.move_usd - 8 * 2 * 0.01) < 1e-9);
+    assert_true(fabs(v.saved_usd - 900) < 1e-9);
+    assert_true(fabs(v.duration_s - 2) < 1e-9);
+
+    e.usd_after_per_month = e.usd_before_per_month - 2 * 0.16 + 0.01;
+    assert_false(rebalance_judge(&e).worth); /* a cent too little */
+    e.usd_after_per_month -= 0.02;
+    assert_true(rebalance_judge(&e).worth);
+    e.horizon_days = 15;
+    assert_false(rebalance_judge(&e).worth); /* half the time, half the saving */
+}
+
+static void plan_that_saves_nothing_is_not_worth_it(void **state)
+{
+    (void)state;
+    struct rebalance_economics e = good();
+    e.usd_after_per_month = e.usd_before_per_month;
+    const struct rebalance_verdict v = rebalance_judge(&e);
+    assert_false(v.worth);
+    assert_string_equal(v.why, "it saves nothing");
+}
+
+static void unknown_prices_are_judged_by_the_share(void **state)
+{
+    (void)state;
+    struct rebalance_economics e = good();
+    e.usd_before_per_month = -1;
+    assert_true(rebalance_judge(&e).worth);
+    e.cross_after_ratio = 0.67;
+    assert_false(rebalance_judge(&e).worth);
+    e.cross_after_ratio = -1;
+    assert_false(rebalance_judge(&e).worth);
+}
+
+static void nothing_to_move_costs_nothing(void **state)
+{
+    (void)state;
+    struct rebalance_economics e = good();
+    e.vertices = 0;
+    const struct rebalance_verdict v = rebalance_judge(&e);
+    assert_true(v.worth);
+    assert_true(fabs(v.move_usd) < 1e-12 && fabs(v.duration_s) < 1e-12);
+    assert_string_equal(v.why, "nothing to move");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(differences_are_told_in_order_with_reasons),
+        cmocka_unit_test(equal_or_empty_tables_differ_in_nothing),
+        cmocka_unit_test(moves_are_counted_by_node_zone_and_bytes),
+        cmocka_unit_test(saving_more_than_twice_the_price_of_moving_is_worth_it),
+        cmocka_unit_test(plan_that_saves_nothing_is_not_worth_it),
+        cmocka_unit_test(unknown_prices_are_judged_by_the_share),
+        cmocka_unit_test(nothing_to_move_costs_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
