@@ -2,6 +2,7 @@
 # Writes the reference pages that come from the code (docs/reference/{settings,
 # metrics,messages,cli}.md), or checks that they are as the code says and that
 # no page names a file, command, setting or metric that does not exist.
+# shellcheck disable=SC2016 # backquotes in single quotes are Markdown
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -9,7 +9,7 @@ enum { BLOCK_BYTES = 64 * 1024 };
 
 struct pr_arena_block {
     struct pr_arena_block *next;
-    size_t                 size, used;
+    size_t size, used;
     _Alignas(max_align_t) unsigned char data[];
 };
 

@@ -69,7 +69,7 @@ void pr_routes_add(struct pr_buf *b, uint64_t hash, uint32_t partition)
 
 struct indexed {
     struct pr_route r;
-    size_t          at; /* given order, to keep the last of equals */
+    size_t at; /* given order, to keep the last of equals */
 };
 
 static int by_hash(const void *a, const void *b)

@@ -1,5 +1,5 @@
 /* What the bus decides about messages. Pure: no I/O, clock or globals.
- * Source: NATS ADR-15 (acknowledgement subjects), docs/reference/messages.md. */
+ * Source: NATS ADR-15 (acknowledgement subjects). */
 #ifndef PRISM_IO_BUS_RULES_H
 #define PRISM_IO_BUS_RULES_H
 

@@ -24,12 +24,18 @@ check_vertices() {
         api "/v1/vertices/$id" | jq -e --arg id "$id" '.id == $id and .zone != null' >/dev/null ||
             fail "/v1/vertices/$id: $(api "/v1/vertices/$id")"
     done
-    if api /v1/vertices/no-such-vertex >/dev/null 2>&1; then
-        fail "an unknown vertex was found"
-    fi
-    if curl -fsS -o /dev/null "http://127.0.0.1:$(service_port "$PRISM_PORT_BASE" metadata-api)/v1/nodes" 2>/dev/null; then
+    if curl -fsS -o /dev/null "$(address)/v1/nodes" 2>/dev/null; then
         fail "answered without a token"
     fi
+}
+
+# Every acknowledged write of the last demo, read back.
+check_ledger() {
+    PRISM_REDIS_SEEDS=$(sed -n 's/^IT_REDIS_SEEDS=//p' "$PRISM_STATE/env") \
+        PRISM_REDIS_USER=client PRISM_REDIS_PASSWORD_FILE=$PRISM_STATE/secrets/redis-client \
+        "$PRISM_STATE/bin/prism-workload" --verify --ledger "$PRISM_STATE/demo/ledger" \
+        --partitions 4096 --json | tail -n 1 | jq -e '.lost == 0 and .verified > 0' >/dev/null ||
+        fail "acknowledged writes are lost after a restart"
 }
 
 session_open 6 1
@@ -51,3 +57,4 @@ if "$root/dev" status >/dev/null; then
 fi
 "$root/dev" up || fail "./dev up after ./dev down"
 check_vertices
+check_ledger

@@ -34,11 +34,15 @@ work_or_end() {
 }
 
 redis_primaries() { # as node N says (default 0)
-    cluster_nodes "${1:-0}" | awk '$3 ~ /master/ && $3 !~ /fail/ && NF > 8 { split($2, a, /[:@]/); print a[2] }' | sort
+    redis_admin "${1:-0}" cluster nodes |
+        awk '$3 ~ /master/ && $3 !~ /fail/ && NF > 8 { split($2, a, /[:@]/); print a[2] }' | sort
 }
-cluster_nodes() {
+redis_admin() { # NODE COMMAND...
+    local port
+    port=$(redis_port "$PRISM_PORT_BASE" "$1")
+    shift
     REDISCLI_AUTH=$(sed -n 's/^IT_REDIS_ADMIN_PASSWORD=//p' "$PRISM_STATE/env") redis-cli \
-        --no-auth-warning --user admin -p "$(redis_port "$PRISM_PORT_BASE" "$1")" cluster nodes
+        --no-auth-warning --user admin -p "$port" "$@"
 }
 
 strike() { # VICTIM
@@ -77,6 +81,28 @@ replaced() {
     [ "$(redis_primaries "$n" | grep -cvx "$1")" -eq "$shards" ]
 }
 
+# Primaries back where they were, or a zone would be left without one and the next
+# round's placement would, rightly, refuse to start.
+fail_back() {
+    local n
+    for ((n = 0; n < shards; n++)); do
+        if ! redis_primaries | grep -qx "$(redis_port "$PRISM_PORT_BASE" "$n")"; then
+            redis_admin "$n" cluster failover >/dev/null || fail "cannot fail back to node $n"
+        fi
+    done
+    await 30 "the primaries to be back" primaries_are_back || fail "the primaries are not back"
+    await 30 "the API to know" api_knows || fail "the API does not know: $(api /v1/topology)"
+}
+first_ports() {
+    local n
+    for ((n = 0; n < shards; n++)); do redis_port "$PRISM_PORT_BASE" "$n"; done
+}
+primaries_are_back() { [ "$(redis_primaries)" = "$(first_ports)" ]; }
+api_knows() {
+    [ "$(api /v1/topology | jq -r 'select(.state == "ok") | .shards[].primary' | sort)" = \
+        "$(first_ports | sed 's/^/redis-/')" ]
+}
+
 check() {
     local summary=$PRISM_STATE/demo/summary.json
     grep -q 'acknowledged writes lost: 0' "$log" || fail "$(grep lost "$log")"
@@ -104,5 +130,6 @@ for victim in "$@"; do
         check
         "$root/tools/localstack" start "$PRISM_STATE" --port-base "$PRISM_PORT_BASE" \
             --shards "$shards" --replicas "$replicas" || fail "not healthy after $victim"
+        fail_back
     done
 done

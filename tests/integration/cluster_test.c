@@ -1,10 +1,8 @@
 /* The cluster client against a real Redis Cluster. */
+#include "dp_tools.h"
 #include "prism/dp/library.h"
 #include "prism/io/redis.h"
 #include "prism/slot.h"
-#include "t.h"
-
-#include "it.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -544,8 +542,7 @@ static void a_read_outlives_the_primary_that_should_answer(void **state)
     assert_string_not_equal(pr_cluster_topology(c)->node[k.cmd.node].id, dead.id);
     free_replies(&k.cmd, 1);
     drop(c, "{it-dead}");
-    on_node(dead.port, "CLUSTER FAILOVER"); /* zones as they were */
-    it_cluster_await(60000);
+    fail_back(dead.port);
     pr_cluster_close(c);
 }
 

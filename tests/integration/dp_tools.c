@@ -159,3 +159,49 @@ int tools_stop(void **state)
     it_redis_flush();
     return 0;
 }
+
+/* --- after a fail-over -------------------------------------------------- */
+/* Does the node asked see the one at port, and as many others as it should, as
+ * primaries? */
+static bool sees_primary(int asked, int port, size_t primaries)
+{
+    redisContext *c = it_redis_admin(asked);
+    redisReply *r = redisCommand(c, "CLUSTER NODES");
+    struct pr_topology t = { .nodes = 0 };
+    bool there = false;
+    size_t n = 0;
+    if (r != NULL && pr_topology_parse(r->str, "127.0.0.1", &t, NULL) == PR_OK)
+        for (size_t i = 0; i < t.nodes; i++) {
+            n += t.node[i].primary;
+            there = there || (t.node[i].primary && t.node[i].port == port);
+        }
+    pr_topology_done(&t);
+    if (r != NULL)
+        freeReplyObject(r);
+    redisFree(c);
+    return there && n == primaries;
+}
+
+static bool everyone_sees_primary(void *ctx)
+{
+    const int *want = ctx;
+    int port[IT_MAX_NODES];
+    const size_t n = it_redis_ports(port);
+    for (size_t i = 0; i < n; i++)
+        if (!sees_primary(port[i], *want, n / (size_t)(1 + atoi(it_env("IT_REPLICAS")))))
+            return false;
+    return true;
+}
+
+void fail_back(int port)
+{
+    redisContext *c = it_redis_admin(port);
+    redisReply *r = redisCommand(c, "CLUSTER FAILOVER");
+    if (r == NULL || r->type == REDIS_REPLY_ERROR)
+        fail_msg("CLUSTER FAILOVER on %d: %s", port, r != NULL ? r->str : c->errstr);
+    freeReplyObject(r);
+    redisFree(c);
+    if (!it_await(everyone_sees_primary, &port, 30000))
+        fail_msg("node %d is not everybody's primary after 30 s", port);
+    it_cluster_await(60000);
+}

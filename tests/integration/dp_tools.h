@@ -18,6 +18,10 @@ extern struct pr_cluster *admin; /* between tools_start and tools_stop */
 int tools_start(void **state);
 int tools_stop(void **state);
 
+/* Makes the node at port a primary again and waits until every node says so:
+ * zones are as the other tests expect them. */
+void fail_back(int port);
+
 /* Environment of a tool as a user of the stack: "CLIENT_REDIS", "REBALANCE_REDIS". */
 const char *const *tool_env(const char *user);
 /* Runs a tool with --json; its last line comes back parsed. */

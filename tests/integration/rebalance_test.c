@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint64_t seed = 20261121; /* of the points at which something is killed; argv[1] */
+
 static void assert_plan(long plan, const char *expression, const char *want)
 {
     char text[512], got[512];
@@ -129,8 +131,8 @@ static void vertices_move_while_they_are_written_to(void **state)
 static void vertices_move_onward_and_home(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 2; seed++) {
-        stage_targets(seed, 0.4);
+    for (uint64_t round = 1; round <= 2; round++) {
+        stage_targets(round, 0.4);
         const long plan = proposed(stage_run("done"), "{\"batch_vertices\": 37, \"workers\": 2}");
         stage_execute(plan);
         stage_await_plan(plan, "done");
@@ -152,6 +154,11 @@ static bool some_moved(void *ctx)
     return stage_number(text) > 0;
 }
 
+static bool is_one(void *ctx)
+{
+    return stage_number(ctx) == 1;
+}
+
 static void paused_plan_resumes_and_canceled_one_stops(void **state)
 {
     (void)state;
@@ -166,9 +173,7 @@ static void paused_plan_resumes_and_canceled_one_stops(void **state)
              "SELECT CASE WHEN phase = 'paused' THEN 1 ELSE 0 END FROM operations o JOIN plans p "
              "ON o.id = p.execute_operation_id WHERE p.id = %ld",
              plan);
-    for (int i = 0; i < 1000 && stage_number(text) != 1; i++)
-        ;
-    assert_int_equal(stage_number(text), 1);
+    assert_true(it_await(is_one, text, STAGE_AWAIT_MS));
     assert_int_equal(stage_number("SELECT count(*) FROM moves WHERE state <> 'done'"), 0);
     snprintf(text, sizeof text, "UPDATE plans SET state = 'running' WHERE id = %ld", plan);
     stage_sql(text);
@@ -198,7 +203,6 @@ static bool batches_seen(void *ctx)
 static void killed_service_resumes_where_it_was(void **state)
 {
     (void)state;
-    const uint64_t seed = 20261121;
     struct pr_rng rng;
     print_message("seed %llu\n", (unsigned long long)seed);
     pr_rng_init(&rng, seed);
@@ -253,30 +257,85 @@ static void second_replica_takes_over(void **state)
     stage_verify();
 }
 
-static void malformed_command_is_dead_lettered(void **state)
+static bool waits(void *ctx)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "SELECT count(*) FROM plans p JOIN operations o ON o.id = p.execute_operation_id "
+             "WHERE p.id = %ld AND o.phase LIKE 'waiting: %%'",
+             *(long *)ctx);
+    return stage_number(text) == 1;
+}
+
+static bool failed_over(void *ctx)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "SELECT count(*) FROM shards h JOIN nodes n ON n.shard_id = h.id WHERE n.port = %d "
+             "AND h.primary_id <> n.id AND n.state = 'failed'",
+             *(int *)ctx);
+    return stage_number(text) == 1;
+}
+
+/* Its replica takes over; with one replica a shard the batches then wait until
+ * the killed node is back in step. */
+static void killed_primary_delays_the_plan_and_loses_nothing(void **state)
+{
+    (void)state;
+    struct pr_rng rng;
+    char name[32], text[256];
+    print_message("seed %llu\n", (unsigned long long)seed);
+    pr_rng_init(&rng, seed + 1);
+    stage_targets(seed + 1, 0.9);
+    long plan = proposed(stage_run("done"), "{\"batch_vertices\": 20, \"workers\": 3}");
+    stage_writer_start(seed);
+    stage_execute(plan);
+    long want[2] = { plan, 1 + (long)pr_rng_below(&rng, 40) };
+    assert_true(it_await(batches_seen, want, STAGE_AWAIT_MS));
+
+    snprintf(text, sizeof text,
+             "SELECT port FROM nodes WHERE role = 'primary' ORDER BY id OFFSET %d LIMIT 1",
+             (int)pr_rng_below(&rng, 6));
+    int port = (int)stage_number(text);
+    snprintf(name, sizeof name, "redis-%d", port);
+    it_server_kill(name, true);
+    assert_true(it_await(waits, &plan, STAGE_AWAIT_MS));
+    assert_true(it_await(failed_over, &port, STAGE_AWAIT_MS));
+    it_server_up(name);
+    stage_await_plan(plan, "done");
+    assert_true(stage_writer_stop() > 100);
+    it_cluster_await(STAGE_AWAIT_MS);
+    stage_verify();
+}
+
+static bool dead_lettered(void *ctx)
+{
+    char text[65536];
+    (void)ctx;
+    assert_int_equal(it_http(stage.service.port, "GET", "/metrics", NULL, NULL, text, sizeof text),
+                     200);
+    const char *p = strstr(text, "\nprism_bus_dead_letters_total ");
+    return p != NULL && strtod(strchr(p + 1, ' '), NULL) >= 1;
+}
+
+static void malformed_command_is_dead_lettered_and_the_next_one_served(void **state)
 {
     (void)state;
     struct pr_err err = { 0 };
-    static const char junk[] = "\xff\xff\xff\xff";
-    char text[4096];
-    assert_ok(pr_bus_publish(stage.bus, "prism.cmd.rebalance.plan", junk, 4, "junk-1", NULL, &err),
+    assert_ok(pr_bus_publish(stage.bus, "prism.cmd.rebalance.plan", "\xff\xff\xff\xff", 4, "junk-1",
+                             NULL, &err),
               &err);
-    for (int i = 0; i < 500; i++) { /* each turn is a request: no sleeping */
-        assert_int_equal(
-            it_http(stage.service.port, "GET", "/metrics", NULL, NULL, text, sizeof text), 200);
-        if (it_http(stage.service.port, "GET", "/readyz", NULL, NULL, text, sizeof text) == 200 &&
-            i > 20)
-            break;
-    }
-    /* It still serves: a good plan is made after the bad message. */
+    assert_true(it_await(dead_lettered, NULL, STAGE_AWAIT_MS));
     for (int i = 0; i < STAGE_VERTICES; i++)
         stage.target[i] = stage.v[i].at;
     const long plan = proposed(stage_run("done"), "{}");
     assert_plan(plan, "summary ->> 'moves'", "0");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        seed = strtoull(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topology_is_written_with_zones_and_shards),
         cmocka_unit_test(plan_of_an_unfinished_run_is_refused),
@@ -287,7 +346,8 @@ int main(void)
         cmocka_unit_test(paused_plan_resumes_and_canceled_one_stops),
         cmocka_unit_test(killed_service_resumes_where_it_was),
         cmocka_unit_test(second_replica_takes_over),
-        cmocka_unit_test(malformed_command_is_dead_lettered),
+        cmocka_unit_test(killed_primary_delays_the_plan_and_loses_nothing),
+        cmocka_unit_test(malformed_command_is_dead_lettered_and_the_next_one_served),
     };
     return cmocka_run_group_tests_name("rebalance", tests, stage_open, stage_close);
 }

@@ -1,7 +1,7 @@
-prism_test(integration/cluster SOURCES ${T}/cluster_test.c
-    LINK prism_it prism_dataplane_io FIXTURE stack)
-foreach(name load workload)
+foreach(name cluster load workload)
     prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/dp_tools.c
-        LINK prism_it prism_dataplane_io FIXTURE stack)
+        LINK prism_it prism_dataplane_io FIXTURE stack LABELS threads TIMEOUT 300)
+endforeach()
+foreach(name load workload)
     add_dependencies(test_integration_${name} prism-load prism-workload)
 endforeach()

@@ -109,6 +109,48 @@ static void redis_keeps_everything_and_serves_what_is_left(void **state)
     }
 }
 
+static void expect_ok(redisContext *c, const char *command)
+{
+    redisReply *r = redisCommand(c, command);
+
+    assert_non_null(r);
+    if (r->type == REDIS_REPLY_ERROR)
+        fail_msg("%s: %s", command, r->str);
+    freeReplyObject(r);
+}
+
+/* Slot 0 belongs to the first node; "{06S}" hashes to it. A function that writes
+ * twice is such a transaction in the append-only file, which Redis loads with the
+ * rights of the default user. */
+static void a_killed_redis_node_still_holds_what_a_transaction_wrote(void **state)
+{
+    (void)state;
+    int port[IT_MAX_NODES];
+    char name[32];
+
+    it_cluster_await(30000);
+    it_redis_ports(port);
+    snprintf(name, sizeof name, "redis-%d", port[0]);
+    redisContext *c = it_redis_admin(port[0]);
+    expect_ok(c, "MULTI");
+    expect_ok(c, "SET {06S}a 1");
+    expect_ok(c, "SET {06S}b 2");
+    expect_ok(c, "EXEC");
+    redisFree(c);
+    it_server_kill(name, true); /* before a replica is asked to take over */
+    it_server_up(name);
+    it_cluster_await(30000);
+    c = it_redis_admin(port[0]);
+    redisReply *r = redisCommand(c, "MGET {06S}a {06S}b");
+    assert_non_null(r);
+    assert_int_equal(r->type, REDIS_REPLY_ARRAY);
+    assert_string_equal(r->element[0]->str != NULL ? r->element[0]->str : "lost", "1");
+    assert_string_equal(r->element[1]->str != NULL ? r->element[1]->str : "lost", "2");
+    freeReplyObject(r);
+    expect_ok(c, "DEL {06S}a {06S}b");
+    redisFree(c);
+}
+
 static bool restarted(void *ctx)
 {
     pid_t pid = it_server_pid("nats");
@@ -144,6 +186,7 @@ int main(void)
         cmocka_unit_test(a_fresh_database_has_every_migration_and_the_services_can_log_in),
         cmocka_unit_test(primaries_are_spread_and_no_replica_shares_its_primarys_zone),
         cmocka_unit_test(redis_keeps_everything_and_serves_what_is_left),
+        cmocka_unit_test(a_killed_redis_node_still_holds_what_a_transaction_wrote),
         cmocka_unit_test(a_killed_server_comes_back_by_itself),
         cmocka_unit_test(a_server_that_is_to_stay_down_stays_down_until_it_is_started),
     };

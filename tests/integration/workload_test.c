@@ -13,15 +13,17 @@ static const char *const loader = PRISM_BIN_DIR "/prism-load";
 static const char *const program = PRISM_BIN_DIR "/prism-workload";
 static char graph[4096], ledger[4096];
 
-/* A ring with chords and a hub whose hash is no listpack any more. */
+/* A ring with chords, and a hub whose hash is no listpack any more. */
 static int load_graph(void **state)
 {
     if (tools_start(state) != 0)
         return -1;
-    enum { N = 600 };
+    enum { N = 6000 };
     char *text = malloc(N * 48), *p = text;
     for (int i = 0; i < N; i++)
-        p += sprintf(p, "%d %d\n%d %d\n%d 0\n", i, (i + 1) % N, i, (i * 7 + 3) % N, i);
+        p += sprintf(p, "%d %d\n%d %d\n", i, (i + 1) % N, i, (i * 7 + 3) % N);
+    for (int i = 10; i < N; i += 10)
+        p += sprintf(p, "%d 0\n", i);
     (void)snprintf(graph, sizeof graph, "%s", put_file("ring.txt", text));
     (void)snprintf(ledger, sizeof ledger, "%s/ledger.txt", getenv("PRISM_IT_DIR"));
     free(text);
@@ -77,7 +79,7 @@ static void counts_bytes_by_zone_and_loses_nothing(void **state)
     assert_true(share > (double)cross / (double)total - 1e-4 &&
                 share < (double)cross / (double)total + 1e-4);
     /* hashed over three zones: two thirds, and so it is for random clients */
-    assert_true(share > 0.45 && share < 0.85);
+    assert_true(share > 0.4 && share < 0.9);
     assert_true(real(end, "cross_share_random_zone") > 0.6 &&
                 real(end, "cross_share_random_zone") < 0.73);
     const double writes = (double)number(end, "writes_acked"), reads = (double)number(end, "reads");
@@ -128,7 +130,7 @@ static void a_write_that_was_lost_or_changed_is_found_out(void **state)
 {
     (void)state;
     char vertex[64], writer[64];
-    unsigned long long value;
+    unsigned long long value = 0;
     json_decref(run_for("1", 0));
     json_t *end = verify(0);
     assert_int_equal(number(end, "lost"), 0);
@@ -223,13 +225,7 @@ static void survives_the_death_of_a_primary_without_loss(void **state)
     assert_true(went_on);
     assert_int_equal(it_stop(pid), 0);
     json_decref(verify(0));
-
-    redisContext *c = it_redis_admin(port); /* zones as they were */
-    redisReply *r = redisCommand(c, "CLUSTER FAILOVER");
-    assert_true(r != NULL && r->type == REDIS_REPLY_STATUS);
-    freeReplyObject(r);
-    redisFree(c);
-    it_cluster_await(60000);
+    fail_back(port);
 }
 
 static void bad_arguments_are_named(void **state)

@@ -82,7 +82,7 @@ static void one_round(struct pr_rng *rng)
 {
     const uint32_t partitions = 1 + (uint32_t)pr_rng_below(rng, 32);
     const size_t n = pr_rng_below(rng, MAX_VERTICES);
-    uint64_t hash[MAX_VERTICES];
+    uint64_t hash[MAX_VERTICES] = { 0 };
     struct pr_buf current[32], target[32];
     size_t differ = 0, moves = 0;
     for (size_t i = 0; i < n; i++)

@@ -53,9 +53,9 @@ planted_graph() {
     function id(v) { return v * 7919 % 1000003 }' >"$1"
 }
 
+address() { printf 'http://127.0.0.1:%s\n' "$(service_port "$PRISM_PORT_BASE" metadata-api)"; }
 api() { # PATH: a GET with the admin token; fails unless 2xx
-    curl -fsS -m 10 -H "Authorization: Bearer $(<"$PRISM_STATE/token")" \
-        "http://127.0.0.1:$(service_port "$PRISM_PORT_BASE" metadata-api)$1"
+    curl -fsS -m 10 -H "Authorization: Bearer $(<"$PRISM_STATE/token")" "$(address)$1"
 }
 
 sql() { # superuser of the session's database

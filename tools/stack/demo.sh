@@ -81,6 +81,7 @@ tool() {
         die "prism-$program failed (exit $rc): see $out/$name.log and $out/$name.json"
     fi
 }
+
 # Sets cmd to the whole command line, so that it can be run in the background as
 # one process. The password stays in its file: a command line is public.
 data_plane() { # PROGRAM ARGS...
@@ -100,7 +101,7 @@ progress() { # WHAT FILE [SECONDS]
         last=$line
         [[ $line =~ \"(done_ratio|seconds)\":\ *([0-9.]+) ]] || continue
         percent=$(awk -v r="${BASH_REMATCH[2]}" -v of="$of" \
-            'BEGIN { p = r * 100 / of; printf "%d", p > 100 ? 100 : p }')
+            'BEGIN { p = r * 100 / of; printf "%d", (p > 100 ? 100 : p) }')
         if [ -t 2 ]; then
             printf -v bar '%*s' $((percent / 4)) ''
             printf '\r  %-10s [%-25s] %3d %%' "$what" "${bar// /#}" "$percent" >&2
@@ -188,7 +189,7 @@ demo_table() {
         -f "$root/tools/stack/summary.jq" >"$out/summary.json" ||
         die "cannot sum up: see the files in $out"
     jq -r -f "$root/tools/stack/table.jq" "$out/summary.json" | tee "$out/summary.txt"
-    vertex=$(xz -dcf "$graph" | awk '!/^#/ { print $1; exit }')
+    vertex=$(xz -dcf "$graph" | awk '!/^#/ && !n++ { print $1 }')
     # shellcheck disable=SC2016 # for the reader's shell
     printf '\nlook any vertex up:\n  curl -H "Authorization: Bearer $(cat %s)" %s/v1/vertices/%s\n' \
         "$state/token" "$(api_url)" "$vertex"

@@ -9,8 +9,8 @@
 struct pr_arena_block;
 struct pr_arena {
     struct pr_arena_block *head;
-    size_t                 used_bytes; /* handed out since init or reset */
-    size_t                 max_bytes;  /* 0: unlimited */
+    size_t used_bytes; /* handed out since init or reset */
+    size_t max_bytes;  /* 0: unlimited */
 };
 
 void pr_arena_init(struct pr_arena *a, size_t max_bytes);

@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 struct pr_buf {
-    char  *data; /* owned; NULL until the first append */
+    char *data;                 /* owned; NULL until the first append */
     size_t len, cap, max_bytes; /* max_bytes 0: unlimited */
-    bool   failed;
+    bool failed;
 };
 
 void pr_buf_init(struct pr_buf *b, size_t max_bytes);

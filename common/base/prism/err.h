@@ -27,7 +27,7 @@ enum pr_code {
 
 struct pr_err {
     enum pr_code code;
-    char         text[256]; /* one line, no trailing newline */
+    char text[256]; /* one line, no trailing newline */
 };
 
 #define PR_CHECKED           __attribute__((warn_unused_result))

@@ -11,8 +11,8 @@
 
 struct pr_map {
     uint64_t *key, *value;
-    uint8_t  *used;
-    size_t    count, cap; /* cap: a power of two, or 0 */
+    uint8_t *used;
+    size_t count, cap; /* cap: a power of two, or 0 */
 };
 
 void pr_map_init(struct pr_map *m);

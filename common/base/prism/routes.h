@@ -25,10 +25,10 @@ struct pr_route {
  * out of range; the text names the entry. */
 PR_CHECKED enum pr_code pr_routes_check(const void *blob, size_t bytes, uint32_t partitions,
                                         struct pr_err *err);
-size_t          pr_routes_count(size_t bytes);
+size_t pr_routes_count(size_t bytes);
 struct pr_route pr_routes_at(const void *blob, size_t i);
-bool            pr_routes_find(const void *blob, size_t bytes, uint64_t hash, uint32_t *partition);
-void            pr_routes_add(struct pr_buf *b, uint64_t hash, uint32_t partition);
+bool pr_routes_find(const void *blob, size_t bytes, uint64_t hash, uint32_t *partition);
+void pr_routes_add(struct pr_buf *b, uint64_t hash, uint32_t partition);
 /* Sorts packed entries in place by hash; of equal hashes the last given stays.
  * Returns the new length in bytes. */
 PR_CHECKED enum pr_code pr_routes_sort(void *blob, size_t bytes, size_t *out_bytes);

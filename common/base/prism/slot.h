@@ -11,7 +11,7 @@
 enum {
     PR_SLOTS = 16384,
     PR_MAX_PARTITIONS = 1 << 20,
-    PR_MAX_ID_BYTES = 128,              /* a vertex id: 1..128 bytes, printable, no blanks */
+    PR_MAX_ID_BYTES = 128,                  /* a vertex id: 1..128 bytes, printable, no blanks */
     PR_MAX_KEY_BYTES = PR_MAX_ID_BYTES + 48 /* any key of the contract, with its NUL */
 };
 

@@ -13,8 +13,8 @@ struct pr_hist {
     uint64_t bucket[PR_HIST_BUCKETS];
 };
 
-void     pr_hist_add(struct pr_hist *h, uint64_t v);
-void     pr_hist_merge(struct pr_hist *into, const struct pr_hist *from);
+void pr_hist_add(struct pr_hist *h, uint64_t v);
+void pr_hist_merge(struct pr_hist *into, const struct pr_hist *from);
 uint64_t pr_hist_quantile(const struct pr_hist *h, double q); /* q 0..1; 0 when empty */
 
 #endif

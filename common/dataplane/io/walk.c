@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A page of a large vertex may hold none of the wanted direction. */
-enum { MAX_PAGES = 64 };
+/* A page of a large vertex may hold none of the wanted direction: each further
+ * one is four times as large, up to what the library allows. */
+enum { MAX_PAGES = 18, MAX_PAGE = 8192 };
 
 /* --- bytes -------------------------------------------------------------- */
 static void count_command(void *ctx, const struct dp_op *op, const struct pr_rcmd *cmd)
@@ -169,7 +170,13 @@ static enum pr_code after_read(struct walk *w, const struct dp_op *op, struct wa
     return PR_OK;
 }
 
-static size_t build_reads(struct walk *w, size_t from, size_t to, const char *count)
+static size_t page_size(const struct walk *w, const struct walk_visit *v)
+{
+    const size_t n = (size_t)w->o->fanout << (2 * (v->pages < 6 ? v->pages : 6));
+    return n < MAX_PAGE ? n : MAX_PAGE;
+}
+
+static size_t build_reads(struct walk *w, size_t from, size_t to)
 {
     size_t n = 0;
     for (size_t i = from; i < to; i++) {
@@ -180,8 +187,8 @@ static size_t build_reads(struct walk *w, size_t from, size_t to, const char *co
         v->len[0] = 1;
         v->arg[1] = v->cursor;
         v->len[1] = strlen(v->cursor);
-        v->arg[2] = count;
-        v->len[2] = strlen(count);
+        v->arg[2] = v->count;
+        v->len[2] = (size_t)snprintf(v->count, sizeof v->count, "%zu", page_size(w, v));
         w->op[n] = (struct dp_op){ .vertex = &v->vertex,
                                    .op = CLIENT_READ,
                                    .function = "prism_neighbors",
@@ -198,10 +205,8 @@ static size_t build_reads(struct walk *w, size_t from, size_t to, const char *co
 static enum pr_code read_level(struct walk *w, size_t from, size_t to, bool expand,
                                struct pr_err *err)
 {
-    char count[16];
-    (void)snprintf(count, sizeof count, "%d", w->o->fanout);
     for (;;) {
-        const size_t n = build_reads(w, from, to, count);
+        const size_t n = build_reads(w, from, to);
         if (n == 0)
             return PR_OK;
         w->exec.run.wait_replicas = 0;

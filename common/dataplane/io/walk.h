@@ -14,6 +14,7 @@ struct walk_visit { /* one vertex read in one traversal */
     bool done;
     char direction; /* 'o', then 'i' when there is nothing */
     char cursor[24];
+    char count[24];
     unsigned pages;
     const char *arg[3];
     size_t len[3];

@@ -296,7 +296,7 @@ static enum pr_code read_offsets(struct dp_workload *l, struct offsets *out, str
     const struct pr_topology *t = pr_cluster_topology(l->cluster);
     for (size_t i = 0; rc == PR_OK && i < t->nodes; i++) {
         const struct pr_node *n = &t->node[i];
-        uint64_t offset;
+        uint64_t offset = 0;
         if (n->failed)
             continue;
         if (n->primary && (rc = read_offset(l->cluster, n->id, &offset, err)) == PR_OK)

@@ -12,8 +12,11 @@
 #include <stdint.h>
 
 enum graph_format {
-    GRAPH_AUTO,    /* by name: .bin32/.bin64/.metis/.graph before the compression suffix, else SNAP */
-    GRAPH_SNAP, GRAPH_METIS, GRAPH_BIN32, GRAPH_BIN64
+    GRAPH_AUTO, /* by name: .bin32/.bin64/.metis/.graph before the compression suffix, else SNAP */
+    GRAPH_SNAP,
+    GRAPH_METIS,
+    GRAPH_BIN32,
+    GRAPH_BIN64
 };
 
 struct graph_edge {
@@ -21,9 +24,9 @@ struct graph_edge {
     uint32_t weight;   /* 1 when the file has none; >= 1 */
 };
 
-struct graph_edges { /* in file order, self-loops and duplicates included */
+struct graph_edges {         /* in file order, self-loops and duplicates included */
     struct graph_edge *edge; /* owned */
-    size_t             n;
+    size_t n;
 };
 
 enum graph_format graph_format_parse(const char *name); /* "snap", "metis", ...; -1 unknown */

@@ -33,6 +33,7 @@ static const struct pr_http_route routes[] = {
     { "GET", "/openapi.json", api_description_get, API_OPEN },
     { "GET", "/v1/vertices/{id}", api_vertex_get, API_READ },
     { "POST", "/v1/vertices:batchGet", api_vertex_batch, API_READ },
+    { "GET", "/v1/routes", api_routes_get, API_READ },
     { "GET", "/v1/partitions", api_partition_list, API_READ },
     { "GET", "/v1/partitions/{id}", api_partition_get, API_READ },
     { "GET", "/v1/topology", api_topology_get, API_READ },

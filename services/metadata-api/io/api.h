@@ -105,6 +105,7 @@ json_t *api_zone_json(const struct api_zone *z);
 
 /* Handlers, by resource. */
 pr_http_fn api_vertex_get, api_vertex_batch;
+pr_http_fn api_routes_get;
 pr_http_fn api_partition_list, api_partition_get, api_topology_get;
 pr_http_fn api_node_list, api_node_get, api_node_create, api_node_patch, api_node_delete;
 pr_http_fn api_zone_list, api_zone_get, api_zone_create, api_zone_patch;

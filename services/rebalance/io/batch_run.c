@@ -241,13 +241,39 @@ static enum pr_code record(struct rebalance_worker *w, const struct wanted *want
     return rc;
 }
 
+/* Something broke: pauses, longer each time, until it is mended. */
+static enum pr_code mend(struct rebalance_worker *w, struct rebalance_wave *wave, unsigned times,
+                         struct pr_err *err)
+{
+    if (wave->denied)
+        atomic_store(&w->run->users_missing, true);
+    if (times == 1)
+        pr_warn(PR_EV("batch.interrupted"), PR_I("plan", w->batch.plan_id),
+                PR_I("batch", w->batch.number), PR_S("why", wave->why));
+    wave->trouble = wave->denied = false;
+    if (times > 1) { /* what heals looks well, and yet it breaks again */
+        rebalance_run_waits(w->run, wave->why);
+        if (!rebalance_run_pause(w->run, (unsigned)rebalance_backoff_ms(times - 1) * 1000))
+            return pr_fail(err, PR_ECANCELED, "batch %lld is left as it is: %.150s",
+                           (long long)w->batch.number, wave->why);
+    }
+    return rebalance_worker_heal(w, err);
+}
+
 static enum pr_code drive(struct rebalance_worker *w, struct rebalance_wave *wave,
                           struct pr_err *err)
 {
+    unsigned broken = 0; /* times since something last went forward */
+    size_t active = w->batch.vertices;
+    enum rebalance_state state = w->batch.state;
     for (;;) {
         const struct wanted want = look(w);
         if (want.active == 0)
             return PR_OK;
+        if (want.active < active || w->batch.state > state)
+            broken = 0;
+        active = want.active;
+        state = w->batch.state;
         if (atomic_load(&w->run->stop) == REBALANCE_ABANDON)
             return pr_fail(err, PR_ECANCELED, "batch %lld is left as it is",
                            (long long)w->batch.number);
@@ -257,14 +283,8 @@ static enum pr_code drive(struct rebalance_worker *w, struct rebalance_wave *wav
         enum pr_code rc = record(w, &want, err);
         if (rc == PR_OK)
             rebalance_wave(wave);
-        if (rc == PR_OK && wave->trouble) {
-            if (wave->denied)
-                atomic_store(&w->run->users_missing, true);
-            pr_warn(PR_EV("batch.interrupted"), PR_I("plan", w->batch.plan_id),
-                    PR_I("batch", w->batch.number), PR_S("why", wave->why));
-            wave->trouble = wave->denied = false;
-            rc = rebalance_worker_heal(w, err);
-        }
+        if (rc == PR_OK && wave->trouble)
+            rc = mend(w, wave, ++broken, err);
         if (rc != PR_OK)
             return rc;
     }

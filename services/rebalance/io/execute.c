@@ -61,7 +61,7 @@ static enum pr_code new_run(struct execution *x, struct pr_err *err)
         .service = { .user = e->o.cfg->redis_user[0] == '\0' ? NULL : e->o.cfg->redis_user,
                      .password = e->o.cfg->redis_password },
         .mover = { .user = e->user.name, .password = e->user.password },
-        .timeout_ms = (int)e->o.cfg->redis_timeout_ms
+        .timeout_ms = (int)(e->o.cfg->redis_timeout_ms + e->o.cfg->wait_ms)
     };
     run->plan_id = x->plan.id;
     run->batch_vertices = (size_t)e->o.cfg->batch_vertices;

@@ -25,9 +25,10 @@ extern const char pr_library_code[]; /* NUL-terminated Lua source */
  *                                        creates when absent, adds fields when LIVE)
  *   FCALL_RO prism_get key field ...  -> LIVE v value... | MOVED m | ABSENT | DELETED
  *   FCALL_RO prism_neighbors key dir cursor count
- *                                     -> LIVE cursor id weight id weight ... | MOVED m | ABSENT | DELETED
+ *                                     -> LIVE cursor id weight ... | MOVED m | ABSENT | DELETED
  *                                        dir "o" or "i"; cursor "0" starts and ends
  *   FCALL_RO prism_version key        -> OK 1
+ *
  * v and e in replies, and the 1 of prism_version, are RESP integers; everything
  * else (status words, dump, stubs, cursor, values) is a bulk string, a missing
  * value of prism_get a nil. m and "<p>:<e>" are one bulk string. Arguments are

@@ -33,28 +33,29 @@ enum mover_kind {
 
 struct mover_cmd {
     enum mover_kind kind;
-    enum mover_at   at;
-    uint64_t        epoch;   /* E of the command (staging key, fence, promote, route) */
-    uint64_t        version; /* fence: v */
-    const uint64_t *sweep;   /* DEL_STAGING: epochs whose staging keys to delete */
-    size_t          n_sweep;
+    enum mover_at at;
+    uint64_t epoch;        /* E of the command (staging key, fence, promote, route) */
+    uint64_t version;      /* fence: v */
+    const uint64_t *sweep; /* DEL_STAGING: epochs whose staging keys to delete */
+    size_t n_sweep;
 };
 
 enum mover_result {
-    MOVER_R_OK,       /* fence, promote (done or already done), route, restore, wait satisfied, epoch given, deleted */
-    MOVER_R_LIVE,     /* take: LIVE; version and the caller keeps the dump for RESTORE */
-    MOVER_R_STUB,     /* take: STUB partition:epoch */
-    MOVER_R_ABSENT,   /* take: no such key */
-    MOVER_R_REFUSED,  /* take, fence: refused without effect */
-    MOVER_R_ALARM,    /* promote: neither staging nor vertex: data would be lost; stop */
-    MOVER_R_BROKEN,   /* connection lost, reply lost, or WAIT not satisfied by every replica */
+    MOVER_R_OK,      /* fence, promote (done or already done), route, restore, wait satisfied, epoch
+                        given, deleted */
+    MOVER_R_LIVE,    /* take: LIVE; version and the caller keeps the dump for RESTORE */
+    MOVER_R_STUB,    /* take: STUB partition:epoch */
+    MOVER_R_ABSENT,  /* take: no such key */
+    MOVER_R_REFUSED, /* take, fence: refused without effect */
+    MOVER_R_ALARM,   /* promote: neither staging nor vertex: data would be lost; stop */
+    MOVER_R_BROKEN,  /* connection lost, reply lost, or WAIT not satisfied by every replica */
 };
 
 struct mover_reply {
     enum mover_result result;
-    uint64_t          version;   /* LIVE */
-    uint32_t          partition; /* STUB */
-    uint64_t          epoch;     /* STUB; or the fresh E for NEED_EPOCH */
+    uint64_t version;   /* LIVE */
+    uint32_t partition; /* STUB */
+    uint64_t epoch;     /* STUB; or the fresh E for NEED_EPOCH */
 };
 
 enum mover_outcome {
@@ -70,23 +71,23 @@ enum { MOVER_MAX_SWEEP = 32 };
 
 struct mover {
     uint32_t s, d, home;
-    uint64_t epoch;   /* current E */
-    uint64_t version; /* of the taken copy */
+    uint64_t epoch;                  /* current E */
+    uint64_t version;                /* of the taken copy */
     uint64_t sweep[MOVER_MAX_SWEEP]; /* epochs staged under by this run and earlier ones */
-    uint8_t  n_sweep, step, outcome;
-    bool     canceling;
+    uint8_t n_sweep, step, outcome;
+    bool canceling;
 };
 
 /* epoch: fresh and recorded. s != d. canceling: run the cancel procedure
  * (take with a fresh E, WAIT(s); a STUB must go forward). */
-void             mover_init(struct mover *m, uint32_t s, uint32_t d, uint32_t home, uint64_t epoch,
-                            bool canceling);
+void mover_init(struct mover *m, uint32_t s, uint32_t d, uint32_t home, uint64_t epoch,
+                bool canceling);
 /* Adds an epoch that an earlier run of this move staged under (moves.epochs), to
  * be swept at the end. False when there is no room: its key stays, harmless. */
-bool             mover_add_sweep(struct mover *m, uint64_t epoch);
+bool mover_add_sweep(struct mover *m, uint64_t epoch);
 /* The same command until its reply is given. */
 struct mover_cmd mover_next(const struct mover *m);
-void             mover_reply(struct mover *m, const struct mover_reply *r);
+void mover_reply(struct mover *m, const struct mover_reply *r);
 enum mover_outcome mover_outcome(const struct mover *m);
 
 #endif

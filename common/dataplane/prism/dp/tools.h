@@ -11,7 +11,12 @@
  *        "bytes":{"total":..,"cross":..},"cross_share_root_zone":0.66,"cross_share_random_zone":0.66,
  *        "matrix":{"a":{"a":bytes,..},..},"redirects":..,"ops_per_s":..,"p50_us":..,"p99_us":..,
  *        "replication_bytes":..}
- *   exit 1 when an acknowledged write is lost. */
+ *   progress {"phase":"run","seconds":..,"traversals":..,"reads":..,"writes_acked":..,"ops_per_s":..,
+ *             "cross_share_root_zone":..}, once a second
+ *   exit 1 when an acknowledged write, or a vertex, is lost; 2 bad arguments.
+ * prism-workload --verify --ledger FILE --cluster SEEDS --partitions P   only reads back what the
+ *   ledger says was acknowledged; end {"done":true,"verified":..,"lost":0}
+ * A failure prints {"error":"...","code":"unavailable"} and no "done". */
 #ifndef PRISM_DP_TOOLS_H
 #define PRISM_DP_TOOLS_H
 #endif

@@ -14,22 +14,23 @@
 struct pr_bus; /* thread-safe */
 
 struct pr_bus_options {
-    const char *url;            /* nats://host:port[,nats://...] */
+    const char *url; /* nats://host:port[,nats://...] */
     const char *user, *password;
-    const char *name;           /* connection name: the service */
-    int         connect_timeout_ms; /* 0: 2000 */
+    const char *name;       /* connection name: the service */
+    int connect_timeout_ms; /* 0: 2000 */
 };
 
 /* A message as a handler sees it; borrowed until the handler returns. */
 struct pr_msg {
     const char *subject, *id /* Nats-Msg-Id or "<stream>:<seq>" */, *traceparent;
     const void *data;
-    size_t      len;
-    uint64_t    deliveries; /* 1 on the first; 0 for core messages */
+    size_t len;
+    uint64_t deliveries; /* 1 on the first; 0 for core messages */
 };
 
 /* PR_OK: ack. Retryable codes: nak with growing delay (redelivered, 5 times at
- * most). PR_EDATA, PR_EINVAL and others: copied to PRISM_DLQ
+ * most). PR_ECANCELED, PR_EFENCED: given back, without a limit (we stop, or
+ * another replica leads). PR_EDATA, PR_EINVAL and others: copied to PRISM_DLQ
  * (prism.dlq.<consumer>, with subject, reason and id as headers), then
  * terminated; counted in pr_bus_stats.dead. */
 typedef enum pr_code pr_msg_fn(void *ctx, const struct pr_msg *msg, struct pr_err *err);
@@ -38,6 +39,8 @@ typedef enum pr_code pr_msg_fn(void *ctx, const struct pr_msg *msg, struct pr_er
 typedef enum pr_code pr_rpc_fn(void *ctx, const struct pr_msg *msg, void **reply, size_t *len,
                                struct pr_err *err);
 
+/* PR_OK even while no server answers or lets us in: it goes on trying for ever,
+ * and pr_bus_ready says what is wrong. PR_EINVAL: no such URL. */
 PR_CHECKED enum pr_code pr_bus_open(struct pr_bus **bus, const struct pr_bus_options *o,
                                     struct pr_err *err);
 void pr_bus_close(struct pr_bus *bus); /* drains; NULL is fine */
@@ -65,9 +68,9 @@ PR_CHECKED enum pr_code pr_bus_serve(struct pr_bus *bus, const char *subject, co
 void pr_bus_pause(struct pr_bus *bus, bool paused);
 
 struct pr_bus_stats {
-    bool     connected;
+    bool connected;
     uint64_t published, consumed, dead, reconnects, denied; /* denied: refused by permissions */
-    char     last_error[160];
+    char last_error[160];
 };
 void pr_bus_stats(struct pr_bus *bus, struct pr_bus_stats *out);
 /* PR_EUNAVAIL with the reason while disconnected or after a permission was refused. */

@@ -12,14 +12,17 @@
 
 struct pr_db; /* not thread-safe: one per thread */
 
-static inline void pr_auto_PGresult(PGresult **r) { PQclear(*r); }
+static inline void pr_auto_PGresult(PGresult **r)
+{
+    PQclear(*r);
+}
 
 /* One statement parameter. Make with the functions below. */
 struct pr_arg {
     const void *p; /* borrowed until the call returns; NULL: see kind */
-    int         len;
+    int len;
     enum { PR_ARG_NULL, PR_ARG_TEXT, PR_ARG_BYTES, PR_ARG_INLINE } kind;
-    char        text[32];
+    char text[32];
 };
 struct pr_arg pr_text(const char *s); /* NULL becomes SQL NULL */
 struct pr_arg pr_bytes(const void *p, size_t n);
@@ -64,12 +67,13 @@ PR_CHECKED enum pr_code pr_db_wait(struct pr_db *db, int timeout_ms, bool *notif
                                    struct pr_err *err);
 
 /* Cells of a text result. */
-int64_t     pr_cell_i64(const PGresult *r, int row, int col);
-double      pr_cell_real(const PGresult *r, int row, int col);
-bool        pr_cell_bool(const PGresult *r, int row, int col);
+int64_t pr_cell_i64(const PGresult *r, int row, int col);
+double pr_cell_real(const PGresult *r, int row, int col);
+bool pr_cell_bool(const PGresult *r, int row, int col);
 const char *pr_cell(const PGresult *r, int row, int col); /* NULL for SQL NULL */
 
-#define PR_ARGS(...) (const struct pr_arg[]){ __VA_ARGS__ }, \
-    sizeof((const struct pr_arg[]){ __VA_ARGS__ }) / sizeof(struct pr_arg)
+#define PR_ARGS(...)                                                                               \
+    (const struct pr_arg[]){ __VA_ARGS__ },                                                        \
+        sizeof((const struct pr_arg[]){ __VA_ARGS__ }) / sizeof(struct pr_arg)
 
 #endif

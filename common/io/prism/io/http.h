@@ -17,46 +17,49 @@ struct pr_http;
 
 struct pr_http_req {
     const char *method, *path; /* path decoded per segment into params */
-    const char *param[4];      /* values of {name} and {name}:verb in the pattern, percent-decoded */
+    const char *param[4]; /* values of {name} and {name}:verb in the pattern, percent-decoded */
     const void *body;
-    size_t      body_len;
-    struct pr_arena *arena;    /* freed after the response */
-    void       *principal;     /* set by the authorise hook, NULL when open */
-    void       *conn_;         /* internal */
+    size_t body_len;
+    struct pr_arena *arena; /* freed after the response */
+    void *principal;        /* set by the authorise hook, NULL when open */
+    void *conn_;            /* internal */
 };
 const char *pr_http_query(const struct pr_http_req *r, const char *name);  /* NULL: absent */
 const char *pr_http_header(const struct pr_http_req *r, const char *name); /* NULL: absent */
 
 struct pr_http_res {
-    int           status;       /* 200 unless set */
-    const char   *content_type; /* "application/json" unless set */
-    struct pr_buf body;         /* freed by the server */
-    struct { const char *name, *value; } header[8]; /* arena or static */
+    int status;               /* 200 unless set */
+    const char *content_type; /* "application/json" unless set */
+    struct pr_buf body;       /* freed by the server */
+    struct {
+        const char *name, *value;
+    } header[8]; /* arena or static */
 };
 /* Fills a problem+json (RFC 9457) response. detail may hold any text. */
 void pr_http_problem(struct pr_http_res *res, int status, const char *title, const char *detail,
                      const char *field /* NULL or the bad field */);
 /* Status for a code: EINVAL 400, ENOTFOUND 404, EEXISTS/ECONFLICT 409, EDENIED
  * 403, EFULL 429, EUNAVAIL/EFENCED 503, ETIMEOUT 504, others 500. */
-int  pr_http_status(enum pr_code code);
+int pr_http_status(enum pr_code code);
 void pr_http_fail(struct pr_http_res *res, enum pr_code code, const struct pr_err *err);
 
 typedef void pr_http_fn(void *ctx, const struct pr_http_req *req, struct pr_http_res *res);
 
 struct pr_http_route {
-    const char *method, *pattern; /* "/v1/vertices/{id}", "/v1/vertices:batchGet", "/v1/plans/{id}:execute" */
+    const char *method,
+        *pattern; /* "/v1/vertices/{id}", "/v1/vertices:batchGet", "/v1/plans/{id}:execute" */
     pr_http_fn *fn;
-    int         access; /* passed to authorise; 0: open to all */
+    int access; /* passed to authorise; 0: open to all */
 };
 
 struct pr_http_options {
-    const char *bind;  /* address, "127.0.0.1" */
-    int         port;  /* 0: any; see pr_http_port */
-    size_t      max_body_bytes; /* 413 above */
-    int         max_connections, idle_timeout_s;
+    const char *bind;      /* address, "127.0.0.1" */
+    int port;              /* 0: any; see pr_http_port */
+    size_t max_body_bytes; /* 413 above */
+    int max_connections, idle_timeout_s;
     const struct pr_http_route *routes;
-    size_t      n_routes;
-    void       *ctx; /* for fn and authorise */
+    size_t n_routes;
+    void *ctx; /* for fn and authorise */
     /* NULL: everything open. Returns 0 to go on, else a status whose problem it wrote to res. */
     int (*authorise)(void *ctx, struct pr_http_req *req, const struct pr_http_route *route,
                      struct pr_http_res *res);
@@ -67,7 +70,7 @@ struct pr_http_options {
 /* PR_EUNAVAIL: the port is taken (named). */
 PR_CHECKED enum pr_code pr_http_open(struct pr_http **h, const struct pr_http_options *o,
                                      struct pr_err *err);
-int  pr_http_port(const struct pr_http *h);
+int pr_http_port(const struct pr_http *h);
 void pr_http_close(struct pr_http *h); /* waits for running handlers; NULL is fine */
 
 #endif

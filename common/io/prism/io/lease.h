@@ -7,9 +7,9 @@
 #include "prism/io/db.h"
 
 struct pr_lease {
-    char     name[64], holder[64];
+    char name[64], holder[64];
     uint64_t epoch; /* 0: not held */
-    int64_t  ttl_ms;
+    int64_t ttl_ms;
 };
 
 /* Takes a free or expired lease with a higher epoch, or renews our own.

@@ -14,7 +14,7 @@
 enum pr_metric_kind { PR_COUNTER, PR_GAUGE, PR_HISTOGRAM };
 
 struct pr_metric_row {
-    const char         *name, *label, *help;
+    const char *name, *label, *help;
     enum pr_metric_kind kind;
 };
 #define PR_METRIC_ROW(id, k, nm, lb, he) { .name = nm, .label = lb, .help = he, .kind = PR_##k },
@@ -23,12 +23,12 @@ struct pr_metric_row {
 struct pr_metrics;
 /* rows stay borrowed. NULL only without memory. */
 struct pr_metrics *pr_metrics_new(const struct pr_metric_row *rows, size_t n);
-void               pr_metrics_free(struct pr_metrics *m);
+void pr_metrics_free(struct pr_metrics *m);
 /* label: the label's value, NULL when the row has none. */
-void   pr_metrics_add(struct pr_metrics *m, int id, const char *label, double v);
-void   pr_metrics_set(struct pr_metrics *m, int id, const char *label, double v);
-void   pr_metrics_observe(struct pr_metrics *m, int id, const char *label, double seconds);
+void pr_metrics_add(struct pr_metrics *m, int id, const char *label, double v);
+void pr_metrics_set(struct pr_metrics *m, int id, const char *label, double v);
+void pr_metrics_observe(struct pr_metrics *m, int id, const char *label, double seconds);
 double pr_metrics_get(struct pr_metrics *m, int id, const char *label); /* value or count */
-void   pr_metrics_text(struct pr_metrics *m, struct pr_buf *out); /* exposition format 0.0.4 */
+void pr_metrics_text(struct pr_metrics *m, struct pr_buf *out); /* exposition format 0.0.4 */
 
 #endif

@@ -1,10 +1,10 @@
 /* Transactional outbox and processed-events table. A command or event is a row
  * written in the transaction of the state change; one relay thread per process
  * publishes rows (FOR UPDATE SKIP LOCKED, woken by LISTEN prism_outbox, 1 s
- * poll) with Nats-Msg-Id = outbox id, and marks them after the ack; what it published in the 5 minutes before a
- * restart or reconnect it publishes again, under the same ids. A consumer
- * records (consumer, event id) in the transaction of its effect. Together:
- * nothing is lost and no effect happens twice. */
+ * poll) with Nats-Msg-Id = outbox id, and marks them after the ack; what it published in the 5
+ * minutes before a restart or reconnect it publishes again, under the same ids. A consumer records
+ * (consumer, event id) in the transaction of its effect. Together: nothing is lost and no effect
+ * happens twice. */
 #ifndef PRISM_IO_OUTBOX_H
 #define PRISM_IO_OUTBOX_H
 

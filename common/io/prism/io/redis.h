@@ -36,35 +36,35 @@ PR_CHECKED enum pr_code pr_redis_reply(struct pr_redis *c, redisReply **reply,
  * connections work at once; pr_redis_reply sends the rest. */
 PR_CHECKED enum pr_code pr_redis_flush(struct pr_redis *c, struct pr_err *err);
 /* append + reply; an error reply becomes a code (see pr_redis_reply_code). */
-PR_CHECKED enum pr_code pr_redis_command(struct pr_redis *c, redisReply **reply,
-                                         struct pr_err *err, const char *fmt, ...);
+PR_CHECKED enum pr_code pr_redis_command(struct pr_redis *c, redisReply **reply, struct pr_err *err,
+                                         const char *fmt, ...);
 bool pr_redis_broken(const struct pr_redis *c);
-int  pr_redis_fd(const struct pr_redis *c);
+int pr_redis_fd(const struct pr_redis *c);
 
 /* NOPERM/NOAUTH/WRONGPASS: PR_EDENIED; LOADING, CLUSTERDOWN, MASTERDOWN,
  * TRYAGAIN, READONLY, NOREPLICAS: PR_EUNAVAIL; OOM: PR_EFULL; other: PR_EINVAL.
  * PR_OK when the reply is not an error. */
 enum pr_code pr_redis_reply_code(const redisReply *r, struct pr_err *err);
-size_t       pr_resp_command_bytes(int argc, const size_t *argvlen); /* on the wire */
-size_t       pr_resp_reply_bytes(const redisReply *r);               /* on the wire */
+size_t pr_resp_command_bytes(int argc, const size_t *argvlen); /* on the wire */
+size_t pr_resp_reply_bytes(const redisReply *r);               /* on the wire */
 
 /* --- the cluster ------------------------------------------------------- */
 enum { PR_NODE_ID = 41, PR_HOST = 64, PR_MAX_NODES = 4096 };
 
 struct pr_node {
-    char     id[PR_NODE_ID]; /* 40 hex digits */
-    char     host[PR_HOST];
-    int      port;
-    bool     primary, failed; /* failed: FAIL or PFAIL by CLUSTER NODES */
-    char     primary_id[PR_NODE_ID]; /* of a replica */
+    char id[PR_NODE_ID]; /* 40 hex digits */
+    char host[PR_HOST];
+    int port;
+    bool primary, failed;        /* failed: FAIL or PFAIL by CLUSTER NODES */
+    char primary_id[PR_NODE_ID]; /* of a replica */
     uint64_t config_epoch;
 };
 
-struct pr_topology { /* as CLUSTER NODES reports; pure parse, see below */
+struct pr_topology {      /* as CLUSTER NODES reports; pure parse, see below */
     struct pr_node *node; /* [nodes], sorted by id */
-    size_t          nodes;
-    int16_t         slot_owner[16384]; /* index into node, -1 unowned */
-    bool            open_slots;        /* any slot migrating or importing on the asked node */
+    size_t nodes;
+    int16_t slot_owner[16384]; /* index into node, -1 unowned */
+    bool open_slots;           /* any slot migrating or importing on the asked node */
 };
 PR_CHECKED enum pr_code pr_topology_parse(const char *cluster_nodes, const char *asked_host,
                                           struct pr_topology *out, struct pr_err *err);
@@ -78,7 +78,8 @@ PR_CHECKED enum pr_code pr_cluster_open(struct pr_cluster **c, const char *seeds
                                         struct pr_err *err);
 void pr_cluster_close(struct pr_cluster *c);
 PR_CHECKED enum pr_code pr_cluster_refresh(struct pr_cluster *c, struct pr_err *err);
-const struct pr_topology *pr_cluster_topology(const struct pr_cluster *c); /* until next refresh/run */
+const struct pr_topology *
+pr_cluster_topology(const struct pr_cluster *c); /* until next refresh/run */
 /* Connection to the primary of a slot or to a node by id: opened on demand, kept, owned by c. */
 PR_CHECKED enum pr_code pr_cluster_conn(struct pr_cluster *c, const char *node_id,
                                         struct pr_redis **conn, struct pr_err *err);
@@ -86,25 +87,25 @@ void pr_cluster_drop(struct pr_cluster *c, const char *node_id); /* close a brok
 
 /* One command of a batch; single slot. */
 struct pr_rcmd {
-    int                argc;
+    int argc;
     const char *const *argv;
-    const size_t      *argvlen;
-    uint16_t           slot;
-    bool               wait; /* acknowledge only after WAIT (see run) */
+    const size_t *argvlen;
+    uint16_t slot;
+    bool wait; /* acknowledge only after WAIT (see run) */
     /* out: */
-    redisReply  *reply;      /* owned by the caller; NULL unless rc is PR_OK */
-    enum pr_code rc;         /* PR_ETIMEOUT: effect unknown; PR_EUNAVAIL: not executed */
-    int          node;       /* index into the topology of the node that answered; -1 none */
-    char         node_host_port[PR_HOST + 8]; /* "host:port" of that node: zone lookup key */
-    uint32_t     request_bytes, reply_bytes;  /* on the wire, redirects included */
-    uint32_t     redirects;
-    uint32_t     latency_us;     /* from sending it last to its answer */
-    int          acked;      /* replicas that acknowledged (wait only) */
+    redisReply *reply; /* owned by the caller; NULL unless rc is PR_OK */
+    enum pr_code rc;   /* PR_ETIMEOUT: effect unknown; PR_EUNAVAIL: not executed */
+    int node;          /* index into the topology of the node that answered; -1 none */
+    char node_host_port[PR_HOST + 8];    /* "host:port" of that node: zone lookup key */
+    uint32_t request_bytes, reply_bytes; /* on the wire, redirects included */
+    uint32_t redirects;
+    uint32_t latency_us; /* from sending it last to its answer */
+    int acked;           /* replicas that acknowledged (wait only) */
 };
 struct pr_run_options {
     int wait_replicas, wait_ms; /* WAIT once per node after its `wait` commands, same connection */
     int deadline_ms;            /* whole batch, redirects and TRYAGAIN pauses included */
-    bool write_retry;           /* false: a write whose answer was lost is PR_ETIMEOUT, never resent */
+    bool write_retry; /* false: a write whose answer was lost is PR_ETIMEOUT, never resent */
 };
 /* Pipelines the batch to all nodes at once, follows MOVED (refreshing), ASK
  * (ASKING + command) and TRYAGAIN until deadline_ms. Commands to one node keep

@@ -20,27 +20,27 @@ struct pr_common_config {
 #undef CONFIG
 
 struct pr_service_def {
-    const char                 *name; /* "placement" */
-    const struct pr_cfg_row    *config; /* own rows; offsets into config_out */
-    size_t                      n_config;
-    void                       *config_out; /* zeroed struct of the service */
+    const char *name;                /* "placement" */
+    const struct pr_cfg_row *config; /* own rows; offsets into config_out */
+    size_t n_config;
+    void *config_out; /* zeroed struct of the service */
     const struct pr_metric_row *metrics;
-    size_t                      n_metrics;
+    size_t n_metrics;
     /* Further routes beside /livez /readyz /metrics (metadata-api); may be 0. */
     const struct pr_http_options *http;
-    bool                        relay; /* runs an outbox relay */
+    bool relay; /* runs an outbox relay */
 };
 
 struct pr_service {
-    struct pr_service_def   def;
+    struct pr_service_def def;
     struct pr_common_config common;
-    struct pr_metrics      *metrics;
-    struct pr_bus          *bus;  /* connected, or reconnecting */
-    struct pr_db           *db;   /* main thread's own connection */
-    struct pr_http         *http;
-    struct pr_relay        *relay;
-    char                    instance[64]; /* "<name>-<host>-<pid>": lease holder name */
-    void                   *internal;
+    struct pr_metrics *metrics;
+    struct pr_bus *bus; /* connected, or reconnecting */
+    struct pr_db *db;   /* main thread's own connection */
+    struct pr_http *http;
+    struct pr_relay *relay;
+    char instance[64]; /* "<name>-<host>-<pid>": lease holder name */
+    void *internal;
 };
 
 /* Handles --help, --version, --print-config (returns PR_ECANCELED after
@@ -65,7 +65,7 @@ void pr_service_drain(struct pr_service *svc);
 void pr_service_close(struct pr_service *svc); /* accepts what was never opened */
 /* main's exit status: PR_OK and PR_ECANCELED (--help, or SIGTERM while starting)
  * are success; anything else is logged as service.failed. */
-int  pr_service_exit(enum pr_code rc, const struct pr_err *err);
+int pr_service_exit(enum pr_code rc, const struct pr_err *err);
 bool pr_service_stopping(const struct pr_service *svc);
 /* Own readiness: reason NULL or "" clears; name is static. Shown by /readyz. */
 void pr_service_not_ready(struct pr_service *svc, const char *name, const char *reason);

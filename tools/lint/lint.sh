@@ -1,0 +1,126 @@
+# shellcheck shell=bash
+# ./dev lint and ./dev fmt. Every check runs, whatever the ones before it said;
+# the last line names those that failed. Uses ./dev's root.
+
+# Everything that is not ignored, whether added yet or not.
+project_files() { git -C "$root" ls-files --cached --others --exclude-standard -- "$@" | sort -u; }
+present() { # those of the names on standard input that are files
+    local name
+    while read -r name; do
+        [ ! -f "$root/$name" ] || printf '%s\n' "$name"
+    done
+}
+c_files() { project_files '*.c' '*.h' | present; }
+sources() { project_files "$1/*.c" | present; }
+
+lint_format() {
+    local bad
+    bad=$(c_files | xargs -P "$(nproc)" -n 8 sh -c '
+        for file; do
+            clang-format --dry-run --Werror "$file" >/dev/null 2>&1 || echo "$file"
+        done' sh | sort)
+    [ -z "$bad" ] || printf 'not formatted (./dev fmt):\n%s\n' "$bad"
+    [ -z "$bad" ]
+}
+
+# Scripts that run are read with what they source. Fragments are read alone as
+# well: there a name of another fragment is not known (SC2034, SC2153, SC2154).
+lint_shell() {
+    local file run=() fragment=()
+    while read -r file; do
+        case $(head -n 1 "$file" | tr -d '\0') in
+        '#!'*sh | '#!'*sh\ *) run+=("$file") ;;
+        '# shellcheck shell='*) fragment+=("$file") ;;
+        esac
+    done < <(project_files . | present)
+    shellcheck -x "${run[@]}" && shellcheck -e SC2034,SC2153,SC2154 "${fragment[@]}"
+}
+
+lint_cppcheck() {
+    local include=(common/base common/io common/graph common/dataplane services/placement
+        services/rebalance services/metadata-api/core services/metadata-api/io tests/support)
+    mkdir -p build/lint/cppcheck
+    # shellcheck disable=SC2046 # no name of ours has a blank
+    cppcheck --enable=warning,portability --error-exitcode=1 --quiet --std=c11 -j "$(nproc)" \
+        --cppcheck-build-dir=build/lint/cppcheck --library=tools/lint/cppcheck.cfg \
+        --suppressions-list=tools/lint/cppcheck.suppress --inline-suppr \
+        --template='{file}:{line}: {severity}: {message} [{id}]' \
+        -D_GNU_SOURCE '-DPRISM_VERSION=""' "${include[@]/#/-I}" \
+        $(sources common) $(sources services) $(sources tools) $(sources tests)
+}
+
+# One process a file: with several, clang 14 loses track of va_list. What was
+# clean is not read again until it, a header or the rules change.
+lint_tidy() {
+    local rules bad
+    build "$root" dev prism_proto
+    mkdir -p build/lint/tidy
+    rules=$( (clang-tidy --version && cat .clang-tidy && project_files '*.h' '*.def' | present |
+        xargs cat) | sha256sum)
+    # shellcheck disable=SC2016 # expanded by the sh that xargs starts
+    bad=$({ sources common && sources services && sources tools; } |
+        RULES=$rules xargs -P "$(nproc)" -n 1 sh -c '
+            stamp=build/lint/tidy/$(echo "$1" | tr / -)
+            now=$(echo "$RULES" | cat - "$1" | sha256sum)
+            [ "$(cat "$stamp" 2>/dev/null)" != "$now" ] || exit 0
+            if said=$(clang-tidy -p build/dev --quiet "$1" 2>/dev/null); then
+                echo "$now" >"$stamp"
+            else
+                printf "%s\n" "$said" "$1: clang-tidy is not content"
+            fi' sh)
+    [ -z "$bad" ] || printf '%s\n' "$bad"
+    [ -z "$bad" ]
+}
+
+# buf comes from npm, pinned in tools/lint/package-lock.json. 2: not checked.
+lint_proto() {
+    local tools=$root/build/lint/npm buf
+    if ! command -v npm >/dev/null; then
+        printf 'NOT CHECKED: proto/, because npm is not installed (buf comes from npm)\n'
+        return 2
+    fi
+    buf=$tools/node_modules/.bin/buf
+    if ! cmp -s tools/lint/package-lock.json "$tools/package-lock.json" || [ ! -e "$buf" ]; then
+        rm -rf "$tools"
+        mkdir -p "$tools"
+        cp tools/lint/package.json tools/lint/package-lock.json "$tools"
+        (cd "$tools" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || {
+            rm -rf "$tools"
+            printf 'NOT CHECKED: proto/, because npm could not install buf\n'
+            return 2
+        }
+    fi
+    (cd proto && "$buf" lint) || return 1
+    if ! git rev-parse -q --verify HEAD:proto >/dev/null; then
+        printf 'NOT CHECKED: breaking changes of proto/, because no commit has it\n'
+        return 2
+    fi
+    "$buf" breaking proto --against '.git#ref=HEAD,subdir=proto'
+}
+
+cmd_lint() {
+    local check rc failed=() missed=()
+    ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_ANALYSE[@]}"
+    cd "$root"
+    for check in format shell cppcheck tidy proto; do
+        step "lint: $check"
+        rc=0
+        ("lint_$check") || rc=$?
+        case $rc in
+        0) ;;
+        2) missed+=("$check") ;;
+        *) failed+=("$check") ;;
+        esac
+    done
+    if [ "${#failed[@]}" -gt 0 ]; then
+        printf 'lint: FAILED: %s%s\n' "${failed[*]}" "${missed[*]:+ (not checked: ${missed[*]})}"
+        return 1
+    fi
+    printf 'lint: OK%s\n' "${missed[*]:+, but not checked: ${missed[*]}}"
+}
+
+cmd_fmt() {
+    ensure_packages "${PACKAGES_LINT[@]}"
+    cd "$root"
+    c_files | xargs clang-format -i
+}
