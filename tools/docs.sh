@@ -180,7 +180,7 @@ check_words() {
             esac
             rc=1
         done <"$tmp/words"
-    done < <(cd "$root" && find README.md CONTRIBUTING.md docs services -name '*.md' | sort)
+    done < <(cd "$root" && find . -maxdepth 1 -name '*.md' -printf '%P\n' && find docs services -name '*.md' | sort)
     return "$rc"
 }
 

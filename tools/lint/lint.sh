@@ -2,6 +2,8 @@
 # ./dev lint and ./dev fmt. Every check runs, whatever the ones before it said;
 # the last line names those that failed. Uses ./dev's root.
 
+NOT_CHECKED=77 # what a check returns that could not be made
+
 # Everything that is not ignored, whether added yet or not.
 project_files() { git -C "$root" ls-files --cached --others --exclude-standard -- "$@" | sort -u; }
 present() { # those of the names on standard input that are files
@@ -15,6 +17,7 @@ sources() { project_files "$1/*.c" | present; }
 
 lint_format() {
     local bad
+    # shellcheck disable=SC2016 # expanded by the sh that xargs starts
     bad=$(c_files | xargs -P "$(nproc)" -n 8 sh -c '
         for file; do
             clang-format --dry-run --Werror "$file" >/dev/null 2>&1 || echo "$file"
@@ -72,12 +75,12 @@ lint_tidy() {
     [ -z "$bad" ]
 }
 
-# buf comes from npm, pinned in tools/lint/package-lock.json. 2: not checked.
+# buf comes from npm, pinned in tools/lint/package-lock.json.
 lint_proto() {
     local tools=$root/build/lint/npm buf
     if ! command -v npm >/dev/null; then
         printf 'NOT CHECKED: proto/, because npm is not installed (buf comes from npm)\n'
-        return 2
+        return "$NOT_CHECKED"
     fi
     buf=$tools/node_modules/.bin/buf
     if ! cmp -s tools/lint/package-lock.json "$tools/package-lock.json" || [ ! -e "$buf" ]; then
@@ -87,13 +90,13 @@ lint_proto() {
         (cd "$tools" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || {
             rm -rf "$tools"
             printf 'NOT CHECKED: proto/, because npm could not install buf\n'
-            return 2
+            return "$NOT_CHECKED"
         }
     fi
     (cd proto && "$buf" lint) || return 1
     if ! git rev-parse -q --verify HEAD:proto >/dev/null; then
         printf 'NOT CHECKED: breaking changes of proto/, because no commit has it\n'
-        return 2
+        return "$NOT_CHECKED"
     fi
     "$buf" breaking proto --against '.git#ref=HEAD,subdir=proto'
 }
@@ -101,14 +104,14 @@ lint_proto() {
 cmd_lint() {
     local check rc failed=() missed=()
     ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_ANALYSE[@]}"
-    cd "$root"
+    cd "$root" || exit
     for check in format shell cppcheck tidy proto; do
         step "lint: $check"
         rc=0
         ("lint_$check") || rc=$?
         case $rc in
         0) ;;
-        2) missed+=("$check") ;;
+        "$NOT_CHECKED") missed+=("$check") ;;
         *) failed+=("$check") ;;
         esac
     done
@@ -121,6 +124,6 @@ cmd_lint() {
 
 cmd_fmt() {
     ensure_packages "${PACKAGES_LINT[@]}"
-    cd "$root"
+    cd "$root" || exit
     c_files | xargs clang-format -i
 }

@@ -24,7 +24,8 @@ demo() {
     step "demo 5/6: move, while the workload reads and writes"
     move_live "$graph" "$plan"
     step "demo 6/6: measure after"
-    measure after "$graph"
+    fetch_routes
+    measure after "$graph" --routes "$out/routes"
     verify
     demo_table
 }
@@ -33,7 +34,8 @@ demo() {
 demo_plan() {
     ctl planned plan show "$1" || exit 1
     jq -r '.summary | "  \(.moves) vertices to move, about \(.durationS * 10 | round / 10) s",
-        "  cross-zone share of the graph \(.gain.crossShareBefore) -> \(.gain.crossShareAfter)",
+        "  cross-zone share of the graph \(.gain.crossShareBefore * 1000 | round / 10) % -> " +
+        "\(.gain.crossShareAfter * 1000 | round / 10) %",
         "  \(.verdict.why)"' "$out/planned.json" >&2 || die "no summary in $out/planned.json"
 }
 
@@ -143,9 +145,22 @@ workload() { # SECONDS GRAPH ARGS...: sets cmd
         --write-ratio 0.2 --ledger "$out/ledger" --json "$@"
 }
 
-measure() { # NAME GRAPH
+# Where moved vertices live, as a client fetches it: page after page.
+fetch_routes() {
+    local home=0
+    : >"$out/routes"
+    while [ -n "$home" ]; do
+        curl -fsS -m 60 -H "Authorization: Bearer $(<"$dir/token")" -D "$out/routes.head" \
+            "$(api_url)/v1/routes?firstHome=$home" >>"$out/routes" ||
+            die "cannot fetch the routes (log: $dir/log/metadata-api/current)"
+        home=$(sed -n 's/^Prism-Next-Home: *\([0-9]*\).*/\1/Ip' "$out/routes.head")
+    done
+    stat -c '{"bytes": %s}' "$out/routes" >"$out/routes.json"
+}
+
+measure() { # NAME GRAPH ARGS...
     local seconds=${PRISM_MEASURE_S:-10}
-    workload "$seconds" "$2" --seed 1
+    workload "$seconds" "$2" --seed 1 "${@:3}"
     "${cmd[@]}" 2>"$out/$1.log" |
         progress workload "$out/$1.json" "$seconds" || die "prism-workload failed: see $out/$1.log"
     jq -e .done "$out/$1.json" >/dev/null || die "prism-workload did not finish: see $out/$1.log"
@@ -185,6 +200,7 @@ demo_table() {
     jq -n --slurpfile load "$out/load.json" --slurpfile before "$out/before.json" \
         --slurpfile during "$out/during.json" --slurpfile after "$out/after.json" \
         --slurpfile verify "$out/verify.json" \
+        --slurpfile routes "$out/routes.json" \
         --slurpfile plan "$out/result.json" --slurpfile placement "$out/placement.json" \
         -f "$root/tools/stack/summary.jq" >"$out/summary.json" ||
         die "cannot sum up: see the files in $out"

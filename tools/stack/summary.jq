@@ -10,13 +10,14 @@ def measured($m): {
     ops_per_s: $m.ops_per_s, p99_us: $m.p99_us
 };
 $load[0] as $load | $before[0] as $before | $during[0] as $during | $after[0] as $after
-| $plan[0] as $plan
+| $plan[0] as $plan | $routes[0] as $routes
 | {
     graph: { vertices: $load.vertices, edges: $load.edges, load_edges_per_s: $load.edges_per_s },
     before: measured($before),
     after: measured($after),
     during: { ops_per_s: $during.ops_per_s, p99_us: $during.p99_us,
               writes_acked: $during.writes_acked, writes_unknown: $during.writes_unknown },
+    routes: { bytes: $routes.bytes },
     moves: {
         vertices: $plan.result.moved, seconds: $plan.result.seconds,
         per_s: (if $plan.result.seconds > 0 then $plan.result.moved / $plan.result.seconds else 0 end),

@@ -3,6 +3,7 @@
 
 #include "prism/dp/library.h"
 #include "prism/io/clock.h"
+#include "prism/routes.h"
 #include "walk.h"
 
 #include <errno.h>
@@ -100,6 +101,18 @@ static enum pr_code open_memory(struct walk *k, struct pr_err *err)
     return PR_OK;
 }
 
+/* A client that was given the routes asks no home on the way. */
+static enum pr_code know_routes(struct walk *k, struct pr_err *err)
+{
+    for (size_t i = 0; i < pr_routes_count(k->o->routes_bytes); i++) {
+        const struct pr_route r = pr_routes_at(k->o->routes, i);
+        if (pr_map_put(&k->routes, r.hash, r.partition) != PR_OK)
+            return pr_fail(err, PR_ENOMEM, "no memory for %zu routes",
+                           pr_routes_count(k->o->routes_bytes));
+    }
+    return PR_OK;
+}
+
 static enum pr_code open_worker(struct dp_workload *l, int index, struct pr_err *err)
 {
     struct worker *w = &l->worker[index];
@@ -115,6 +128,8 @@ static enum pr_code open_worker(struct dp_workload *l, int index, struct pr_err 
     (void)snprintf(k->writer, sizeof k->writer, "%.24s.%d", l->o.writer, index);
     k->field_len = (size_t)snprintf(k->field, sizeof k->field, "p:w%s", k->writer);
     enum pr_code rc = open_memory(k, err);
+    if (rc == PR_OK)
+        rc = know_routes(k, err);
     if (rc == PR_OK)
         rc = dp_store_open(l->o.store, &k->cluster, err);
     k->exec = (struct dp_exec){ .cluster = k->cluster,

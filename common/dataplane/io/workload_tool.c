@@ -1,8 +1,10 @@
 #include "prism/dp/workload_tool.h"
 
 #include "prism/io/clock.h"
+#include "prism/routes.h"
 #include "workload_print.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,8 @@ static const char usage[] =
     "  --replicas N       that must acknowledge a write (default: as many as there are)\n"
     "  --writer NAME      of this process in the property p:w<NAME>.<thread> that it\n"
     "                     writes (default: process id)\n"
+    "  --routes FILE      packed routes of GET /v1/routes: moved vertices are read where\n"
+    "                     they are from the start, not asked for at home first\n"
     "  --ledger FILE      appends every attempted and acknowledged write\n"
     "  --verify           only reads back what --ledger FILE says was acknowledged\n"
     "  --json             one JSON object a line\n"
@@ -42,7 +46,7 @@ struct args {
     struct dp_store store;
     struct dp_workload_options o;
     struct dp_zones zones;
-    char *graph, *zones_text, *ledger, *writer;
+    char *graph, *zones_text, *ledger, *writer, *routes;
     enum graph_format format;
     bool json, help, verify, have_seconds;
 };
@@ -104,6 +108,8 @@ static enum pr_code parse_option(struct args *a, int option, const char *value, 
         return dp_set(&a->zones_text, value, err);
     case 'l':
         return dp_set(&a->ledger, value, err);
+    case 'o':
+        return dp_set(&a->routes, value, err);
     case 'W':
         if (!pr_vertex_id_valid(value, strlen(value)) || strlen(value) > 24)
             return pr_fail(err, PR_EINVAL, "--writer %.40s: 1..24 visible characters", value);
@@ -167,6 +173,7 @@ static enum pr_code parse_args(struct args *a, int argc, char **argv, struct pr_
         { "replicas", required_argument, NULL, 'R' },
         { "writer", required_argument, NULL, 'W' },
         { "ledger", required_argument, NULL, 'l' },
+        { "routes", required_argument, NULL, 'o' },
         { "verify", no_argument, NULL, 'v' },
         { "json", no_argument, NULL, 'j' },
         { "help", no_argument, NULL, 'h' },
@@ -205,9 +212,33 @@ static int print_report(const struct args *a, const struct dp_workload_report *r
     return r->lost == 0 && r->tally.missing == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Pages of the API follow one another, so the whole is sorted here. */
+static enum pr_code read_routes(const struct args *a, struct pr_buf *out, struct pr_err *err)
+{
+    char block[1 << 16];
+    size_t n;
+    if (a->routes == NULL)
+        return PR_OK;
+    FILE *f = fopen(a->routes, "re");
+    if (f == NULL)
+        return pr_fail(err, PR_ENOTFOUND, "--routes %.150s: %s", a->routes, strerror(errno));
+    while ((n = fread(block, 1, sizeof block, f)) > 0)
+        pr_buf_add(out, block, n);
+    const bool broken = ferror(f) != 0 || out->failed;
+    (void)fclose(f);
+    if (broken)
+        return pr_fail(err, PR_EUNAVAIL, "--routes %.150s: cannot be read", a->routes);
+    if (out->len % PR_ROUTE_BYTES == 0 && out->len > 0 &&
+        pr_routes_sort(out->data, out->len, &out->len) != PR_OK)
+        return pr_fail(err, PR_ENOMEM, "--routes %.150s", a->routes);
+    const enum pr_code rc = pr_routes_check(out->data, out->len, a->store.partitions, err);
+    return rc == PR_OK ? PR_OK : pr_wrap(err, rc, "--routes %.100s", a->routes);
+}
+
 static enum pr_code run(struct args *a, int *status, struct pr_err *err)
 {
     struct graph_edges g;
+    struct pr_buf routes;
     struct dp_adjacency adjacency = { .vertices = 0 };
     struct dp_workload *w = NULL;
     struct dp_workload_report r = { .lost = 0 };
@@ -221,11 +252,14 @@ static enum pr_code run(struct args *a, int *status, struct pr_err *err)
     a->o.ledger_path = a->ledger;
     a->o.first_value = (uint64_t)pr_now_ms() * 1000; /* above whatever an earlier run wrote */
     a->o.stop = dp_stop_on_signal();
-    enum pr_code rc = graph_read(a->graph, a->format, &g, err);
-    if (rc != PR_OK)
-        return rc;
-    rc = dp_adjacency_build(&g, &adjacency, err);
-    graph_edges_done(&g);
+    pr_buf_init(&routes, 0);
+    enum pr_code rc = read_routes(a, &routes, err);
+    a->o.routes = routes.data;
+    a->o.routes_bytes = routes.len;
+    if (rc == PR_OK && (rc = graph_read(a->graph, a->format, &g, err)) == PR_OK) {
+        rc = dp_adjacency_build(&g, &adjacency, err);
+        graph_edges_done(&g);
+    }
     if (rc == PR_OK)
         rc = dp_workload_new(&w, &adjacency, &a->o, err);
     if (rc == PR_OK) {
@@ -240,6 +274,7 @@ static enum pr_code run(struct args *a, int *status, struct pr_err *err)
     dp_workload_report_done(&r);
     dp_workload_free(w);
     dp_adjacency_done(&adjacency);
+    pr_buf_done(&routes);
     return rc;
 }
 
@@ -306,6 +341,7 @@ int dp_workload_tool(int argc, char **argv)
     free(a.zones_text);
     free(a.ledger);
     free(a.writer);
+    free(a.routes);
     dp_zones_done(&a.zones);
     dp_store_done(&a.store);
     return status;

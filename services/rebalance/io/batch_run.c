@@ -321,7 +321,7 @@ static enum pr_code sweep(struct rebalance_worker *w, struct rebalance_wave *wav
         wave->trouble = false;
         if (!rebalance_run_pause(w->run, 100000))
             return pr_fail(err, PR_ECANCELED, "batch %lld is left as it is", (long long)b->number);
-        if ((rc = rebalance_links_refresh(&w->links, w->db, err)) != PR_OK)
+        if (rebalance_links_refresh(&w->links, w->db, err) != PR_OK)
             rebalance_run_waits(w->run, err->text);
         else
             rebalance_run_waits(w->run, NULL);

@@ -6,7 +6,7 @@
  *   end      {"done":true,"vertices":..,"edges":..,"seconds":..,"edges_per_s":..,"bytes":..}
  * prism-workload --cluster SEEDS --graph FILE --partitions P --zones "host:port=a,..." --seconds S|0
  *   (0: until SIGTERM) [--zipf 1.2] [--write-ratio 0.2] [--hops 2] [--fanout 8] [--seed N]
- *   [--threads N] [--ledger FILE] [--verify] [--json]
+ *   [--threads N] [--routes FILE] [--ledger FILE] [--verify] [--json]
  *   end {"done":true,"traversals":..,"reads":..,"writes_acked":..,"writes_unknown":..,"lost":0,
  *        "bytes":{"total":..,"cross":..},"cross_share_root_zone":0.66,"cross_share_random_zone":0.66,
  *        "matrix":{"a":{"a":bytes,..},..},"redirects":..,"ops_per_s":..,"p50_us":..,"p99_us":..,

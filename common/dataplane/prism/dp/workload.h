@@ -20,6 +20,8 @@ struct dp_workload_options {
     int replicas;            /* that must acknowledge a write; -1: as many as there are */
     const char *writer;      /* name of this process in "p:w<writer>.<thread>" */
     const char *ledger_path; /* NULL: in memory only */
+    const void *routes;      /* packed, sorted (prism/routes.h): where vertices are known to */
+    size_t routes_bytes;     /* live from the start; 0: every one is learnt from its stub */
     uint64_t first_value;    /* written values start above: grows from run to run */
     const atomic_bool *stop;
 };

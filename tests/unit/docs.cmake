@@ -1,0 +1,7 @@
+# The generated pages are as the code says, and no page names what does not exist.
+prism_wanted(unit "" wanted)
+if(wanted)
+    add_test(NAME ${PRISM_TEST_PREFIX}unit.docs
+        COMMAND ${CMAKE_SOURCE_DIR}/tools/docs.sh --check ${CMAKE_BINARY_DIR}/bin)
+    set_tests_properties(${PRISM_TEST_PREFIX}unit.docs PROPERTIES LABELS unit TIMEOUT 60)
+endif()
