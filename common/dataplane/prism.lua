@@ -150,6 +150,12 @@ local function full(key, fields, args, first, last, bytes, longest)
         usage(key, '0') + bytes > MAX_BYTES
 end
 
+local function set_more(key, args, first, last)
+    for from = first, last, CHUNK do
+        call('HSET', key, unpack(args, from, min(last, from + CHUNK - 1)))
+    end
+end
+
 -- HSET of _v and the pairs args[first .. last].
 local function set(key, v, args, first, last)
     if last - first == 1 then
@@ -158,9 +164,7 @@ local function set(key, v, args, first, last)
     end
     local stop = min(last, first + CHUNK - 1)
     call('HSET', key, '_v', format('%d', v), unpack(args, first, stop))
-    for from = stop + 1, last, CHUNK do
-        call('HSET', key, unpack(args, from, min(last, from + CHUNK - 1)))
-    end
+    set_more(key, args, stop + 1, last)
 end
 
 -- ---------------------------------------------------------------- the mover
@@ -335,8 +339,10 @@ local function appear(name, key, args, first, last, bytes, longest)
     local bad = foreign(name, key)
     if bad then return bad end
     if full(key, 2, args, first, last, bytes, longest) then return {'FULL'} end
-    call('HSET', key, '_e', '0')
-    set(key, 1, args, first, last)
+    -- One HSET, so that replicas and the AOF get no MULTI and EXEC around two.
+    local stop = min(last, first + CHUNK - 1)
+    call('HSET', key, '_e', '0', '_v', '1', unpack(args, first, stop))
+    set_more(key, args, stop + 1, last)
     return {'OK', 1}
 end
 

@@ -4,7 +4,7 @@
 PACKAGES_UP=(gcc libc6-dev cmake ninja-build pkgconf libnats-dev libpq-dev libhiredis-dev
     libmicrohttpd-dev libjansson-dev libxxhash-dev libzstd-dev liblzma-dev zlib1g-dev
     libssl-dev libprotobuf-c-dev protobuf-c-compiler libcurl4-openssl-dev libcmocka-dev libmetis-dev
-    postgresql nats-server redis-server runit jq xz-utils curl)
+    postgresql nats-server redis-server runit jq xz-utils zstd curl)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_LINT=(shellcheck clang-format)
 # shellcheck disable=SC2034 # used by ./dev

@@ -42,8 +42,8 @@ static enum pr_code add_bases(struct pr_db *db, struct routes_page *p, struct pr
 static enum pr_code add_deltas(struct pr_db *db, struct routes_page *p, struct pr_err *err)
 {
     PR_AUTO(PGresult) *rows = NULL;
-    enum pr_code rc = pr_db_exec_binary(db, "SELECT blob FROM route_deltas ORDER BY id", NULL, 0,
-                                        &rows, err);
+    enum pr_code rc =
+        pr_db_exec_binary(db, "SELECT blob FROM route_deltas ORDER BY id", NULL, 0, &rows, err);
     for (int i = 0; rc == PR_OK && i < PQntuples(rows); i++) {
         const char *blob = PQgetvalue(rows, i, 0);
         const size_t n = pr_routes_count((size_t)PQgetlength(rows, i, 0));
