@@ -1,50 +1,22 @@
 #include "io/targets_table.h"
 
+#include "prism/io/route_rows.h"
 #include "prism/routes.h"
 
 #include <stdlib.h>
 
 enum { CHUNK_BYTES = 16 << 20, CHUNK_ROWS = 65536 };
 
-/* Homes [first, end) as one statement: their blobs travel as one byte string,
- * cut up on the server, so that no blob is turned into text. */
 static enum pr_code write_chunk(struct pr_db *db, int64_t run_id, const struct placement_targets *t,
                                 uint32_t first, uint32_t end, struct pr_err *err)
 {
-    struct pr_buf home, at, bytes;
-    const uint64_t base = t->start[first];
-    pr_buf_init(&home, 0);
-    pr_buf_init(&at, 0);
-    pr_buf_init(&bytes, 0);
-    for (uint32_t h = first; h < end; h++) {
-        const uint64_t n = t->start[h + 1] - t->start[h];
-        const char *glue = home.len == 0 ? "{" : ",";
-        if (n == 0)
-            continue;
-        pr_buf_printf(&home, "%s%u", glue, h);
-        pr_buf_printf(&at, "%s%llu", glue, (unsigned long long)(t->start[h] - base + 1));
-        pr_buf_printf(&bytes, "%s%llu", glue, (unsigned long long)n);
-    }
-    const bool any = home.len > 0;
-    pr_buf_str(&home, "}");
-    pr_buf_str(&at, "}");
-    pr_buf_str(&bytes, "}");
-    enum pr_code rc = PR_OK;
-    if (home.failed || at.failed || bytes.failed)
-        rc = pr_fail(err, PR_ENOMEM, "out of memory writing the targets of run %lld",
-                     (long long)run_id);
-    else if (any)
-        rc = pr_db_exec(db,
-                        "INSERT INTO route_bases (kind, run_id, home, entries, blob) "
-                        "SELECT 'target', $1::bigint, h, n / 12, substring($5::bytea FROM a FOR n) "
-                        "FROM unnest($2::int[], $3::int[], $4::int[]) AS t (h, a, n)",
-                        PR_ARGS(pr_i64(run_id), pr_text(home.data), pr_text(at.data),
-                                pr_text(bytes.data),
-                                pr_bytes(t->blob.data + base, t->start[end] - base)),
-                        NULL, err);
-    pr_buf_done(&home);
-    pr_buf_done(&at);
-    pr_buf_done(&bytes);
+    struct pr_route_rows rows;
+    pr_route_rows_init(&rows);
+    for (uint32_t h = first; h < end; h++)
+        if (t->start[h + 1] > t->start[h])
+            pr_route_rows_add(&rows, h, t->blob.data + t->start[h], t->start[h + 1] - t->start[h]);
+    const enum pr_code rc = pr_route_rows_write(db, "target", run_id, &rows, err);
+    pr_route_rows_done(&rows);
     return rc;
 }
 

@@ -1,8 +1,10 @@
 #include "io/table.h"
 
+#include "prism/io/route_rows.h"
 #include "prism/routes.h"
 #include "prism/slot.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -201,41 +203,55 @@ struct fold {
     const char *ids;
 };
 
-static enum pr_code fold_home(struct pr_db *db, const struct pr_buf *delta, uint32_t partitions,
-                              uint32_t home, struct pr_err *err)
+/* Merges the delta of one home into its base, row `row` of bases or none. */
+static enum pr_code fold_home(const struct fold *f, uint32_t home, const PGresult *bases, int row,
+                              struct pr_route_rows *out)
 {
-    PGresult *got = NULL;
-    enum pr_code rc = pr_db_exec_binary(
-        db, "SELECT blob FROM route_bases WHERE kind = 'current' AND run_id = 0 AND home = $1",
-        PR_ARGS(pr_i64(home)), &got, err);
-    if (rc != PR_OK)
-        return rc;
-    PR_AUTO(PGresult) *res = got;
-    const bool there = PQntuples(res) == 1;
+    const struct pr_buf *delta = &f->delta->home[home];
     struct pr_buf merged;
     pr_buf_init(&merged, 0);
-    rc = pr_routes_merge(there ? PQgetvalue(res, 0, 0) : "",
-                         there ? (size_t)PQgetlength(res, 0, 0) : 0, delta->data, delta->len,
-                         partitions, &merged);
+    enum pr_code rc = pr_routes_merge(row >= 0 ? PQgetvalue(bases, row, 1) : "",
+                                      row >= 0 ? (size_t)PQgetlength(bases, row, 1) : 0,
+                                      delta->data, delta->len, f->delta->partitions, &merged);
     if (rc == PR_OK)
-        rc = pr_db_exec(db,
-                        "INSERT INTO route_bases (kind, run_id, home, entries, blob) "
-                        "VALUES ('current', 0, $1, $2, $3) ON CONFLICT (kind, run_id, home) "
-                        "DO UPDATE SET entries = excluded.entries, blob = excluded.blob",
-                        PR_ARGS(pr_i64(home), pr_i64((int64_t)pr_routes_count(merged.len)),
-                                pr_bytes(merged.len > 0 ? merged.data : "", merged.len)),
-                        NULL, err);
+        pr_route_rows_add(out, home, merged.len > 0 ? merged.data : "", merged.len);
     pr_buf_done(&merged);
     return rc;
+}
+
+static uint32_t home_of_row(const PGresult *bases, int row)
+{
+    uint32_t be; /* a binary int4 */
+    memcpy(&be, PQgetvalue(bases, row, 0), sizeof be);
+    return ntohl(be);
 }
 
 static enum pr_code fold_some(struct pr_db *db, void *ctx, struct pr_err *err)
 {
     const struct fold *f = ctx;
+    struct pr_route_rows rows;
+    PR_AUTO(PGresult) *bases = NULL;
     enum pr_code rc = pr_lease_check(db, f->lease, err);
-    for (uint32_t p = f->from; p < f->to && rc == PR_OK; p++)
+    if (rc == PR_OK)
+        rc = pr_db_exec_binary(db,
+                               "SELECT home, blob FROM route_bases WHERE kind = 'current' "
+                               "AND run_id = 0 AND home >= $1 AND home < $2 ORDER BY home",
+                               PR_ARGS(pr_i64(f->from), pr_i64(f->to)), &bases, err);
+    if (rc != PR_OK)
+        return rc;
+    pr_route_rows_init(&rows);
+    int row = 0;
+    const int n = PQntuples(bases);
+    for (uint32_t p = f->from; p < f->to && rc == PR_OK; p++) {
+        while (row < n && home_of_row(bases, row) < p)
+            row++;
+        const bool there = row < n && home_of_row(bases, row) == p;
         if (f->delta->home[p].len > 0)
-            rc = fold_home(db, &f->delta->home[p], f->delta->partitions, p, err);
+            rc = fold_home(f, p, bases, there ? row : -1, &rows);
+    }
+    rc = rc == PR_OK ? pr_route_rows_write(db, "current", 0, &rows, err)
+                     : pr_fail(err, rc, "folding routes of partitions %u to %u", f->from, f->to);
+    pr_route_rows_done(&rows);
     return rc;
 }
 
