@@ -34,6 +34,37 @@ static enum pr_code check_version(struct pr_redis *conn, const struct pr_node *n
     return PR_OK;
 }
 
+static const char *acl_member(const redisReply *r, const char *name)
+{
+    for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i + 1 < r->elements; i += 2)
+        if (r->element[i]->str != NULL && strcmp(r->element[i]->str, name) == 0)
+            return r->element[i + 1]->str;
+    return NULL;
+}
+
+/* Redis loads its append-only file as the default user: when that one may not do
+ * everything, a restart silently drops every MULTI ... EXEC in it, i.e. every
+ * function that writes twice (seen in 7.0.15; github.com/redis/redis/issues/14541).
+ * The user may be off. Who may not look at users (the data plane) skips this. */
+static enum pr_code check_default_user(struct pr_redis *conn, const struct pr_node *n,
+                                       struct pr_err *err)
+{
+    struct pr_err why = { .text = "" };
+    PR_AUTO(redisReply) *reply = NULL;
+    const enum pr_code rc = pr_redis_command(conn, &reply, &why, "ACL GETUSER default");
+    if (rc == PR_EDENIED)
+        return PR_OK;
+    if (rc != PR_OK)
+        return pr_fail(err, rc, "%s", why.text);
+    const char *commands = acl_member(reply, "commands"), *keys = acl_member(reply, "keys");
+    if (commands != NULL && keys != NULL && strcmp(commands, "+@all") == 0 &&
+        strcmp(keys, "~*") == 0)
+        return PR_OK;
+    return node_fail(n, err, PR_ECONFLICT,
+                     "user default may not do everything (want: user default off ~* &* +@all), so "
+                     "a restart would drop transactions from the append-only file");
+}
+
 static enum pr_code check_setting(struct pr_redis *conn, const struct pr_node *n, const char *name,
                                   const char *want, struct pr_err *err)
 {
@@ -109,6 +140,8 @@ static enum pr_code check_node(struct pr_cluster *c, const struct pr_node *n, in
         rc = check_setting(conn, n, "maxmemory-policy", "noeviction", err);
     if (rc == PR_OK)
         rc = check_setting(conn, n, "cluster-require-full-coverage", "no", err);
+    if (rc == PR_OK)
+        rc = check_default_user(conn, n, err);
     if (rc == PR_OK && library_version > 0)
         rc = check_library(c, conn, n, library_version, err);
     return rc;

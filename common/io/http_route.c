@@ -134,7 +134,7 @@ struct fit {
 
 static bool path_fit(const char *pattern, struct segment path, struct fit *f)
 {
-    struct segment rest = { pattern, strlen(pattern) }, p, s, value;
+    struct segment rest = { pattern, strlen(pattern) }, p = { NULL, 0 }, s = { NULL, 0 }, value;
     *f = (struct fit){ .n = 0 };
     for (;;) {
         bool more_p = next_segment(&rest, &p), more_s = next_segment(&path, &s);

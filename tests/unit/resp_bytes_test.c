@@ -22,7 +22,7 @@ static void command_bytes_equal_what_hiredis_encodes(void **state)
             len[k] = strlen(argv[k]);
         }
         char *text = NULL;
-        const int n = redisFormatCommandArgv(&text, argc[i], argv, len);
+        const long long n = (long long)redisFormatCommandArgv(&text, argc[i], argv, len);
         assert_int_equal(pr_resp_command_bytes(argc[i], len), n);
         redisFreeCommand(text);
     }

@@ -310,6 +310,22 @@ static char *summary_json(const struct planning *x)
     return text;
 }
 
+/* Without its targets a run reads as "everyone goes home". */
+static enum pr_code refuse_pruned_run(struct pr_db *db, int64_t run_id, struct pr_err *err)
+{
+    PR_AUTO(PGresult) *res = NULL;
+    enum pr_code rc = pr_db_exec(db,
+                                 "SELECT 1 FROM placement_runs WHERE id = $1 "
+                                 "AND report ->> 'targets_kept' = 'false'",
+                                 PR_ARGS(pr_i64(run_id)), &res, err);
+    if (rc != PR_OK || PQntuples(res) == 0)
+        return rc;
+    return pr_fail(err, PR_ECONFLICT,
+                   "the targets of placement run %lld were deleted (only the newest runs keep "
+                   "theirs): run the placement again",
+                   (long long)run_id);
+}
+
 enum pr_code rebalance_plan_summary(struct rebalance_planner *p, int64_t run_id,
                                     const char *run_state, char **json, struct pr_err *err)
 {
@@ -323,6 +339,8 @@ enum pr_code rebalance_plan_summary(struct rebalance_planner *p, int64_t run_id,
     x->run_id = run_id;
     x->copies = 1;
     enum pr_code rc = rebalance_partitions(p->db, &x->partitions, err);
+    if (rc == PR_OK)
+        rc = refuse_pruned_run(p->db, run_id, err);
     if (rc == PR_OK)
         rc = refuse_failed_nodes(x, err);
     if (rc == PR_OK)

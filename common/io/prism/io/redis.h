@@ -114,7 +114,8 @@ struct pr_run_options {
  * (node, slot, command). */
 PR_CHECKED enum pr_code pr_cluster_run(struct pr_cluster *c, struct pr_rcmd *cmds, size_t n,
                                        const struct pr_run_options *o, struct pr_err *err);
-/* Start-up and join check: Redis >= 7, noeviction, cluster-require-full-coverage
+/* Start-up and join check: Redis >= 7, noeviction, a default user that can load the
+ * append-only file (where the caller may look), cluster-require-full-coverage
  * no, function library prism of the wanted version on every primary. Names the
  * node and what is wrong. library_version 0: do not check the library. */
 PR_CHECKED enum pr_code pr_cluster_check(struct pr_cluster *c, int library_version,
