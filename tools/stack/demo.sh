@@ -150,7 +150,7 @@ fetch_routes() {
     local home=0
     : >"$out/routes"
     while [ -n "$home" ]; do
-        curl -fsS -m 60 -H "Authorization: Bearer $(<"$dir/token")" -D "$out/routes.head" \
+        curl -fsS -m 60 -H @<(printf 'Authorization: Bearer %s' "$(<"$dir/token")") -D "$out/routes.head" \
             "$(api_url)/v1/routes?firstHome=$home" >>"$out/routes" ||
             die "cannot fetch the routes (log: $dir/log/metadata-api/current)"
         home=$(sed -n 's/^Prism-Next-Home: *\([0-9]*\).*/\1/Ip' "$out/routes.head")

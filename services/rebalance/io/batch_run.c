@@ -129,7 +129,7 @@ static enum pr_code all_fit(struct rebalance_worker *w, struct pr_err *err)
         return pr_fail(err, PR_ENOMEM, "%zu links", w->links.n);
     for (size_t i = 0; i < w->batch.vertices && rc == PR_OK; i++) {
         const struct rebalance_mover *v = &w->mover[i];
-        if (v->over || v->left)
+        if (v->over)
             continue;
         rc = partition_fit(w, v->m.s, seen, err);
         if (rc == PR_OK)
@@ -179,19 +179,20 @@ static enum rebalance_state state_of(enum mover_kind kind)
     }
 }
 
-/* A vertex that is written to all the time is left for a later sweep, but only
- * while it is known to live at its source, which a refused fence says. */
-static bool give_up(struct rebalance_worker *w, struct rebalance_mover *v)
+/* A vertex that is written to all the time is left for a later sweep: its move
+ * is canceled. Just dropping it would leave a take that its replicas may not
+ * have, so that an older fence, come late, could still hit. */
+static void give_up(struct rebalance_worker *w, struct rebalance_mover *v)
 {
     const unsigned limit = (unsigned)w->run->cfg->fence_retries;
-    if (!v->fence_refused || !rebalance_retry(v->refusals, limit).give_up)
-        return false;
+    if (v->left || !v->fence_refused || !rebalance_retry(v->refusals, limit).give_up)
+        return;
     char why[200];
     snprintf(why, sizeof why, "vertex %.*s was written to during %u attempts", v->id_len, v->id,
              v->refusals);
     rebalance_run_left(w->run, why);
     v->left = true;
-    return true;
+    v->m.canceling = true;
 }
 
 static struct wanted look(struct rebalance_worker *w)
@@ -199,15 +200,15 @@ static struct wanted look(struct rebalance_worker *w)
     struct wanted want = { .refusals = UINT8_MAX, .state = w->batch.state };
     for (size_t i = 0; i < w->batch.vertices; i++) {
         struct rebalance_mover *v = &w->mover[i];
-        if (v->over || v->left)
+        if (v->over)
             continue;
         const enum mover_kind kind = mover_next(&v->m).kind;
         if (kind == MOVER_END) {
             v->over = true;
             continue;
         }
-        if (kind == MOVER_NEED_EPOCH && give_up(w, v))
-            continue;
+        if (kind == MOVER_NEED_EPOCH)
+            give_up(w, v);
         want.active++;
         want.epoch = want.epoch || kind == MOVER_NEED_EPOCH;
         want.sweep = want.sweep || kind == MOVER_DEL_STAGING;
@@ -233,7 +234,7 @@ static enum pr_code record(struct rebalance_worker *w, const struct wanted *want
         };
         for (size_t i = 0; i < w->batch.vertices && rc == PR_OK; i++) {
             struct rebalance_mover *v = &w->mover[i];
-            if (!v->over && !v->left && mover_next(&v->m).kind == MOVER_NEED_EPOCH)
+            if (!v->over && mover_next(&v->m).kind == MOVER_NEED_EPOCH)
                 mover_reply(&v->m, &fresh);
         }
     } else if (rc == PR_OK && want->sweep)
@@ -295,28 +296,27 @@ static enum pr_code drive(struct rebalance_worker *w, struct rebalance_wave *wav
 static bool ended_well(const struct rebalance_mover *v)
 {
     const enum mover_outcome o = mover_outcome(&v->m);
-    return v->left || o == MOVER_MOVED || o == MOVER_NOT_THERE || o == MOVER_CANCELED;
+    return o == MOVER_MOVED || o == MOVER_NOT_THERE || o == MOVER_CANCELED;
 }
 
-static bool was_left(const struct rebalance_mover *v)
+/* Epochs of executors before us that the movers do not sweep themselves. */
+static size_t too_old(const struct rebalance_batch *b)
 {
-    return v->left;
+    enum { SWEPT_BY_MOVER = MOVER_MAX_SWEEP / 2 };
+    return b->earlier > SWEPT_BY_MOVER ? b->earlier - SWEPT_BY_MOVER : 0;
 }
 
-/* Staging that nobody will promote any more: of executors before us, and of
- * vertices given up (their movers never got to it). */
-static enum pr_code sweep(struct rebalance_worker *w, struct rebalance_wave *wave, size_t left,
+static enum pr_code sweep(struct rebalance_worker *w, struct rebalance_wave *wave,
                           struct pr_err *err)
 {
     const struct rebalance_batch *b = &w->batch;
-    if (b->earlier == 0 && left == 0)
+    if (too_old(b) == 0)
         return PR_OK;
     for (;;) {
         enum pr_code rc = write_row(w, lease_row, err);
         if (rc != PR_OK)
             return rc;
-        if (rebalance_wave_sweep(wave, ended_well, b->epoch, b->earlier) &&
-            rebalance_wave_sweep(wave, was_left, b->epoch, b->epochs))
+        if (rebalance_wave_sweep(wave, ended_well, b->epoch, too_old(b)))
             return PR_OK;
         wave->trouble = false;
         if (!rebalance_run_pause(w->run, 100000))
@@ -340,7 +340,7 @@ static struct ends count_ends(struct rebalance_worker *w)
     pr_buf_reset(&w->routes);
     for (size_t i = 0; i < b->vertices; i++) {
         const struct rebalance_mover *v = &w->mover[i];
-        const enum mover_outcome o = v->left ? MOVER_RUNNING : mover_outcome(&v->m);
+        const enum mover_outcome o = mover_outcome(&v->m);
         if (o == MOVER_MOVED) {
             n.moved++;
             b->bytes += v->bytes;
@@ -356,9 +356,10 @@ static struct ends count_ends(struct rebalance_worker *w)
             snprintf(why, sizeof why, "vertex %.*s carries a newer epoch than ours", v->id_len,
                      v->id);
             rebalance_run_left(w->run, why);
-        } else
+        } else if (o == MOVER_CANCELED && v->left)
+            n.left++;
+        else
             n.canceled += o == MOVER_CANCELED;
-        n.left += v->left;
     }
     b->moved = n.moved;
     return n;
@@ -388,7 +389,7 @@ static enum pr_code finish(struct rebalance_worker *w, struct rebalance_wave *wa
                            int64_t began_us, struct pr_err *err)
 {
     const struct ends n = count_ends(w);
-    enum pr_code rc = sweep(w, wave, n.left, err);
+    enum pr_code rc = sweep(w, wave, err);
     if (rc != PR_OK)
         return rc;
     if (w->routes.failed)
@@ -417,6 +418,8 @@ static void load_movers(struct rebalance_worker *w)
                                        .link = -1 };
         mover_init(&v->m, from->from, from->to, pr_home_partition(v->hash, w->run->partitions),
                    epoch, w->batch.canceling);
+        for (size_t k = too_old(&w->batch); k < w->batch.earlier; k++)
+            (void)mover_add_sweep(&v->m, w->batch.epoch[k]);
     }
 }
 

@@ -395,7 +395,7 @@ void rebalance_wave(struct rebalance_wave *w)
     clear_links(w);
     for (uint32_t i = 0; i < w->n; i++) {
         struct rebalance_mover *v = &w->v[i];
-        if (v->over || v->left)
+        if (v->over)
             continue;
         const struct mover_cmd cmd = mover_next(&v->m);
         if (cmd.kind == MOVER_NEED_EPOCH || cmd.kind == MOVER_END)

@@ -19,7 +19,7 @@ struct rebalance_mover { /* one vertex on its way */
     int16_t link;      /* that executed its last command */
     uint8_t id_len, refusals;
     uint8_t sent;       /* enum mover_kind */
-    bool over, left;    /* ended; given up for a later sweep */
+    bool over, left;    /* ended; given up: canceled, for a later sweep */
     bool fence_refused; /* was its last reply */
 };
 
