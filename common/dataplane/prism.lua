@@ -457,12 +457,20 @@ local function version(keys, args)
     return arity('version', keys, args, 1, 0, 0) or {'OK', VERSION}
 end
 
-redis.register_function('prism_take', take)
-redis.register_function('prism_fence', fence)
-redis.register_function('prism_promote', promote)
-redis.register_function('prism_route', route)
+-- A full node must still be able to give its vertices away and to take over what
+-- was staged on it: a fence without its promote leaves a vertex unreachable. They
+-- free memory, or need a few bytes; RESTORE, before the fence, is what is refused.
+local function register_when_full(name, callback)
+    redis.register_function{
+        function_name = name, callback = callback, flags = {'allow-oom'},
+    }
+end
+register_when_full('prism_take', take)
+register_when_full('prism_fence', fence)
+register_when_full('prism_promote', promote)
+register_when_full('prism_route', route)
+register_when_full('prism_delete', delete)
 redis.register_function('prism_write', write)
-redis.register_function('prism_delete', delete)
 redis.register_function('prism_claim', claim)
 redis.register_function('prism_create', create)
 redis.register_function('prism_load', load)

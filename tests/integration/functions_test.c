@@ -390,6 +390,35 @@ static void loading_it_again_replaces_it(void **state)
     assert_string_equal(ask(redis, "FCALL_RO prism_version 1 x"), "OK 1");
 }
 
+/* A fence without its promote would leave a vertex unreachable, and a full node
+ * must be able to give vertices away. */
+static void a_full_node_finishes_moves_and_takes_nothing_new(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *call, *reply;
+    } row[] = {
+        { LIVE, "FCALL prism_take 1 " K " 7", "LIVE 3 ..." },
+        { LIVE, "FCALL prism_fence 1 " K " 3 9 5", "OK" },
+        { STAGED, "FCALL prism_promote 2 " K " " G " 7", "OK" },
+        { NOTHING, "FCALL prism_route 1 " K " 9 7", "OK" },
+        { LIVE, "FCALL prism_delete 1 " K, "OK 4" },
+        { LIVE, "FCALL prism_write 1 " K " 1 p:a 1", "-OOM..." },
+        { NOTHING, "FCALL prism_claim 1 " K " 1 1", "-OOM..." },
+        { NOTHING, "FCALL prism_load 1 " K " p:a 1", "-OOM..." },
+        { NOTHING, "SET " G " x", "-OOM..." }, /* so is RESTORE */
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        (void)ask(redis, "FLUSHALL");
+        assert_true(ask(redis, row[i].before)[0] != '-');
+        assert_string_equal(ask(redis, "CONFIG SET maxmemory 1"), "OK");
+        const char *got = ask(redis, row[i].call);
+        if (!matches(got, row[i].reply))
+            fail_msg("%s; %s: '%s', not '%s'", row[i].before, row[i].call, got, row[i].reply);
+        assert_string_equal(ask(redis, "CONFIG SET maxmemory 0"), "OK");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_key_that_is_not_a_vertex_is_left_alone),
         cmocka_unit_test(wrong_calls_name_the_function_and_the_argument),
         cmocka_unit_test(a_copy_travels_whole),
+        cmocka_unit_test(a_full_node_finishes_moves_and_takes_nothing_new),
         cmocka_unit_test(loading_it_again_replaces_it),
     };
     return cmocka_run_group_tests_name("integration/functions", tests, start, stop);

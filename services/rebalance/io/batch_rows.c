@@ -1,10 +1,12 @@
 #include "io/batch_rows.h"
 
+#include "prism/io/log.h"
 #include "prism/io/outbox.h"
 #include "prism/routes.h"
 #include "prism/v1/rebalance.pb-c.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct change {
     const struct rebalance_run *run;
@@ -14,13 +16,20 @@ struct change {
     uint64_t epoch; /* out */
 };
 
-static enum pr_code keep_epoch(struct rebalance_batch *b, uint64_t epoch, struct pr_err *err)
+/* Epochs are kept to sweep what was staged under them. A batch that was held up
+ * for hours forgets the oldest, and says so: stale staging keys cost memory, but
+ * a batch that cannot go on would leave fenced vertices unreachable. */
+void rebalance_batch_keep_epoch(struct rebalance_batch *b, uint64_t epoch)
 {
-    if (b->epochs == REBALANCE_MAX_EPOCHS)
-        return pr_fail(err, PR_EFULL, "batch %lld needed %d epochs", (long long)b->number,
-                       REBALANCE_MAX_EPOCHS);
+    enum { FORGOTTEN = REBALANCE_MAX_EPOCHS / 2 };
+    if (b->epochs == REBALANCE_MAX_EPOCHS) {
+        pr_warn(PR_EV("batch.epochs_forgotten"), PR_I("plan", b->plan_id), PR_I("batch", b->number),
+                PR_I("from", b->epoch[0]), PR_I("to", b->epoch[FORGOTTEN - 1]));
+        b->epochs -= FORGOTTEN;
+        memmove(b->epoch, b->epoch + FORGOTTEN, b->epochs * sizeof *b->epoch);
+        b->earlier = b->earlier > FORGOTTEN ? b->earlier - FORGOTTEN : 0;
+    }
     b->epoch[b->epochs++] = epoch;
-    return PR_OK;
 }
 
 static enum pr_code begin_row(struct pr_db *db, void *ctx, struct pr_err *err)
@@ -57,7 +66,9 @@ enum pr_code rebalance_batch_begin(struct pr_db *db, const struct rebalance_run 
     enum pr_code rc = pr_db_tx(db, begin_row, &c, err);
     if (rc == PR_OK && b->state < REBALANCE_COPYING)
         b->state = REBALANCE_COPYING;
-    return rc == PR_OK ? keep_epoch(b, c.epoch, err) : rc;
+    if (rc == PR_OK)
+        rebalance_batch_keep_epoch(b, c.epoch);
+    return rc;
 }
 
 static enum pr_code add_epoch(struct pr_db *db, void *ctx, struct pr_err *err)
@@ -87,7 +98,9 @@ enum pr_code rebalance_batch_epoch(struct pr_db *db, const struct rebalance_run 
 {
     struct change c = { .run = run, .b = b };
     enum pr_code rc = pr_db_tx(db, add_epoch, &c, err);
-    return rc == PR_OK ? keep_epoch(b, c.epoch, err) : rc;
+    if (rc == PR_OK)
+        rebalance_batch_keep_epoch(b, c.epoch);
+    return rc;
 }
 
 static enum pr_code set_state(struct pr_db *db, void *ctx, struct pr_err *err)

@@ -33,6 +33,7 @@ PR_CHECKED enum pr_code rebalance_batch_epoch(struct pr_db *db, const struct reb
 PR_CHECKED enum pr_code rebalance_batch_state(struct pr_db *db, const struct rebalance_run *run,
                                               struct rebalance_batch *b, enum rebalance_state state,
                                               struct pr_err *err);
+void rebalance_batch_keep_epoch(struct rebalance_batch *b, uint64_t epoch);
 /* The end: row, routes of what was moved (packed and sorted; may be empty) and
  * their event, in one transaction. */
 PR_CHECKED enum pr_code rebalance_batch_finish(struct pr_db *db, const struct rebalance_run *run,

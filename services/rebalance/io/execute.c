@@ -24,7 +24,8 @@ struct execution {
     struct rebalance_table current, target;
     uint16_t *slot_of;
     char (*source)[PR_NODE_ID];
-    pthread_t *thread; /* [threads] */
+    char (*owner)[PR_NODE_ID]; /* [PR_SLOTS]: who owned it when the sweep began */
+    pthread_t *thread;         /* [threads] */
     size_t threads;
     uint64_t total, moved_before; /* vertices */
     int64_t began_us, drained_us; /* drained_us 0: not draining */
@@ -43,7 +44,8 @@ static enum pr_code new_run(struct execution *x, struct pr_err *err)
         return rc;
     x->run = calloc(1, sizeof *x->run);
     x->slot_of = malloc(partitions * sizeof *x->slot_of);
-    if (x->run == NULL || x->slot_of == NULL)
+    x->owner = malloc(PR_SLOTS * sizeof *x->owner);
+    if (x->run == NULL || x->slot_of == NULL || x->owner == NULL)
         return pr_fail(err, PR_ENOMEM, "a run over %u partitions", partitions);
     for (uint32_t p = 0; p < partitions; p++)
         x->slot_of[p] = pr_partition_slot(p);
@@ -87,6 +89,7 @@ static void done(struct execution *x)
     free(x->run);
     free(x->slot_of);
     free(x->source);
+    free(x->owner);
     free(x->thread);
     rebalance_table_done(&x->current);
     rebalance_table_done(&x->target);
@@ -251,10 +254,13 @@ static bool await_cluster(struct execution *x)
 
 /* --- workers ------------------------------------------------------------------------ */
 
-static enum pr_code find_sources(struct execution *x, int16_t owner[PR_SLOTS], struct pr_err *err)
+/* Remembers who owns each slot, and lists the owners: a sweep visits them. */
+static enum pr_code find_sources(struct execution *x, struct pr_err *err)
 {
     const struct pr_topology *t = pr_cluster_topology(x->e->cluster);
-    memcpy(owner, t->slot_owner, PR_SLOTS * sizeof *owner);
+    const int16_t *owner = t->slot_owner;
+    for (size_t s = 0; s < PR_SLOTS; s++)
+        snprintf(x->owner[s], PR_NODE_ID, "%s", owner[s] < 0 ? "" : t->node[owner[s]].id);
     free(x->source);
     x->source = calloc(t->nodes + 1, sizeof *x->source);
     bool *used = calloc(t->nodes + 1, sizeof *used);
@@ -299,25 +305,19 @@ static enum pr_code run_workers(struct execution *x, size_t n, struct pr_err *er
     return x->threads > 0 ? PR_OK : pr_fail(err, PR_ENOMEM, "no thread for a worker");
 }
 
-static bool same_owners(const struct execution *x, const int16_t *before)
+/* A slot that changed hands may have been on neither node when it was swept. */
+static bool same_owners(const struct execution *x)
 {
     const struct pr_topology *t = pr_cluster_topology(x->e->cluster);
-    for (size_t s = 0; s < PR_SLOTS; s++) {
-        if (t->slot_owner[s] < 0 || before[s] < 0)
+    for (size_t s = 0; s < PR_SLOTS; s++)
+        if (t->slot_owner[s] < 0 || strcmp(x->owner[s], t->node[t->slot_owner[s]].id) != 0)
             return false;
-        bool swept = false; /* node indexes may have shifted: compare by id */
-        for (size_t i = 0; i < x->run->sources && !swept; i++)
-            swept = strcmp(x->run->source[i], t->node[t->slot_owner[s]].id) == 0;
-        if (!swept)
-            return false;
-    }
     return true;
 }
 
 /* Sweeps until one leaves nothing behind. PR_OK: done, or told to stop. */
 static enum pr_code sweep_all(struct execution *x, struct pr_err *err)
 {
-    int16_t owner[PR_SLOTS];
     struct rebalance_run *run = x->run;
     unsigned idle = 0;
     for (;;) {
@@ -325,7 +325,7 @@ static enum pr_code sweep_all(struct execution *x, struct pr_err *err)
             return PR_OK;
         const uint64_t moved = atomic_load(&run->moved);
         atomic_store(&run->deferred, 0);
-        enum pr_code rc = find_sources(x, owner, err);
+        enum pr_code rc = find_sources(x, err);
         if (rc != PR_OK)
             return rc;
         size_t n = (size_t)(x->plan.workers > 0 ? x->plan.workers : x->e->o.cfg->workers);
@@ -333,7 +333,7 @@ static enum pr_code sweep_all(struct execution *x, struct pr_err *err)
         if (rc != PR_OK || stopped(x))
             return rc;
         uint64_t deferred = atomic_load(&run->deferred);
-        if (pr_cluster_refresh(x->e->cluster, err) != PR_OK || !same_owners(x, owner))
+        if (pr_cluster_refresh(x->e->cluster, err) != PR_OK || !same_owners(x))
             deferred++;
         if (deferred == 0)
             return PR_OK;
@@ -469,6 +469,7 @@ enum pr_code rebalance_execute(struct rebalance_executor *e, int64_t plan_id, st
     if (ends_plan(rc)) {
         struct pr_err why = *err;
         pr_error(PR_EV("plan.failed"), PR_I("plan", plan_id), PR_E(&why));
+        e->recovered = 0; /* workers may have stopped in mid-batch */
         rc = finish(&x, "failed", why.text, err);
     }
     done(&x);

@@ -92,7 +92,10 @@ static enum pr_code adopt_epoch(struct rebalance_executor *e, struct pr_err *err
     if (e->lease.epoch == epoch)
         return PR_OK;
     e->lease.epoch = epoch;
-    return epoch == 0 ? PR_OK : rebalance_user_init(&e->user, epoch, err);
+    e->prepared = 0;
+    /* The same epoch again, after PostgreSQL was away: nobody came in between, and
+     * nodes know our password. */
+    return epoch == 0 || e->user.epoch == epoch ? PR_OK : rebalance_user_init(&e->user, epoch, err);
 }
 
 static enum pr_code turn(struct rebalance_executor *e, struct pr_err *err)

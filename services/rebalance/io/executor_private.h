@@ -28,6 +28,7 @@ struct rebalance_executor {
     struct pr_lease lease; /* what it acts under */
     struct rebalance_user user;
     uint64_t prepared;       /* epoch whose user was made everywhere */
+    size_t unprepared;       /* nodes left out then: the cluster called them failed */
     uint64_t recovered;      /* epoch under which nothing unfinished is left */
     struct pr_hist probe[2]; /* PING latency in us: this window, the last */
 };

@@ -21,10 +21,10 @@ static enum pr_code parse_epochs(struct rebalance_batch *b, const char *text, st
     b->epochs = 0;
     for (char *end; *text != '\0'; text = *end == ',' ? end + 1 : end) {
         const uint64_t v = strtoull(text, &end, 10);
-        if (end == text || b->epochs == REBALANCE_MAX_EPOCHS)
+        if (end == text)
             return pr_fail(err, PR_EDATA, "batch %lld of plan %lld: bad epochs '%.60s'",
                            (long long)b->number, (long long)b->plan_id, text);
-        b->epoch[b->epochs++] = v;
+        rebalance_batch_keep_epoch(b, v);
     }
     b->earlier = b->epochs;
     return PR_OK;

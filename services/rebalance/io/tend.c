@@ -34,7 +34,7 @@ static enum pr_code prepare_users(struct rebalance_executor *e, struct pr_err *e
     if (PQntuples(res) != 1 || (uint64_t)pr_cell_i64(res, 0, 0) != e->lease.epoch ||
         !pr_cell_bool(res, 0, 1))
         return pr_fail(err, PR_EFENCED, "lease %s: lost", e->lease.name);
-    return rebalance_users_prepare(e->cluster, &e->user, err);
+    return rebalance_users_prepare(e->cluster, &e->user, &e->unprepared, err);
 }
 
 static enum pr_code find_open_slots(struct rebalance_executor *e, struct rebalance_run *run,
@@ -47,13 +47,23 @@ static enum pr_code find_open_slots(struct rebalance_executor *e, struct rebalan
     return rc;
 }
 
+static size_t failed_nodes(const struct rebalance_executor *e)
+{
+    const struct pr_topology *t = pr_cluster_topology(e->cluster);
+    size_t n = 0;
+    for (size_t i = 0; i < t->nodes; i++)
+        n += t->node[i].failed;
+    return n;
+}
+
 enum pr_code rebalance_tend_cluster(struct rebalance_executor *e, struct rebalance_run *run,
                                     struct pr_err *err)
 {
     enum pr_code rc = pr_cluster_refresh(e->cluster, err);
     if (rc != PR_OK)
         return rc;
-    if (e->prepared != e->lease.epoch || atomic_exchange(&run->users_missing, false)) {
+    const bool missing = atomic_exchange(&run->users_missing, false);
+    if (e->prepared != e->lease.epoch || missing || failed_nodes(e) < e->unprepared) {
         if ((rc = prepare_users(e, err)) != PR_OK) {
             atomic_store(&run->users_missing, true);
             return rc;

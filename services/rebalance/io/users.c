@@ -63,13 +63,11 @@ static enum pr_code prepare_node(struct pr_redis *conn, const struct rebalance_u
     if (rc != PR_OK)
         return rc;
     PR_AUTO(redisReply) *users = got;
-    bool there = false;
     for (size_t i = 0; i < users->elements && rc == PR_OK; i++) {
         const char *name = users->element[i]->str;
         const uint64_t epoch = epoch_of(name);
         if (epoch > u->epoch)
             return pr_fail(err, PR_EFENCED, "user %s is there already, ours is %s", name, u->name);
-        there = there || epoch == u->epoch;
         if (epoch == 0 || epoch == u->epoch)
             continue;
         redisReply *gone = NULL;
@@ -77,20 +75,23 @@ static enum pr_code prepare_node(struct pr_redis *conn, const struct rebalance_u
         if (gone != NULL)
             freeReplyObject(gone);
     }
-    return rc == PR_OK && !there ? make_user(conn, u, err) : rc;
+    return rc == PR_OK ? make_user(conn, u, err) : rc; /* there already: made the same again */
 }
 
 enum pr_code rebalance_users_prepare(struct pr_cluster *c, const struct rebalance_user *u,
-                                     struct pr_err *err)
+                                     size_t *failed, struct pr_err *err)
 {
     enum pr_code worst = PR_OK;
+    *failed = 0;
     const struct pr_topology *t = pr_cluster_topology(c);
     for (size_t i = 0; i < t->nodes; i++) {
         const struct pr_node *node = &t->node[i];
         struct pr_redis *conn = NULL;
         struct pr_err why = { 0 };
-        if (node->failed)
+        if (node->failed) {
+            ++*failed;
             continue;
+        }
         enum pr_code rc = pr_cluster_conn(c, node->id, &conn, &why);
         if (rc == PR_OK)
             rc = prepare_node(conn, u, &why);

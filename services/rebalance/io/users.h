@@ -16,13 +16,15 @@ struct rebalance_user {
 PR_CHECKED enum pr_code rebalance_user_init(struct rebalance_user *u, uint64_t epoch,
                                             struct pr_err *err);
 /* On every node of c's topology that the cluster does not call failed: deletes
- * older users and makes this one, unless it is there. cluster acts as the
- * service's own user. A node that does not answer is skipped and named in err
- * (PR_EUNAVAIL) after all others were done: nobody can act on it as this user
- * before it was prepared. PR_EDENIED: our own user may not manage users.
- * PR_EFENCED: a newer epoch's user is there. */
+ * older users and makes this one. c acts as the service's own user. *failed:
+ * nodes left out because the cluster calls them failed; prepare again when one
+ * comes back, it may still know older users. A node that does not answer is skipped and named in
+ * err (PR_EUNAVAIL) after all others were done: nobody can act on it as this user before it was
+ * prepared. PR_EDENIED: our own user may not manage users. PR_EFENCED: a newer epoch's user is
+ * there. */
 PR_CHECKED enum pr_code rebalance_users_prepare(struct pr_cluster *c,
-                                                const struct rebalance_user *u, struct pr_err *err);
+                                                const struct rebalance_user *u, size_t *failed,
+                                                struct pr_err *err);
 /* Best effort, when the lease is given back. */
 void rebalance_users_remove(struct pr_cluster *c, const struct rebalance_user *u);
 

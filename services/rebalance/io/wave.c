@@ -227,7 +227,10 @@ static bool took(struct rebalance_wave *w, struct rebalance_mover *v, redisReply
         if (v->taken != NULL) {
             w->held_bytes -= v->bytes;
             freeReplyObject(v->taken);
+            v->taken = NULL;
         }
+        if (v->m.canceling) /* it stays where it is: nothing to restore */
+            return false;
         v->taken = r;
         v->bytes = r->element[2]->len;
         w->held_bytes += v->bytes;
