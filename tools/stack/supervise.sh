@@ -116,6 +116,7 @@ sv_stop() {
 sv_state() {
     local line
     line=$(sv status "$1/sv/$2" 2>/dev/null) || line=
+    line=${line%%; run: log:*} # the logger has a pid too
     if [[ $line =~ ^run:.*\(pid\ ([0-9]+)\)\ ([0-9]+)s ]]; then
         printf 'up %s %s\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
     else
