@@ -1,4 +1,4 @@
-foreach(name cluster load workload)
+foreach(name cluster create load workload)
     prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/dp_tools.c
         LINK prism_it prism_dataplane_io FIXTURE stack LABELS threads TIMEOUT 300)
 endforeach()

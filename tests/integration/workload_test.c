@@ -74,6 +74,7 @@ static void counts_bytes_by_zone_and_loses_nothing(void **state)
     assert_int_equal(total, number(bytes, "total"));
     assert_int_equal(cross, number(bytes, "cross"));
     assert_int_equal(number(bytes, "unzoned"), 0);
+    assert_int_equal(number(bytes, "dropped"), 0);
     assert_true(total > 10000);
     const double share = real(end, "cross_share_root_zone");
     assert_true(share > (double)cross / (double)total - 1e-4 &&
@@ -91,6 +92,55 @@ static void counts_bytes_by_zone_and_loses_nothing(void **state)
     assert_true(number(end, "replication_bytes") > number(end, "writes_acked") * 20);
     assert_true(number(end, "replication_cross_bytes") == number(end, "replication_bytes"));
     assert_true(number(end, "p50_us") > 0 && number(end, "p99_us") >= number(end, "p50_us"));
+    json_decref(end);
+}
+
+/* The replicas are fed whether or not a write waits for them. */
+static void replication_counts_though_no_write_waits_for_it(void **state)
+{
+    (void)state;
+    const char *const argv[] = { program,
+                                 "--graph",
+                                 graph,
+                                 "--partitions",
+                                 PARTITIONS_TEXT,
+                                 "--zones",
+                                 it_env("IT_ZONES"),
+                                 "--seconds",
+                                 "1",
+                                 "--replicas",
+                                 "0",
+                                 "--json",
+                                 NULL };
+    json_t *end = run_tool("CLIENT_REDIS", argv, 0);
+    assert_true(number(end, "writes_acked") > 0);
+    assert_true(number(end, "replication_bytes") > number(end, "writes_acked") * 20);
+    assert_true(number(end, "replication_cross_bytes") == number(end, "replication_bytes"));
+    json_decref(end);
+}
+
+static void bytes_of_a_root_that_is_not_there_are_in_no_row(void **state)
+{
+    (void)state;
+    const char *const argv[] = { program,
+                                 "--graph",
+                                 put_file("never.txt", "999001 999002\n"),
+                                 "--partitions",
+                                 PARTITIONS_TEXT,
+                                 "--zones",
+                                 it_env("IT_ZONES"),
+                                 "--seconds",
+                                 "1",
+                                 "--write-ratio",
+                                 "0",
+                                 "--json",
+                                 NULL };
+    json_t *end = run_tool("CLIENT_REDIS", argv, 1);
+    const json_t *bytes = json_object_get(end, "bytes");
+    assert_true(number(end, "missing") > 0);
+    assert_int_equal(number(end, "traversals"), 0);
+    assert_int_equal(number(bytes, "total"), 0);
+    assert_true(number(bytes, "dropped") > number(end, "missing") * 20);
     json_decref(end);
 }
 
@@ -262,6 +312,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(counts_bytes_by_zone_and_loses_nothing, no_ledger),
+        cmocka_unit_test(replication_counts_though_no_write_waits_for_it),
+        cmocka_unit_test(bytes_of_a_root_that_is_not_there_are_in_no_row),
         cmocka_unit_test_setup(a_write_that_was_lost_or_changed_is_found_out, no_ledger),
         cmocka_unit_test_setup(runs_until_sigterm_and_then_verifies, no_ledger),
         cmocka_unit_test_setup(what_a_killed_workload_was_promised_can_be_verified, no_ledger),

@@ -1,17 +1,30 @@
 # The demo's figures from the answers of the tools.
-# $/month at the reference traffic: share x 1400 GB/s x 2,592,000 s x $0.01/GB.
-def month($share): $share * 1400 * 2592000 * 0.01;
+# What a byte between zones costs. Each figure can be given to jq by its name:
+# --argjson gb_per_s 200, or --arg.
+def input_or($name; $default): $ARGS.named[$name] // $default | tonumber;
+def price: {
+    usd_per_gb: input_or("usd_per_gb"; 0.01), # a side
+    sides: input_or("sides"; 1),              # that are billed: sender, receiver or both
+    gb_per_s: input_or("gb_per_s"; 1400),     # of the reference workload, within and between zones
+    seconds: input_or("seconds"; 2592000)     # a month
+};
+def usd($gb): price | $gb * .usd_per_gb * .sides;
+def month($share): usd($share * (price | .gb_per_s * .seconds));
+def of_total($bytes; $m): if $m.bytes.total > 0 then $bytes / $m.bytes.total else 0 end;
 def measured($m): {
     root_zone: $m.cross_share_root_zone, random_zone: $m.cross_share_random_zone,
     usd_per_month: month($m.cross_share_root_zone), matrix: $m.matrix, bytes: $m.bytes.total,
-    replication_bytes: $m.replication_bytes,
-    replication_share: ($m.replication_bytes / $m.bytes.total),
-    replication_usd_per_month: month($m.replication_bytes / $m.bytes.total),
+    unzoned_bytes: $m.bytes.unzoned, dropped_bytes: $m.bytes.dropped,
+    replication_bytes: $m.replication_bytes, replication_cross_bytes: $m.replication_cross_bytes,
+    replication_share: of_total($m.replication_bytes; $m),
+    replication_cross_share: of_total($m.replication_cross_bytes; $m),
+    replication_usd_per_month: month(of_total($m.replication_cross_bytes; $m)),
     ops_per_s: $m.ops_per_s, p99_us: $m.p99_us
 };
 $load[0] as $load | $before[0] as $before | $during[0] as $during | $after[0] as $after
 | $plan[0] as $plan | $routes[0] as $routes
 | {
+    price: price,
     graph: { vertices: $load.vertices, edges: $load.edges, load_edges_per_s: $load.edges_per_s },
     before: measured($before),
     after: measured($after),
@@ -26,4 +39,4 @@ $load[0] as $load | $before[0] as $before | $during[0] as $during | $after[0] as
     },
     lost: ([$before.lost, $during.lost, $after.lost, $verify[0].lost] | max)
 }
-| .moves.usd = .moves.bytes / 1e9 * 0.01
+| .moves.usd = usd(.moves.bytes / 1e9)

@@ -14,20 +14,33 @@ def percent: (. * 100 | fixed(1)) + " %";
 def dollars: "$" + (round | group);
 def mb: (. / 1e6 | fixed(1)) + " MB";
 def row($name; $a; $b): "  " + ($name | pad(44)) + ($a | lpad(16)) + ($b | lpad(16));
+# A row that is there only when it says something.
+def row_if_any($name; $a; $b):
+    if ($a // 0) + ($b // 0) > 0 then row($name; $a // 0 | mb; $b // 0 | mb) else empty end;
+# Up to three decimals: 1400 is "1,400", 0.5 stays "0.5".
+def number: (floor | group) as $whole | (. - floor) as $rest
+    | $whole + (if $rest > 0 then $rest * 1000 | round / 1000 | tostring | ltrimstr("0") else "" end);
+def traffic: if . >= 1000 then "\(. / 1000) TB/s" else "\(.) GB/s" end;
+def sides: if . == 1 then "1 billed side" else "\(number) billed sides" end;
 def matrix($m): ($m | keys) as $z
     | (["  from \\ to" | pad(14)] + ($z | map(lpad(14))) | add),
       ($z[] as $a | (["  " + $a | pad(14)] + ($z | map(($m[$a][.] // 0) | mb | lpad(14))) | add));
-"",
+.price as $price
+| "$/month at \($price.gb_per_s | traffic)" as $month
+| "",
 row(""; "before"; "after"),
 row("cross-zone share, clients in the root's zone"; .before.root_zone | percent; .after.root_zone | percent),
 row("cross-zone share, clients in random zones"; .before.random_zone | percent; .after.random_zone | percent),
-row("$/month at 1.4 TB/s"; .before.usd_per_month | dollars; .after.usd_per_month | dollars),
-"    = share x 1,400 GB/s x 2,592,000 s x $0.01 per GB, each direction that is billed",
+row($month; .before.usd_per_month | dollars; .after.usd_per_month | dollars),
+"    = share x \($price.gb_per_s | number) GB/s x \($price.seconds | number) s x $\($price.usd_per_gb | number) per GB x \($price.sides | sides)",
 row("workload, operations/s"; .before.ops_per_s | round | group; .after.ops_per_s | round | group),
 row("workload, p99"; "\(.before.p99_us) us"; "\(.after.p99_us) us"),
-row("beside it: replication, all to other zones"; .before.replication_bytes | mb; .after.replication_bytes | mb),
-row("  as a share of the workload's bytes"; .before.replication_share | percent; .after.replication_share | percent),
-row("  $/month at 1.4 TB/s"; .before.replication_usd_per_month | dollars; .after.replication_usd_per_month | dollars),
+row_if_any("not counted: nodes without a zone"; .before.unzoned_bytes; .after.unzoned_bytes),
+row_if_any("not counted: traversals without their root"; .before.dropped_bytes; .after.dropped_bytes),
+row("beside it: replication to all replicas"; .before.replication_bytes | mb; .after.replication_bytes | mb),
+row("  to replicas in other zones"; .before.replication_cross_bytes | mb; .after.replication_cross_bytes | mb),
+row("  that as a share of the workload's bytes"; .before.replication_cross_share | percent; .after.replication_cross_share | percent),
+row("  \($month)"; .before.replication_usd_per_month | dollars; .after.replication_usd_per_month | dollars),
 row("beside it: routes, once a client"; 0 | mb; .routes.bytes | mb),
 row("beside it: backup (there is none yet)"; 0 | mb; 0 | mb),
 "",
@@ -38,6 +51,6 @@ matrix(.after.matrix),
 "",
 "  graph              \(.graph.vertices | group) vertices, \(.graph.edges | group) edges, loaded at \(.graph.load_edges_per_s | round | group) edges/s",
 "  moved              \(.moves.vertices | group) vertices in \(.moves.seconds | fixed(1)) s: \(.moves.per_s | round | group) moves/s, \(.moves.retries | group) retries",
-"  migration          \(.moves.bytes | mb) once: $\(.moves.usd | fixed(6)) at $0.01 per GB",
+"  migration          \(.moves.bytes | mb) once: $\(.moves.usd | fixed(6)) at $\($price.usd_per_gb | number) per GB x \($price.sides | sides)",
 "  workload meanwhile \(.during.ops_per_s | round | group) operations/s, p99 \(.during.p99_us) us, \(.during.writes_acked | group) writes acknowledged, \(.during.writes_unknown | group) unanswered",
 "  acknowledged writes lost: \(.lost)"

@@ -9,6 +9,7 @@
 #include <time.h>
 
 enum { BACKOFF_MIN_US = 2000, BACKOFF_MAX_US = 500000 };
+enum { FIXED = 4 /* FCALL name 1 key */, EXTRA = 2 /* t ishome of a claim; "existing" */ };
 
 struct dp_exec_memory {
     size_t cap, arg_cap;
@@ -45,7 +46,7 @@ static enum pr_code grow(struct dp_exec *e, const struct dp_op *ops, size_t n, s
         e->memory = calloc(1, sizeof *e->memory);
     struct dp_exec_memory *m = e->memory;
     for (size_t i = 0; i < n; i++)
-        args += 4 + (size_t)ops[i].n_args; /* FCALL name 1 key */
+        args += FIXED + EXTRA + (size_t)ops[i].n_args;
     if (m != NULL && n > m->cap) {
         free(m->cmd);
         free(m->op);
@@ -89,6 +90,7 @@ enum pr_code dp_reply_parse(const redisReply *r, uint32_t partitions, enum clien
         enum client_result result;
     } row[] = {
         { "LIVE", CLIENT_R_OK },       { "OK", CLIENT_R_OK },           { "MOVED", CLIENT_R_STUB },
+        { "STUB", CLIENT_R_STUB }, /* of a claim */
         { "ABSENT", CLIENT_R_ABSENT }, { "DELETED", CLIENT_R_DELETED }, { "FULL", CLIENT_R_FULL },
     };
     *partition = 0;
@@ -114,7 +116,7 @@ enum pr_code dp_reply_parse(const redisReply *r, uint32_t partitions, enum clien
 struct wave {
     struct dp_exec *e;
     struct dp_op *ops;
-    size_t n, left, cmds, args;
+    size_t n, left, cmds, args; /* args: used of the memory's */
     int64_t now_us, deadline_us;
     struct pr_err *err;
     bool said;
@@ -138,31 +140,51 @@ static void end_op(struct wave *w, struct dp_op *op, enum pr_code rc, const stru
     }
 }
 
-static void build(struct wave *w, size_t i, uint32_t partition)
+static void push(struct wave *w, const char *arg, size_t len)
+{
+    w->e->memory->argv[w->args] = arg;
+    w->e->memory->len[w->args++] = len;
+}
+
+static void push_operation(struct wave *w, const struct dp_op *op, bool existing_only)
+{
+    for (int a = 0; a < op->n_args; a++)
+        push(w, op->arg[a], op->arg_len[a]);
+    if (existing_only)
+        push(w, "existing", strlen("existing"));
+}
+
+static void push_claim(struct wave *w, struct dp_op *op, uint32_t home)
+{
+    const int n = snprintf(op->claim_for, sizeof op->claim_for, "%" PRIu32, op->create_at);
+    push(w, op->claim_for, (size_t)n);
+    push(w, op->create_at == home ? "1" : "0", 1);
+}
+
+/* A claim carries its WAIT, which has to be on the connection that executed it. */
+static void build(struct wave *w, size_t i, const struct client_cmd *next)
 {
     struct dp_exec_memory *m = w->e->memory;
     struct dp_op *op = &w->ops[i];
     const size_t at = w->args, k = w->cmds++;
+    const bool claim = next->kind == CLIENT_CLAIM;
     const char *const call = op->op == CLIENT_READ ? "FCALL_RO" : "FCALL";
-    m->argv[at] = call;
-    m->len[at] = strlen(call);
-    m->argv[at + 1] = op->function;
-    m->len[at + 1] = strlen(op->function);
-    m->argv[at + 2] = "1";
-    m->len[at + 2] = 1;
-    m->argv[at + 3] = m->key[k];
-    m->len[at + 3] = pr_key_vertex(m->key[k], partition, op->vertex->id, op->vertex->id_len);
-    for (int a = 0; a < op->n_args; a++) {
-        m->argv[at + 4 + (size_t)a] = op->arg[a];
-        m->len[at + 4 + (size_t)a] = op->arg_len[a];
-    }
-    w->args += 4 + (size_t)op->n_args;
+    const char *const function = claim ? "prism_claim" : op->function;
+    push(w, call, strlen(call));
+    push(w, function, strlen(function));
+    push(w, "1", 1);
+    push(w, m->key[k],
+         pr_key_vertex(m->key[k], next->partition, op->vertex->id, op->vertex->id_len));
+    if (claim)
+        push_claim(w, op, next->partition);
+    else
+        push_operation(w, op, next->existing_only);
     m->op[k] = (uint32_t)i;
-    m->cmd[k] = (struct pr_rcmd){ .argc = 4 + op->n_args,
+    m->cmd[k] = (struct pr_rcmd){ .argc = (int)(w->args - at),
                                   .argv = &m->argv[at],
                                   .argvlen = &m->len[at],
-                                  .slot = pr_partition_slot(partition),
-                                  .wait = op->wait };
+                                  .slot = pr_partition_slot(next->partition),
+                                  .wait = claim || op->wait };
 }
 
 static int64_t pause_us(unsigned attempt)
@@ -191,8 +213,8 @@ static int64_t collect(struct wave *w)
             client_reply(&op->state, CLIENT_R_OK, 0, 0);
             cmd = client_next(&op->state);
         }
-        if (cmd.kind == CLIENT_DO)
-            build(w, i, cmd.partition);
+        if (cmd.kind == CLIENT_DO || cmd.kind == CLIENT_CLAIM)
+            build(w, i, &cmd);
         else
             end_op(w, op, cmd.kind == CLIENT_END ? PR_OK : PR_EINTERNAL, NULL);
     }
@@ -201,7 +223,12 @@ static int64_t collect(struct wave *w)
 
 static void after_reply(struct wave *w, struct dp_op *op)
 {
-    const struct client_cmd next = client_next(&op->state);
+    struct client_cmd next = client_next(&op->state);
+    if (next.kind == CLIENT_WAIT_HOME) { /* the claim's answer came with its WAIT's */
+        const bool safe = op->acked >= w->e->run.wait_replicas;
+        client_reply(&op->state, safe ? CLIENT_R_OK : CLIENT_R_BROKEN, 0, 0);
+        next = client_next(&op->state);
+    }
     if (next.kind == CLIENT_END)
         end_op(w, op, PR_OK, NULL);
     else if (next.kind == CLIENT_BACKOFF)
@@ -271,7 +298,7 @@ enum pr_code dp_exec(struct dp_exec *e, struct dp_op *ops, size_t n, struct pr_e
         op->ended = false;
         op->due_us = 0;
         client_init(&op->state, op->op, pr_home_partition(op->vertex->hash, e->partitions),
-                    op->cached, 0, e->max_backoffs);
+                    op->cached, op->create_at, e->max_backoffs);
     }
     while (w.left > 0) {
         const int64_t due_us = collect(&w);

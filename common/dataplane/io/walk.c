@@ -32,8 +32,11 @@ static void settle_bytes(struct walk *w)
     for (int t = 0; t < w->o->batch; t++) {
         const struct walk_traversal *k = &w->traversal[t];
         const int client = (int)pr_rng_below(&w->rng, (uint64_t)w->o->zones->n);
-        if (k->root_zone < 0)
-            continue; /* the root was never found */
+        if (k->root_zone < 0) { /* never found: the client's zone is not known */
+            for (int z = 0; z < w->o->zones->n; z++)
+                w->tally.dropped_bytes += k->bytes[z];
+            continue;
+        }
         w->tally.traversals++;
         for (int z = 0; z < w->o->zones->n; z++) {
             w->tally.bytes[k->root_zone][z] += k->bytes[z];

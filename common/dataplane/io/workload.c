@@ -58,6 +58,7 @@ static void add_tally(struct dp_tally *to, const struct dp_tally *t)
             to->bytes[r][z] += t->bytes[r][z];
     to->cross_random_bytes += t->cross_random_bytes;
     to->unzoned_bytes += t->unzoned_bytes;
+    to->dropped_bytes += t->dropped_bytes;
     pr_hist_merge(&to->latency_us, &t->latency_us);
 }
 
@@ -272,9 +273,16 @@ void dp_workload_free(struct dp_workload *l)
 }
 
 /* --- replication -------------------------------------------------------- */
+struct shard_offset { /* one node; the figures are its primary's */
+    char id[PR_NODE_ID];
+    bool primary;
+    uint64_t offset;         /* master_repl_offset */
+    int replicas, elsewhere; /* in all; in another zone than the primary */
+};
+
 struct offsets {
-    uint64_t sum;            /* master_repl_offset over primaries with slots */
-    int replicas, elsewhere; /* in all; in another zone than their primary */
+    struct shard_offset *node; /* [nodes] */
+    size_t nodes;
 };
 
 static int zone_of_node(const struct dp_workload *l, const struct pr_node *n)
@@ -302,28 +310,65 @@ static enum pr_code read_offset(struct pr_cluster *c, const char *id, uint64_t *
     return PR_OK;
 }
 
-/* A replica that took over goes on with its primary's offset, so the sum over
- * the primaries of the moment stays comparable. */
+static void count_replicas(const struct dp_workload *l, const struct pr_topology *t,
+                           const struct pr_node *primary, struct shard_offset *o)
+{
+    for (size_t i = 0; i < t->nodes; i++) {
+        const struct pr_node *n = &t->node[i];
+        if (n->primary || n->failed || strcmp(n->primary_id, primary->id) != 0)
+            continue;
+        o->replicas++;
+        o->elsewhere += zone_of_node(l, n) != zone_of_node(l, primary);
+    }
+}
+
+/* Replicas are listed with their primary's figures: one that takes over goes on
+ * with its primary's offset, and is found by its own id afterwards. */
 static enum pr_code read_offsets(struct dp_workload *l, struct offsets *out, struct pr_err *err)
 {
-    *out = (struct offsets){ .sum = 0 };
+    *out = (struct offsets){ .nodes = 0 };
     enum pr_code rc = pr_cluster_refresh(l->cluster, err);
+    if (rc != PR_OK)
+        return rc;
     const struct pr_topology *t = pr_cluster_topology(l->cluster);
+    out->node = calloc(t->nodes, sizeof *out->node);
+    if (out->node == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for %zu nodes", t->nodes);
     for (size_t i = 0; rc == PR_OK && i < t->nodes; i++) {
         const struct pr_node *n = &t->node[i];
-        uint64_t offset = 0;
-        if (n->failed)
+        struct shard_offset own = { .primary = true };
+        if (n->failed || !n->primary)
             continue;
-        if (n->primary && (rc = read_offset(l->cluster, n->id, &offset, err)) == PR_OK)
-            out->sum += offset;
-        const int primary = n->primary ? -1 : (int)i;
-        for (size_t k = 0; primary >= 0 && k < t->nodes; k++)
-            if (strcmp(t->node[k].id, n->primary_id) == 0) {
-                out->replicas++;
-                out->elsewhere += zone_of_node(l, n) != zone_of_node(l, &t->node[k]);
-            }
+        rc = read_offset(l->cluster, n->id, &own.offset, err);
+        count_replicas(l, t, n, &own);
+        for (size_t k = 0; rc == PR_OK && k < t->nodes; k++) {
+            const struct pr_node *m = &t->node[k];
+            if (k != i && (m->primary || strcmp(m->primary_id, n->id) != 0))
+                continue;
+            struct shard_offset *o = &out->node[out->nodes++];
+            *o = own;
+            o->primary = k == i;
+            memcpy(o->id, m->id, sizeof o->id);
+        }
     }
     return rc;
+}
+
+/* What each primary's stream grew by goes to each of its replicas, whether or
+ * not a write waits for them. */
+static void count_replication(const struct offsets *before, const struct offsets *after,
+                              struct dp_workload_report *report)
+{
+    for (size_t i = 0; i < after->nodes; i++) {
+        const struct shard_offset *a = &after->node[i];
+        for (size_t k = 0; a->primary && k < before->nodes; k++) {
+            const struct shard_offset *b = &before->node[k];
+            if (strcmp(a->id, b->id) != 0 || a->offset <= b->offset)
+                continue;
+            report->replication_bytes += (a->offset - b->offset) * (uint64_t)a->replicas;
+            report->replication_cross_bytes += (a->offset - b->offset) * (uint64_t)a->elsewhere;
+        }
+    }
 }
 
 /* --- the run ------------------------------------------------------------ */
@@ -389,11 +434,13 @@ enum pr_code dp_workload_run(struct dp_workload *l,
                                               double seconds),
                              void *ctx, struct dp_workload_report *report, struct pr_err *err)
 {
-    struct offsets before, after;
+    struct offsets before, after = { .nodes = 0 };
     *report = (struct dp_workload_report){ .seconds = 0 };
     enum pr_code rc = read_offsets(l, &before, err);
-    if (rc != PR_OK)
+    if (rc != PR_OK) {
+        free(before.node);
         return rc;
+    }
     const int64_t began_us = pr_mono_us();
     run_workers(l, progress, ctx, began_us);
     report->seconds = (double)(pr_mono_us() - began_us) / 1e6;
@@ -404,13 +451,10 @@ enum pr_code dp_workload_run(struct dp_workload *l,
             *err = l->why;
     }
     struct pr_err own;
-    if (rc == PR_OK && read_offsets(l, &after, &own) == PR_OK && after.sum > before.sum) {
-        const uint64_t stream = after.sum - before.sum;
-        report->replication_bytes = stream * (uint64_t)l->o.replicas;
-        if (after.replicas > 0)
-            report->replication_cross_bytes =
-                report->replication_bytes * (uint64_t)after.elsewhere / (uint64_t)after.replicas;
-    }
+    if (rc == PR_OK && read_offsets(l, &after, &own) == PR_OK)
+        count_replication(&before, &after, report);
+    free(before.node);
+    free(after.node);
     /* Even after a failure: what was acknowledged must be there. */
     struct pr_err unproven;
     const enum pr_code verified = verify_all(l, report, &unproven);

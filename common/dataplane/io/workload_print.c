@@ -49,10 +49,10 @@ void workload_print_json(FILE *to, const struct dp_workload_report *r, const str
                   t->writes_unknown, t->writes_refused, r->lost, r->verified);
     (void)fprintf(to,
                   ",\"bytes\":{\"total\":%" PRIu64 ",\"cross\":%" PRIu64
-                  ",\"cross_random\":%" PRIu64 ",\"unzoned\":%" PRIu64
+                  ",\"cross_random\":%" PRIu64 ",\"unzoned\":%" PRIu64 ",\"dropped\":%" PRIu64
                   "},\"cross_share_root_zone\":%.6f,\"cross_share_random_zone\":%.6f,\"matrix\":{",
-                  total, cross, t->cross_random_bytes, t->unzoned_bytes, share(cross, total),
-                  share(t->cross_random_bytes, total));
+                  total, cross, t->cross_random_bytes, t->unzoned_bytes, t->dropped_bytes,
+                  share(cross, total), share(t->cross_random_bytes, total));
     for (int a = 0; a < z->n; a++) {
         (void)fprintf(to, "%s\"%s\":{", a > 0 ? "," : "", z->name[a]);
         for (int b = 0; b < z->n; b++)
@@ -110,6 +110,9 @@ void workload_print_table(FILE *to, const struct dp_workload_report *r, const st
     if (t->unzoned_bytes > 0)
         (void)fprintf(to, "  from nodes without a zone   %.2f MB\n",
                       (double)t->unzoned_bytes / 1e6);
+    if (t->dropped_bytes > 0)
+        (void)fprintf(to, "  of roots that were not read %.2f MB\n",
+                      (double)t->dropped_bytes / 1e6);
     if (t->failed_reads > 0)
         (void)fprintf(to, "  reads given up              %" PRIu64 "\n", t->failed_reads);
     if (t->missing > 0)

@@ -20,13 +20,16 @@ void dp_vertex_of_number(struct dp_vertex *v, uint64_t id);
 struct dp_op {
     /* in; everything borrowed until the run ends */
     const struct dp_vertex *vertex;
-    enum client_op op;      /* CLIENT_READ or CLIENT_WRITE */
-    const char *function;   /* "prism_neighbors": FCALL_RO for reads, else FCALL */
+    enum client_op op;
+    const char *function;   /* of the operation itself, "prism_neighbors", "prism_create":
+                               FCALL_RO for reads, else FCALL. "existing" is added to a
+                               creation's arguments as the core asks for it */
     const char *const *arg; /* [n_args], behind the key */
     const size_t *arg_len;
     int n_args;
-    uint32_t cached; /* partition of the caller's cache, or home */
-    bool wait;       /* as in struct pr_rcmd */
+    uint32_t cached;    /* partition of the caller's cache, or home */
+    uint32_t create_at; /* CLIENT_CREATE: partition it should live in */
+    bool wait;          /* as in struct pr_rcmd; a creation's claim waits in any case */
     /* out */
     enum pr_code rc; /* PR_OK: see outcome; else why there is none */
     enum client_outcome outcome;
@@ -36,6 +39,7 @@ struct dp_op {
     char host_port[PR_HOST + 8]; /* node of the last answer */
     /* own */
     struct client state;
+    char claim_for[12]; /* create_at as text */
     int64_t due_us;
     bool ended;
 };
@@ -43,7 +47,8 @@ struct dp_op {
 struct dp_exec {
     struct pr_cluster *cluster;
     uint32_t partitions;
-    struct pr_run_options run; /* of each wave */
+    struct pr_run_options run; /* of each wave. Creations: wait_replicas is as many as could
+                                  be elected, else a fail-over may lose a claim */
     int deadline_ms;           /* of the whole, pauses included */
     uint32_t max_backoffs;
     /* Called for every command answered or lost, bytes in cmd; may be NULL. */

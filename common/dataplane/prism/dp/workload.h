@@ -34,6 +34,7 @@ struct dp_tally {
     uint64_t bytes[DP_MAX_ZONES][DP_MAX_ZONES];
     uint64_t cross_random_bytes;          /* if the client were in a zone drawn per traversal */
     uint64_t unzoned_bytes;               /* answered by a node that --zones does not know */
+    uint64_t dropped_bytes;               /* of traversals whose root was not read: in no row */
     struct pr_hist latency_us;            /* of one command, in its pipeline */
     char missing_id[PR_MAX_ID_BYTES + 1]; /* the first missing one */
 };
@@ -47,9 +48,9 @@ struct dp_lost { /* one finding of the verification */
 struct dp_workload_report {
     struct dp_tally tally;
     double seconds;
-    uint64_t replication_bytes, replication_cross_bytes;
-    uint64_t verified, lost; /* ledger entries */
-    struct dp_lost *finding; /* [lost], owned */
+    uint64_t replication_bytes, replication_cross_bytes; /* to every replica there is */
+    uint64_t verified, lost;                             /* ledger entries */
+    struct dp_lost *finding;                             /* [lost], owned */
 };
 
 struct dp_workload;
