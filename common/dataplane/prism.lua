@@ -78,6 +78,13 @@ local function foreign(name, key)
     end
 end
 
+-- WAIT speaks of what the connection wrote last; since Redis 7.2 having read is
+-- no longer enough. Whoever is told a fact on which a WAIT follows therefore
+-- writes it again: the same value, replicated.
+local function again(key, field, value)
+    call('HSET', key, field, value)
+end
+
 -- The reply for a key without _v: `word` and the stub, or ABSENT.
 local function elsewhere(name, key, word)
     local m = call('HGET', key, '_m')
@@ -179,10 +186,14 @@ local function take(keys, args)
 
     local key = keys[1]
     local v = call('HGET', key, '_v')
-    if not v then return elsewhere('take', key, 'STUB') end
+    if not v then
+        local m = call('HGET', key, '_m')
+        if m then again(key, '_m', m) end
+        return elsewhere('take', key, 'STUB')
+    end
     local e = tonumber(call('HGET', key, '_e') or '0')
     if e > E then return {'REFUSED', e} end
-    if e < E then call('HSET', key, '_e', args[1]) end
+    again(key, '_e', args[1])
     return {'LIVE', tonumber(v), call('DUMP', key)}
 end
 
@@ -206,7 +217,10 @@ local function fence(keys, args)
     end
     if have then return {'REFUSED', 'version ' .. have} end
     local stub = call('HGET', key, '_m')
-    if stub == m then return {'OK'} end
+    if stub == m then
+        again(key, '_m', m)
+        return {'OK'}
+    end
     if stub then return {'REFUSED', 'stub ' .. stub} end
     return foreign('fence', key) or {'REFUSED', 'absent'}
 end
@@ -219,10 +233,17 @@ local function promote(keys, args)
     if not E then return not_whole('promote', 'E', args[1]) end
 
     local key, staging = keys[1], keys[2]
-    if call('HGET', key, '_v') then return {'DONE'} end
+    local v = call('HGET', key, '_v')
+    if v then
+        again(key, '_v', v)
+        return {'DONE'}
+    end
     local m = call('HGET', key, '_m')
     if m then
-        if stub_epoch(m) >= E then return {'DONE'} end
+        if stub_epoch(m) >= E then
+            again(key, '_m', m)
+            return {'DONE'}
+        end
     else
         bad = foreign('promote', key)
         if bad then return bad end
@@ -241,11 +262,17 @@ local function route(keys, args)
     if not E then return not_whole('route', 'E', args[2]) end
 
     local key, m = keys[1], d .. ':' .. args[2]
-    if call('HGET', key, '_v') then return {'LIVE'} end
+    local v = call('HGET', key, '_v')
+    if v then
+        again(key, '_v', v)
+        return {'LIVE'}
+    end
     local stub = call('HGET', key, '_m')
     if stub then
-        if stub == m then return {'OK'} end
-        if stub_epoch(stub) >= E then return {'NEWER'} end
+        if stub == m or stub_epoch(stub) >= E then
+            again(key, '_m', stub)
+            return {stub == m and 'OK' or 'NEWER'}
+        end
     else
         bad = foreign('route', key)
         if bad then return bad end
@@ -319,8 +346,13 @@ local function claim(keys, args)
 
     local key = keys[1]
     local m = call('HGET', key, '_m')
-    if m then return {'STUB', m} end
-    if call('HGET', key, '_v') then
+    if m then
+        again(key, '_m', m)
+        return {'STUB', m}
+    end
+    local v = call('HGET', key, '_v')
+    if v then
+        again(key, '_v', v)
         return {deleted(key, call('HLEN', key)) and 'DELETED' or 'LIVE'}
     end
     bad = foreign('claim', key)

@@ -38,11 +38,21 @@ check_ledger() {
         fail "acknowledged writes are lost after a restart"
 }
 
+# Passwords, the token and the ledger are for the stack's user alone.
+check_secrets() {
+    local dir open
+    dir=$(readlink -f "$PRISM_STATE")
+    [ -s "$dir/settings/rebalance/PRISM_DB_URI" ] || fail "no settings in $dir/settings"
+    open=$(find "$dir/settings" "$dir/secrets" "$dir/env" "$dir/token" "$dir/demo" -perm /077)
+    [ -z "$open" ] || fail "open to others: $open"
+}
+
 session_open 6 1
 planted_graph "$graph" 60 100 7
 "$root/dev" demo --graph "$graph" || fail "./dev demo"
 check_summary
 check_vertices
+check_secrets
 
 "$root/dev" demo --graph "$graph" || fail "./dev demo, repeated"
 check_summary

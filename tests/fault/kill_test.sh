@@ -2,6 +2,7 @@
 # kill_test.sh SHARDS REPLICAS ROUNDS VICTIM...: runs the demo and kills -9 a victim
 # at a seeded moment of its work. Whatever is killed, the plan completes and no
 # acknowledged write is lost. Victims: placement, rebalance, metadata-api, nats,
+# postgres (kept down for longer than the lease of who executes a plan lasts),
 # primary (a Redis primary; restarted at once, or kept down until a replica has
 # taken over, as the seed says).
 set -euo pipefail
@@ -17,6 +18,7 @@ RANDOM=$seed
 graph=$PRISM_STATE.graph.txt
 log=$PRISM_STATE.demo.log
 up_again=
+pg_down_s=14 # the lease lasts 10 s
 
 # Sets picked to a seeded number below N. Never in a subshell: bash seeds RANDOM
 # anew there.
@@ -54,7 +56,8 @@ strike() { # VICTIM
         pick 2
         [ "$picked" -eq 0 ] || keep_down=yes
     fi
-    pick 1500
+    [ "$name" != postgres ] || keep_down=yes
+    pick "$([ "$name" = postgres ] && echo 300 || echo 1500)" # the plan must still run
     moment=$(printf '%d.%03d' $((picked / 1000)) $((picked % 1000)))
     sleep "$moment" # the seeded moment itself; nothing is awaited here
     pid=$(<"$PRISM_STATE/sv/$name/supervise/pid")
@@ -70,6 +73,12 @@ strike() { # VICTIM
 # A dead primary comes back as a replica once another has taken its slots.
 bring_back() {
     [ -n "$up_again" ] || return 0
+    if [ "$up_again" = postgres ]; then
+        sleep "$pg_down_s" # the fault's own length; nothing is awaited here
+        sv up "$PRISM_STATE/sv/postgres" >/dev/null
+        up_again=
+        return
+    fi
     await 60 "a replica to take over from $up_again" replaced "${up_again#redis-}" ||
         fail "no replica took over from $up_again"
     sv up "$PRISM_STATE/sv/$up_again" >/dev/null
@@ -103,6 +112,12 @@ api_knows() {
         "$(first_ports | sed 's/^/redis-/')" ]
 }
 
+# The plan was under way when PostgreSQL went, or nothing was shown.
+check_struck() { # VICTIM
+    [ "$1" != postgres ] || [ "$(sql "SELECT finished_at - started_at > interval '$pg_down_s s'
+        FROM plans ORDER BY id DESC LIMIT 1")" = t ] || fail "the plan did not run while $1 was down"
+}
+
 check() {
     local summary=$PRISM_STATE/demo/summary.json
     grep -q 'acknowledged writes lost: 0' "$log" || fail "$(grep lost "$log")"
@@ -128,6 +143,7 @@ for victim in "$@"; do
             fail "the demo failed (PRISM_SEED=$seed)"
         }
         check
+        check_struck "$victim"
         "$root/tools/localstack" start "$PRISM_STATE" --port-base "$PRISM_PORT_BASE" \
             --shards "$shards" --replicas "$replicas" || fail "not healthy after $victim"
         fail_back

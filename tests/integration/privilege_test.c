@@ -289,6 +289,8 @@ static const struct attempt redis[] = {
     { "client", "FUNCTION FLUSH", false },
     { "client", "ACL SETUSER me on +@all ~*", false },
     { "client", "CONFIG SET maxmemory 1", false },
+    { "client", "CONFIG GET masterauth", false },
+    { "client", "CONFIG GET maxmemory-policy", false },
     { "client", "CLUSTER FAILOVER", false },
     { "client", "SHUTDOWN NOSAVE", false },
 

@@ -5,11 +5,14 @@
 # demo GRAPH
 demo() {
     local graph=$1 out=$dir/demo plan workload_rc=0 cmd=()
+    umask 077 # the ledger tells what is in the store
     mkdir -p "$out" "$dir/data"
+    chmod 700 "$out"
     rm -f "$out"/*.json "$out"/*.log "$out/ledger"
     install -m 0644 "$graph" "$dir/data/$(basename "$graph")"
     give "$out" "$dir/data"
     graph=$dir/data/$(basename "$graph")
+    stop_plans
     demo_clean
     step "demo 1/6: load $(basename "$graph")"
     tool load load --graph "$graph" --partitions "$partitions"
@@ -37,6 +40,37 @@ demo_plan() {
         "  cross-zone share of the graph \(.gain.crossShareBefore * 1000 | round / 10) % -> " +
         "\(.gain.crossShareAfter * 1000 | round / 10) %",
         "  \(.verdict.why)"' "$out/planned.json" >&2 || die "no summary in $out/planned.json"
+}
+
+# Nothing may move vertices while the store is emptied and filled: a plan that was
+# left (a demo that was cut short) is canceled, and its batches are seen to an end.
+stop_plans() {
+    local plan plans
+    plans=$(pg_sql "$dir" prism -c "SELECT id FROM plans
+        WHERE state IN ('approved', 'running', 'paused') ORDER BY id") || die "cannot read the plans"
+    for plan in $plans; do
+        step "demo: cancel plan $plan, left by an earlier demo"
+        prismctl plan cancel "$plan" >/dev/null || # it may have ended meanwhile
+            say "plan $plan could not be canceled: waiting for its end"
+    done
+    await "${PRISM_CANCEL_S:-60}" "plans to end" nothing_moves ||
+        die "$(moving) (log: $dir/log/rebalance/current)"
+}
+nothing_moves() { [ -z "$(moving)" ]; }
+# Names the plans that still move something, with their unfinished batches. A
+# canceled plan is left alone only once its execution has ended.
+moving() {
+    pg_sql "$dir" prism <<'EOS' || printf 'the plans cannot be read'
+SELECT string_agg(format('plan %s is %s with %s unfinished batches', id, state, batches), ', ')
+FROM (SELECT p.id, p.state, count(m.batch) AS batches
+      FROM plans p LEFT JOIN operations o
+          ON o.id = p.execute_operation_id AND o.state IN ('pending', 'running')
+      LEFT JOIN moves m
+          ON m.plan_id = p.id AND m.state NOT IN ('done', 'failed', 'rolled_back')
+      GROUP BY p.id, o.id
+      HAVING p.state IN ('approved', 'running', 'paused') OR o.id IS NOT NULL
+          OR count(m.batch) > 0) AS busy;
+EOS
 }
 
 # The store's content is replaced, so it must be what a demo loaded, or nothing.

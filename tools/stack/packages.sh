@@ -8,6 +8,8 @@ PACKAGES_UP=(gcc libc6-dev cmake ninja-build pkgconf libnats-dev libpq-dev libhi
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_LINT=(shellcheck clang-format)
 # shellcheck disable=SC2034 # used by ./dev
+PACKAGES_TEST=(clang)
+# shellcheck disable=SC2034 # used by ./dev
 PACKAGES_ANALYSE=(clang-tidy cppcheck git)
 
 missing_packages() { # PACKAGE...

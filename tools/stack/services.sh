@@ -12,11 +12,13 @@ stack_env() { # DIR NAME: a value of DIR/env
 
 # One file per setting (chpst -e reads them), readable by the services' user
 # only: secrets never show in a command line.
-service_settings() { # DIR SERVICE PORT
-    local dir=$1 service=$2 port=$3 upper env
+service_settings() ( # DIR SERVICE PORT; in a subshell, for its umask
+    umask 077
+    dir=$1 service=$2 port=$3
     upper=$(tr 'a-z-' 'A-Z_' <<<"$service")
     env=$dir/settings/$service
     mkdir -p "$env"
+    chmod -R go= "$dir/settings" # an earlier ./dev may have been less careful
     printf '%s' "postgresql://$(stack_env "$dir" "IT_${upper}_DB_USER"):$(
         stack_env "$dir" "IT_${upper}_DB_PASSWORD"
     )@127.0.0.1:$(<"$dir/run/pg.port")/prism" >"$env/PRISM_DB_URI"
@@ -33,7 +35,7 @@ service_settings() { # DIR SERVICE PORT
         stack_env "$dir" IT_REBALANCE_REDIS_PASSWORD >"$env/PRISM_REDIS_PASSWORD"
     fi
     give "$dir/settings"
-}
+)
 
 # They wait for `sv up`, so that none starts before its tables and streams exist.
 services_define() { # DIR BASE

@@ -2,7 +2,7 @@
 # ./dev test: builds the trees and runs all their tests in one ctest run.
 # release runs everything; asan (address and undefined behaviour) everything but
 # fault and e2e; tsan what has threads. PRISM_TEST_KINDS in CMakePresets.json
-# says so.
+# says so. clang, the other compiler, only compiles everything.
 
 TREES=(release asan tsan)
 
@@ -13,6 +13,9 @@ cmd_test() {
         some_tests "$@"
         return
     fi
+    ensure_packages "${PACKAGES_TEST[@]}"
+    step "build clang"
+    build "$root" clang
     for tree in "${TREES[@]}"; do
         step "build $tree"
         build "$root" "$tree"
