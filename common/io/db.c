@@ -114,7 +114,6 @@ static const struct state_row STATE[] = {
     { "42501", PR_EDENIED, 0 },             /* insufficient_privilege */
     { "28", PR_EDENIED, LOST },             /* invalid authorization */
     { "57014", PR_ETIMEOUT, 0 },            /* query_canceled, statement_timeout */
-    { "53", PR_EUNAVAIL, RETRY },           /* disk full, out of memory, too many connections */
     { "57P", PR_EUNAVAIL, LOST | RETRY },   /* shutdown, crash, starting up, idle timeout */
     { "08", PR_EUNAVAIL, LOST | RETRY },    /* connection exception */
     { "25006", PR_EUNAVAIL, LOST | RETRY }, /* read-only: this server is no primary any more */

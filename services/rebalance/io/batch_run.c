@@ -39,7 +39,8 @@ void rebalance_worker_close(struct rebalance_worker *w)
 static enum pr_code try_again(struct rebalance_worker *w, enum pr_code rc, unsigned *attempt,
                               struct pr_err *err)
 {
-    if (rc != PR_EUNAVAIL && rc != PR_ETIMEOUT && rc != PR_ECONFLICT)
+    /* EFULL: its disk or memory; failing would leave fenced vertices behind */
+    if (rc != PR_EUNAVAIL && rc != PR_ETIMEOUT && rc != PR_ECONFLICT && rc != PR_EFULL)
         return rc;
     char why[200];
     snprintf(why, sizeof why, "PostgreSQL: %.180s", err->text);
