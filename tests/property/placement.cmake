@@ -1,2 +1,2 @@
-prism_test(property/placement_capacity SOURCES ${T}/placement_capacity_test.c LINK placement_engine)
-prism_test(property/placement_real SOURCES ${T}/placement_real_test.c LINK placement_engine prism_graph)
+prism_test(property/placement_capacity SOURCES ${T}/placement_capacity_test.c LINK placement_metis)
+prism_test(property/placement_real SOURCES ${T}/placement_real_test.c LINK placement_metis prism_graph)

@@ -4,6 +4,7 @@
 #include "t.h"
 
 #include "core/balance.h"
+#include "core/build.h"
 #include "core/run.h"
 #include "engine/metis_engine.h"
 #include "prism/rng.h"

@@ -3,6 +3,7 @@
 #include "t.h"
 
 #include "core/run.h"
+#include "core/build.h"
 #include "engine/metis_engine.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 #include "t.h"
 
 #include "core/balance.h"
+#include "core/build.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 #include "t.h"
 
 #include "core/explain.h"
+#include "core/build.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 #include "t.h"
 
 #include "core/graph.h"
+#include "core/build.h"
 
 #include "prism/slot.h"
 

@@ -1,6 +1,7 @@
 #include "t.h"
 
 #include "core/report.h"
+#include "core/build.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 #include "t.h"
 
 #include "core/run.h"
+#include "core/build.h"
 
 #include "core/balance.h"
 #include "prism/routes.h"

@@ -66,17 +66,20 @@ void placement_ties(const struct placement_graph *g, const uint16_t *block, uint
                     uint32_t v, uint64_t *tie)
 {
     memset(tie, 0, blocks * sizeof *tie);
-    for (uint64_t a = g->start[v]; a < g->start[v + 1]; a++)
-        tie[block[g->to[a]]] += g->weight[a];
+    const struct placement_row row = placement_row(g, v, NULL);
+    for (uint32_t i = 0; i < row.n; i++)
+        tie[block[row.to[i]]] += placement_arc_weight(&row, i);
 }
 
 uint64_t placement_cut(const struct placement_graph *g, const uint16_t *block)
 {
     uint64_t twice = 0;
-    for (uint32_t v = 0; v < g->n; v++)
-        for (uint64_t a = g->start[v]; a < g->start[v + 1]; a++)
-            if (block[g->to[a]] != block[v])
-                twice += g->weight[a];
+    for (uint32_t v = 0; v < g->n; v++) {
+        const struct placement_row row = placement_row(g, v, NULL);
+        for (uint32_t i = 0; i < row.n; i++)
+            if (block[row.to[i]] != block[v])
+                twice += placement_arc_weight(&row, i);
+    }
     return twice / 2;
 }
 

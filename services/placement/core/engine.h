@@ -7,7 +7,9 @@
 
 #include <stdint.h>
 
+#ifndef PLACEMENT_FREE
 #define PLACEMENT_FREE UINT16_MAX /* in fixed: any block */
+#endif
 
 struct placement_engine_input {
     const struct placement_graph *graph;

@@ -1,4 +1,4 @@
-#include "core/graph.h"
+#include "core/build.h"
 
 #include "prism/slot.h"
 
@@ -200,6 +200,14 @@ static void merge_duplicates(struct placement_graph *g)
     g->start[g->n] = kept;
     g->arcs = kept;
     g->weight_sum = twice / 2;
+    g->vertex_weight_sum = g->n;
+    for (uint32_t v = 0; v < g->n; v++)
+        if (g->start[v + 1] - g->start[v] > g->degree_max)
+            g->degree_max = (uint32_t)(g->start[v + 1] - g->start[v]);
+    if (g->weight_max <= 1) {
+        free(g->weight);
+        g->weight = NULL;
+    }
 }
 
 static bool build(const struct graph_edges *edges, struct numbering *nb, struct placement_graph *g,
@@ -249,7 +257,9 @@ void placement_graph_done(struct placement_graph *g)
     free(g->id);
     free(g->start);
     free(g->to);
+    free(g->coded);
     free(g->weight);
+    free(g->vertex_weight);
     *g = (struct placement_graph){ 0 };
 }
 
@@ -262,4 +272,29 @@ uint64_t placement_vertex_hash(uint64_t id)
         id /= 10;
     } while (id > 0);
     return pr_vertex_hash(text + at, sizeof text - at);
+}
+
+static const uint8_t *decode_varint(const uint8_t *p, uint32_t *out)
+{
+    uint32_t value = 0;
+    unsigned shift = 0;
+    while (*p & 0x80) {
+        value |= (uint32_t)(*p++ & 0x7f) << shift;
+        shift += 7;
+    }
+    *out = value | (uint32_t)*p << shift;
+    return p + 1;
+}
+
+uint32_t placement_row_decode(const struct placement_graph *g, uint32_t v, uint32_t *to)
+{
+    uint32_t degree, at = 0;
+    const uint8_t *p = decode_varint(g->coded + g->start[v], &degree);
+    for (uint32_t i = 0; i < degree; i++) {
+        uint32_t gap;
+        p = decode_varint(p, &gap);
+        at += gap; /* the first gap is the first neighbour itself */
+        to[i] = at;
+    }
+    return degree;
 }

@@ -26,8 +26,9 @@ void placement_figures(const struct placement_graph *g, const uint16_t *zone, ui
     memset(out, 0, sizeof *out);
     for (uint32_t v = 0; v < g->n; v++) {
         out->vertices[zone[v]]++;
-        for (uint64_t a = g->start[v]; a < g->start[v + 1]; a++)
-            out->matrix[zone[v]][zone[g->to[a]]] += g->weight[a];
+        const struct placement_row row = placement_row(g, v, NULL);
+        for (uint32_t i = 0; i < row.n; i++)
+            out->matrix[zone[v]][zone[row.to[i]]] += placement_arc_weight(&row, i);
     }
     out->imbalance = imbalance_of(out->vertices, zones, share, g->n);
 

@@ -67,7 +67,7 @@ static enum pr_code kway(const struct placement_engine_input *in, idx_t *xadj, i
         xadj[v] = (idx_t)g->start[v];
     /* METIS reads to and weight as int32 (signed and unsigned may alias) and
      * changes neither; without weights it takes a faster path. */
-    idx_t *weight = g->weight_max == 1 ? NULL : (idx_t *)g->weight;
+    idx_t *weight = (idx_t *)g->weight;
 
     switch (METIS_PartGraphKway(&n, &constraints, xadj, (idx_t *)g->to, NULL, NULL, weight, &k,
                                 share, NULL, options, &cut, part)) {

@@ -1,3 +1,4 @@
+#include "core/build.h"
 #include "io/job.h"
 
 #include "engine/metis_engine.h"
