@@ -6,18 +6,12 @@
 #define PLACEMENT_PARTITION_H
 
 #include "core/graph.h"
+#include "core/watch.h"
 
 #include <stdbool.h>
 
 enum { PLACEMENT_MAX_BLOCKS = 65000 };
 #define PLACEMENT_FREE UINT16_MAX /* in fixed: any block */
-
-/* Called often, from the calling thread only; done 0..1 only grows. false:
- * stop, and the function returns PR_ECANCELED within a second. */
-struct placement_watch {
-    bool (*go_on)(void *ctx, double done); /* NULL: go on */
-    void *ctx;
-};
 
 struct placement_partition_input {
     const struct placement_graph *graph;
@@ -40,8 +34,7 @@ struct placement_partition_result {
  * PR_EINVAL: no block, a fixed block out of range; PR_EFULL: the vertices do
  * not fit (which vertex or block, and by how much); PR_ECANCELED; PR_ENOMEM. */
 PR_CHECKED enum pr_code placement_partition(const struct placement_partition_input *in,
-                                            uint16_t *block,
-                                            struct placement_partition_result *out,
+                                            uint16_t *block, struct placement_partition_result *out,
                                             struct pr_err *err);
 
 /* Bytes that a call takes beside the graph at most (an estimate from above). */

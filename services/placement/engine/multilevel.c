@@ -1,0 +1,261 @@
+#include "engine/multilevel.h"
+
+#include "engine/bisect.h"
+#include "engine/cluster.h"
+#include "engine/contract.h"
+#include "engine/refine.h"
+#include "prism/rng.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LEVELS = 64,
+    CLUSTER_PASSES = 3,
+    SMALLEST = 1500,       /* vertices below which coarsening ends ... */
+    SMALLEST_A_BLOCK = 24, /* ... or so many a block */
+    TRIES = 8,             /* cuts of the smallest graph */
+    BISECT_TRIES = 3,
+    STALE = 8,
+};
+
+struct level {
+    struct placement_graph own; /* of this level, but the first */
+    const struct placement_graph *graph;
+    uint32_t *group; /* [n] vertex of the next level */
+    uint16_t *fixed; /* [n] or NULL; owned but on the first */
+};
+
+struct multilevel {
+    const struct placement_partition_input *in;
+    uint64_t seed;
+    struct level level[LEVELS];
+    unsigned levels; /* the last is the smallest */
+    uint64_t arcs;   /* of all levels so far, for progress */
+};
+
+static uint64_t least_capacity(const struct placement_partition_input *in)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t b = 0; b < in->blocks; b++)
+        if (in->capacity[b] > 0 && in->capacity[b] < least)
+            least = in->capacity[b];
+    return least;
+}
+
+static uint32_t smallest(const struct placement_partition_input *in)
+{
+    const uint64_t blocks = (uint64_t)in->blocks * SMALLEST_A_BLOCK;
+    return blocks > SMALLEST ? (uint32_t)blocks : SMALLEST;
+}
+
+/* Clusters stay so light that the smallest block still takes many of them. */
+static uint64_t cluster_limit(const struct placement_partition_input *in)
+{
+    const uint64_t even = 3 * in->graph->vertex_weight_sum / smallest(in);
+    const uint64_t part = least_capacity(in) / 24;
+    const uint64_t limit = even > part ? even : part;
+    return limit == 0 ? 1 : limit;
+}
+
+static enum pr_code out_of_memory(const struct placement_graph *g, struct pr_err *err)
+{
+    return pr_fail(err, PR_ENOMEM, "out of memory cutting %u vertices", g->n);
+}
+
+/* A fixed vertex shares its group only with its like. */
+static enum pr_code project_fixed(const struct level *fine, struct level *coarse,
+                                  struct pr_err *err)
+{
+    if (fine->fixed == NULL)
+        return PR_OK;
+    coarse->fixed = malloc(((size_t)coarse->graph->n + 1) * sizeof *coarse->fixed);
+    if (coarse->fixed == NULL)
+        return out_of_memory(coarse->graph, err);
+    for (uint32_t v = 0; v < fine->graph->n; v++)
+        coarse->fixed[fine->group[v]] = fine->fixed[v];
+    return PR_OK;
+}
+
+/* Makes the next level; *enough when it is not worth one. */
+static enum pr_code coarsen(struct multilevel *m, bool *enough, struct pr_err *err)
+{
+    struct level *fine = &m->level[m->levels - 1], *coarse = &m->level[m->levels];
+    const struct placement_graph *g = fine->graph;
+    const double done = 0.5 * (1 - (double)(g->n) / ((double)m->in->graph->n + 1));
+    uint32_t *group = malloc(((size_t)g->n + 1) * sizeof *group), clusters;
+    if (group == NULL)
+        return out_of_memory(g, err);
+    const struct placement_cluster_input c = {
+        .graph = g,
+        .max_weight = cluster_limit(m->in),
+        .fixed = fine->fixed,
+        .passes = CLUSTER_PASSES,
+        .seed = pr_mix64(m->seed + m->levels),
+        .pool = m->in->pool,
+        .watch = &m->in->watch,
+        .done_from = done,
+        .done_to = done,
+    };
+    enum pr_code rc = placement_cluster(&c, group, &clusters, err);
+    *enough = rc == PR_OK && clusters > g->n - g->n / 20;
+    if (rc == PR_OK && !*enough)
+        rc = placement_contract(g, group, m->in->pool, &coarse->own, NULL, err);
+    if (rc != PR_OK || *enough) {
+        free(group);
+        return rc;
+    }
+    fine->group = group;
+    coarse->graph = &coarse->own;
+    m->levels++;
+    m->arcs += coarse->graph->arcs;
+    return project_fixed(fine, coarse, err);
+}
+
+static enum pr_code refine(struct multilevel *m, unsigned at, struct pr_pool *pool, uint16_t *block,
+                           uint64_t *cut, bool *balanced, struct pr_err *err)
+{
+    const struct level *l = &m->level[at];
+    const struct placement_refine_input r = {
+        .graph = l->graph,
+        .blocks = m->in->blocks,
+        .capacity = m->in->capacity,
+        .fixed = l->fixed,
+        .patience = at == 0 ? 0.25 : 0.75,
+        .stale = STALE,
+        .pool = pool,
+        .watch = pool == NULL ? NULL : &m->in->watch,
+        .done = 0.5 + 0.5 * (double)l->graph->n / ((double)m->in->graph->n + 1),
+    };
+    return placement_refine_level(&r, block, cut, balanced, err);
+}
+
+/* --- the smallest graph --------------------------------------------------- */
+
+struct attempts {
+    struct multilevel *m;
+    struct attempt {
+        uint16_t *block;
+        uint64_t cut;
+        bool balanced;
+        enum pr_code rc;
+    } attempt[TRIES];
+};
+
+static void attempt_some(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
+{
+    struct attempts *a = ctx;
+    struct multilevel *m = a->m;
+    const struct level *l = &m->level[m->levels - 1];
+    (void)worker;
+    for (uint64_t i = begin; i < end; i++) {
+        struct attempt *t = &a->attempt[i];
+        t->block = malloc(((size_t)l->graph->n + 1) * sizeof *t->block);
+        t->rc = t->block == NULL ? PR_ENOMEM : PR_OK;
+        if (t->rc == PR_OK)
+            t->rc =
+                placement_bisect_all(l->graph, m->in->blocks, m->in->capacity, l->fixed,
+                                     BISECT_TRIES, pr_mix64(m->seed ^ (i << 32)), t->block, NULL);
+        if (t->rc == PR_OK)
+            t->rc = refine(m, m->levels - 1, NULL, t->block, &t->cut, &t->balanced, NULL);
+    }
+}
+
+static enum pr_code cut_smallest(struct multilevel *m, uint16_t *block, struct pr_err *err)
+{
+    struct attempts a = { .m = m };
+    const struct placement_graph *g = m->level[m->levels - 1].graph;
+    const struct attempt *best = NULL;
+    enum pr_code rc = PR_OK;
+    pr_pool_for(m->in->pool, TRIES, 1, attempt_some, &a);
+    for (unsigned i = 0; i < TRIES; i++) {
+        const struct attempt *t = &a.attempt[i];
+        if (t->rc != PR_OK)
+            rc = out_of_memory(g, err);
+        else if (best == NULL || (t->balanced && !best->balanced) ||
+                 (t->balanced == best->balanced && t->cut < best->cut))
+            best = t;
+    }
+    if (rc == PR_OK)
+        memcpy(block, best->block, g->n * sizeof *block);
+    for (unsigned i = 0; i < TRIES; i++)
+        free(a.attempt[i].block);
+    return rc;
+}
+
+/* --- back ----------------------------------------------------------------- */
+
+static void close_level(struct level *l, bool first)
+{
+    placement_graph_done(&l->own);
+    free(l->group);
+    if (!first)
+        free(l->fixed);
+    l->group = NULL;
+    l->fixed = first ? l->fixed : NULL;
+}
+
+struct projection {
+    const uint32_t *group;
+    const uint16_t *coarse;
+    uint16_t *fine;
+};
+
+static void project_chunk(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
+{
+    const struct projection *p = ctx;
+    (void)worker;
+    for (uint64_t v = begin; v < end; v++)
+        p->fine[v] = p->coarse[p->group[v]];
+}
+
+/* Both arrays hold the blocks of one level in turn; the result is in *block. */
+static enum pr_code uncoarsen(struct multilevel *m, uint16_t **block, uint16_t **other,
+                              bool *balanced, struct pr_err *err)
+{
+    uint64_t cut;
+    enum pr_code rc = refine(m, m->levels - 1, m->in->pool, *block, &cut, balanced, err);
+    while (rc == PR_OK && m->levels > 1) {
+        const struct level *fine = &m->level[m->levels - 2];
+        struct projection p = { fine->group, *block, *other };
+        pr_pool_for(m->in->pool, fine->graph->n, 16384, project_chunk, &p);
+        *other = *block;
+        *block = p.fine;
+        close_level(&m->level[--m->levels], false);
+        rc = refine(m, m->levels - 1, m->in->pool, *block, &cut, balanced, err);
+    }
+    return rc;
+}
+
+enum pr_code placement_multilevel(const struct placement_partition_input *in, uint64_t seed,
+                                  uint16_t *block, bool *balanced, struct pr_err *err)
+{
+    struct multilevel *m = calloc(1, sizeof *m);
+    uint16_t *one = malloc(((size_t)in->graph->n + 1) * sizeof *one);
+    uint16_t *two = malloc(((size_t)in->graph->n + 1) * sizeof *two);
+    enum pr_code rc = PR_OK;
+    if (m == NULL || one == NULL || two == NULL) {
+        rc = out_of_memory(in->graph, err);
+    } else {
+        m->in = in;
+        m->seed = seed;
+        m->levels = 1;
+        m->level[0].graph = in->graph;
+        m->level[0].fixed = (uint16_t *)in->fixed; /* only read */
+    }
+    for (bool enough = false; rc == PR_OK && !enough && m->levels < LEVELS &&
+                              m->level[m->levels - 1].graph->n > smallest(in);)
+        rc = coarsen(m, &enough, err);
+    if (rc == PR_OK)
+        rc = cut_smallest(m, one, err);
+    if (rc == PR_OK)
+        rc = uncoarsen(m, &one, &two, balanced, err);
+    if (rc == PR_OK)
+        memcpy(block, one, in->graph->n * sizeof *block);
+    for (unsigned i = 0; m != NULL && i < LEVELS; i++)
+        close_level(&m->level[i], i == 0);
+    free(m);
+    free(one);
+    free(two);
+    return rc;
+}

@@ -1,0 +1,240 @@
+#include "engine/refine_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Moves out of overfull blocks are made cheapest first, by the power of two
+ * that their loss per unit of vertex weight lies under. */
+enum { PRICES = 48, PRICE_SCALE_BITS = 8, NOT_OFFERED = 255 };
+
+struct rebalance {
+    uint32_t *over;   /* [k] number among the overfull blocks, UINT32_MAX: is none */
+    uint16_t *block;  /* [n] the overfull blocks */
+    uint64_t *excess; /* [n] weight that has to leave */
+    uint8_t *limit;   /* [n] highest price that has to be paid */
+    uint64_t *offer;  /* [threads * n * PRICES] vertex weight to be had at a price */
+    uint8_t *price;   /* [vertices] */
+    uint32_t n;
+    uint16_t roomiest; /* block with most room in proportion */
+};
+
+bool refine_overfull(const struct refine *r)
+{
+    for (uint32_t b = 0; b < r->k; b++)
+        if (r->size[b] > r->in->capacity[b])
+            return true;
+    return false;
+}
+
+static uint8_t price_of(int64_t loss, uint64_t weight)
+{
+    if (loss <= 0)
+        return 0;
+    const uint64_t scaled = ((uint64_t)loss << PRICE_SCALE_BITS) / (weight == 0 ? 1 : weight);
+    const unsigned bits = scaled == 0 ? 0 : 64 - (unsigned)__builtin_clzll(scaled);
+    return (uint8_t)(1 + (bits < PRICES - 2 ? bits : PRICES - 2));
+}
+
+static bool has_room(const struct refine *r, uint32_t b, uint64_t weight)
+{
+    return r->size[b] + weight <= r->in->capacity[b];
+}
+
+/* Sets dest and price of every vertex of an overfull block that could go. */
+static void offer_chunk(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
+{
+    struct refine *r = ctx;
+    struct rebalance *re = r->rebalance;
+    uint64_t *offer = re->offer + (uint64_t)worker * re->n * PRICES;
+    for (uint64_t at = begin; at < end; at++) {
+        const uint32_t v = (uint32_t)at, over = re->over[r->block[v]];
+        re->price[v] = NOT_OFFERED;
+        if (over == UINT32_MAX || refine_is_fixed(r, v))
+            continue;
+        const uint64_t weight = placement_vertex_weight(r->g, v);
+        const struct refine_ties t = refine_ties_of(r, worker, v);
+        uint32_t best = 0;
+        uint16_t to = re->roomiest;
+        for (uint32_t i = 0; i < t.n; i++) {
+            const uint32_t b = refine_tied(&t, i);
+            if (t.sum[b] > best && b != r->block[v] && has_room(r, b, weight)) {
+                best = t.sum[b];
+                to = (uint16_t)b;
+            }
+        }
+        const int64_t loss = (int64_t)t.sum[r->block[v]] - (best > 0 ? best : t.sum[to]);
+        refine_ties_end(r, worker, &t);
+        if (to == r->block[v] || !has_room(r, to, weight))
+            continue;
+        r->dest[v] = to;
+        re->price[v] = price_of(loss, weight);
+        offer[over * PRICES + re->price[v]] += weight;
+    }
+}
+
+static void set_limits(struct refine *r)
+{
+    struct rebalance *re = r->rebalance;
+    for (uint32_t o = 0; o < re->n; o++) {
+        uint64_t have = 0;
+        unsigned p = 0;
+        for (; p < PRICES; p++) {
+            for (unsigned t = 0; t < pr_pool_threads(r->in->pool); t++)
+                have += re->offer[((uint64_t)t * re->n + o) * PRICES + p];
+            if (have >= re->excess[o])
+                break;
+        }
+        re->limit[o] = (uint8_t)(p < PRICES ? p : PRICES - 1);
+    }
+}
+
+static bool affordable(struct refine *r, unsigned worker, uint32_t v)
+{
+    const struct rebalance *re = r->rebalance;
+    (void)worker;
+    return re->price[v] != NOT_OFFERED && re->price[v] <= re->limit[re->over[r->block[v]]];
+}
+
+/* Keeps of the picked those that may go: below the limit price first, at it
+ * only as many as it takes. Sizes are booked while choosing. */
+static void choose(struct refine *r, uint64_t *size /* [k] scratch */)
+{
+    struct rebalance *re = r->rebalance;
+    memcpy(size, r->size, r->k * sizeof *size);
+    for (int at_limit = 0; at_limit < 2; at_limit++)
+        for (uint32_t i = 0; i < r->n_picked; i++) {
+            const uint32_t v = r->picked[i];
+            const uint16_t from = r->block[v], to = r->dest[v];
+            const uint64_t weight = placement_vertex_weight(r->g, v);
+            if (re->price[v] == NOT_OFFERED ||
+                (re->price[v] == re->limit[re->over[from]]) != at_limit)
+                continue;
+            if (size[from] <= r->in->capacity[from] || size[to] + weight > r->in->capacity[to])
+                continue;
+            size[from] -= weight;
+            size[to] += weight;
+            re->price[v] = NOT_OFFERED; /* goes */
+        }
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->n_picked; i++)
+        if (re->price[r->picked[i]] == NOT_OFFERED)
+            r->picked[n++] = r->picked[i];
+    r->n_picked = n;
+}
+
+static void find_blocks(struct refine *r)
+{
+    struct rebalance *re = r->rebalance;
+    double most = -1;
+    for (uint32_t b = 0; b < r->k; b++) {
+        const uint64_t size = r->size[b], capacity = r->in->capacity[b];
+        re->over[b] = UINT32_MAX;
+        if (size > capacity) {
+            re->over[b] = re->n;
+            re->block[re->n] = (uint16_t)b;
+            re->excess[re->n++] = size - capacity;
+        } else if (capacity > 0 && (double)(capacity - size) > most) {
+            most = (double)(capacity - size);
+            re->roomiest = (uint16_t)b;
+        }
+    }
+}
+
+bool refine_rebalance(struct refine *r, bool *ok)
+{
+    const size_t k = (size_t)r->k + 1;
+    struct rebalance re = { 0 };
+    uint64_t *size = malloc(k * sizeof *size);
+    re.over = malloc(k * sizeof *re.over);
+    re.block = malloc(k * sizeof *re.block);
+    re.excess = malloc(k * sizeof *re.excess);
+    re.limit = malloc(k);
+    re.price = malloc((size_t)r->g->n + 1);
+    r->rebalance = &re;
+    *ok = size != NULL && re.over != NULL && re.block != NULL && re.excess != NULL &&
+          re.limit != NULL && re.price != NULL;
+    if (*ok) {
+        find_blocks(r);
+        re.offer =
+            calloc((size_t)pr_pool_threads(r->in->pool) * re.n * PRICES + 1, sizeof *re.offer);
+        *ok = re.offer != NULL;
+    }
+    r->n_picked = 0;
+    if (*ok) {
+        pr_pool_for(r->in->pool, r->g->n, REFINE_CHUNK, offer_chunk, r);
+        set_limits(r);
+        refine_pick(r, affordable);
+        choose(r, size);
+        refine_apply(r);
+    }
+    free(size);
+    free(re.over);
+    free(re.block);
+    free(re.excess);
+    free(re.limit);
+    free(re.offer);
+    free(re.price);
+    r->rebalance = NULL;
+    return *ok && r->n_picked > 0;
+}
+
+/* --- the last resort ------------------------------------------------------ */
+
+struct parcel {
+    uint64_t weight;
+    uint32_t v;
+};
+
+static int heavier_first(const void *a, const void *b)
+{
+    const struct parcel *x = a, *y = b;
+    if (x->weight != y->weight)
+        return x->weight > y->weight ? -1 : 1;
+    return x->v < y->v ? -1 : x->v > y->v;
+}
+
+/* Into the own block while it has room, else into the fullest that still has
+ * (best fit). Blocks are few where weights are odd enough to come here. */
+static bool put(const struct placement_refine_input *in, struct parcel p, uint64_t *size,
+                uint16_t *block)
+{
+    uint32_t best = in->blocks;
+    if (size[block[p.v]] + p.weight <= in->capacity[block[p.v]])
+        best = block[p.v];
+    for (uint32_t b = 0; b < in->blocks && best != block[p.v]; b++) {
+        if (size[b] + p.weight > in->capacity[b])
+            continue;
+        if (best == in->blocks || in->capacity[b] - size[b] < in->capacity[best] - size[best])
+            best = b;
+    }
+    if (best == in->blocks)
+        return false;
+    size[best] += p.weight;
+    block[p.v] = (uint16_t)best;
+    return true;
+}
+
+bool placement_pack(const struct placement_refine_input *in, uint16_t *block)
+{
+    const struct placement_graph *g = in->graph;
+    struct parcel *parcel = malloc(((size_t)g->n + 1) * sizeof *parcel);
+    uint64_t *size = calloc((size_t)in->blocks + 1, sizeof *size);
+    uint32_t n = 0;
+    bool ok = parcel != NULL && size != NULL;
+    for (uint32_t v = 0; v < g->n && ok; v++) {
+        const uint64_t weight = placement_vertex_weight(g, v);
+        if (in->fixed != NULL && in->fixed[v] != PLACEMENT_FREE)
+            size[in->fixed[v]] += weight;
+        else
+            parcel[n++] = (struct parcel){ weight, v };
+    }
+    for (uint32_t b = 0; b < in->blocks && ok; b++)
+        ok = size[b] <= in->capacity[b];
+    if (ok)
+        qsort(parcel, n, sizeof *parcel, heavier_first);
+    for (uint32_t i = 0; i < n && ok; i++)
+        ok = put(in, parcel[i], size, block);
+    free(parcel);
+    free(size);
+    return ok;
+}
