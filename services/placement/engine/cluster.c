@@ -8,7 +8,7 @@
 
 enum {
     CHUNK = 32,           /* vertices that are visited one after the other */
-    BATCHES = 64,         /* about so many a pass ... */
+    BATCHES = 128,        /* about so many a pass ... */
     BATCH_ARCS = 1 << 15, /* ... but none smaller */
 };
 

@@ -11,12 +11,15 @@
 
 enum {
     LEVELS = 64,
-    CLUSTER_PASSES = 3,
-    SMALLEST = 1500,       /* vertices below which coarsening ends ... */
-    SMALLEST_A_BLOCK = 24, /* ... or so many a block */
-    TRIES = 8,             /* cuts of the smallest graph */
+    CLUSTER_PASSES = 2,
+    SMALLEST = 300,        /* vertices below which coarsening ends ... */
+    SMALLEST_A_BLOCK = 16, /* ... or so many a block */
+    PARTS_A_BLOCK = 3,     /* clusters that the smallest block takes at least */
+    PARTS_LATER = 12,
+    TRIES = 8, /* cuts of the smallest graph */
     BISECT_TRIES = 3,
-    STALE = 8,
+    STALE = 10,
+    CYCLES = 2, /* the second coarsens within the first's blocks */
 };
 
 struct level {
@@ -24,6 +27,7 @@ struct level {
     const struct placement_graph *graph;
     uint32_t *group; /* [n] vertex of the next level */
     uint16_t *fixed; /* [n] or NULL; owned but on the first */
+    uint16_t *block; /* [n] of a later cycle: what there is to improve; as fixed */
 };
 
 struct multilevel {
@@ -49,11 +53,12 @@ static uint32_t smallest(const struct placement_partition_input *in)
     return blocks > SMALLEST ? (uint32_t)blocks : SMALLEST;
 }
 
-/* Clusters stay so light that the smallest block still takes many of them. */
-static uint64_t cluster_limit(const struct placement_partition_input *in)
+/* Heavy clusters find the shape of a cut; the lighter ones of a later cycle
+ * improve it. */
+static uint64_t cluster_limit(const struct placement_partition_input *in, bool later)
 {
     const uint64_t even = 3 * in->graph->vertex_weight_sum / smallest(in);
-    const uint64_t part = least_capacity(in) / 24;
+    const uint64_t part = least_capacity(in) / (later ? PARTS_LATER : PARTS_A_BLOCK);
     const uint64_t limit = even > part ? even : part;
     return limit == 0 ? 1 : limit;
 }
@@ -63,17 +68,18 @@ static enum pr_code out_of_memory(const struct placement_graph *g, struct pr_err
     return pr_fail(err, PR_ENOMEM, "out of memory cutting %u vertices", g->n);
 }
 
-/* A fixed vertex shares its group only with its like. */
-static enum pr_code project_fixed(const struct level *fine, struct level *coarse,
-                                  struct pr_err *err)
+/* What all vertices of a group share: their block if fixed, or the one that a
+ * later cycle starts from. */
+static enum pr_code project_up(const struct level *fine, const struct level *coarse,
+                               const uint16_t *from, uint16_t **to, struct pr_err *err)
 {
-    if (fine->fixed == NULL)
+    if (from == NULL)
         return PR_OK;
-    coarse->fixed = malloc(((size_t)coarse->graph->n + 1) * sizeof *coarse->fixed);
-    if (coarse->fixed == NULL)
+    *to = malloc(((size_t)coarse->graph->n + 1) * sizeof **to);
+    if (*to == NULL)
         return out_of_memory(coarse->graph, err);
     for (uint32_t v = 0; v < fine->graph->n; v++)
-        coarse->fixed[fine->group[v]] = fine->fixed[v];
+        (*to)[fine->group[v]] = from[v];
     return PR_OK;
 }
 
@@ -88,8 +94,9 @@ static enum pr_code coarsen(struct multilevel *m, bool *enough, struct pr_err *e
         return out_of_memory(g, err);
     const struct placement_cluster_input c = {
         .graph = g,
-        .max_weight = cluster_limit(m->in),
+        .max_weight = cluster_limit(m->in, fine->block != NULL),
         .fixed = fine->fixed,
+        .within = fine->block,
         .passes = CLUSTER_PASSES,
         .seed = pr_mix64(m->seed + m->levels),
         .pool = m->in->pool,
@@ -109,7 +116,8 @@ static enum pr_code coarsen(struct multilevel *m, bool *enough, struct pr_err *e
     coarse->graph = &coarse->own;
     m->levels++;
     m->arcs += coarse->graph->arcs;
-    return project_fixed(fine, coarse, err);
+    rc = project_up(fine, coarse, fine->fixed, &coarse->fixed, err);
+    return rc == PR_OK ? project_up(fine, coarse, fine->block, &coarse->block, err) : rc;
 }
 
 static enum pr_code refine(struct multilevel *m, unsigned at, struct pr_pool *pool, uint16_t *block,
@@ -189,10 +197,13 @@ static void close_level(struct level *l, bool first)
 {
     placement_graph_done(&l->own);
     free(l->group);
-    if (!first)
-        free(l->fixed);
     l->group = NULL;
-    l->fixed = first ? l->fixed : NULL;
+    if (first)
+        return;
+    free(l->fixed);
+    free(l->block);
+    l->fixed = NULL;
+    l->block = NULL;
 }
 
 struct projection {
@@ -227,33 +238,46 @@ static enum pr_code uncoarsen(struct multilevel *m, uint16_t **block, uint16_t *
     return rc;
 }
 
+static enum pr_code cycle(struct multilevel *m, uint16_t **block, uint16_t **other, bool *balanced,
+                          struct pr_err *err)
+{
+    bool enough = false;
+    enum pr_code rc = PR_OK;
+    m->levels = 1;
+    while (rc == PR_OK && !enough && m->levels < LEVELS &&
+           m->level[m->levels - 1].graph->n > smallest(m->in))
+        rc = coarsen(m, &enough, err);
+    if (rc == PR_OK && m->level[0].block == NULL)
+        rc = cut_smallest(m, *block, err);
+    else if (rc == PR_OK)
+        memcpy(*block, m->level[m->levels - 1].block,
+               m->level[m->levels - 1].graph->n * sizeof **block);
+    if (rc == PR_OK)
+        rc = uncoarsen(m, block, other, balanced, err);
+    for (unsigned i = 0; i < LEVELS; i++)
+        close_level(&m->level[i], i == 0);
+    return rc;
+}
+
 enum pr_code placement_multilevel(const struct placement_partition_input *in, uint64_t seed,
                                   uint16_t *block, bool *balanced, struct pr_err *err)
 {
+    const size_t n = (size_t)in->graph->n + 1;
     struct multilevel *m = calloc(1, sizeof *m);
-    uint16_t *one = malloc(((size_t)in->graph->n + 1) * sizeof *one);
-    uint16_t *two = malloc(((size_t)in->graph->n + 1) * sizeof *two);
+    uint16_t *one = malloc(n * sizeof *one), *two = malloc(n * sizeof *two);
     enum pr_code rc = PR_OK;
-    if (m == NULL || one == NULL || two == NULL) {
+    if (m == NULL || one == NULL || two == NULL)
         rc = out_of_memory(in->graph, err);
-    } else {
+    for (unsigned i = 0; i < CYCLES && rc == PR_OK; i++) {
         m->in = in;
-        m->seed = seed;
-        m->levels = 1;
+        m->seed = pr_mix64(seed + i);
         m->level[0].graph = in->graph;
         m->level[0].fixed = (uint16_t *)in->fixed; /* only read */
+        m->level[0].block = i == 0 ? NULL : block;
+        rc = cycle(m, &one, &two, balanced, err);
+        if (rc == PR_OK)
+            memcpy(block, one, in->graph->n * sizeof *block);
     }
-    for (bool enough = false; rc == PR_OK && !enough && m->levels < LEVELS &&
-                              m->level[m->levels - 1].graph->n > smallest(in);)
-        rc = coarsen(m, &enough, err);
-    if (rc == PR_OK)
-        rc = cut_smallest(m, one, err);
-    if (rc == PR_OK)
-        rc = uncoarsen(m, &one, &two, balanced, err);
-    if (rc == PR_OK)
-        memcpy(block, one, in->graph->n * sizeof *block);
-    for (unsigned i = 0; m != NULL && i < LEVELS; i++)
-        close_level(&m->level[i], i == 0);
     free(m);
     free(one);
     free(two);

@@ -1,4 +1,5 @@
 #include "engine/refine_state.h"
+#include "prism/rng.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,9 @@ struct rebalance {
     uint64_t *offer;  /* [threads * n * PRICES] vertex weight to be had at a price */
     uint8_t *price;   /* [vertices] */
     uint32_t n;
-    uint16_t roomiest; /* block with most room in proportion */
+    uint16_t *roomy; /* [n_roomy] blocks with room, for vertices with no tie to any such */
+    uint32_t n_roomy;
+    uint64_t salt; /* another choice each round */
 };
 
 bool refine_overfull(const struct refine *r)
@@ -54,7 +57,8 @@ static void offer_chunk(void *ctx, unsigned worker, uint64_t begin, uint64_t end
         const uint64_t weight = placement_vertex_weight(r->g, v);
         const struct refine_ties t = refine_ties_of(r, worker, v);
         uint32_t best = 0;
-        uint16_t to = re->roomiest;
+        uint16_t to =
+            re->n_roomy == 0 ? r->block[v] : re->roomy[pr_mix64(v + re->salt) % re->n_roomy];
         for (uint32_t i = 0; i < t.n; i++) {
             const uint32_t b = refine_tied(&t, i);
             if (t.sum[b] > best && b != r->block[v] && has_room(r, b, weight)) {
@@ -125,7 +129,6 @@ static void choose(struct refine *r, uint64_t *size /* [k] scratch */)
 static void find_blocks(struct refine *r)
 {
     struct rebalance *re = r->rebalance;
-    double most = -1;
     for (uint32_t b = 0; b < r->k; b++) {
         const uint64_t size = r->size[b], capacity = r->in->capacity[b];
         re->over[b] = UINT32_MAX;
@@ -133,10 +136,10 @@ static void find_blocks(struct refine *r)
             re->over[b] = re->n;
             re->block[re->n] = (uint16_t)b;
             re->excess[re->n++] = size - capacity;
-        } else if (capacity > 0 && (double)(capacity - size) > most) {
-            most = (double)(capacity - size);
-            re->roomiest = (uint16_t)b;
+        } else if (size < capacity) {
+            re->roomy[re->n_roomy++] = (uint16_t)b;
         }
+        re->salt += size;
     }
 }
 
@@ -147,12 +150,13 @@ bool refine_rebalance(struct refine *r, bool *ok)
     uint64_t *size = malloc(k * sizeof *size);
     re.over = malloc(k * sizeof *re.over);
     re.block = malloc(k * sizeof *re.block);
+    re.roomy = malloc(k * sizeof *re.roomy);
     re.excess = malloc(k * sizeof *re.excess);
     re.limit = malloc(k);
     re.price = malloc((size_t)r->g->n + 1);
     r->rebalance = &re;
-    *ok = size != NULL && re.over != NULL && re.block != NULL && re.excess != NULL &&
-          re.limit != NULL && re.price != NULL;
+    *ok = size != NULL && re.over != NULL && re.block != NULL && re.roomy != NULL &&
+          re.excess != NULL && re.limit != NULL && re.price != NULL;
     if (*ok) {
         find_blocks(r);
         re.offer =
@@ -170,6 +174,7 @@ bool refine_rebalance(struct refine *r, bool *ok)
     free(size);
     free(re.over);
     free(re.block);
+    free(re.roomy);
     free(re.excess);
     free(re.limit);
     free(re.offer);
@@ -193,24 +198,75 @@ static int heavier_first(const void *a, const void *b)
     return x->v < y->v ? -1 : x->v > y->v;
 }
 
-/* Into the own block while it has room, else into the fullest that still has
- * (best fit). Blocks are few where weights are odd enough to come here. */
-static bool put(const struct placement_refine_input *in, struct parcel p, uint64_t *size,
-                uint16_t *block)
+/* Blocks by room, most first. Room only shrinks, so an entry is put right when
+ * it comes to the top. */
+struct rooms {
+    const struct placement_refine_input *in;
+    uint64_t *size, *room; /* [blocks] room as the heap believes */
+    uint32_t *heap;        /* [blocks] */
+};
+
+static void sink(struct rooms *r, uint32_t i)
 {
-    uint32_t best = in->blocks;
-    if (size[block[p.v]] + p.weight <= in->capacity[block[p.v]])
-        best = block[p.v];
-    for (uint32_t b = 0; b < in->blocks && best != block[p.v]; b++) {
-        if (size[b] + p.weight > in->capacity[b])
-            continue;
-        if (best == in->blocks || in->capacity[b] - size[b] < in->capacity[best] - size[best])
-            best = b;
+    const uint32_t b = r->heap[i];
+    for (;;) {
+        uint32_t child = 2 * i + 1;
+        if (child >= r->in->blocks)
+            break;
+        if (child + 1 < r->in->blocks && r->room[r->heap[child + 1]] > r->room[r->heap[child]])
+            child++;
+        if (r->room[r->heap[child]] <= r->room[b])
+            break;
+        r->heap[i] = r->heap[child];
+        i = child;
     }
-    if (best == in->blocks)
+    r->heap[i] = b;
+}
+
+static uint32_t roomiest(struct rooms *r)
+{
+    for (;;) {
+        const uint32_t b = r->heap[0];
+        const uint64_t room = r->in->capacity[b] - r->size[b];
+        if (r->room[b] == room)
+            return b;
+        r->room[b] = room;
+        sink(r, 0);
+    }
+}
+
+/* Into the own block while it has room, else into the one with most. */
+static bool put(struct rooms *r, struct parcel p, uint16_t *block)
+{
+    uint32_t to = block[p.v];
+    if (r->size[to] + p.weight > r->in->capacity[to])
+        to = roomiest(r);
+    if (r->size[to] + p.weight > r->in->capacity[to])
         return false;
-    size[best] += p.weight;
-    block[p.v] = (uint16_t)best;
+    r->size[to] += p.weight;
+    block[p.v] = (uint16_t)to;
+    return true;
+}
+
+static bool rooms_init(struct rooms *r)
+{
+    const size_t k = (size_t)r->in->blocks + 1;
+    r->size = calloc(k, sizeof *r->size);
+    r->room = malloc(k * sizeof *r->room);
+    r->heap = malloc(k * sizeof *r->heap);
+    return r->size != NULL && r->room != NULL && r->heap != NULL;
+}
+
+static bool fixed_fit(struct rooms *r)
+{
+    for (uint32_t b = 0; b < r->in->blocks; b++) {
+        if (r->size[b] > r->in->capacity[b])
+            return false;
+        r->room[b] = r->in->capacity[b] - r->size[b];
+        r->heap[b] = b;
+    }
+    for (uint32_t i = r->in->blocks / 2 + 1; i-- > 0;)
+        sink(r, i);
     return true;
 }
 
@@ -218,23 +274,26 @@ bool placement_pack(const struct placement_refine_input *in, uint16_t *block)
 {
     const struct placement_graph *g = in->graph;
     struct parcel *parcel = malloc(((size_t)g->n + 1) * sizeof *parcel);
-    uint64_t *size = calloc((size_t)in->blocks + 1, sizeof *size);
+    struct rooms r = { .in = in };
     uint32_t n = 0;
-    bool ok = parcel != NULL && size != NULL;
+    bool ok = rooms_init(&r) && parcel != NULL;
     for (uint32_t v = 0; v < g->n && ok; v++) {
         const uint64_t weight = placement_vertex_weight(g, v);
-        if (in->fixed != NULL && in->fixed[v] != PLACEMENT_FREE)
-            size[in->fixed[v]] += weight;
-        else
+        if (in->fixed != NULL && in->fixed[v] != PLACEMENT_FREE) {
+            r.size[in->fixed[v]] += weight;
+            block[v] = in->fixed[v];
+        } else {
             parcel[n++] = (struct parcel){ weight, v };
+        }
     }
-    for (uint32_t b = 0; b < in->blocks && ok; b++)
-        ok = size[b] <= in->capacity[b];
+    ok = ok && fixed_fit(&r);
     if (ok)
         qsort(parcel, n, sizeof *parcel, heavier_first);
     for (uint32_t i = 0; i < n && ok; i++)
-        ok = put(in, parcel[i], size, block);
+        ok = put(&r, parcel[i], block);
     free(parcel);
-    free(size);
+    free(r.size);
+    free(r.room);
+    free(r.heap);
     return ok;
 }
