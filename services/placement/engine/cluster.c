@@ -50,10 +50,10 @@ static inline uint32_t gather(const struct clustering *c, struct chooser *w,
 {
     uint32_t touched = 0;
     for (uint32_t i = 0; i < row.n; i++) {
-        const uint32_t l = c->label[row.to[i]];
-        if (w->sum[l] == 0)
-            w->touched[touched++] = l;
-        w->sum[l] += row.weight == NULL ? 1 : row.weight[i];
+        const uint32_t l = c->label[row.to[i]], sum = w->sum[l];
+        w->touched[touched] = l; /* stays when it is new: a branch would be guessed wrong */
+        touched += sum == 0;
+        w->sum[l] = sum + (row.weight == NULL ? 1 : row.weight[i]);
     }
     return touched;
 }

@@ -153,8 +153,8 @@ static inline uint32_t gather(struct gatherer *w, const uint32_t *group, struct 
     uint32_t *to = w->to + w->n;
     for (uint32_t i = 0; i < row.n; i++) {
         const uint32_t t = group[row.to[i]];
-        if (sum[t] == 0)
-            to[touched++] = t;
+        to[touched] = t; /* stays when it is new: a branch would be guessed wrong */
+        touched += sum[t] == 0;
         sum[t] += row.weight == NULL ? 1 : row.weight[i];
     }
     return touched;
@@ -195,7 +195,7 @@ static bool gather_chunk(struct contraction *c, struct gatherer *w, uint32_t chu
             const uint32_t v = c->member[m];
             const struct placement_row row = placement_row(c->g, v, w->scratch);
             weight += placement_vertex_weight(c->g, v);
-            if (!make_room(w, (uint64_t)touched + row.n))
+            if (!make_room(w, (uint64_t)touched + row.n + 1))
                 return false;
             touched =
                 row.weight == NULL
