@@ -235,11 +235,12 @@ static uint32_t roomiest(struct rooms *r)
     }
 }
 
-/* Into the own block while it has room, else into the one with most. */
-static bool put(struct rooms *r, struct parcel p, uint16_t *block)
+/* Into the own block while it has room (unless it is not to be kept), else
+ * into the one with most. */
+static bool put(struct rooms *r, struct parcel p, bool keep, uint16_t *block)
 {
     uint32_t to = block[p.v];
-    if (r->size[to] + p.weight > r->in->capacity[to])
+    if (!keep || r->size[to] + p.weight > r->in->capacity[to])
         to = roomiest(r);
     if (r->size[to] + p.weight > r->in->capacity[to])
         return false;
@@ -270,27 +271,35 @@ static bool fixed_fit(struct rooms *r)
     return true;
 }
 
-bool placement_pack(const struct placement_refine_input *in, uint16_t *block)
+static bool pack(struct rooms *r, struct parcel *parcel, bool keep, uint16_t *block)
 {
-    const struct placement_graph *g = in->graph;
-    struct parcel *parcel = malloc(((size_t)g->n + 1) * sizeof *parcel);
-    struct rooms r = { .in = in };
+    const struct placement_graph *g = r->in->graph;
     uint32_t n = 0;
-    bool ok = rooms_init(&r) && parcel != NULL;
-    for (uint32_t v = 0; v < g->n && ok; v++) {
+    memset(r->size, 0, r->in->blocks * sizeof *r->size);
+    for (uint32_t v = 0; v < g->n; v++) {
         const uint64_t weight = placement_vertex_weight(g, v);
-        if (in->fixed != NULL && in->fixed[v] != PLACEMENT_FREE) {
-            r.size[in->fixed[v]] += weight;
-            block[v] = in->fixed[v];
+        if (r->in->fixed != NULL && r->in->fixed[v] != PLACEMENT_FREE) {
+            r->size[r->in->fixed[v]] += weight;
+            block[v] = r->in->fixed[v];
         } else {
             parcel[n++] = (struct parcel){ weight, v };
         }
     }
-    ok = ok && fixed_fit(&r);
-    if (ok)
-        qsort(parcel, n, sizeof *parcel, heavier_first);
-    for (uint32_t i = 0; i < n && ok; i++)
-        ok = put(&r, parcel[i], block);
+    if (!fixed_fit(r))
+        return false;
+    qsort(parcel, n, sizeof *parcel, heavier_first);
+    for (uint32_t i = 0; i < n; i++)
+        if (!put(r, parcel[i], keep, block))
+            return false;
+    return true;
+}
+
+bool placement_pack(const struct placement_refine_input *in, uint16_t *block)
+{
+    struct rooms r = { .in = in };
+    struct parcel *parcel = malloc(((size_t)in->graph->n + 1) * sizeof *parcel);
+    const bool ok = rooms_init(&r) && parcel != NULL &&
+                    (pack(&r, parcel, true, block) || pack(&r, parcel, false, block));
     free(parcel);
     free(r.size);
     free(r.room);
