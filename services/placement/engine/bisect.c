@@ -365,8 +365,8 @@ static enum pr_code split(const struct recursion *r, const struct placement_grap
     const uint32_t mid = lo + (hi - lo) / 2;
     const uint64_t left = sum_of(r->capacity, lo, mid), right = sum_of(r->capacity, mid, hi);
     if (hi - lo == 1 || g->n == 0 || left + right == 0) {
-        for (uint32_t v = 0; v < g->n; v++)
-            block[v] = (uint16_t)lo;
+        for (uint32_t v = 0; v < g->n; v++) /* what weighs nothing may be fixed where no room is */
+            block[v] = fixed != NULL && fixed[v] != PLACEMENT_FREE ? fixed[v] : (uint16_t)lo;
         return PR_OK;
     }
     struct placement_bisect_input in = { .graph = g, .tries = r->tries, .seed = pr_mix64(seed) };
@@ -394,10 +394,31 @@ static enum pr_code split(const struct recursion *r, const struct placement_grap
     return rc;
 }
 
+/* Bisecting reads rows in an order that gap-coded ones are slow for. */
+static enum pr_code plain_copy(const struct placement_graph *g, struct placement_graph *out,
+                               struct pr_err *err)
+{
+    struct placement_members all = { 0 };
+    uint16_t *one = calloc((size_t)g->n + 1, sizeof *one);
+    if (one == NULL)
+        return pr_fail(err, PR_ENOMEM, "out of memory bisecting %u vertices", g->n);
+    enum pr_code rc = placement_members_init(one, g->n, 1, &all, err);
+    if (rc == PR_OK)
+        rc = placement_subgraph(g, one, &all, 0, out, err);
+    placement_members_done(&all);
+    free(one);
+    return rc;
+}
+
 enum pr_code placement_bisect_all(const struct placement_graph *g, uint32_t blocks,
                                   const uint64_t *capacity, const uint16_t *fixed, unsigned tries,
                                   uint64_t seed, uint16_t *block, struct pr_err *err)
 {
     const struct recursion r = { .capacity = capacity, .tries = tries };
-    return split(&r, g, fixed, 0, blocks, seed, block, err);
+    struct placement_graph plain = { 0 };
+    enum pr_code rc = g->coded == NULL ? PR_OK : plain_copy(g, &plain, err);
+    if (rc == PR_OK)
+        rc = split(&r, g->coded == NULL ? g : &plain, fixed, 0, blocks, seed, block, err);
+    placement_graph_done(&plain);
+    return rc;
 }

@@ -6,6 +6,7 @@
 #include "engine/refine.h"
 #include "prism/rng.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ struct multilevel {
     uint64_t seed;
     struct level level[LEVELS];
     unsigned levels; /* the last is the smallest */
-    uint64_t arcs;   /* of all levels so far, for progress */
+    unsigned cycle;
 };
 
 static uint64_t least_capacity(const struct placement_partition_input *in)
@@ -83,12 +84,19 @@ static enum pr_code project_up(const struct level *fine, const struct level *coa
     return PR_OK;
 }
 
+static double done(const struct multilevel *m, double of_cycle)
+{
+    return (m->cycle + of_cycle) / CYCLES;
+}
+
 /* Makes the next level; *enough when it is not worth one. */
 static enum pr_code coarsen(struct multilevel *m, bool *enough, struct pr_err *err)
 {
     struct level *fine = &m->level[m->levels - 1], *coarse = &m->level[m->levels];
     const struct placement_graph *g = fine->graph;
-    const double done = 0.5 * (1 - (double)(g->n) / ((double)m->in->graph->n + 1));
+    /* The first level takes about half of the way down, and so on. */
+    const double from = done(m, 0.5 * (1 - pow(0.5, m->levels - 1))),
+                 to = done(m, 0.5 * (1 - pow(0.5, m->levels)));
     uint32_t *group = malloc(((size_t)g->n + 1) * sizeof *group), clusters;
     if (group == NULL)
         return out_of_memory(g, err);
@@ -101,8 +109,8 @@ static enum pr_code coarsen(struct multilevel *m, bool *enough, struct pr_err *e
         .seed = pr_mix64(m->seed + m->levels),
         .pool = m->in->pool,
         .watch = &m->in->watch,
-        .done_from = done,
-        .done_to = done,
+        .done_from = from,
+        .done_to = to,
     };
     enum pr_code rc = placement_cluster(&c, group, &clusters, err);
     *enough = rc == PR_OK && clusters > g->n - g->n / 20;
@@ -115,7 +123,6 @@ static enum pr_code coarsen(struct multilevel *m, bool *enough, struct pr_err *e
     fine->group = group;
     coarse->graph = &coarse->own;
     m->levels++;
-    m->arcs += coarse->graph->arcs;
     rc = project_up(fine, coarse, fine->fixed, &coarse->fixed, err);
     return rc == PR_OK ? project_up(fine, coarse, fine->block, &coarse->block, err) : rc;
 }
@@ -133,7 +140,7 @@ static enum pr_code refine(struct multilevel *m, unsigned at, struct pr_pool *po
         .stale = STALE,
         .pool = pool,
         .watch = pool == NULL ? NULL : &m->in->watch,
-        .done = 0.5 + 0.5 * (double)l->graph->n / ((double)m->in->graph->n + 1),
+        .done = done(m, 0.5 + 0.5 * pow(0.5, at + 1)),
     };
     return placement_refine_level(&r, block, cut, balanced, err);
 }
@@ -270,6 +277,7 @@ enum pr_code placement_multilevel(const struct placement_partition_input *in, ui
         rc = out_of_memory(in->graph, err);
     for (unsigned i = 0; i < CYCLES && rc == PR_OK; i++) {
         m->in = in;
+        m->cycle = i;
         m->seed = pr_mix64(seed + i);
         m->level[0].graph = in->graph;
         m->level[0].fixed = (uint16_t *)in->fixed; /* only read */
