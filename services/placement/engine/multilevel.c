@@ -37,6 +37,7 @@ struct multilevel {
     struct level level[LEVELS];
     unsigned levels; /* the last is the smallest */
     unsigned cycle;
+    bool quick;
 };
 
 static uint64_t least_capacity(const struct placement_partition_input *in)
@@ -182,8 +183,9 @@ static enum pr_code cut_smallest(struct multilevel *m, uint16_t *block, struct p
     const struct placement_graph *g = m->level[m->levels - 1].graph;
     const struct attempt *best = NULL;
     enum pr_code rc = PR_OK;
-    pr_pool_for(m->in->pool, TRIES, 1, attempt_some, &a);
-    for (unsigned i = 0; i < TRIES; i++) {
+    const unsigned tries = m->quick ? 1 : TRIES;
+    pr_pool_for(m->in->pool, tries, 1, attempt_some, &a);
+    for (unsigned i = 0; i < tries; i++) {
         const struct attempt *t = &a.attempt[i];
         if (t->rc != PR_OK)
             rc = out_of_memory(g, err);
@@ -193,7 +195,7 @@ static enum pr_code cut_smallest(struct multilevel *m, uint16_t *block, struct p
     }
     if (rc == PR_OK)
         memcpy(block, best->block, g->n * sizeof *block);
-    for (unsigned i = 0; i < TRIES; i++)
+    for (unsigned i = 0; i < tries; i++)
         free(a.attempt[i].block);
     return rc;
 }
@@ -267,7 +269,7 @@ static enum pr_code cycle(struct multilevel *m, uint16_t **block, uint16_t **oth
 }
 
 enum pr_code placement_multilevel(const struct placement_partition_input *in, uint64_t seed,
-                                  uint16_t *block, bool *balanced, struct pr_err *err)
+                                  bool quick, uint16_t *block, bool *balanced, struct pr_err *err)
 {
     const size_t n = (size_t)in->graph->n + 1;
     struct multilevel *m = calloc(1, sizeof *m);
@@ -278,6 +280,7 @@ enum pr_code placement_multilevel(const struct placement_partition_input *in, ui
     for (unsigned i = 0; i < CYCLES && rc == PR_OK; i++) {
         m->in = in;
         m->cycle = i;
+        m->quick = quick;
         m->seed = pr_mix64(seed + i);
         m->level[0].graph = in->graph;
         m->level[0].fixed = (uint16_t *)in->fixed; /* only read */

@@ -18,6 +18,7 @@ enum {
 struct sections {
     const struct placement_partition_input *in;
     uint64_t seed;
+    bool quick;
     uint32_t groups, a_group; /* blocks a group; the last may have fewer */
     uint64_t *capacity;       /* [groups] */
     uint16_t *group;          /* [n] */
@@ -69,7 +70,7 @@ static enum pr_code cut_groups(struct sections *s, struct pr_err *err)
     in.blocks = s->groups;
     in.capacity = s->capacity;
     in.fixed = fixed;
-    enum pr_code rc = placement_multisection(&in, s->seed, s->group, &balanced, err);
+    enum pr_code rc = placement_multisection(&in, s->seed, s->quick, s->group, &balanced, err);
     free(fixed);
     return rc;
 }
@@ -119,7 +120,7 @@ static enum pr_code cut_group(struct sections *s, unsigned worker, uint32_t i)
                        ? PLACEMENT_FREE
                        : (uint16_t)(s->in->fixed[member[v]] - first);
     if (rc == PR_OK)
-        rc = placement_multisection(&in, pr_mix64(s->seed + i + 1), block, &balanced, NULL);
+        rc = placement_multisection(&in, pr_mix64(s->seed + i + 1), true, block, &balanced, NULL);
     for (uint32_t v = 0; v < sub.n && rc == PR_OK; v++)
         s->block[member[v]] = (uint16_t)(first + block[v]);
     free(block);
@@ -177,11 +178,11 @@ static enum pr_code refine_all(const struct sections *s, bool *balanced, struct 
 }
 
 enum pr_code placement_multisection(const struct placement_partition_input *in, uint64_t seed,
-                                    uint16_t *block, bool *balanced, struct pr_err *err)
+                                    bool quick, uint16_t *block, bool *balanced, struct pr_err *err)
 {
     if (in->blocks <= DIRECT)
-        return placement_multilevel(in, seed, block, balanced, err);
-    struct sections s = { .in = in, .seed = seed, .block = block };
+        return placement_multilevel(in, seed, quick, block, balanced, err);
+    struct sections s = { .in = in, .seed = seed, .quick = quick, .block = block };
     const uint32_t root = (uint32_t)ceil(sqrt((double)in->blocks));
     s.groups = root < DIRECT ? root : DIRECT;
     s.a_group = (in->blocks + s.groups - 1) / s.groups;

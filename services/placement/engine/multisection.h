@@ -7,7 +7,7 @@
 
 /* As placement_multilevel, for any number of blocks. */
 PR_CHECKED enum pr_code placement_multisection(const struct placement_partition_input *in,
-                                               uint64_t seed, uint16_t *block, bool *balanced,
-                                               struct pr_err *err);
+                                               uint64_t seed, bool quick, uint16_t *block,
+                                               bool *balanced, struct pr_err *err);
 
 #endif

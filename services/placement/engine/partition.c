@@ -162,7 +162,7 @@ static enum pr_code try_seed(const struct placement_partition_input *in, uint64_
                              uint16_t *block, struct pr_err *err)
 {
     bool balanced;
-    enum pr_code rc = placement_multisection(in, pr_mix64(seed), block, &balanced, err);
+    enum pr_code rc = placement_multisection(in, pr_mix64(seed), false, block, &balanced, err);
     return rc == PR_OK && !balanced ? force(in, block, err) : rc;
 }
 
