@@ -7,10 +7,4 @@ foreach(module libnats libpq hiredis libmicrohttpd jansson libxxhash libzstd lib
     pkg_check_modules(${module} REQUIRED IMPORTED_TARGET ${module})
 endforeach()
 
-find_library(METIS_LIBRARY metis REQUIRED)
-find_path(METIS_INCLUDE metis.h REQUIRED)
-add_library(metis INTERFACE)
-target_link_libraries(metis INTERFACE ${METIS_LIBRARY})
-target_include_directories(metis SYSTEM INTERFACE ${METIS_INCLUDE})
-
 find_program(PROTOC_C protoc-c REQUIRED)

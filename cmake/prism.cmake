@@ -18,6 +18,9 @@ if(PRISM_SANITIZE)
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     target_compile_options(prism_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
+if(PRISM_FUZZ)
+    target_compile_options(prism_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 target_link_options(prism_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 set(CMAKE_EXE_LINKER_FLAGS "${CMAKE_EXE_LINKER_FLAGS} -pie")
 
@@ -55,7 +58,7 @@ endfunction()
 # prism_test(unit/slot SOURCES slot_test.c LINK prism_base [LABELS ...] [FIXTURE stack]
 #            [TIMEOUT s] [ARGS ...])
 # LABELS: the first part of the name (unit, property, sim, integration, fault,
-# e2e) is always one; "threads" marks what the thread sanitizer runs.
+# e2e, fuzz) is always one; "threads" marks what the thread sanitizer runs.
 # FIXTURE stack: needs the test stack (PostgreSQL, NATS, Redis Cluster).
 # PRISM_TEST_KINDS: registers only tests with one of these labels (empty: all).
 set(PRISM_TEST_KINDS "" CACHE STRING "Labels of the tests to build, e.g. unit;threads")

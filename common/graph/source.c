@@ -22,6 +22,7 @@ struct graph_source {
     enum packing packing;
     unsigned char *raw; /* owned; [at, len) is unread */
     size_t at, len;
+    uint64_t read_bytes, file_bytes;
     bool ended;  /* of the file */
     bool inside; /* of a compressed stream: an end here is a cut */
     lzma_stream xz;
@@ -35,35 +36,39 @@ static enum pr_code damaged(const struct graph_source *s, struct pr_err *err, co
     return pr_fail(err, PR_EDATA, "%s: %s: %s", s->path, name[s->packing], what);
 }
 
-static enum pr_code refill(struct graph_source *s, struct pr_err *err)
+static enum pr_code read_file(struct graph_source *s, void *buf, size_t cap, size_t *got,
+                              struct pr_err *err)
 {
-    if (s->at < s->len || s->ended)
-        return PR_OK;
     ssize_t n;
     do
-        n = read(s->fd, s->raw, RAW_BYTES);
+        n = read(s->fd, buf, cap);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return pr_fail(err, errno == EISDIR ? PR_EINVAL : PR_EUNAVAIL, "%s: %s", s->path,
                        strerror(errno));
-    s->at = 0;
-    s->len = (size_t)n;
+    *got = (size_t)n;
+    s->read_bytes += *got;
     s->ended = n == 0;
     return PR_OK;
+}
+
+static enum pr_code refill(struct graph_source *s, struct pr_err *err)
+{
+    if (s->at < s->len || s->ended)
+        return PR_OK;
+    s->at = s->len = 0;
+    return read_file(s, s->raw, RAW_BYTES, &s->len, err);
 }
 
 /* The first bytes of a file may come in several reads (a pipe). */
 static enum pr_code read_head(struct graph_source *s, struct pr_err *err)
 {
-    while (s->len < 6) {
-        const ssize_t n = read(s->fd, s->raw + s->len, RAW_BYTES - s->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return pr_fail(err, PR_EUNAVAIL, "%s: %s", s->path, strerror(errno));
-        if (n == 0)
-            break;
-        s->len += (size_t)n;
+    while (s->len < 6 && !s->ended) {
+        size_t got = 0;
+        const enum pr_code rc = read_file(s, s->raw + s->len, RAW_BYTES - s->len, &got, err);
+        if (rc != PR_OK)
+            return rc;
+        s->len += got;
     }
     return PR_OK;
 }
@@ -94,7 +99,7 @@ static enum pr_code start_decoder(struct graph_source *s, struct pr_err *err)
 
 enum pr_code graph_source_open(struct graph_source **out, const char *path, struct pr_err *err)
 {
-    struct stat st;
+    struct stat st = { .st_mode = 0 };
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         const int why = errno;
@@ -102,24 +107,25 @@ enum pr_code graph_source_open(struct graph_source **out, const char *path, stru
                        why == ENOENT || why == ENOTDIR ? PR_ENOTFOUND
                        : why == EACCES || why == EPERM ? PR_EDENIED
                                                        : PR_EUNAVAIL,
-                       "%s: %s", path, strerror(why));
+                       "%s: %s", graph_name(path), strerror(why));
     }
     if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         (void)close(fd);
-        return pr_fail(err, PR_EINVAL, "%s: is a directory", path);
+        return pr_fail(err, PR_EINVAL, "%s: is a directory", graph_name(path));
     }
     struct graph_source *s = calloc(1, sizeof *s);
     if (s == NULL) {
         (void)close(fd);
-        return pr_fail(err, PR_ENOMEM, "%s: no memory", path);
+        return pr_fail(err, PR_ENOMEM, "%s: no memory", graph_name(path));
     }
     s->fd = fd;
+    s->file_bytes = S_ISREG(st.st_mode) && st.st_size > 0 ? (uint64_t)st.st_size : 0;
     s->xz = (lzma_stream)LZMA_STREAM_INIT;
-    s->path = strdup(path);
+    s->path = strdup(graph_name(path));
     s->raw = malloc(RAW_BYTES);
     enum pr_code rc = PR_OK;
     if (s->path == NULL || s->raw == NULL)
-        rc = pr_fail(err, PR_ENOMEM, "%s: no memory", path);
+        rc = pr_fail(err, PR_ENOMEM, "%s: no memory", graph_name(path));
     if (rc == PR_OK)
         rc = read_head(s, err);
     if (rc == PR_OK) {
@@ -134,6 +140,12 @@ enum pr_code graph_source_open(struct graph_source **out, const char *path, stru
     return PR_OK;
 }
 
+void graph_source_progress(const struct graph_source *s, uint64_t *read_bytes, uint64_t *file_bytes)
+{
+    *read_bytes = s->read_bytes - (s->len - s->at);
+    *file_bytes = s->file_bytes;
+}
+
 void graph_source_close(struct graph_source *s)
 {
     if (s == NULL)
@@ -146,6 +158,20 @@ void graph_source_close(struct graph_source *s)
     free(s->raw);
     free(s->path);
     free(s);
+}
+
+static enum pr_code step_plain(struct graph_source *s, void *buf, size_t cap, size_t *n, bool *done,
+                               struct pr_err *err)
+{
+    if (s->at < s->len) { /* what the first bytes were told from */
+        *n = s->len - s->at < cap ? s->len - s->at : cap;
+        memcpy(buf, s->raw + s->at, *n);
+        s->at += *n;
+        return PR_OK;
+    }
+    const enum pr_code rc = s->ended ? PR_OK : read_file(s, buf, cap, n, err);
+    *done = s->ended;
+    return rc;
 }
 
 /* --- one step of each decoder: some input in, some output out ----------- */
@@ -226,7 +252,7 @@ enum pr_code graph_source_read(struct graph_source *s, void *buf, size_t cap, si
     if (cap > (1U << 30))
         cap = 1U << 30; /* zlib counts in 32 bits */
     while (*n == 0 && !done) {
-        enum pr_code rc = refill(s, err);
+        enum pr_code rc = s->packing == PLAIN ? PR_OK : refill(s, err);
         if (rc != PR_OK)
             return rc;
         switch (s->packing) {
@@ -240,10 +266,7 @@ enum pr_code graph_source_read(struct graph_source *s, void *buf, size_t cap, si
             rc = step_zstd(s, buf, cap, n, &done, err);
             break;
         case PLAIN:
-            *n = s->len - s->at < cap ? s->len - s->at : cap;
-            memcpy(buf, s->raw + s->at, *n);
-            s->at += *n;
-            done = s->ended;
+            rc = step_plain(s, buf, cap, n, &done, err);
             break;
         }
         if (rc != PR_OK)

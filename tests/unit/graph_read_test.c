@@ -82,10 +82,10 @@ static void reads_snap_text_with_comments_weights_and_odd_spacing(void **state)
 {
     (void)state;
     static const struct graph_edge want[] = {
-        { 1, 2, 1 }, { 0, 9223372036854775807ULL, 4294967295U }, { 5, 5, 3 }, { 1, 2, 1 }
+        { 1, 2, 1 }, { 0, UINT64_MAX, 4294967295U }, { 5, 5, 3 }, { 1, 2, 1 }
     };
     assert_edges(put_text("a.txt", "# a comment\n% another\n\n1 2\n"
-                                   "0\t9223372036854775807  4294967295\n  5 5 3 \t\n   \n1 2"),
+                                   "0\t18446744073709551615  4294967295\n  5 5 3 \t\n   \n1 2"),
                  GRAPH_AUTO, want, PR_COUNT(want));
 }
 
@@ -115,7 +115,7 @@ static void a_bad_line_is_named_with_its_number(void **state)
         { "1 2\n7 \r\n", "line 2: no second id" },
         { "1", "line 1: no second id" },
         { "1 2 3 4\n", "line 1: more than three columns" },
-        { "9223372036854775808 1\n", "line 1: id '9223372036854775808' is too large" },
+        { "18446744073709551616 1\n", "line 1: id '18446744073709551616' is too large" },
         { "1 18446744073709551617\n", "line 1: second id '18446744073709551617' is too large" },
         { "1 2\n12a 3\n", "line 2: id '12a' is not a whole number" },
         { "a,b\n", "line 1: id 'a,b' is not a whole number" },
@@ -265,6 +265,9 @@ static void refuses_metis_files_that_contradict_their_header(void **state)
         { "2 1 2\n2\n1\n", "line 1: header" },
         { "2 1 0 1 9\n2\n1\n", "line 1: header" },
         { "% only\n", "empty graph" },
+        { "3 1\n2\n\n1\n", "some edge does not stand in the rows of both its ends" },
+        { "2 1 1\n2 5\n1 6\n", "both its ends with one weight" },
+        { "2 1 11\n1 2 5\n\n", "line 3: vertex weight '' is missing" },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++)
         assert_refused(put_text("bad.metis", row[i].text), GRAPH_AUTO, PR_EDATA, row[i].says);
@@ -275,10 +278,10 @@ static void reads_binary_pairs_and_triples(void **state)
     (void)state;
     static const unsigned char b32[] = { 1, 0, 0, 0, 2, 1, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0 };
     static const unsigned char b64[] = { 1,   0,   0,   0,   0,   0,   0,   0,
-                                         255, 255, 255, 255, 255, 255, 255, 127 };
+                                         255, 255, 255, 255, 255, 255, 255, 255 };
     static const unsigned char w32[] = "PRISMEW1\1\0\0\0\2\0\0\0\7\0\0\0";
     static const struct graph_edge e32[] = { { 1, 258, 1 }, { 4294967295U, 0, 1 } };
-    static const struct graph_edge e64[] = { { 1, 9223372036854775807ULL, 1 } };
+    static const struct graph_edge e64[] = { { 1, UINT64_MAX, 1 } };
     static const struct graph_edge ew[] = { { 1, 2, 7 } };
     assert_edges(put("a.bin32", b32, sizeof b32), GRAPH_AUTO, e32, 2);
     assert_edges(put("a.bin64", b64, sizeof b64), GRAPH_AUTO, e64, 1);
@@ -290,13 +293,113 @@ static void refuses_damaged_binary_files(void **state)
 {
     (void)state;
     static const unsigned char odd[17] = { 1 };
-    static const unsigned char negative[16] = { 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128 };
     static const unsigned char zero[] = "PRISMEW1\1\0\0\0\2\0\0\0\0\0\0\0";
     assert_refused(put("odd.bin64", odd, 17), GRAPH_AUTO, PR_EDATA, "inside edge 2: 1 of its 16");
     assert_refused(put("odd.bin32", odd, 7), GRAPH_AUTO, PR_EDATA, "inside edge 1: 7 of its 8");
-    assert_refused(put("neg.bin64", negative, 16), GRAPH_AUTO, PR_EDATA, "edge 1: id over 2^63-1");
     assert_refused(put("zero.bin32", zero, sizeof zero - 1), GRAPH_AUTO, PR_EDATA,
                    "edge 1: weight 0");
+}
+
+struct gathered {
+    struct graph_vertex vertex[8];
+    size_t vertices, edges;
+    uint64_t read_bytes, file_bytes;
+    size_t stop_after; /* batches; 0: never */
+    size_t batches;
+};
+
+static enum pr_code gather(void *ctx, const struct graph_batch *batch, struct pr_err *err)
+{
+    struct gathered *g = ctx;
+    for (size_t i = 0; i < batch->vertices && g->vertices < PR_COUNT(g->vertex); i++)
+        g->vertex[g->vertices++] = batch->vertex[i];
+    g->edges += batch->edges;
+    assert_true(batch->read_bytes >= g->read_bytes);
+    g->read_bytes = batch->read_bytes;
+    g->file_bytes = batch->file_bytes;
+    if (++g->batches == g->stop_after)
+        return pr_fail(err, PR_ECANCELED, "enough");
+    return PR_OK;
+}
+
+static void metis_vertices_come_with_their_weights(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t weight[3];
+    } row[] = {
+        { "3 1\n2\n1\n\n", { 1, 1, 1 } },
+        { "3 1 10\n7 2\n0 1\n9223372036854775807\n", { 7, 0, INT64_MAX } },
+        { "3 1 110 2\n5 7 8 2\n5 9 9 1\n5 1 2\n", { 7, 9, 1 } }, /* the first of two */
+        { "3 0 10\n4\n5\n6\n", { 4, 5, 6 } },                    /* no edge at all */
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        struct gathered g = { .edges = 0 };
+        struct pr_err err;
+        assert_ok(graph_read_each(put_text("w.metis", row[i].text), GRAPH_AUTO, gather, &g, &err),
+                  &err);
+        assert_int_equal(g.vertices, 3);
+        for (size_t v = 0; v < 3; v++) {
+            assert_int_equal(g.vertex[v].id, v + 1);
+            assert_true(g.vertex[v].weight == row[i].weight[v]);
+        }
+        assert_int_equal(g.read_bytes, strlen(row[i].text));
+        assert_int_equal(g.file_bytes, strlen(row[i].text));
+    }
+}
+
+static void a_sink_may_stop_the_reading(void **state)
+{
+    (void)state;
+    struct gathered g = { .stop_after = 2 };
+    struct pr_err err;
+    assert_int_equal(graph_read_each(PRISM_SOURCE_DIR "/tests/data/road-NY.txt.xz", GRAPH_AUTO,
+                                     gather, &g, &err),
+                     PR_ECANCELED);
+    assert_string_equal(err.text, "enough");
+    assert_int_equal(g.batches, 2);
+    assert_true(g.edges < 365050 && g.read_bytes < g.file_bytes);
+}
+
+/* Numbers of every length at every place of a line, at a buffer's end too. */
+static void reads_numbers_of_every_length(void **state)
+{
+    (void)state;
+    static const char one[] = "12345678901234567890", two[] = "10987654321098765432";
+    char text[64];
+    for (int from = 1; from <= 20; from++)
+        for (int to = 1; to <= 20; to++) {
+            const uint64_t a = strtoull(&one[20 - from], NULL, 10),
+                           b = strtoull(&two[20 - to], NULL, 10);
+            const struct graph_edge want = { a, b, 1 };
+            (void)snprintf(text, sizeof text, "%llu %llu", (unsigned long long)a,
+                           (unsigned long long)b);
+            assert_edges(put_text("len.txt", text), GRAPH_SNAP, &want, 1);
+            (void)snprintf(text, sizeof text, "%0*llu\t%0*llu\n", from + 4, (unsigned long long)a,
+                           to + 5, (unsigned long long)b); /* zeros may lead */
+            assert_edges(put_text("len.txt", text), GRAPH_SNAP, &want, 1);
+        }
+}
+
+static void an_error_fits_whatever_the_path(void **state)
+{
+    (void)state;
+    char path[900];
+    int n = snprintf(path, sizeof path, "%s", dir);
+    for (int i = 0; i < 3; i++) {
+        n += snprintf(path + n, sizeof path - (size_t)n, "/%0200d", i);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    (void)snprintf(path + n, sizeof path - (size_t)n, "/bad");
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs("1 x\n", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    struct pr_err err;
+    struct graph_edges g;
+    assert_int_equal(graph_read(path, GRAPH_AUTO, &g, &err), PR_EDATA);
+    assert_non_null(strstr(err.text, "0002/bad: line 1: second id 'x' is not a whole number"));
 }
 
 static void knows_formats_by_name(void **state)
@@ -337,6 +440,10 @@ int main(void)
         cmocka_unit_test(refuses_metis_files_that_contradict_their_header),
         cmocka_unit_test(reads_binary_pairs_and_triples),
         cmocka_unit_test(refuses_damaged_binary_files),
+        cmocka_unit_test(metis_vertices_come_with_their_weights),
+        cmocka_unit_test(a_sink_may_stop_the_reading),
+        cmocka_unit_test(reads_numbers_of_every_length),
+        cmocka_unit_test(an_error_fits_whatever_the_path),
         cmocka_unit_test(knows_formats_by_name),
         cmocka_unit_test(reads_the_demo_graphs_whole),
     };

@@ -1,7 +1,7 @@
 #include "t.h"
 
-#include "core/graph.h"
 #include "core/build.h"
+#include "core/graph.h"
 
 #include "prism/slot.h"
 
@@ -61,13 +61,21 @@ static void merges_duplicates_of_both_directions_and_drops_loops(void **state)
     placement_graph_done(&g);
 }
 
-static void merged_weights_stop_at_32_bits_and_the_sum_has_64(void **state)
+static void a_merged_weight_above_32_bits_is_refused_and_the_sum_has_64(void **state)
 {
     (void)state;
-    struct graph_edge edge[] = { { 1, 2, UINT32_MAX }, { 1, 2, 1 }, { 2, 3, UINT32_MAX } };
-    struct placement_graph g = built(edge, PR_COUNT(edge));
+    struct graph_edge edge[] = { { 1, 7, UINT32_MAX }, { 7, 1, 1 }, { 7, 9, UINT32_MAX } };
+    const struct graph_edges all = { .edge = edge, .n = 3 };
+    struct placement_graph g;
+    struct pr_err err;
+    assert_int_equal(placement_graph_build(&all, &g, &err), PR_EFULL);
+    assert_non_null(strstr(err.text, "edge 1 - 7: its weights add up to more than 4294967295"));
+    edge[1].weight = UINT32_MAX;
+    edge[1].to = 9;
+    edge[2].to = 2;
+    g = built(edge, 3);
     assert_int_equal(g.weight[0], UINT32_MAX);
-    assert_int_equal(g.weight_sum, 2 * (uint64_t)UINT32_MAX);
+    assert_int_equal(g.weight_sum, 3 * (uint64_t)UINT32_MAX);
     placement_graph_done(&g);
 }
 
@@ -108,7 +116,7 @@ int main(void)
         cmocka_unit_test(numbers_vertices_by_ascending_id),
         cmocka_unit_test(dense_and_sparse_ids_give_the_same_rows),
         cmocka_unit_test(merges_duplicates_of_both_directions_and_drops_loops),
-        cmocka_unit_test(merged_weights_stop_at_32_bits_and_the_sum_has_64),
+        cmocka_unit_test(a_merged_weight_above_32_bits_is_refused_and_the_sum_has_64),
         cmocka_unit_test(edge_order_does_not_matter),
         cmocka_unit_test(refuses_an_empty_graph),
         cmocka_unit_test(hash_of_a_number_is_that_of_its_text),

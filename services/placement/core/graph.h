@@ -10,13 +10,13 @@
 #include <stdint.h>
 
 struct placement_graph {
-    uint32_t n;              /* vertices, those without edges included */
+    uint32_t n; /* vertices, those without edges included */
     uint32_t degree_max;
     uint64_t arcs;           /* entries of all rows: two an edge */
     uint64_t *id;            /* [n] as in the file, ascending; NULL: v itself */
     uint64_t *start;         /* [n + 1] first entry of a row in to; of a coded graph, first byte */
     uint32_t *to;            /* [arcs] ascending within a row; NULL when coded */
-    uint8_t *coded;          /* rows as varints: degree, then gaps; NULL when plain */
+    uint8_t *coded;          /* rows gap-coded (code.c); NULL when plain */
     uint32_t *weight;        /* [arcs] >= 1; NULL: every edge weighs 1. Never with coded */
     uint64_t *vertex_weight; /* [n] NULL: every vertex weighs 1 */
     uint64_t weight_sum;     /* over edges, each counted once */
