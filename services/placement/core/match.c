@@ -1,32 +1,34 @@
 #include "core/match.h"
 
-#include "core/store.h"
-
 #include <stdbool.h>
 
-/* Above any sum of 64 real costs below 2^40 each, far from overflow. */
+enum { MOST = PLACEMENT_MATCH_EXACT, OVERLAP_BITS = 40 };
+
+/* Above any sum of 64 real costs of at most 2^40, far from overflow. */
 #define FORBIDDEN ((int64_t)1 << 50)
 #define INFINITE  ((int64_t)1 << 60)
-
-static int64_t cost(const struct placement_match_input *in, uint32_t block, uint32_t zone)
-{
-    if (in->size[block] > in->capacity[zone])
-        return FORBIDDEN;
-    return -(int64_t)in->overlap[(size_t)block * in->k + zone];
-}
 
 /* Hungarian method by shortest augmenting paths, O(k^3); rows and columns are
  * numbered from 1, 0 being the virtual start. */
 struct hungarian {
-    int64_t row[PLACEMENT_MAX_ZONES + 1], column[PLACEMENT_MAX_ZONES + 1]; /* potentials */
-    uint32_t owner[PLACEMENT_MAX_ZONES + 1];                               /* row of a column */
+    int64_t row[MOST + 1], column[MOST + 1]; /* potentials */
+    uint32_t owner[MOST + 1];                /* row of a column */
+    unsigned shift;                          /* bits of overlaps left out */
 };
+
+static int64_t cost(const struct hungarian *h, const struct placement_match_input *in,
+                    uint32_t block, uint32_t zone)
+{
+    if (in->size[block] > in->capacity[zone])
+        return FORBIDDEN;
+    return -(int64_t)(in->overlap[(size_t)block * in->k + zone] >> h->shift);
+}
 
 static void augment(struct hungarian *h, const struct placement_match_input *in, uint32_t block)
 {
-    int64_t least[PLACEMENT_MAX_ZONES + 1];
-    uint32_t from[PLACEMENT_MAX_ZONES + 1] = { 0 }, at = 0;
-    bool done[PLACEMENT_MAX_ZONES + 1] = { false };
+    int64_t least[MOST + 1];
+    uint32_t from[MOST + 1] = { 0 }, at = 0;
+    bool done[MOST + 1] = { false };
     for (uint32_t j = 0; j <= in->k; j++)
         least[j] = INFINITE;
     h->owner[0] = block;
@@ -38,7 +40,7 @@ static void augment(struct hungarian *h, const struct placement_match_input *in,
             if (done[j])
                 continue;
             const int64_t reduced =
-                cost(in, h->owner[at] - 1, j - 1) - h->row[h->owner[at]] - h->column[j];
+                cost(h, in, h->owner[at] - 1, j - 1) - h->row[h->owner[at]] - h->column[j];
             if (reduced < least[j]) {
                 least[j] = reduced;
                 from[j] = at;
@@ -66,9 +68,11 @@ enum pr_code placement_match(const struct placement_match_input *in, uint16_t *z
                              struct pr_err *err)
 {
     struct hungarian h = { .row = { 0 } };
-    if (in->k == 0 || in->k > PLACEMENT_MAX_ZONES)
-        return pr_fail(err, PR_EINVAL, "%u zones to match, 1 to %d are supported", in->k,
-                       PLACEMENT_MAX_ZONES);
+    if (in->k == 0 || in->k > MOST)
+        return pr_fail(err, PR_EINVAL, "%u zones to match, 1 to %d are supported", in->k, MOST);
+    for (uint32_t i = 0; i < in->k * in->k; i++)
+        while (in->overlap[i] >> h.shift >> OVERLAP_BITS != 0)
+            h.shift++;
     for (uint32_t block = 1; block <= in->k; block++)
         augment(&h, in, block);
 
