@@ -2,9 +2,8 @@
  * as a good partitioner does. */
 #include "t.h"
 
-#include "core/run.h"
 #include "core/build.h"
-#include "engine/metis_engine.h"
+#include "core/run.h"
 
 #include <stdlib.h>
 
@@ -30,8 +29,12 @@ static void cut_of(const char *path, double most_cross_share)
         .graph = &g,
         .store = &store,
         .today = &today,
-        .params = { .seed = 1, .seeds = 3, .imbalance = 0.05, .keep_ratio = 0.02 },
-        .engine = placement_metis,
+        .params = { .seed = 1,
+                    .seeds = 3,
+                    .imbalance = 0.05,
+                    .keep_ratio = 0.02,
+                    .reference_ratio = -1,
+                    .move_cap = UINT64_MAX },
     };
     assert_ok(placement_compute(&in, &r, &err), &err);
     print_message("%s: %u vertices, cross-zone share %.4f -> %.4f, imbalance %.4f, %llu moves\n",
