@@ -96,7 +96,7 @@ static bool set(struct bench_task *t, const char *arg)
 enum pr_code bench_task_parse(int argc, char **argv, struct bench_task *t, struct pr_err *err)
 {
     *t = (struct bench_task){
-        .blocks = 3, .threads = 1, .tries = 1, .seed = 1, .imbalance = 0.05, .price = 1, .cap = 0.01
+        .blocks = 3, .threads = 1, .tries = 1, .seed = 1, .imbalance = 0.05, .price = 0, .cap = 0.01
     };
     const int kind = argc < 2 ? -1 : index_of(bench_kind_name, BENCH_KINDS, argv[1]);
     if (kind < 0)

@@ -22,7 +22,7 @@ static const char usage[] =
     "  --seed S           of the first run (1); each run takes the next, peers as well\n"
     "  --same-seed        every run takes the same\n"
     "  --tries N          cuts from which ours keeps the best (1)\n"
-    "  --price X          edge weight that a move of the warm start must save (1)\n"
+    "  --price X          edge weight that a move of the warm start must save (0)\n"
     "  --cap X            share of the vertices that it may move (0.01)\n"
     "  --json FILE        every outcome\n"
     "  --markdown         tables as Markdown, for docs/reference/benchmarks.md\n"
@@ -192,7 +192,7 @@ int main(int argc, char **argv)
     char self[256] = "", cache[300];
     struct args a = {
         .command = "placement-bench",
-        .plan = { .runs = 5, .tries = 1, .seed = 1, .vary = true, .price = 1, .cap = 0.01 }
+        .plan = { .runs = 5, .tries = 1, .seed = 1, .vary = true, .price = 0, .cap = 0.01 }
     };
     struct pr_err err = { .text = "" };
     bool hold = true;

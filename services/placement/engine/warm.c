@@ -9,7 +9,8 @@ enum {
     CHUNK = 1024,    /* vertices */
     SLICE = 1 << 25, /* row entries, or bytes of coded ones, between two looks at the watch */
     FEW = 8,         /* blocks counted without a list of those met */
-    WAYS = 2
+    WAYS = 2,
+    CHANGED_PART = 32 /* of the vertices: above, one pass over all edges is the cheaper look */
 };
 
 static bool bad_block(uint16_t b, uint32_t blocks)
@@ -296,11 +297,16 @@ static void count_moves(const struct warm *w, struct placement_warm_result *r)
 enum pr_code placement_warm(const struct placement_warm_input *in, uint16_t *block,
                             struct placement_warm_result *out, struct pr_err *err)
 {
+    struct placement_warm_input all = *in;
     struct warm w = { .in = in, .g = in->graph };
     struct placement_warm_result r = { 0 };
     enum pr_code rc = check(in, err);
     if (rc != PR_OK)
         return rc;
+    if (in->n_changed > in->graph->n / CHANGED_PART) {
+        all.changed = NULL;
+        w.in = &all;
+    }
     rc = allocate(&w) ? check_room(&w, err) : warm_no_memory(&w, err);
     if (rc == PR_OK)
         rc = improve(&w, &r, err);

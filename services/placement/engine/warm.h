@@ -17,7 +17,8 @@ struct placement_warm_input {
     const uint16_t *today;    /* [n] block; PLACEMENT_FREE: new, or its block is gone */
     const uint16_t *fixed;    /* [n] or NULL; a vertex fixed elsewhere than today moves */
     const uint32_t *changed;  /* [n_changed] vertices whose edges changed; NULL: unknown, then
-                                 every vertex with an edge to another block is looked at */
+                                 every vertex with an edge to another block is looked at, as
+                                 it is when these are many */
     uint32_t n_changed;
     const uint64_t *cut_today; /* today's cut of this graph where the caller knows it, edges of
                                   new vertices left out; NULL: counted. With it and changed a
