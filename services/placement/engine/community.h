@@ -22,8 +22,8 @@ struct placement_communities_input {
 
 struct placement_communities {
     uint32_t count;
-    double modularity; /* at the input's resolution, weighted */
-    uint32_t levels;   /* contractions made */
+    double modularity;  /* at the input's resolution, weighted */
+    uint32_t levels;    /* contractions made */
     uint32_t below_min; /* communities that stay below min_weight: nothing to join */
 };
 
