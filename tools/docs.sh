@@ -151,6 +151,10 @@ page_cli() {
     while read -r tool; do
         [ "$tool" = prism-admin ] || show_help "$tool" program "$tool" --help
     done < <(tools)
+    show_help prism-placement program prism-placement help
+    for tool in run communities evaluate convert explain; do
+        show_help "prism-placement $tool" program prism-placement "$tool" --help
+    done
     printf '## Services\n\n'
     printf '`prism-placement`, `prism-rebalance` and `prism-metadata-api` take `--help`, `--version` and\n'
     printf '`--print-config`; everything else is [settings](settings.md). Each answers `/livez`, `/readyz`\n'

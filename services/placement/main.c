@@ -1,4 +1,5 @@
 /* Placement: decides in which partition, and so in which zone, vertices live. */
+#include "cli/cli.h"
 #include "io/shell.h"
 #include "prism/io/log.h"
 
@@ -6,6 +7,8 @@
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && argv[1][0] != '-') /* a command that needs no server */
+        return placement_cli(argc, argv);
     static struct placement_config cfg;
     struct placement_shell shell = { 0 };
     struct pr_service svc = { 0 };

@@ -14,6 +14,10 @@ check_summary() {
     jq -e '.moves.vertices > 0' "$summary" >/dev/null || fail "nothing moved"
     jq -e '.before.root_zone > 0.5 and .after.root_zone < .before.root_zone / 2' "$summary" \
         >/dev/null || fail "cross-zone share $(jq -c '[.before.root_zone, .after.root_zone]' "$summary")"
+    jq -e '.second.new_edges > 0 and .second.mode == "warm" and .second.moved_ratio <= 0.01 and
+        .second.cross_share <= .second.cross_share_before and
+        .second.after.root_zone < .before.root_zone / 2' "$summary" >/dev/null ||
+        fail "second round: $(jq -c .second "$summary")"
     jq -e '.during.writes_acked > 0' "$summary" >/dev/null || fail "nothing was written meanwhile"
 }
 
@@ -27,6 +31,17 @@ check_vertices() {
     if curl -fsS -o /dev/null "$(address)/v1/nodes" 2>/dev/null; then
         fail "answered without a token"
     fi
+}
+
+# Why a vertex is where it is, from the API and from prismctl.
+check_explain() {
+    local id
+    id=$(awk '!/^#/ { print $1; exit }' "$graph")
+    api "/v1/placement/explain/$id" | jq -e --arg id "$id" \
+        '.vertexId == $id and (.zones | length) == 3 and .neighbors > 0 and (.why | length) > 10' \
+        >/dev/null || fail "/v1/placement/explain/$id: $(api "/v1/placement/explain/$id")"
+    PRISM_API_URL=$(address) PRISM_TOKEN_FILE=$PRISM_STATE/token \
+        "$PRISM_STATE/bin/prismctl" explain "$id" | grep -q '^why ' || fail "prismctl explain $id"
 }
 
 # Every acknowledged write of the last demo, read back.
@@ -52,6 +67,7 @@ planted_graph "$graph" 60 100 7
 "$root/dev" demo --graph "$graph" || fail "./dev demo"
 check_summary
 check_vertices
+check_explain
 check_secrets
 
 "$root/dev" demo --graph "$graph" || fail "./dev demo, repeated"

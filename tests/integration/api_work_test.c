@@ -98,10 +98,18 @@ static void a_run_is_rows_and_a_command_in_one_transaction(void **state)
     char path[300];
     api_call(&r, "operator", "POST", "/v1/placement/runs",
              "{\"source\":{\"file\":\"/data/g.txt\",\"format\":\"snap\"},"
-             "\"params\":{\"seed\":7,\"imbalance\":0.05}}",
+             "\"params\":{\"seed\":7,\"imbalance\":0.05,\"mode\":\"warm\",\"movePrice\":2.5,"
+             "\"moveCap\":100,\"capacity\":{\"a\":1,\"b\":0.5},\"fixed\":{\"17\":\"b\"},"
+             "\"fixedFile\":\"/data/f.txt\"}}",
              NULL);
     assert_status(&r, 202);
     assert_string_equal(api_str(&r, "state"), "pending");
+    assert_string_equal(api_sql("SELECT concat_ws(' ', params->>'mode', params->>'move_price', "
+                                "params->>'move_cap', params->'capacity'->>'b', "
+                                "params->'fixed'->>'17', params->>'fixed_file') "
+                                "FROM placement_runs WHERE id = %lld",
+                                api_int(&r, "id")),
+                        "warm 2.5 100 0.5 b /data/f.txt");
     snprintf(path, sizeof path, "/v1/placement/runs/%lld", api_int(&r, "id"));
     char location[256];
     strcpy(location, r.location);
@@ -117,6 +125,19 @@ static void a_run_is_rows_and_a_command_in_one_transaction(void **state)
     assert_true(it_await(command_published, (void *)"prism.cmd.placement.run", 5000));
     api_call(&r, "viewer", "GET", "/v1/placement/runs?state=pending&pageSize=1", NULL, NULL);
     assert_int_equal(json_array_size(json_object_get(r.j, "items")), 1);
+}
+
+static void an_explanation_needs_a_vertex_and_somebody_to_give_it(void **state)
+{
+    (void)state;
+    api_call(&r, "viewer", "GET", "/v1/placement/explain/a%20b", NULL, NULL);
+    assert_status(&r, 400);
+    api_call(&r, "viewer", "GET", "/v1/placement/explain/7?run=x", NULL, NULL);
+    assert_status(&r, 400);
+    api_call(&r, NULL, "GET", "/v1/placement/explain/7", NULL, NULL);
+    assert_status(&r, 401);
+    api_call(&r, "viewer", "GET", "/v1/placement/explain/7", NULL, NULL);
+    assert_status(&r, 503); /* no placement service runs here */
 }
 
 static long long done_run(void)
@@ -352,6 +373,7 @@ int main(void)
         cmocka_unit_test(a_dry_run_checks_and_changes_nothing),
         cmocka_unit_test(zones_are_created_and_changed),
         cmocka_unit_test(a_run_is_rows_and_a_command_in_one_transaction),
+        cmocka_unit_test(an_explanation_needs_a_vertex_and_somebody_to_give_it),
         cmocka_unit_test(a_plan_goes_from_proposal_to_execution),
         cmocka_unit_test(a_plan_counts_its_moves_by_state),
         cmocka_unit_test(a_plan_needs_a_run_that_is_done),

@@ -109,12 +109,40 @@ static void every_bad_field_of_a_run_is_named(void **state)
                               .imbalance = 0.06,
                               .has_imbalance = true,
                               .seeds = 17,
-                              .has_seeds = true };
+                              .has_seeds = true,
+                              .kind = "hint",
+                              .mode = "cold",
+                              .parts = "some",
+                              .fixed_file = "f.txt",
+                              .move_cap = -1,
+                              .has_move_cap = true,
+                              .move_price = -0.1,
+                              .has_move_price = true };
     api_check_run(&in, &errs);
-    assert_int_equal(errs.n, 5);
+    assert_int_equal(errs.n, 11);
+    assert_true(names(&errs, "params.kind") && names(&errs, "params.mode") &&
+                names(&errs, "params.fixedFile") && names(&errs, "params.moveCap") &&
+                names(&errs, "params.movePrice"));
     assert_true(names(&errs, "source.file") && names(&errs, "source.format") &&
                 names(&errs, "params.seed") && names(&errs, "params.seeds") &&
                 names(&errs, "params.imbalance"));
+}
+
+static void capacities_and_fixed_vertices_name_what_can_be(void **state)
+{
+    (void)state;
+    struct api_errors errs = { 0 };
+    api_check_capacity("a", 0, &errs);
+    api_check_capacity("zone-1", 1000, &errs);
+    api_check_fixed("18446744073709551615", "a", &errs);
+    assert_int_equal(errs.n, 0);
+    api_check_capacity("A", 1, &errs);
+    api_check_capacity("a", -0.5, &errs);
+    api_check_capacity("a", 1001, &errs);
+    api_check_fixed("x", "a", &errs);
+    api_check_fixed("1", NULL, &errs);
+    api_check_fixed("1", "", &errs);
+    assert_int_equal(errs.n, 6);
 }
 
 static void every_bad_field_of_a_plan_is_named(void **state)
@@ -284,6 +312,7 @@ int main(void)
         cmocka_unit_test(subnets_are_networks),
         cmocka_unit_test(a_capacity_is_a_finite_ratio),
         cmocka_unit_test(every_bad_field_of_a_run_is_named),
+        cmocka_unit_test(capacities_and_fixed_vertices_name_what_can_be),
         cmocka_unit_test(every_bad_field_of_a_plan_is_named),
         cmocka_unit_test(more_errors_than_fit_are_counted_not_written),
         cmocka_unit_test(if_match_is_a_list_of_tags_or_a_star),

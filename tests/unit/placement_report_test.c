@@ -1,7 +1,7 @@
 #include "t.h"
 
-#include "core/report.h"
 #include "core/build.h"
+#include "core/report.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static void figures_of_two_triangles_and_a_bridge(void **state)
     const double share[] = { 0.5, 0.5 };
     struct placement_figures *f = malloc(sizeof *f);
     assert_non_null(f);
-    placement_figures(&g, zone, 2, share, f);
+    assert_int_equal(placement_figures(&g, zone, 2, share, NULL, f, NULL), PR_OK);
     assert_int_equal(f->cut, 1);
     assert_near(f->cross_share, 1.0 / 7);
     assert_int_equal(f->matrix[0][0], 3);
@@ -55,13 +55,13 @@ static void weights_count_and_isolated_vertices_do_not_divide_by_zero(void **sta
     struct placement_graph g = graph_of(weighted, 2);
     const uint16_t zone[] = { 0, 0, 1 };
     const double share[] = { 0.5, 0.5 };
-    placement_figures(&g, zone, 2, share, f);
+    assert_int_equal(placement_figures(&g, zone, 2, share, NULL, f, NULL), PR_OK);
     assert_near(f->cross_share, 0.1);
     assert_near(f->imbalance, 2 / 1.5 - 1);
     placement_graph_done(&g);
 
     g = graph_of(loops, 1);
-    placement_figures(&g, zone, 2, share, f);
+    assert_int_equal(placement_figures(&g, zone, 2, share, NULL, f, NULL), PR_OK);
     assert_near(f->cross_share, 0);
     assert_near(f->modularity, 0);
     placement_graph_done(&g);
@@ -77,7 +77,7 @@ static void vertices_in_a_zone_of_no_capacity_are_infinitely_too_many(void **sta
     const double share[] = { 1, 0 };
     struct placement_figures *f = malloc(sizeof *f);
     assert_non_null(f);
-    placement_figures(&g, zone, 2, share, f);
+    assert_int_equal(placement_figures(&g, zone, 2, share, NULL, f, NULL), PR_OK);
     assert_true(isinf(f->imbalance));
     free(f);
     placement_graph_done(&g);

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The main job on a real graph, measured: load, measure, place, plan, move live,
-# measure again. Uses ./dev's dir, base, partitions, admin, prismctl, step.
+# measure again; then the graph grows and is placed again, which moves little. Uses
+# ./dev's dir, base, partitions, admin, prismctl, step.
 
 # demo GRAPH
 demo() {
@@ -14,23 +15,86 @@ demo() {
     graph=$dir/data/$(basename "$graph")
     stop_plans
     demo_clean
-    step "demo 1/6: load $(basename "$graph")"
+    step "demo 1/9: load $(basename "$graph")"
     tool load load --graph "$graph" --partitions "$partitions"
-    step "demo 2/6: measure cross-zone traffic before"
+    step "demo 2/9: measure cross-zone traffic before"
     measure before "$graph"
-    step "demo 3/6: compute the placement"
+    step "demo 3/9: compute the placement"
     long placement operationId placement run --graph "$graph"
-    step "demo 4/6: plan"
+    step "demo 4/9: plan"
     long plan operationId plan create --run "$(jq -e .id "$out/placement.json")"
     plan=$(jq -e .id "$out/plan.json")
     demo_plan "$plan"
-    step "demo 5/6: move, while the workload reads and writes"
+    step "demo 5/9: move, while the workload reads and writes"
     move_live "$graph" "$plan"
-    step "demo 6/6: measure after"
+    step "demo 6/9: measure after"
     fetch_routes
     measure after "$graph" --routes "$out/routes"
+    second_round "$graph"
     verify
     demo_table
+}
+
+# A day later: 1 % more edges, between vertices that are there. Today's placement
+# is improved, not made anew, so few vertices move.
+second_round() { # GRAPH
+    local graph=$1 plan
+    printf '{}\n' >"$out/grown.json"
+    grow "$graph" "$dir/data/new-edges.txt" || return 0
+    step "demo 7/9: load 1 % new edges"
+    tool grown load --graph "$dir/data/new-edges.txt" --partitions "$partitions"
+    step "demo 8/9: place again, from where everything is"
+    long placement2 operationId placement run --graph "$graph"
+    ctl report2 placement show "$(jq -e .id "$out/placement2.json")" --report || exit 1
+    long plan2 operationId plan create --run "$(jq -e .id "$out/placement2.json")"
+    plan=$(jq -e .id "$out/plan2.json")
+    ctl planned2 plan show "$plan" || exit 1
+    step "demo 9/9: move $(jq -r .summary.moves "$out/planned2.json") vertices, measure"
+    if [ "$(jq .summary.moves "$out/planned2.json")" -gt 0 ]; then
+        long execute2 executeOperationId plan execute "$plan"
+    fi
+    ctl result2 plan show "$plan" || exit 1
+    fetch_routes
+    measure grown-after "$graph" --routes "$out/routes"
+}
+
+# Writes the new edges, the same for the same graph, and adds them to the graph's
+# own file. Edge lists only: binary and METIS files cannot be added to.
+grow() { # GRAPH NEW
+    local pack plain=${1%.xz}
+    plain=${plain%.gz}
+    case ${plain%.zst} in
+    *.metis | *.graph | *.bin32 | *.bin64)
+        say "no second round: $(basename "$1") is no text to add edges to"
+        return 1
+        ;;
+    esac
+    case $1 in
+    *.xz) pack=(xz -c) ;;
+    *.gz) pack=(gzip -c) ;;
+    *.zst) pack=(zstd -qc) ;;
+    *) pack=(cat) ;;
+    esac
+    unpacked "$1" | awk '/^[#%]/ || NF < 2 { next }
+        { edges++ }
+        !($1 in seen) { seen[$1]; id[n++] = $1 }
+        END {
+            srand(20261121)
+            for (i = 0; i < edges / 100; i++) print id[int(rand() * n)], id[int(rand() * n)]
+        }' >"$2" || die "cannot read $1"
+    "${pack[@]}" <"$2" | cat "$1" - >"$1.grown" || die "cannot add to $1"
+    mv "$1.grown" "$1"
+    chmod 0644 "$1" "$2"
+    give "$1" "$2"
+}
+
+unpacked() { # FILE
+    case $1 in
+    *.xz) xz -dc "$1" ;;
+    *.gz) gzip -dc "$1" ;;
+    *.zst) zstd -qdc "$1" ;;
+    *) cat "$1" ;;
+    esac
 }
 
 # What is about to be done, and whether it pays.
@@ -229,6 +293,8 @@ verify() {
         die "the ledger could not be verified: see $out/verify.log and $out/verify.json"
 }
 
+optional() { cat "$out/$1.json" 2>/dev/null || printf '{}\n'; } # what a demo may do without
+
 demo_table() {
     local vertex
     jq -n --slurpfile load "$out/load.json" --slurpfile before "$out/before.json" \
@@ -236,10 +302,12 @@ demo_table() {
         --slurpfile verify "$out/verify.json" \
         --slurpfile routes "$out/routes.json" \
         --slurpfile plan "$out/result.json" --slurpfile placement "$out/placement.json" \
+        --slurpfile grown "$out/grown.json" --slurpfile report2 <(optional report2) \
+        --slurpfile result2 <(optional result2) --slurpfile after2 <(optional grown-after) \
         -f "$root/tools/stack/summary.jq" >"$out/summary.json" ||
         die "cannot sum up: see the files in $out"
     jq -r -f "$root/tools/stack/table.jq" "$out/summary.json" | tee "$out/summary.txt"
-    vertex=$(xz -dcf "$graph" | awk '!/^#/ && !n++ { print $1 }')
+    vertex=$(unpacked "$graph" | awk '!/^#/ && !n++ { print $1 }')
     # shellcheck disable=SC2016 # for the reader's shell
     printf '\nlook any vertex up:\n  curl -H "Authorization: Bearer $(cat %s)" %s/v1/vertices/%s\n' \
         "$state/token" "$(api_url)" "$vertex"

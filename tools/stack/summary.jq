@@ -37,6 +37,13 @@ $load[0] as $load | $before[0] as $before | $during[0] as $during | $after[0] as
         retries: $plan.result.retries,
         bytes: ([$plan.moves[]?.bytes] | add // 0)
     },
-    lost: ([$before.lost, $during.lost, $after.lost, $verify[0].lost] | max)
+    lost: ([$before.lost, $during.lost, $after.lost, $after2[0].lost // 0, $verify[0].lost] | max),
+    second: (if ($grown[0].done // false) | not then null else {
+        new_edges: $grown[0].edges_in_file, mode: $report2[0].mode, why: $report2[0].why,
+        seconds: $report2[0].seconds.total, moves: $report2[0].moves,
+        moved_ratio: $report2[0].movedRatio, moved: ($result2[0].result.moved // 0),
+        cross_share_before: $report2[0].before.crossShare,
+        cross_share: $report2[0].after.crossShare, after: measured($after2[0])
+    } end)
 }
 | .moves.usd = usd(.moves.bytes / 1e9)

@@ -9,6 +9,10 @@ TREES=(release asan tsan)
 cmd_test() {
     local all=$root/build/all tree
     ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}"
+    if [ $# -eq 2 ] && [ "$1" = fuzz ] && [[ $2 =~ ^[1-9][0-9]*$ ]]; then
+        fuzz "$2"
+        return
+    fi
     if [ $# -gt 0 ]; then
         some_tests "$@"
         return
@@ -30,7 +34,30 @@ cmd_test() {
     run_ctest "$all"
 }
 
-# A kind (unit, property, sim, integration, fault, e2e) or ctest's own options.
+# Every fuzzer that many seconds, from the kept inputs and what earlier runs found
+# worth keeping. An input that breaks one stays in build/fuzz: mend the code, then
+# keep it in tests/fuzz/corpus, which the other trees replay.
+fuzz() {
+    local seconds=$1 tree=$root/build/fuzz name broken=()
+    ensure_packages "${PACKAGES_FUZZ[@]}"
+    step "build fuzz"
+    build "$root" fuzz
+    for name in "$root"/tests/fuzz/corpus/*; do
+        name=${name##*/}
+        step "fuzz $name for $seconds s"
+        mkdir -p "$tree/corpus/$name"
+        "$tree/bin/fuzz_$name" -max_total_time="$seconds" -max_len=4096 -timeout=20 \
+            -rss_limit_mb=3000 -artifact_prefix="$tree/$name-" \
+            "$tree/corpus/$name" "$root/tests/fuzz/corpus/$name" >"$tree/$name.log" 2>&1 || {
+            broken+=("$name")
+            tail -n 40 "$tree/$name.log" >&2
+        }
+        grep -a '^Done ' "$tree/$name.log" >&2 || true
+    done
+    [ ${#broken[@]} -eq 0 ] || die "broken: ${broken[*]} (inputs: $tree/NAME-*)"
+}
+
+# A kind (unit, property, sim, integration, fault, e2e, fuzz) or ctest's own options.
 some_tests() {
     local args=("$@")
     step "build release"

@@ -14,7 +14,7 @@ struct pr_pool;
 
 /* threads 1..PR_POOL_MAX, the caller's own counted. PR_ENOMEM, PR_EUNAVAIL. */
 PR_CHECKED enum pr_code pr_pool_new(unsigned threads, struct pr_pool **out, struct pr_err *err);
-void pr_pool_free(struct pr_pool *p);             /* NULL is fine */
+void pr_pool_free(struct pr_pool *p);              /* NULL is fine */
 unsigned pr_pool_threads(const struct pr_pool *p); /* NULL: 1, the caller alone */
 
 /* Calls fn once on each worker, 0 (the caller) .. threads - 1, and returns when

@@ -23,6 +23,33 @@ int ctl_vertex_get(struct ctl *ctl, const struct ctl_line *line)
     return code;
 }
 
+int ctl_explain(struct ctl *ctl, const struct ctl_line *line)
+{
+    static const struct ctl_column columns[] = { { "ZONE", "zone" },
+                                                 { "EDGE WEIGHT", "edgeWeight" },
+                                                 { "VERTICES", "vertices" },
+                                                 { "CAPACITY", "capacity" } };
+    char id[512], path[640] = "", query[96] = "";
+    struct ctl_reply r;
+    ctl_escape(id, sizeof id, line->arg[0]);
+    ctl_query(query, sizeof query, "run", ctl_opt(line, "run"));
+    snprintf(path, sizeof path, "/v1/placement/explain/%s%s%s", id, query[0] == '\0' ? "" : "?",
+             query);
+    int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
+    if (code == CTL_OK && !ctl->json) { /* the zones as a table below the rest */
+        json_t *zones = json_incref(json_object_get(r.body, "zones"));
+        json_object_del(r.body, "zones");
+        ctl_print(ctl, r.body);
+        json_t *list = json_pack("{s:o}", "items", zones);
+        ctl_print_list(ctl, list, columns, COUNT(columns));
+        json_decref(list);
+    } else if (code == CTL_OK) {
+        ctl_print(ctl, r.body);
+    }
+    ctl_reply_done(&r);
+    return code;
+}
+
 /* Adds the ids of a file to ids; they are checked by the API. */
 static int read_ids(const char *path, json_t *ids)
 {

@@ -79,27 +79,87 @@ static int start(struct ctl *ctl, const struct ctl_line *line, const char *path,
     return code == CTL_OK ? shown : code;
 }
 
+/* The service reads files, so it needs their paths from the root. */
+static int file_option(const struct ctl_line *line, const char *option, json_t *into,
+                       const char *member)
+{
+    const char *given = ctl_opt(line, option);
+    if (given == NULL)
+        return CTL_OK;
+    char *file = realpath(given, NULL);
+    if (file == NULL)
+        return ctl_complain(CTL_USAGE, "%s: %s", given, strerror(errno));
+    json_t *path = json_string(file);
+    free(file);
+    if (path == NULL)
+        return ctl_complain(CTL_USAGE, "%s: the name is not UTF-8", given);
+    json_object_set_new(into, member, path);
+    return CTL_OK;
+}
+
+static void text_option(const struct ctl_line *line, const char *option, json_t *into,
+                        const char *member)
+{
+    const char *text = ctl_opt(line, option);
+    if (text != NULL)
+        json_object_set_new(into, member, json_string(text));
+}
+
+/* --capacity a=1,b=0.5 */
+static int capacity_option(const struct ctl_line *line, json_t *params)
+{
+    const char *at = ctl_opt(line, "capacity");
+    if (at == NULL)
+        return CTL_OK;
+    json_t *capacity = json_object();
+    json_object_set_new(params, "capacity", capacity);
+    for (;;) {
+        char zone[64], *end = NULL;
+        const size_t n = strcspn(at, "=,");
+        const double ratio = at[n] == '=' ? strtod(at + n + 1, &end) : 0;
+        if (n == 0 || n >= sizeof zone || end == NULL || end == at + n + 1 ||
+            (*end != ',' && *end != '\0'))
+            return ctl_complain(CTL_USAGE, "--capacity takes ZONE=RATIO,..., not %s", at);
+        snprintf(zone, sizeof zone, "%.*s", (int)n, at);
+        json_object_set_new(capacity, zone, json_real(ratio));
+        if (*end == '\0')
+            return CTL_OK;
+        at = end + 1;
+    }
+}
+
+static int run_params(const struct ctl_line *line, json_t *params)
+{
+    static const struct {
+        const char *option, *member;
+        bool real;
+    } number[] = { { "seed", "seed", false },
+                   { "seeds", "seeds", false },
+                   { "imbalance", "imbalance", true },
+                   { "move-price", "movePrice", true },
+                   { "move-cap", "moveCap", false } };
+    text_option(line, "kind", params, "kind");
+    text_option(line, "mode", params, "mode");
+    text_option(line, "parts", params, "parts");
+    int code = capacity_option(line, params);
+    for (size_t i = 0; i < COUNT(number) && code == CTL_OK; i++)
+        code = number_option(line, number[i].option, params, number[i].member, number[i].real);
+    return code == CTL_OK ? file_option(line, "fixed", params, "fixedFile") : code;
+}
+
 int ctl_placement_run(struct ctl *ctl, const struct ctl_line *line)
 {
-    const char *graph = ctl_opt(line, "graph"), *format = ctl_opt(line, "format");
-    if (graph == NULL)
+    if (ctl_opt(line, "graph") == NULL)
         return ctl_complain(CTL_USAGE, "placement run needs --graph FILE");
-    /* The service reads the file, so it needs the path from the root. */
-    char *file = realpath(graph, NULL);
-    if (file == NULL)
-        return ctl_complain(CTL_USAGE, "%s: %s", graph, strerror(errno));
-    json_t *source = json_pack("{s:s}", "file", file), *params = json_object();
-    free(file);
-    if (format != NULL)
-        json_object_set_new(source, "format", json_string(format));
+    json_t *source = json_object(), *params = json_object();
     json_t *body = json_pack("{s:o,s:o}", "source", source, "params", params);
-    if (body == NULL)
-        return ctl_complain(CTL_USAGE, "%s: the name is not UTF-8", graph);
-    if (number_option(line, "seed", params, "seed", false) != CTL_OK ||
-        number_option(line, "seeds", params, "seeds", false) != CTL_OK ||
-        number_option(line, "imbalance", params, "imbalance", true) != CTL_OK) {
+    int code = file_option(line, "graph", source, "file");
+    text_option(line, "format", source, "format");
+    if (code == CTL_OK)
+        code = run_params(line, params);
+    if (code != CTL_OK) {
         json_decref(body);
-        return CTL_USAGE;
+        return code;
     }
     return start(ctl, line,
                  ctl_opt(line, "dry-run") == NULL ? "/v1/placement/runs"
@@ -122,8 +182,14 @@ int ctl_placement_list(struct ctl *ctl, const struct ctl_line *line)
 /* In a table the report is cut to what one reads first, unless it is wanted. */
 int ctl_placement_show(struct ctl *ctl, const struct ctl_line *line)
 {
-    static const char *const headline[] = { "before.crossShare", "after.crossShare",
-                                            "before.usdPerMonth", "after.usdPerMonth", "moves" };
+    static const char *const headline[] = { "before.crossShare",
+                                            "after.crossShare",
+                                            "before.usdPerMonth",
+                                            "after.usdPerMonth",
+                                            "moves",
+                                            "mode",
+                                            "why",
+                                            "verdict" };
     char path[512];
     struct ctl_reply r;
     resource_path(path, sizeof path, "/v1/placement/runs", line->arg[0], "");

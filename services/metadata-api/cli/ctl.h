@@ -29,7 +29,7 @@ struct ctl {
 struct ctl_option {
     const char *name, *value; /* "zone", "ZONE" or NULL */
 };
-enum { CTL_MAX_OPTIONS = 8, CTL_MAX_ARGS = 1024 };
+enum { CTL_MAX_OPTIONS = 16, CTL_MAX_ARGS = 1024 };
 
 /* A parsed command line. */
 struct ctl_line {
@@ -95,7 +95,7 @@ typedef int ctl_run_fn(struct ctl *, const struct ctl_line *);
 ctl_run_fn ctl_vertex_get, ctl_vertex_batch, ctl_partition_list, ctl_partition_get;
 ctl_run_fn ctl_node_list, ctl_node_register, ctl_node_get, ctl_node_set_zone, ctl_node_delete;
 ctl_run_fn ctl_zone_list, ctl_zone_get, ctl_zone_create, ctl_zone_set, ctl_topology;
-ctl_run_fn ctl_placement_run, ctl_placement_list, ctl_placement_show;
+ctl_run_fn ctl_placement_run, ctl_placement_list, ctl_placement_show, ctl_explain;
 ctl_run_fn ctl_plan_create, ctl_plan_list, ctl_plan_show, ctl_plan_execute, ctl_plan_pause;
 ctl_run_fn ctl_plan_resume, ctl_plan_cancel;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;

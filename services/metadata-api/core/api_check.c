@@ -121,22 +121,61 @@ void api_check_zone(const struct api_zone_in *in, struct api_errors *errs)
         api_error(errs, "capacityRatio", "a number from 0 to 1000");
 }
 
+/* NULL is fine: not given. */
+static bool one_of(const char *text, const char *const *names, size_t n)
+{
+    bool known = text == NULL;
+    for (size_t i = 0; i < n && !known; i++)
+        known = strcmp(text, names[i]) == 0;
+    return known;
+}
+
+static bool path_valid(const char *path)
+{
+    return path == NULL || (path[0] == '/' && strlen(path) <= 4095);
+}
+
 void api_check_run(const struct api_run_in *in, struct api_errors *errs)
 {
     static const char *const formats[] = { "auto", "snap", "metis", "bin32", "bin64" };
-    if (in->file != NULL && (in->file[0] != '/' || strlen(in->file) > 4095))
+    static const char *const kinds[] = { "placement", "communities", "evaluate" };
+    static const char *const modes[] = { "auto", "warm", "full" };
+    static const char *const parts[] = { "keep", "locality" };
+    if (!path_valid(in->file))
         api_error(errs, "source.file", "an absolute path of at most 4095 bytes");
-    bool known = in->format == NULL;
-    for (size_t i = 0; i < PR_COUNT(formats) && !known; i++)
-        known = strcmp(in->format, formats[i]) == 0;
-    if (!known)
+    if (!one_of(in->format, formats, PR_COUNT(formats)))
         api_error(errs, "source.format", "one of auto, snap, metis, bin32, bin64");
+    if (!one_of(in->kind, kinds, PR_COUNT(kinds)))
+        api_error(errs, "params.kind", "one of placement, communities, evaluate");
+    if (!one_of(in->mode, modes, PR_COUNT(modes)))
+        api_error(errs, "params.mode", "one of auto, warm, full");
+    if (!one_of(in->parts, parts, PR_COUNT(parts)))
+        api_error(errs, "params.parts", "keep or locality");
+    if (!path_valid(in->fixed_file))
+        api_error(errs, "params.fixedFile", "an absolute path of at most 4095 bytes");
+    if (in->has_move_cap && in->move_cap < 0)
+        api_error(errs, "params.moveCap", "a number of vertices, 0 or more");
+    if (in->has_move_price && !(in->move_price >= 0 && in->move_price <= 1e18))
+        api_error(errs, "params.movePrice", "edge weight per vertex weight, 0 to 1e18");
     if (in->has_seed && (in->seed < 0 || in->seed > INT32_MAX))
         api_error(errs, "params.seed", "a number from 0 to 2147483647");
     if (in->has_seeds && (in->seeds < 1 || in->seeds > 16))
         api_error(errs, "params.seeds", "a number from 1 to 16");
     if (in->has_imbalance && !(in->imbalance >= 0.03 && in->imbalance <= 0.05))
         api_error(errs, "params.imbalance", "a ratio from 0.03 to 0.05");
+}
+
+void api_check_capacity(const char *zone, double ratio, struct api_errors *errs)
+{
+    if (!zone_id_valid(zone) || !(ratio >= 0 && ratio <= 1000))
+        api_error(errs, "params.capacity", "zone ids with numbers from 0 to 1000");
+}
+
+void api_check_fixed(const char *vertex, const char *zone, struct api_errors *errs)
+{
+    uint64_t id;
+    if (!api_number_parse(vertex, UINT64_MAX, &id) || zone == NULL || !zone_id_valid(zone))
+        api_error(errs, "params.fixed", "vertex ids (numbers) with the zone of each");
 }
 
 void api_check_plan(const struct api_plan_in *in, struct api_errors *errs)

@@ -38,11 +38,16 @@ void api_check_zone(const struct api_zone_in *in, struct api_errors *errs);
 
 struct api_run_in {
     const char *file, *format; /* format NULL: told by the file's name */
-    int64_t seed, seeds;
-    double imbalance;
-    bool has_seed, has_seeds, has_imbalance;
+    const char *kind, *mode, *parts, *fixed_file;
+    int64_t seed, seeds, move_cap;
+    double imbalance, move_price;
+    bool has_seed, has_seeds, has_imbalance, has_move_cap, has_move_price;
 };
 void api_check_run(const struct api_run_in *in, struct api_errors *errs);
+enum { API_MAX_FIXED = 1000 };
+/* A member of params.capacity and of params.fixed. */
+void api_check_capacity(const char *zone, double ratio, struct api_errors *errs);
+void api_check_fixed(const char *vertex, const char *zone, struct api_errors *errs);
 
 struct api_plan_in {
     int64_t run_id, batch_vertices, workers;

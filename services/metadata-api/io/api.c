@@ -49,6 +49,7 @@ static const struct pr_http_route routes[] = {
     { "GET", "/v1/placement/runs", api_run_list, API_READ },
     { "GET", "/v1/placement/runs/{id}", api_run_get, API_READ },
     { "POST", "/v1/placement/runs", api_run_create, API_RUN },
+    { "GET", "/v1/placement/explain/{id}", api_explain_get, API_READ },
     { "GET", "/v1/rebalance/plans", api_plan_list, API_READ },
     { "GET", "/v1/rebalance/plans/{id}", api_plan_get, API_READ },
     { "POST", "/v1/rebalance/plans", api_plan_create, API_RUN },

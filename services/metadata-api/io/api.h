@@ -109,7 +109,7 @@ pr_http_fn api_routes_get;
 pr_http_fn api_partition_list, api_partition_get, api_topology_get;
 pr_http_fn api_node_list, api_node_get, api_node_create, api_node_patch, api_node_delete;
 pr_http_fn api_zone_list, api_zone_get, api_zone_create, api_zone_patch;
-pr_http_fn api_run_list, api_run_get, api_run_create;
+pr_http_fn api_run_list, api_run_get, api_run_create, api_explain_get;
 pr_http_fn api_plan_list, api_plan_get, api_plan_create;
 pr_http_fn api_plan_execute, api_plan_pause, api_plan_resume, api_plan_cancel;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;

@@ -268,6 +268,7 @@ static enum pr_code read_run(struct pr_db *db, struct api_deltas *d, struct pr_e
     PR_AUTO(PGresult) *res = NULL;
     enum pr_code rc = pr_db_exec(db,
                                  "SELECT id, revision FROM placement_runs WHERE state = 'done' "
+                                 "AND coalesce(params->>'kind', 'placement') = 'placement' "
                                  "ORDER BY id DESC LIMIT 1",
                                  NULL, 0, &res, err);
     if (rc != PR_OK || PQntuples(res) == 0)

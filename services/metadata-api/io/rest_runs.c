@@ -40,7 +40,8 @@ void api_run_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *r
 
 struct wanted_run {
     struct api_run_in run;
-    char *source, *params; /* JSON to store */
+    json_t *capacity, *fixed; /* of the body; borrowed */
+    char *source, *params;    /* JSON to store */
 };
 
 static enum pr_code create(struct pr_db *db, struct api_change *c, struct pr_err *err)
@@ -72,7 +73,21 @@ static enum pr_code create(struct pr_db *db, struct api_change *c, struct pr_err
                          prism__v1__placement_run_request__pack(&m, packed), err);
 }
 
-static void read_run(const json_t *body, struct api_run_in *in, struct api_errors *errs)
+static void check_objects(const struct wanted_run *w, struct api_errors *errs)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(w->capacity, key, value)
+        api_check_capacity(key, json_is_number(value) ? json_number_value(value) : -1, errs);
+    if (json_object_size(w->fixed) > API_MAX_FIXED) {
+        api_error(errs, "params.fixed", "at most %d vertices: give a file with fixedFile",
+                  API_MAX_FIXED);
+        return;
+    }
+    json_object_foreach(w->fixed, key, value) api_check_fixed(key, json_string_value(value), errs);
+}
+
+static void read_run(const json_t *body, struct wanted_run *w, struct api_errors *errs)
 {
     struct top {
         json_t *source, *params;
@@ -82,38 +97,69 @@ static void read_run(const json_t *body, struct api_run_in *in, struct api_error
         { "params", API_OBJECT, 0, offsetof(struct top, params), 0 },
     };
     static const struct api_member source[] = {
-        { "file", API_STRING, API_REQUIRED, offsetof(struct api_run_in, file), 0 },
-        { "format", API_STRING, 0, offsetof(struct api_run_in, format), 0 },
+        { "file", API_STRING, API_REQUIRED, offsetof(struct wanted_run, run.file), 0 },
+        { "format", API_STRING, 0, offsetof(struct wanted_run, run.format), 0 },
     };
+#define NUMBER(name, kind, field)                                                                  \
+    {                                                                                              \
+        name, kind, 0, offsetof(struct wanted_run, run.field),                                     \
+            offsetof(struct wanted_run, run.has_##field)                                           \
+    }
     static const struct api_member params[] = {
-        { "seed", API_INTEGER, 0, offsetof(struct api_run_in, seed),
-          offsetof(struct api_run_in, has_seed) },
-        { "seeds", API_INTEGER, 0, offsetof(struct api_run_in, seeds),
-          offsetof(struct api_run_in, has_seeds) },
-        { "imbalance", API_NUMBER, 0, offsetof(struct api_run_in, imbalance),
-          offsetof(struct api_run_in, has_imbalance) },
+        { "kind", API_STRING, 0, offsetof(struct wanted_run, run.kind), 0 },
+        { "mode", API_STRING, 0, offsetof(struct wanted_run, run.mode), 0 },
+        { "parts", API_STRING, 0, offsetof(struct wanted_run, run.parts), 0 },
+        NUMBER("seed", API_INTEGER, seed),
+        NUMBER("seeds", API_INTEGER, seeds),
+        NUMBER("imbalance", API_NUMBER, imbalance),
+        NUMBER("movePrice", API_NUMBER, move_price),
+        NUMBER("moveCap", API_INTEGER, move_cap),
+        { "capacity", API_OBJECT, 0, offsetof(struct wanted_run, capacity), 0 },
+        { "fixed", API_OBJECT, 0, offsetof(struct wanted_run, fixed), 0 },
+        { "fixedFile", API_STRING, 0, offsetof(struct wanted_run, run.fixed_file), 0 },
     };
+#undef NUMBER
     api_members(body, "", members, PR_COUNT(members), &top, errs);
     if (top.source != NULL)
-        api_members(top.source, "source.", source, PR_COUNT(source), in, errs);
+        api_members(top.source, "source.", source, PR_COUNT(source), w, errs);
     if (top.params != NULL)
-        api_members(top.params, "params.", params, PR_COUNT(params), in, errs);
+        api_members(top.params, "params.", params, PR_COUNT(params), w, errs);
     if (errs->n == 0)
-        api_check_run(in, errs);
+        api_check_run(&w->run, errs);
+    if (errs->n == 0)
+        check_objects(w, errs);
+}
+
+static void set_text(json_t *o, const char *name, const char *text)
+{
+    if (text != NULL)
+        json_object_set_new(o, name, json_string(text));
 }
 
 static bool write_run(struct wanted_run *w)
 {
-    PR_AUTO(json_t) *source = json_pack("{s:s}", "file", w->run.file);
+    const struct api_run_in *in = &w->run;
+    PR_AUTO(json_t) *source = json_pack("{s:s}", "file", in->file);
     PR_AUTO(json_t) *params = json_object();
-    if (w->run.format != NULL)
-        json_object_set_new(source, "format", json_string(w->run.format));
-    if (w->run.has_seed)
-        json_object_set_new(params, "seed", json_integer(w->run.seed));
-    if (w->run.has_seeds)
-        json_object_set_new(params, "seeds", json_integer(w->run.seeds));
-    if (w->run.has_imbalance)
-        json_object_set_new(params, "imbalance", json_real(w->run.imbalance));
+    set_text(source, "format", in->format);
+    set_text(params, "kind", in->kind);
+    set_text(params, "mode", in->mode);
+    set_text(params, "parts", in->parts);
+    set_text(params, "fixed_file", in->fixed_file);
+    if (in->has_seed)
+        json_object_set_new(params, "seed", json_integer(in->seed));
+    if (in->has_seeds)
+        json_object_set_new(params, "seeds", json_integer(in->seeds));
+    if (in->has_imbalance)
+        json_object_set_new(params, "imbalance", json_real(in->imbalance));
+    if (in->has_move_price)
+        json_object_set_new(params, "move_price", json_real(in->move_price));
+    if (in->has_move_cap)
+        json_object_set_new(params, "move_cap", json_integer(in->move_cap));
+    if (w->capacity != NULL)
+        json_object_set(params, "capacity", w->capacity);
+    if (w->fixed != NULL)
+        json_object_set(params, "fixed", w->fixed);
     w->source = json_dumps(source, JSON_COMPACT);
     w->params = json_dumps(params, JSON_COMPACT);
     return w->source != NULL && w->params != NULL;
@@ -127,7 +173,7 @@ void api_run_create(void *ctx, const struct pr_http_req *req, struct pr_http_res
     PR_AUTO(json_t) *body = api_body(req, res);
     if (body == NULL || !api_dry_run(req, &c.dry, res))
         return;
-    read_run(body, &in.run, &errs);
+    read_run(body, &in, &errs);
     if (errs.n > 0)
         api_refuse(res, 400, "Bad request", &errs);
     else if (!write_run(&in))

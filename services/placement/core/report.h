@@ -12,17 +12,35 @@ struct placement_figures {
     uint64_t cut;       /* weight of edges between zones, each edge once */
     double cross_share; /* cut / weight of all edges; 0 without edges */
     double modularity;  /* weighted, of the zones as communities; 0 without edges */
-    double imbalance;   /* largest zone load / its share of vertices - 1; at least 0 */
+    double imbalance;   /* largest zone weight / its share of all - 1; at least 0 */
     uint64_t vertices[PLACEMENT_MAX_ZONES];
+    uint64_t weight[PLACEMENT_MAX_ZONES]; /* of the vertices */
     /* Edge weight between two zones, stated both ways; inside a zone on the
      * diagonal. The diagonal and one half sum to the weight of all edges. */
     uint64_t matrix[PLACEMENT_MAX_ZONES][PLACEMENT_MAX_ZONES];
 };
 
-/* share[zones]: wanted part of the vertices; zones with share 0 do not count
- * towards imbalance unless they hold vertices (then it is infinite: INFINITY). */
-void placement_figures(const struct placement_graph *g, const uint16_t *zone, uint32_t zones,
-                       const double *share, struct placement_figures *out);
+/* share[zones]: wanted part of the vertex weight; zones with share 0 do not
+ * count towards imbalance unless they hold vertices (then it is infinite:
+ * INFINITY). PR_ENOMEM. */
+PR_CHECKED enum pr_code placement_figures(const struct placement_graph *g, const uint16_t *zone,
+                                          uint32_t zones, const double *share, struct pr_pool *pool,
+                                          struct placement_figures *out, struct pr_err *err);
+
+/* The same of labels below any number: partitions, communities, or more zones
+ * than fit above. weight[labels]: receives the vertex weight of each. */
+struct placement_label_figures {
+    uint64_t cut;
+    double cross_share, modularity;
+};
+PR_CHECKED enum pr_code
+placement_label_figures(const struct placement_graph *g, const uint32_t *label, uint32_t labels,
+                        uint64_t *weight, struct placement_label_figures *out, struct pr_err *err);
+
+/* What a cut is worth against vertices placed at random, and what may be hoped
+ * for, in words for people; text is always terminated. */
+enum { PLACEMENT_VERDICT_BYTES = 320 };
+void placement_verdict(double cut_ratio, double random_ratio, char text[PLACEMENT_VERDICT_BYTES]);
 
 struct placement_price {
     double traffic_bytes_per_s; /* reference traffic, all of it */

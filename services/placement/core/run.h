@@ -1,11 +1,11 @@
 /* One placement from graph and store to target routes and figures. Pure: no
- * I/O, clock or randomness but the seed; the engine is passed in. */
+ * I/O, clock or randomness but the seed. */
 #ifndef PLACEMENT_RUN_H
 #define PLACEMENT_RUN_H
 
 #include "core/assign.h"
-#include "core/engine.h"
 #include "core/report.h"
+#include "core/solve.h"
 #include "core/store.h"
 
 #include <stdbool.h>
@@ -29,18 +29,23 @@ enum { PLACEMENT_MAX_SEEDS = 16 };
 
 struct placement_params {
     uint64_t seed;
-    uint32_t seeds;    /* 1..PLACEMENT_MAX_SEEDS cuts, seed, seed + 1, ...; the best is kept */
-    double imbalance;  /* see placement_capacity */
-    double keep_ratio; /* today's placement is kept (repaired) when it cuts at most this
-                          ratio more than the best new cut; 0..1 */
+    uint32_t seeds;           /* 1..PLACEMENT_MAX_SEEDS tries, seed, seed + 1, ...; the best is
+                                 kept */
+    double imbalance;         /* see placement_capacity */
+    enum placement_mode mode; /* these: see core/solve.h */
+    double keep_ratio;        /* 0..1 */
+    double move_price, lost_ratio, reference_ratio;
+    uint64_t move_cap;
+    bool by_locality; /* partitions too: see core/locality.h; else as core/assign.h says */
 };
 
 struct placement_input {
     const struct placement_graph *graph;
     const struct placement_store *store;
     const struct placement_today *today;
+    const uint16_t *fixed; /* [n] zone of the store, or PLACEMENT_FREE; NULL: all free */
     struct placement_params params;
-    placement_engine_fn *engine;
+    struct pr_pool *pool; /* may be NULL */
     /* Called as work advances; false: stop (PR_ECANCELED). May be NULL. */
     bool (*go_on)(void *ctx, enum placement_phase phase, double done);
     void *ctx;
@@ -51,16 +56,17 @@ struct placement_result {
     uint32_t *partition; /* [n] wanted */
     uint32_t *load;      /* [partitions] vertices */
     struct placement_targets targets;
+    struct placement_solve_result solved; /* which way was taken, and why */
     struct placement_figures before, after;
-    uint64_t capacity[PLACEMENT_MAX_ZONES];
-    double share[PLACEMENT_MAX_ZONES];
-    uint64_t moves;      /* vertices whose wanted partition is not today's */
-    uint64_t zone_moves; /* of those, to another zone */
-    uint64_t balanced;   /* vertices moved after the cut to respect capacity */
-    uint64_t seed;       /* of the cut that was kept */
-    bool kept_today;     /* today's placement, repaired, was good enough */
-    uint64_t new_cut;    /* best new cut, kept or not */
+    uint64_t moves;        /* vertices whose wanted partition is not today's */
+    uint64_t zone_moves;   /* of those, to another zone */
+    uint64_t moved_weight; /* vertex weight of moves */
 };
+
+/* What today's placement is worth on the graph, and nothing else: fills before,
+ * and share and capacity of solved. Errors as placement_compute. */
+PR_CHECKED enum pr_code placement_measure(const struct placement_input *in,
+                                          struct placement_result *out, struct pr_err *err);
 
 /* PR_EINVAL, PR_EFULL: refused, the text says why; PR_ECANCELED; PR_ENOMEM.
  * *out is written only on PR_OK; placement_result_done frees it. */

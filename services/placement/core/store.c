@@ -1,5 +1,6 @@
 #include "core/store.h"
 
+#include "core/capacity.h"
 #include "prism/routes.h"
 #include "prism/slot.h"
 
@@ -70,13 +71,11 @@ uint32_t placement_today_find(const struct placement_today *t, uint64_t hash)
     return home;
 }
 
-static enum pr_code check_zones(const struct placement_store *s, uint32_t n, double *sum,
-                                struct pr_err *err)
+static enum pr_code check_zones(const struct placement_store *s, uint32_t n, struct pr_err *err)
 {
     uint32_t partitions[PLACEMENT_MAX_ZONES] = { 0 }, with_capacity = 0;
     for (uint32_t p = 0; p < s->partitions; p++)
         partitions[s->zone_of[p]]++;
-    *sum = 0;
     for (uint32_t z = 0; z < s->zones; z++) {
         const double ratio = s->zone[z].capacity_ratio;
         if (!isfinite(ratio) || ratio < 0)
@@ -88,10 +87,7 @@ static enum pr_code check_zones(const struct placement_store *s, uint32_t n, dou
                            "nodes back or set its capacity to 0",
                            s->zone[z].id, ratio);
         with_capacity += ratio > 0;
-        *sum += ratio;
     }
-    if (with_capacity == 0)
-        return pr_fail(err, PR_EINVAL, "none of %u zones has capacity", s->zones);
     if (with_capacity > n)
         return pr_fail(err, PR_EINVAL, "more zones (%u) than vertices (%u)", with_capacity, n);
     return PR_OK;
@@ -101,20 +97,14 @@ enum pr_code placement_capacity(const struct placement_store *s, uint32_t n, dou
                                 double share[PLACEMENT_MAX_ZONES],
                                 uint64_t capacity[PLACEMENT_MAX_ZONES], struct pr_err *err)
 {
+    double ratio[PLACEMENT_MAX_ZONES];
     /* Written so that a NaN is refused too. */
     if (!(imbalance >= PLACEMENT_IMBALANCE_MIN && imbalance <= PLACEMENT_IMBALANCE_MAX))
         return pr_fail(err, PR_EINVAL, "imbalance %g is outside %g..%g", imbalance,
                        PLACEMENT_IMBALANCE_MIN, PLACEMENT_IMBALANCE_MAX);
-    double sum;
-    enum pr_code rc = check_zones(s, n, &sum, err);
-    if (rc != PR_OK)
-        return rc;
-    for (uint32_t z = 0; z < s->zones; z++) {
-        share[z] = s->zone[z].capacity_ratio / sum;
-        /* The tiny steps keep rounding noise from moving a whole number. */
-        const double even = share[z] * n, least = ceil(even - 1e-9);
-        const double most = fmin(fmax(floor(even * (1 + imbalance) + 1e-9), least), n);
-        capacity[z] = share[z] > 0 ? (uint64_t)fmax(most, 1) : 0;
-    }
-    return PR_OK;
+    enum pr_code rc = check_zones(s, n, err);
+    for (uint32_t z = 0; z < s->zones; z++)
+        ratio[z] = s->zone[z].capacity_ratio;
+    return rc != PR_OK ? rc
+                       : placement_capacities(ratio, s->zones, n, imbalance, share, capacity, err);
 }

@@ -35,6 +35,20 @@ static uint32_t first_block(const struct sections *s, uint32_t group)
     return first < s->in->blocks ? first : s->in->blocks;
 }
 
+static uint16_t group_of(const struct sections *s, uint16_t fixed)
+{
+    if (fixed == PLACEMENT_FREE)
+        return PLACEMENT_FREE;
+    return (uint16_t)(fixed / s->a_group);
+}
+
+static uint16_t within_group(uint32_t first, uint16_t fixed)
+{
+    if (fixed == PLACEMENT_FREE)
+        return PLACEMENT_FREE;
+    return (uint16_t)(fixed - first);
+}
+
 /* Groups share what room there is to spare with the cuts inside them. */
 static void set_capacities(struct sections *s)
 {
@@ -64,8 +78,7 @@ static enum pr_code cut_groups(struct sections *s, struct pr_err *err)
         if (fixed == NULL)
             return pr_fail(err, PR_ENOMEM, "out of memory cutting %u vertices", n);
         for (uint32_t v = 0; v < n; v++)
-            fixed[v] = s->in->fixed[v] == PLACEMENT_FREE ? PLACEMENT_FREE
-                                                         : (uint16_t)(s->in->fixed[v] / s->a_group);
+            fixed[v] = group_of(s, s->in->fixed[v]);
     }
     in.blocks = s->groups;
     in.capacity = s->capacity;
@@ -116,9 +129,7 @@ static enum pr_code cut_group(struct sections *s, unsigned worker, uint32_t i)
     if (block == NULL || (s->in->fixed != NULL && fixed == NULL))
         rc = PR_ENOMEM;
     for (uint32_t v = 0; v < sub.n && fixed != NULL && rc == PR_OK; v++)
-        fixed[v] = s->in->fixed[member[v]] == PLACEMENT_FREE
-                       ? PLACEMENT_FREE
-                       : (uint16_t)(s->in->fixed[member[v]] - first);
+        fixed[v] = within_group(first, s->in->fixed[member[v]]);
     if (rc == PR_OK)
         rc = placement_multisection(&in, pr_mix64(s->seed + i + 1), true, block, &balanced, NULL);
     for (uint32_t v = 0; v < sub.n && rc == PR_OK; v++)

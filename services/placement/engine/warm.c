@@ -10,7 +10,8 @@ enum {
     SLICE = 1 << 25, /* row entries, or bytes of coded ones, between two looks at the watch */
     FEW = 8,         /* blocks counted without a list of those met */
     WAYS = 2,
-    CHANGED_PART = 32 /* of the vertices: above, one pass over all edges is the cheaper look */
+    CHANGED_PART = 32, /* of the vertices, and some: above, one pass over all edges is cheaper */
+    CHANGED_FEW = 1024
 };
 
 static bool bad_block(uint16_t b, uint32_t blocks)
@@ -303,7 +304,7 @@ enum pr_code placement_warm(const struct placement_warm_input *in, uint16_t *blo
     enum pr_code rc = check(in, err);
     if (rc != PR_OK)
         return rc;
-    if (in->n_changed > in->graph->n / CHANGED_PART) {
+    if (in->n_changed > in->graph->n / CHANGED_PART + CHANGED_FEW) {
         all.changed = NULL;
         w.in = &all;
     }

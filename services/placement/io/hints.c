@@ -80,7 +80,9 @@ static enum pr_code refresh(struct placement_hints *h, struct pr_err *err)
     enum pr_code rc = placement_store_read(h->db, &fresh, err);
     if (rc != PR_OK)
         return rc;
-    rc = pr_db_exec(h->db, "SELECT coalesce(max(id), 0) FROM placement_runs WHERE state = 'done'",
+    rc = pr_db_exec(h->db,
+                    "SELECT coalesce(max(id), 0) FROM placement_runs WHERE state = 'done' "
+                    "AND coalesce(params ->> 'kind', 'placement') = 'placement'",
                     NULL, 0, &res, err);
     if (rc != PR_OK) {
         placement_store_done(&fresh);

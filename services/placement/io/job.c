@@ -1,7 +1,7 @@
-#include "core/build.h"
 #include "io/job.h"
 
-#include "engine/metis_engine.h"
+#include "engine/community.h"
+#include "io/load.h"
 #include "io/memory.h"
 #include "io/report_json.h"
 #include "io/run_table.h"
@@ -15,8 +15,8 @@
 #include <string.h>
 
 enum {
-    PROGRESS_EVERY_MS = 500,
-    LAST_TRY = 15 /* deliveries; some short of what the bus takes for a crashing handler */
+    ASK_EVERY_MS = 200, /* whether to stop; progress is told at every second asking */
+    LAST_TRY = 15       /* deliveries; some short of what the bus takes for a crashing handler */
 };
 
 struct job {
@@ -24,14 +24,19 @@ struct job {
     const struct pr_msg *msg;
     struct placement_run_row row;
     struct placement_source source;
+    struct pr_pool *pool;
+    uint64_t budget_bytes, estimate_bytes;
     struct placement_graph graph;
     struct placement_loaded loaded;
+    uint16_t *fixed; /* [graph.n]; NULL: none */
     struct placement_result result;
+    struct placement_communities communities;
     bool computed; /* result is to be freed */
     bool canceled; /* by the user; else a stop was asked of the service */
     enum placement_phase phase;
     double phase_s[PLACEMENT_PHASES];
-    int64_t started_us, phase_us, progress_us; /* monotonic */
+    int64_t started_us, phase_us, asked_us; /* monotonic */
+    unsigned asked;
 };
 
 /* --- progress and cancellation -------------------------------------------- */
@@ -48,11 +53,10 @@ static void tell(struct job *j, enum placement_phase phase, double done, int64_t
 {
     struct pr_err err;
     enum pr_code rc;
-    if (j->progress_us == 0 || now_us - j->progress_us >= PROGRESS_EVERY_MS * 1000) {
+    if (j->asked++ % 2 == 0) {
         const double ratio = placement_progress(phase, done);
         const double spent_s = (double)(now_us - j->started_us) / 1e6;
         const double eta_s = ratio < 0.02 ? -1 : spent_s * (1 - ratio) / ratio;
-        j->progress_us = now_us;
         rc = placement_run_progress(j->w->db, j->row.operation_id, placement_phase_name(phase),
                                     ratio, eta_s, &j->canceled, &err);
     } else {
@@ -62,13 +66,33 @@ static void tell(struct job *j, enum placement_phase phase, double done, int64_t
         pr_warn(PR_EV("placement.progress_failed"), PR_I("run", j->row.id), PR_E(&err));
 }
 
+/* The engine asks very often, PostgreSQL is asked now and then. */
 static bool go_on(void *ctx, enum placement_phase phase, double done)
 {
     struct job *j = ctx;
     const int64_t now_us = pr_mono_us();
-    enter(j, phase, now_us);
-    tell(j, phase, done, now_us);
+    if (phase != j->phase)
+        enter(j, phase, now_us);
+    if (j->asked_us == 0 || now_us - j->asked_us >= ASK_EVERY_MS * 1000) {
+        j->asked_us = now_us;
+        tell(j, phase, done, now_us);
+    }
     return !j->canceled && !pr_service_stopping(j->w->svc);
+}
+
+static bool reading(void *ctx, double done)
+{
+    return go_on(ctx, PLACEMENT_READ, done);
+}
+
+static bool building(void *ctx, double done)
+{
+    return go_on(ctx, PLACEMENT_BUILD, done);
+}
+
+static bool cutting(void *ctx, double done)
+{
+    return go_on(ctx, PLACEMENT_CUT, done);
 }
 
 static enum pr_code step(struct job *j, enum placement_phase phase, struct pr_err *err)
@@ -82,19 +106,68 @@ static enum pr_code step(struct job *j, enum placement_phase phase, struct pr_er
 
 static enum pr_code read_graph(struct job *j, struct pr_err *err)
 {
-    struct graph_edges edges = { 0 };
     enum pr_code rc =
         placement_source_parse(j->row.source, j->row.params, j->w->cfg, &j->source, err);
     if (rc == PR_OK)
-        rc = step(j, PLACEMENT_READ, err);
+        rc = placement_run_reference(j->w->db, &j->row, &j->source.params.reference_ratio, err);
     if (rc == PR_OK)
-        rc = graph_read(j->source.path, j->source.format, &edges, err);
+        rc = placement_pool_open((uint64_t)j->w->cfg->threads, &j->pool, err);
     if (rc != PR_OK)
         return rc;
-    rc = step(j, PLACEMENT_BUILD, err);
-    if (rc == PR_OK)
-        rc = placement_graph_build(&edges, &j->graph, err);
-    graph_edges_done(&edges);
+    j->budget_bytes = placement_budget((uint64_t)j->w->cfg->memory_mib);
+    const struct placement_read in = { .path = j->source.path,
+                                       .format = j->source.format,
+                                       .pool = j->pool,
+                                       .budget_bytes = j->budget_bytes,
+                                       .read = { reading, j },
+                                       .build = { building, j } };
+    return placement_graph_read(&in, &j->graph, err);
+}
+
+/* Before anything long begins. */
+static enum pr_code afford(struct job *j, struct pr_err *err)
+{
+    const struct placement_graph *g = &j->graph;
+    const uint64_t places = 32 * (uint64_t)g->n; /* hashes, partitions, zones, targets */
+    const uint64_t engine =
+        j->source.kind == PLACEMENT_EVALUATE
+            ? 0
+            : placement_partition_bytes(g->n, g->arcs, g->weight != NULL, j->loaded.store.zones,
+                                        pr_pool_threads(j->pool));
+    return placement_afford(g, places + engine, j->budget_bytes, &j->estimate_bytes, err);
+}
+
+/* Capacities and fixed vertices, as the run wants them. */
+static enum pr_code read_wishes(struct job *j, struct pr_err *err)
+{
+    const struct placement_store *s = &j->loaded.store;
+    const char *zone[PLACEMENT_MAX_ZONES];
+    enum pr_code rc = placement_source_capacity(&j->source, &j->loaded.store, err);
+    if (rc == PR_OK && j->source.fixed_path[0] != '\0')
+        rc = placement_pins_read(&j->source.pins, j->source.fixed_path, err);
+    if (rc != PR_OK || j->source.pins.n == 0)
+        return rc;
+    for (uint32_t z = 0; z < s->zones; z++)
+        zone[z] = s->zone[z].id;
+    j->fixed = malloc(j->graph.n * sizeof *j->fixed);
+    if (j->fixed == NULL)
+        return pr_fail(err, PR_ENOMEM, "out of memory for %zu fixed vertices", j->source.pins.n);
+    return placement_pins_apply(&j->source.pins, &j->graph, zone, s->zones, j->fixed, err);
+}
+
+static enum pr_code find_communities(struct job *j, struct pr_err *err)
+{
+    const struct placement_communities_input in = { .graph = &j->graph,
+                                                    .method = PLACEMENT_LEIDEN,
+                                                    .resolution = 1,
+                                                    .seed = j->source.params.seed,
+                                                    .pool = j->pool,
+                                                    .watch = { cutting, j } };
+    uint32_t *community = malloc(j->graph.n * sizeof *community);
+    if (community == NULL)
+        return pr_fail(err, PR_ENOMEM, "out of memory for the communities");
+    enum pr_code rc = placement_communities(&in, community, &j->communities, err);
+    free(community); /* its figures are the answer */
     return rc;
 }
 
@@ -104,12 +177,23 @@ static enum pr_code compute(struct job *j, struct pr_err *err)
         .graph = &j->graph,
         .store = &j->loaded.store,
         .today = &j->loaded.today,
+        .fixed = j->fixed,
         .params = j->source.params,
-        .engine = placement_metis,
+        .pool = j->pool,
         .go_on = go_on,
         .ctx = j,
     };
-    enum pr_code rc = placement_compute(&in, &j->result, err);
+    enum pr_code rc = afford(j, err);
+    if (rc == PR_OK)
+        rc = read_wishes(j, err);
+    if (rc == PR_OK)
+        rc = step(j, PLACEMENT_CUT, err);
+    if (rc == PR_OK && j->source.kind == PLACEMENT_COMMUNITIES)
+        rc = find_communities(j, err);
+    if (rc != PR_OK)
+        return rc;
+    rc = j->source.kind == PLACEMENT_RUN ? placement_compute(&in, &j->result, err)
+                                         : placement_measure(&in, &j->result, err);
     j->computed = rc == PR_OK;
     if (rc == PR_OK)
         rc = step(j, PLACEMENT_WRITE, err);
@@ -120,7 +204,7 @@ static void measure(struct job *j, const char *state)
 {
     struct pr_metrics *m = j->w->svc->metrics;
     pr_metrics_add(m, M_RUNS, state, 1);
-    if (!j->computed)
+    if (!j->computed || j->source.kind != PLACEMENT_RUN)
         return;
     pr_metrics_observe(m, M_RUN_SECONDS, NULL, (double)(pr_mono_us() - j->started_us) / 1e6);
     pr_metrics_set(m, M_VERTICES, NULL, j->graph.n);
@@ -150,14 +234,20 @@ static enum pr_code end(struct job *j, const struct placement_ending *e, struct 
 
 static enum pr_code end_done(struct job *j, struct pr_err *err)
 {
+    const bool targets = j->source.kind == PLACEMENT_RUN;
     const struct placement_report_input in = {
+        .kind = j->source.kind,
         .graph = &j->graph,
         .store = &j->loaded.store,
         .params = &j->source.params,
         .result = &j->result,
+        .communities = &j->communities,
         .cfg = j->w->cfg,
         .phase_s = j->phase_s,
+        .threads = pr_pool_threads(j->pool),
         .peak_memory_bytes = placement_peak_bytes(),
+        .estimate_bytes = j->estimate_bytes,
+        .budget_bytes = j->budget_bytes,
     };
     char *report = placement_report_json(&in);
     if (report == NULL)
@@ -167,8 +257,8 @@ static enum pr_code end_done(struct job *j, struct pr_err *err)
         .event_id = j->msg->id,
         .state = "done",
         .report = report,
-        .store = &j->loaded.store,
-        .result = &j->result,
+        .store = targets ? &j->loaded.store : NULL,
+        .result = targets ? &j->result : NULL,
         .vertices = j->graph.n,
         .keep_runs = j->w->cfg->keep_runs,
     };
@@ -236,7 +326,10 @@ static enum pr_code run(struct placement_worker *w, const struct pr_msg *msg, in
     }
 
     placement_run_row_done(&j->row);
+    placement_source_done(&j->source);
     placement_graph_done(&j->graph);
+    pr_pool_free(j->pool);
+    free(j->fixed);
     placement_loaded_done(&j->loaded);
     if (j->computed)
         placement_result_done(&j->result);

@@ -89,6 +89,23 @@ void placement_run_row_done(struct placement_run_row *r)
     *r = (struct placement_run_row){ 0 };
 }
 
+enum pr_code placement_run_reference(struct pr_db *db, const struct placement_run_row *r,
+                                     double *ratio, struct pr_err *err)
+{
+    PGresult *res = NULL;
+    enum pr_code rc =
+        pr_db_exec(db,
+                   "SELECT (report #>> '{after,cross_share}')::float8 FROM placement_runs "
+                   "WHERE state = 'done' AND report ->> 'new_cut_weight' IS NOT NULL AND "
+                   "source ->> 'file' = $1::jsonb ->> 'file' ORDER BY id DESC LIMIT 1",
+                   PR_ARGS(pr_text(r->source)), &res, err);
+    if (rc != PR_OK)
+        return rc;
+    *ratio = PQntuples(res) == 1 && pr_cell(res, 0, 0) != NULL ? pr_cell_real(res, 0, 0) : -1;
+    PQclear(res);
+    return PR_OK;
+}
+
 /* --- progress ------------------------------------------------------------- */
 
 static enum pr_code read_cancel(enum pr_code rc, PGresult *res, bool *cancel)

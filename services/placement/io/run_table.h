@@ -26,6 +26,11 @@ PR_CHECKED enum pr_code placement_run_start(struct pr_db *db, int64_t run_id,
                                             struct placement_run_row *out, struct pr_err *err);
 void placement_run_row_done(struct placement_run_row *r);
 
+/* Cut ratio that the newest done run ended with which cut this source's file anew,
+ * whether it took the new cut or found it no better; -1: none. */
+PR_CHECKED enum pr_code placement_run_reference(struct pr_db *db, const struct placement_run_row *r,
+                                                double *ratio, struct pr_err *err);
+
 /* eta_s: negative when unknown. *cancel: cancellation was asked for. */
 PR_CHECKED enum pr_code placement_run_progress(struct pr_db *db, const char *operation_id,
                                                const char *phase, double ratio, double eta_s,
@@ -41,6 +46,7 @@ struct placement_ending {
     const char *error;    /* of a failed run; NULL */
     /* of a done run; NULL: */
     const char *report; /* JSON */
+    /* of one with targets; NULL: */
     const struct placement_store *store;
     const struct placement_result *result;
     uint64_t vertices;

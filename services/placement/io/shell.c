@@ -8,9 +8,14 @@ enum pr_code placement_shell_open(struct placement_shell *s, struct pr_service *
     if (rc == PR_OK)
         rc = placement_hints_open(&s->hints, svc, cfg, err);
     if (rc == PR_OK)
+        rc = placement_explains_open(&s->explains, svc, cfg, err);
+    if (rc == PR_OK)
+        rc = pr_bus_serve(svc->bus, "prism.rpc.placement.explain", "placement",
+                          placement_explains_answer, s->explains, err);
+    if (rc == PR_OK)
         rc = pr_bus_serve(svc->bus, "prism.rpc.placement.hint", "placement", placement_hints_answer,
                           s->hints, err);
-    if (rc == PR_OK) /* one worker: METIS allows no second run at once */
+    if (rc == PR_OK) /* one worker: a run takes every thread and its budget of memory */
         rc = pr_bus_consume(svc->bus, "PRISM_CMD", "placement", 1, placement_job, &s->worker, err);
     return rc;
 }
@@ -18,6 +23,7 @@ enum pr_code placement_shell_open(struct placement_shell *s, struct pr_service *
 void placement_shell_close(struct placement_shell *s)
 {
     placement_hints_close(s->hints);
+    placement_explains_close(s->explains);
     pr_db_close(s->worker.db);
     *s = (struct placement_shell){ 0 };
 }

@@ -2,6 +2,7 @@
 #ifndef PLACEMENT_SHELL_H
 #define PLACEMENT_SHELL_H
 
+#include "io/explains.h"
 #include "io/hints.h"
 #include "io/job.h"
 #include "io/settings.h"
@@ -10,6 +11,7 @@
 struct placement_shell {
     struct placement_worker worker;
     struct placement_hints *hints;
+    struct placement_explains *explains;
 };
 
 PR_CHECKED enum pr_code placement_shell_open(struct placement_shell *s, struct pr_service *svc,

@@ -76,6 +76,7 @@ enum pr_code placement_targets_prune(struct pr_db *db, int64_t keep, struct pr_e
                    "UPDATE placement_runs SET report = report || '{\"targets_kept\": false}' "
                    "WHERE state = 'done' AND (report ->> 'targets_kept')::boolean "
                    "AND id NOT IN (SELECT id FROM placement_runs WHERE state = 'done' "
+                   "               AND coalesce(params ->> 'kind', 'placement') = 'placement' "
                    "               ORDER BY id DESC LIMIT $1) "
                    "AND id NOT IN (SELECT run_id FROM plans "
                    "               WHERE state NOT IN ('done', 'failed', 'canceled')) RETURNING id",

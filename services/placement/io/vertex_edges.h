@@ -1,0 +1,31 @@
+/* The edges of one vertex, from a graph file that is read through once and not
+ * kept: an explanation costs no more memory than the vertex has neighbours. */
+#ifndef PLACEMENT_VERTEX_EDGES_H
+#define PLACEMENT_VERTEX_EDGES_H
+
+#include "core/watch.h"
+#include "prism/graph_read.h"
+
+#include <stdbool.h>
+
+struct placement_tie {
+    uint64_t neighbor; /* id */
+    uint64_t weight;   /* of the edge, duplicates added up */
+};
+
+struct placement_vertex_edges {
+    bool found;                /* the file names the vertex */
+    uint64_t weight;           /* of the vertex */
+    struct placement_tie *tie; /* [n] ascending by neighbour; loops left out; owned */
+    size_t n;
+};
+
+/* Errors as graph_read_each; PR_ECANCELED when the watch says so. */
+PR_CHECKED enum pr_code placement_vertex_edges_read(const char *path, enum graph_format format,
+                                                    uint64_t vertex,
+                                                    const struct placement_watch *watch,
+                                                    struct placement_vertex_edges *out,
+                                                    struct pr_err *err);
+void placement_vertex_edges_done(struct placement_vertex_edges *e);
+
+#endif
