@@ -22,3 +22,5 @@ prism_test(unit/placement_number SOURCES ${T}/placement_number_test.c LINK place
 prism_test(unit/placement_tree SOURCES ${T}/placement_tree_test.c LINK placement_engine)
 prism_test(unit/placement_community SOURCES ${T}/placement_community_test.c
     LINK placement_engine LABELS threads)
+prism_test(unit/placement_contract SOURCES ${T}/placement_contract_test.c
+    LINK placement_engine LABELS threads)

@@ -35,6 +35,12 @@ uint32_t placement_community_batch(const struct placement_graph *g)
     return batch < BATCH_MIN ? BATCH_MIN : batch;
 }
 
+static double done_of(const struct community_work *w)
+{
+    const double done = (double)w->scanned / (double)w->scanned_all;
+    return done < .99 ? done : .99;
+}
+
 bool placement_community_go_on(struct community_work *w, uint64_t scanned)
 {
     w->scanned += scanned;
@@ -42,8 +48,7 @@ bool placement_community_go_on(struct community_work *w, uint64_t scanned)
     if (w->canceled || w->unwatched < WATCH_ARCS || w->watch.go_on == NULL)
         return !w->canceled;
     w->unwatched = 0;
-    const double done = (double)w->scanned / (double)w->scanned_all;
-    w->canceled = !w->watch.go_on(w->watch.ctx, done < .99 ? done : .99);
+    w->canceled = !w->watch.go_on(w->watch.ctx, done_of(w));
     return !w->canceled;
 }
 
@@ -184,7 +189,8 @@ static enum pr_code contract(struct community_work *w, struct community_level *l
     const uint32_t n = l->g->n;
     if (!refined)
         memcpy(l->parent, l->label, (size_t)n * sizeof *l->parent);
-    const enum pr_code rc = placement_contract(l->g, l->parent, w->pool, &next->made, NULL, err);
+    const enum pr_code rc =
+        placement_contract(l->g, l->parent, w->pool, &next->made, NULL, &w->watch, done_of(w), err);
     if (rc != PR_OK)
         return rc;
     if (!open_level(next, &next->made))

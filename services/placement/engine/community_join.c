@@ -145,7 +145,7 @@ enum pr_code placement_community_join_small(struct community_work *w,
 {
     struct joiner j = { .w = w, .min_weight = min_weight };
     uint64_t *inside = NULL;
-    enum pr_code rc = placement_contract(g, community, w->pool, &j.g, &inside, err);
+    enum pr_code rc = placement_contract(g, community, w->pool, &j.g, &inside, &w->watch, .99, err);
     if (rc == PR_OK && !open_joiner(&j, inside))
         rc = pr_fail(err, PR_ENOMEM, "out of memory joining %u communities", j.g.n);
     if (rc == PR_OK) {

@@ -76,9 +76,9 @@ void placement_community_move(struct community_work *w, struct community_level *
 void placement_community_refine(struct community_work *w, struct community_level *l);
 
 /* Numbers communities by first vertex; split: parts of one that no edge joins
- * get numbers of their own. Returns how many. queue: [n]. */
-uint32_t placement_community_number(struct community_work *w, struct community_level *l, bool split,
-                                    uint32_t *community);
+ * get numbers of their own. l is the finest level. Returns how many. */
+uint32_t placement_community_number(struct community_work *w, const struct community_level *l,
+                                    bool split, uint32_t *community);
 
 /* Lets communities (numbered 0..*count-1) below min_weight join neighbours;
  * *below stay too light. PR_ENOMEM. */

@@ -27,6 +27,9 @@ struct contraction {
     atomic_uint next_chunk;
     atomic_uint turn; /* chunk whose place is known: it is `placed` */
     uint64_t placed;
+    const struct placement_watch *watch;
+    double done;
+    atomic_bool stop;
     struct gatherer {
         uint64_t *sum;     /* [groups] weight to a group, 0 between rows */
         uint32_t *scratch; /* [degree_max] for coded rows */
@@ -216,6 +219,12 @@ static void await_turn(struct contraction *c, uint32_t chunk)
             sched_yield();
 }
 
+static bool go_on(struct contraction *c)
+{
+    return atomic_load(&c->stop) || c->watch == NULL || c->watch->go_on == NULL ||
+           c->watch->go_on(c->watch->ctx, c->done);
+}
+
 static void gather_chunks(void *ctx, unsigned worker)
 {
     struct contraction *c = ctx;
@@ -224,9 +233,10 @@ static void gather_chunks(void *ctx, unsigned worker)
         const uint32_t chunk = atomic_fetch_add(&c->next_chunk, 1);
         if (chunk >= c->chunks)
             return;
-        if (!w->failed && !gather_chunk(c, w, chunk))
-            w->failed = true;
-        if (w->failed)
+        if (worker == 0 && !go_on(c)) /* only the caller may ask */
+            atomic_store(&c->stop, true);
+        w->failed = w->failed || atomic_load(&c->stop) || !gather_chunk(c, w, chunk);
+        if (w->failed) /* the turn is passed on all the same: others wait for it */
             w->n = 0;
         await_turn(c, chunk);
         uint64_t at = c->placed;
@@ -292,11 +302,12 @@ static bool close_out(struct contraction *c, unsigned threads)
 
 enum pr_code placement_contract(const struct placement_graph *g, uint32_t *group,
                                 struct pr_pool *pool, struct placement_graph *out,
-                                uint64_t **inside, struct pr_err *err)
+                                uint64_t **inside, const struct placement_watch *watch, double done,
+                                struct pr_err *err)
 {
     const unsigned threads = pr_pool_threads(pool);
     struct placement_graph made = { 0 };
-    struct contraction c = { .g = g, .group = group, .out = &made };
+    struct contraction c = { .g = g, .group = group, .out = &made, .watch = watch, .done = done };
     bool ok = number(&c, pool) && collect_members(&c) && cut_chunks(&c);
     free(c.first);
     if (ok && inside != NULL) {
@@ -322,6 +333,8 @@ enum pr_code placement_contract(const struct placement_graph *g, uint32_t *group
     if (!ok) {
         free(c.inside);
         placement_graph_done(&made);
+        if (atomic_load(&c.stop))
+            return pr_fail(err, PR_ECANCELED, "canceled while coarsening");
         return pr_fail(err, PR_ENOMEM, "out of memory contracting %u vertices", g->n);
     }
     *out = made;

@@ -122,7 +122,8 @@ static enum pr_code join_slots(struct hierarchy_tree *t, struct pr_err *err)
     }
     free(first);
     t->graph = &t->owned;
-    return placement_contract(t->in->graph, t->unit, t->in->pool, &t->owned, NULL, err);
+    return placement_contract(t->in->graph, t->unit, t->in->pool, &t->owned, NULL, &t->in->watch, 0,
+                              err);
 }
 
 static enum pr_code new_units(const struct hierarchy_tree *t, uint16_t **out, struct pr_err *err)

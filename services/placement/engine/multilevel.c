@@ -116,7 +116,7 @@ static enum pr_code coarsen(struct multilevel *m, bool *enough, struct pr_err *e
     enum pr_code rc = placement_cluster(&c, group, &clusters, err);
     *enough = rc == PR_OK && clusters > g->n - g->n / 20;
     if (rc == PR_OK && !*enough)
-        rc = placement_contract(g, group, m->in->pool, &coarse->own, NULL, err);
+        rc = placement_contract(g, group, m->in->pool, &coarse->own, NULL, &m->in->watch, to, err);
     if (rc != PR_OK || *enough) {
         free(group);
         return rc;
