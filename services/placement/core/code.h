@@ -1,6 +1,6 @@
-/* Gap coding: rows as varints (degree, first neighbour, gaps), a fifth to a
- * half of the plain size. For graphs without edge weights. Pure; the result does not
- * depend on the pool. */
+/* Gap coding: a row is its degree (seven bits a byte), then its gaps in groups of
+ * four behind a byte with their lengths: a fifth to a half of the plain size. For
+ * graphs without edge weights. Pure; the result does not depend on the pool. */
 #ifndef PLACEMENT_CODE_H
 #define PLACEMENT_CODE_H
 

@@ -186,7 +186,8 @@ static uint64_t overweight(const struct bisection *b)
 static bool fits(const struct bisection *b, uint32_t v)
 {
     const int to = 1 - b->side[v];
-    return b->weight[to] + placement_vertex_weight(b->g, v) <= b->in->limit[to];
+    return b->in->limit[to] > 0 &&
+           b->weight[to] + placement_vertex_weight(b->g, v) <= b->in->limit[to];
 }
 
 /* The next vertex to cross: from an overfull side, else the best that fits.
@@ -310,14 +311,14 @@ struct recursion {
 
 /* How far the sides may exceed their parts, so that after all bisections still
  * to come, no block exceeds its capacity. */
-static void set_limits(struct placement_bisect_input *in, uint64_t total, uint64_t left,
-                       uint64_t right, uint32_t blocks)
+static void set_limits(struct placement_bisect_input *in, uint64_t total, double left, double right,
+                       uint32_t blocks)
 {
-    const double room = (double)(left + right), depth = ceil(log2((double)blocks));
+    const double room = left + right, depth = ceil(log2((double)blocks));
     const double slack = total == 0 ? 1 : pow(room / (double)total, 1 / depth);
-    in->target = (uint64_t)((double)total * ((double)left / room) + 0.5);
-    in->limit[0] = (uint64_t)((double)total * ((double)left / room) * slack);
-    in->limit[1] = (uint64_t)((double)total * ((double)right / room) * slack);
+    in->target = (uint64_t)((double)total * (left / room) + 0.5);
+    in->limit[0] = (uint64_t)((double)total * (left / room) * slack);
+    in->limit[1] = (uint64_t)((double)total * (right / room) * slack);
 }
 
 static enum pr_code split(const struct recursion *r, const struct placement_graph *g,
@@ -350,11 +351,11 @@ static enum pr_code split_side(const struct recursion *r, const struct placement
     return rc;
 }
 
-static uint64_t sum_of(const uint64_t *capacity, uint32_t lo, uint32_t hi)
+static double sum_of(const uint64_t *capacity, uint32_t lo, uint32_t hi)
 {
-    uint64_t sum = 0;
+    double sum = 0;
     for (uint32_t b = lo; b < hi; b++)
-        sum += capacity[b];
+        sum += (double)capacity[b];
     return sum;
 }
 
@@ -363,8 +364,8 @@ static enum pr_code split(const struct recursion *r, const struct placement_grap
                           uint16_t *block, struct pr_err *err)
 {
     const uint32_t mid = lo + (hi - lo) / 2;
-    const uint64_t left = sum_of(r->capacity, lo, mid), right = sum_of(r->capacity, mid, hi);
-    if (hi - lo == 1 || g->n == 0 || left + right == 0) {
+    const double left = sum_of(r->capacity, lo, mid), right = sum_of(r->capacity, mid, hi);
+    if (hi - lo == 1 || g->n == 0 || left + right <= 0) {
         for (uint32_t v = 0; v < g->n; v++) /* what weighs nothing may be fixed where no room is */
             block[v] = fixed != NULL && fixed[v] != PLACEMENT_FREE ? fixed[v] : (uint16_t)lo;
         return PR_OK;

@@ -35,6 +35,9 @@ PR_CHECKED enum pr_code placement_communities(const struct placement_communities
                                               struct placement_communities *out,
                                               struct pr_err *err);
 
+/* Bytes that a call takes beside the graph at most (an estimate from above). */
+uint64_t placement_communities_bytes(uint32_t n, uint64_t arcs, bool weighted, unsigned threads);
+
 /* Weighted modularity of any labels (each below n) at a resolution; 0 without edges. */
 double placement_modularity(const struct placement_graph *g, const uint32_t *label,
                             double resolution, struct pr_pool *pool);

@@ -4,14 +4,15 @@
 
 enum {
     CHUNK = 64,
-    GROUP_MEAN = 4,  /* vertices of a group, below which the next level is hardly smaller */
-    DEGREE_MEAN = 8, /* of vertices, above which that matters */
+    GROUP_MEAN = 4,  /* vertices a group, below which the next level is hardly smaller */
+    DEGREE_MEAN = 8, /* entries a row, above which that matters */
 };
 
 struct refiner {
     struct community_work *w;
     const struct community_level *l;
-    uint32_t next, groups;
+    uint32_t next;
+    uint32_t groups, most_groups; /* of two or more; beyond which to give up */
     bool large;
 };
 
@@ -84,20 +85,20 @@ static uint32_t commit(struct refiner *r, uint32_t count)
             w->batch[again++] = v;
             continue;
         }
+        r->groups += w->group_total[t] == r->l->strength[t];
         w->group_total[t] += r->l->strength[v];
         w->group_total[v] = 0;
         r->l->parent[v] = t;
-        r->groups--;
     }
     return again;
 }
 
-static void refine(struct refiner *r)
+/* false: too many groups, or canceled. */
+static bool refine(struct refiner *r)
 {
     struct community_work *w = r->w;
     const struct community_level *l = r->l;
     const uint32_t n = l->g->n, in_batch = placement_community_batch(l->g);
-    r->groups = n;
     for (uint32_t v = 0; v < n; v++)
         l->parent[v] = v;
     memcpy(w->group_total, l->strength, (size_t)n * sizeof *w->group_total);
@@ -112,17 +113,19 @@ static void refine(struct refiner *r)
             }
         pr_pool_for(w->pool, count, CHUNK, decide, r);
         count = commit(r, count);
-        if (!placement_community_go_on(w, arcs))
-            return;
+        if (!placement_community_go_on(w, arcs) || r->groups > r->most_groups)
+            return false;
     } while (count > 0 || r->next < n);
+    return true;
 }
 
 void placement_community_refine(struct community_work *w, struct community_level *l)
 {
-    struct refiner r = { .w = w, .l = l };
-    refine(&r);
-    if (r.groups <= l->g->n / GROUP_MEAN || l->g->arcs / DEGREE_MEAN <= l->g->n || w->canceled)
+    struct refiner r = { .w = w, .l = l, .most_groups = l->g->n };
+    if (l->g->arcs / DEGREE_MEAN > l->g->n)
+        r.most_groups = l->g->n / GROUP_MEAN;
+    if (refine(&r) || w->canceled)
         return;
-    r = (struct refiner){ .w = w, .l = l, .large = true };
-    refine(&r);
+    r = (struct refiner){ .w = w, .l = l, .most_groups = l->g->n, .large = true };
+    (void)refine(&r);
 }

@@ -156,9 +156,9 @@ static enum pr_code solve_warm(struct solve *s, uint32_t l, struct pr_err *err)
     uint16_t *site = s->tree.level[l].site;
     s->capped = false;
     enum pr_code rc = solve_cells(s, l, above(s, l), true, site, err);
-    return rc != PR_OK
-               ? rc
-               : hierarchy_cut(s->tree.graph, site, s->tree.in->pool, &s->result.level[l].cut, err);
+    return rc != PR_OK ? rc
+                       : placement_cut(s->tree.graph, site, s->tree.in->pool, NULL, 0,
+                                       &s->result.level[l].cut, err);
 }
 
 /* A fresh solution, which where there is a warm one must cut clearly less. */
@@ -171,7 +171,7 @@ static enum pr_code solve_fresh(struct solve *s, uint32_t l, bool warm, bool *ke
     *kept = false;
     enum pr_code rc = solve_cells(s, l, above(s, l), false, s->trial, err);
     if (rc == PR_OK)
-        rc = hierarchy_cut(s->tree.graph, s->trial, s->tree.in->pool, &cut, err);
+        rc = placement_cut(s->tree.graph, s->trial, s->tree.in->pool, NULL, 0, &cut, err);
     if (rc == PR_EFULL && warm)
         return PR_OK;
     if (rc != PR_OK)
@@ -283,7 +283,7 @@ static enum pr_code solve_flat(struct solve *s, bool warm, struct pr_err *err)
             s->tree.level[l].site[u] = s->tree.level[l + 1].parent[s->tree.level[l + 1].site[u]];
     for (uint32_t l = 0; l <= last && rc == PR_OK; l++) {
         s->result.level[l].fresh = !warm;
-        rc = hierarchy_cut(s->tree.graph, s->tree.level[l].site, s->tree.in->pool,
+        rc = placement_cut(s->tree.graph, s->tree.level[l].site, s->tree.in->pool, NULL, 0,
                            &s->result.level[l].cut, err);
     }
     return rc;

@@ -8,48 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- measuring ------------------------------------------------------------ */
-
-struct cutting {
-    const struct placement_graph *g;
-    const uint16_t *label;
-    uint32_t *scratch; /* [threads * degree_max], of a coded graph */
-    uint64_t *twice;   /* [threads] */
-};
-
-static void cut_chunk(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
-{
-    struct cutting *c = ctx;
-    uint32_t *scratch = c->scratch + (size_t)worker * c->g->degree_max;
-    uint64_t twice = 0;
-    for (uint64_t v = begin; v < end; v++) {
-        const struct placement_row row = placement_row(c->g, (uint32_t)v, scratch);
-        for (uint32_t i = 0; i < row.n; i++)
-            if (c->label[row.to[i]] != c->label[v])
-                twice += placement_arc_weight(&row, i);
-    }
-    c->twice[worker] += twice;
-}
-
-enum pr_code hierarchy_cut(const struct placement_graph *g, const uint16_t *label,
-                           struct pr_pool *pool, uint64_t *cut, struct pr_err *err)
-{
-    const unsigned threads = pr_pool_threads(pool);
-    const size_t decoded = g->coded == NULL ? 0 : (size_t)threads * g->degree_max;
-    struct cutting c = { g, label, malloc((decoded + 1) * sizeof *c.scratch),
-                         calloc(threads, sizeof *c.twice) };
-    const bool ok = c.scratch != NULL && c.twice != NULL;
-    *cut = 0;
-    if (ok)
-        pr_pool_for(pool, g->n, 1024, cut_chunk, &c);
-    for (unsigned i = 0; i < threads && ok; i++)
-        *cut += c.twice[i];
-    *cut /= 2;
-    free(c.scratch);
-    free(c.twice);
-    return ok ? PR_OK : pr_fail(err, PR_ENOMEM, "out of memory measuring a cut");
-}
-
 static bool span_go_on(void *ctx, double done)
 {
     struct hierarchy_span *s = ctx;

@@ -198,7 +198,7 @@ enum pr_code placement_divide(const struct placement_divide_input *in, uint16_t 
         rc = divide_zone(&d, z, err);
     }
     if (rc == PR_OK)
-        rc = hierarchy_cut(in->graph, d.part, in->pool, &d.result.cut, err);
+        rc = placement_cut(in->graph, d.part, in->pool, &in->watch, 1, &d.result.cut, err);
     if (rc == PR_OK)
         rc = count_empty(&d, err);
     if (rc == PR_OK) {

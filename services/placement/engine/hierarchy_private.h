@@ -2,12 +2,9 @@
 #ifndef PLACEMENT_HIERARCHY_PRIVATE_H
 #define PLACEMENT_HIERARCHY_PRIVATE_H
 
+#include "engine/cut.h"
 #include "engine/hierarchy.h"
 #include "engine/warm.h"
-
-/* Weight of edges between different labels, each once. PR_ENOMEM. */
-PR_CHECKED enum pr_code hierarchy_cut(const struct placement_graph *g, const uint16_t *label,
-                                      struct pr_pool *pool, uint64_t *cut, struct pr_err *err);
 
 /* A part of the whole's progress, which only grows. */
 struct hierarchy_span {

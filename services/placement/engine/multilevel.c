@@ -59,7 +59,7 @@ static uint32_t smallest(const struct placement_partition_input *in)
  * improve it. */
 static uint64_t cluster_limit(const struct placement_partition_input *in, bool later)
 {
-    const uint64_t even = 3 * in->graph->vertex_weight_sum / smallest(in);
+    const uint64_t even = in->graph->vertex_weight_sum / smallest(in) * 3;
     const uint64_t part = least_capacity(in) / (later ? PARTS_LATER : PARTS_A_BLOCK);
     const uint64_t limit = even > part ? even : part;
     return limit == 0 ? 1 : limit;
@@ -128,7 +128,8 @@ static enum pr_code coarsen(struct multilevel *m, bool *enough, struct pr_err *e
     return rc == PR_OK ? project_up(fine, coarse, fine->block, &coarse->block, err) : rc;
 }
 
-static enum pr_code refine(struct multilevel *m, unsigned at, struct pr_pool *pool, uint16_t *block,
+/* apart: by one of several workers, none of which may ask the watch. */
+static enum pr_code refine(struct multilevel *m, unsigned at, bool apart, uint16_t *block,
                            uint64_t *cut, bool *balanced, struct pr_err *err)
 {
     const struct level *l = &m->level[at];
@@ -139,8 +140,8 @@ static enum pr_code refine(struct multilevel *m, unsigned at, struct pr_pool *po
         .fixed = l->fixed,
         .patience = at == 0 ? 0.25 : 0.75,
         .stale = STALE,
-        .pool = pool,
-        .watch = pool == NULL ? NULL : &m->in->watch,
+        .pool = apart ? NULL : m->in->pool,
+        .watch = apart ? NULL : &m->in->watch,
         .done = done(m, 0.5 + 0.5 * pow(0.5, at + 1)),
     };
     return placement_refine_level(&r, block, cut, balanced, err);
@@ -173,7 +174,7 @@ static void attempt_some(void *ctx, unsigned worker, uint64_t begin, uint64_t en
                 placement_bisect_all(l->graph, m->in->blocks, m->in->capacity, l->fixed,
                                      BISECT_TRIES, pr_mix64(m->seed ^ (i << 32)), t->block, NULL);
         if (t->rc == PR_OK)
-            t->rc = refine(m, m->levels - 1, NULL, t->block, &t->cut, &t->balanced, NULL);
+            t->rc = refine(m, m->levels - 1, true, t->block, &t->cut, &t->balanced, NULL);
     }
 }
 
@@ -234,7 +235,7 @@ static enum pr_code uncoarsen(struct multilevel *m, uint16_t **block, uint16_t *
                               bool *balanced, struct pr_err *err)
 {
     uint64_t cut;
-    enum pr_code rc = refine(m, m->levels - 1, m->in->pool, *block, &cut, balanced, err);
+    enum pr_code rc = refine(m, m->levels - 1, false, *block, &cut, balanced, err);
     while (rc == PR_OK && m->levels > 1) {
         const struct level *fine = &m->level[m->levels - 2];
         struct projection p = { fine->group, *block, *other };
@@ -242,7 +243,7 @@ static enum pr_code uncoarsen(struct multilevel *m, uint16_t **block, uint16_t *
         *other = *block;
         *block = p.fine;
         close_level(&m->level[--m->levels], false);
-        rc = refine(m, m->levels - 1, m->in->pool, *block, &cut, balanced, err);
+        rc = refine(m, m->levels - 1, false, *block, &cut, balanced, err);
     }
     return rc;
 }

@@ -53,17 +53,17 @@ static uint16_t within_group(uint32_t first, uint16_t fixed)
 static void set_capacities(struct sections *s)
 {
     const double levels = ceil(log((double)s->in->blocks) / log(DIRECT));
-    uint64_t room = 0;
+    double room = 0;
     for (uint32_t b = 0; b < s->in->blocks; b++)
-        room += s->in->capacity[b];
+        room += (double)s->in->capacity[b];
     const double total = (double)s->in->graph->vertex_weight_sum;
-    const double slack = total > 0 ? pow((double)room / total, 1 / levels) : 1;
+    const double slack = total > 0 ? pow(room / total, 1 / levels) : 1;
     for (uint32_t i = 0; i < s->groups; i++) {
-        uint64_t sum = 0;
+        double sum = 0;
         for (uint32_t b = first_block(s, i); b < first_block(s, i + 1); b++)
-            sum += s->in->capacity[b];
-        const double part = ceil((double)sum / (double)room * total * slack);
-        s->capacity[i] = part < (double)sum ? (uint64_t)part : sum;
+            sum += (double)s->in->capacity[b];
+        const double part = room > 0 ? ceil(sum / room * total * slack) : 0;
+        s->capacity[i] = (uint64_t)fmin(fmin(part, sum), total);
     }
 }
 

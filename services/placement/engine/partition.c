@@ -1,7 +1,9 @@
 #include "engine/partition.h"
 
+#include "engine/cut.h"
 #include "engine/multisection.h"
 #include "engine/refine.h"
+#include "engine/scale.h"
 #include "prism/rng.h"
 
 #include <stdlib.h>
@@ -61,79 +63,6 @@ static enum pr_code check(const struct placement_partition_input *in, struct pr_
     return in->fixed == NULL ? PR_OK : check_fixed(in, err);
 }
 
-/* --- sums of any size ----------------------------------------------------- */
-
-/* The levels add edge weights in 32 bits. Where all together do not fit, they
- * work on weights of as many leading bits as do. */
-static enum pr_code scale_down(const struct placement_graph *g, struct placement_graph *out,
-                               struct pr_err *err)
-{
-    unsigned shift = 0;
-    *out = *g;
-    if (g->weight_sum <= UINT32_MAX / 2)
-        return PR_OK;
-    if (g->weight == NULL)
-        return PR_OK;
-    /* Each weight is at least 1, whatever the shift. */
-    while ((g->weight_sum >> shift) + g->arcs / 2 > UINT32_MAX / 2 && shift < 32)
-        shift++;
-    out->weight = malloc((g->arcs + 1) * sizeof *out->weight);
-    if (out->weight == NULL)
-        return pr_fail(err, PR_ENOMEM, "out of memory for %llu edge weights", ull(g->arcs));
-    uint64_t twice = 0;
-    for (uint64_t a = 0; a < g->arcs; a++) {
-        out->weight[a] = g->weight[a] >> shift == 0 ? 1 : g->weight[a] >> shift;
-        twice += out->weight[a];
-    }
-    out->weight_sum = twice / 2;
-    return PR_OK;
-}
-
-struct cutting {
-    const struct placement_graph *g;
-    const uint16_t *block;
-    uint32_t **scratch; /* [threads] */
-    uint64_t *twice;    /* [threads] */
-};
-
-static void cut_chunk(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
-{
-    struct cutting *c = ctx;
-    uint64_t twice = 0;
-    for (uint64_t v = begin; v < end; v++) {
-        const struct placement_row row = placement_row(c->g, (uint32_t)v, c->scratch[worker]);
-        for (uint32_t i = 0; i < row.n; i++)
-            if (c->block[row.to[i]] != c->block[v])
-                twice += placement_arc_weight(&row, i);
-    }
-    c->twice[worker] += twice;
-}
-
-static enum pr_code count_cut(const struct placement_partition_input *in, const uint16_t *block,
-                              uint64_t *cut, struct pr_err *err)
-{
-    const unsigned threads = pr_pool_threads(in->pool);
-    struct cutting c = { .g = in->graph, .block = block };
-    c.scratch = calloc(threads, sizeof *c.scratch);
-    c.twice = calloc(threads, sizeof *c.twice);
-    bool ok = c.scratch != NULL && c.twice != NULL;
-    for (unsigned i = 0; i < threads && ok; i++) {
-        c.scratch[i] = malloc(((size_t)in->graph->degree_max + 1) * sizeof **c.scratch);
-        ok = c.scratch[i] != NULL;
-    }
-    if (ok)
-        pr_pool_for(in->pool, in->graph->n, 16384, cut_chunk, &c);
-    *cut = 0;
-    for (unsigned i = 0; i < threads && ok; i++)
-        *cut += c.twice[i];
-    *cut /= 2;
-    for (unsigned i = 0; c.scratch != NULL && i < threads; i++)
-        free(c.scratch[i]);
-    free(c.scratch);
-    free(c.twice);
-    return ok ? PR_OK : pr_fail(err, PR_ENOMEM, "out of memory measuring a cut");
-}
-
 /* --- tries ---------------------------------------------------------------- */
 
 /* Weights too odd for single moves: pack, then improve what that left. */
@@ -150,12 +79,9 @@ static enum pr_code force(const struct placement_partition_input *in, uint16_t *
                                               .done = 1 };
     uint64_t cut;
     bool balanced;
-    if (!placement_pack(&r, block))
-        return pr_fail(err, PR_EFULL,
-                       "no way was found to fit %u vertices of weight %llu into the %u blocks: "
-                       "allow more imbalance",
-                       in->graph->n, ull(in->graph->vertex_weight_sum), in->blocks);
-    return placement_refine_level(&r, block, &cut, &balanced, err);
+    enum pr_code rc = placement_pack(&r, block, err);
+    /* Packed, it is the first state that refining notes, and stays the best. */
+    return rc == PR_OK ? placement_refine_level(&r, block, &cut, &balanced, err) : rc;
 }
 
 static enum pr_code try_seed(const struct placement_partition_input *in, uint64_t seed,
@@ -186,7 +112,7 @@ enum pr_code placement_partition(const struct placement_partition_input *in, uin
     struct placement_graph scaled = { 0 };
     enum pr_code rc = check(in, err);
     if (rc == PR_OK)
-        rc = scale_down(in->graph, &scaled, err);
+        rc = placement_scaled(in->graph, &scaled, err);
     if (rc != PR_OK)
         return rc;
 
@@ -203,7 +129,7 @@ enum pr_code placement_partition(const struct placement_partition_input *in, uin
         one.watch = (struct placement_watch){ part_go_on, &p };
         rc = try_seed(&one, in->seed + i, trial, err);
         if (rc == PR_OK)
-            rc = count_cut(in, trial, &cut, err);
+            rc = placement_cut(in->graph, trial, in->pool, &one.watch, 1, &cut, err);
         if (rc == PR_OK && cut < best.cut) {
             uint16_t *swap = kept;
             best = (struct placement_partition_result){ cut, in->seed + i };
@@ -215,20 +141,21 @@ enum pr_code placement_partition(const struct placement_partition_input *in, uin
         memcpy(block, kept, in->graph->n * sizeof *block);
         *out = best;
     }
-    if (scaled.weight != in->graph->weight)
-        free(scaled.weight);
+    placement_scaled_done(in->graph, &scaled);
     free(trial);
     free(kept);
     return rc;
 }
 
-/* Measured on web, social, road and synthetic graphs: 40 to 46 bytes a vertex
- * and up to half a byte an entry for coarser levels; rounded up to be on the
- * safe side. Blocks' counters and the 32-bit copy of huge weights come on top. */
+/* Measured on web, social, road and synthetic graphs: 30 to 35 bytes a vertex
+ * and up to half a byte an entry for coarser levels, rounded up; ties of every
+ * vertex to every block (refine.c), blocks' counters and a copy of huge weights
+ * come on top. */
 uint64_t placement_partition_bytes(uint32_t n, uint64_t arcs, bool weighted, uint32_t blocks,
                                    unsigned threads)
 {
-    const uint64_t scaled = weighted ? 4 * arcs : 0;
-    return (uint64_t)n * (48 + 6 * (uint64_t)threads) + 2 * arcs + scaled +
+    const uint64_t scaled = weighted ? 4 * arcs : 0, cells = (uint64_t)n * blocks;
+    const uint64_t ties = blocks <= 4 || cells <= arcs ? 4 * cells : 7 * (uint64_t)n + arcs;
+    return (uint64_t)n * (40 + 6 * (uint64_t)threads) + 2 * arcs + ties + scaled +
            (uint64_t)blocks * 512 * threads;
 }

@@ -6,7 +6,7 @@
 
 /* Moves out of overfull blocks are made cheapest first, by the power of two
  * that their loss per unit of vertex weight lies under. */
-enum { PRICES = 48, PRICE_SCALE_BITS = 8, NOT_OFFERED = 255 };
+enum { PRICES = 48, PRICE_SCALE_BITS = 8, NOT_OFFERED = 255, FEW_BLOCKS = 256 };
 
 struct rebalance {
     uint32_t *over;   /* [k] number among the overfull blocks, UINT32_MAX: is none */
@@ -40,7 +40,7 @@ static uint8_t price_of(int64_t loss, uint64_t weight)
 
 static bool has_room(const struct refine *r, uint32_t b, uint64_t weight)
 {
-    return r->size[b] + weight <= r->in->capacity[b];
+    return r->in->capacity[b] > 0 && r->size[b] + weight <= r->in->capacity[b];
 }
 
 /* Sets dest and price of every vertex of an overfull block that could go. */
@@ -165,11 +165,13 @@ bool refine_rebalance(struct refine *r, bool *ok)
     }
     r->n_picked = 0;
     if (*ok) {
-        pr_pool_for(r->in->pool, r->g->n, REFINE_CHUNK, offer_chunk, r);
+        refine_for(r, r->g->n, REFINE_CHUNK, offer_chunk, r);
         set_limits(r);
         refine_pick(r, affordable);
-        choose(r, size);
-        refine_apply(r);
+        if (!r->stopped) {
+            choose(r, size);
+            refine_apply(r);
+        }
     }
     free(size);
     free(re.over);
@@ -235,14 +237,38 @@ static uint32_t roomiest(struct rooms *r)
     }
 }
 
-/* Into the own block while it has room (unless it is not to be kept), else
- * into the one with most. */
-static bool put(struct rooms *r, struct parcel p, bool keep, uint16_t *block)
+/* How parcels choose, in the order in which it is tried. */
+enum packing {
+    KEEP,     /* the own block while it has room, else the one with most */
+    ROOMIEST, /* the block with most room */
+    TIGHTEST, /* the block with least room that has enough: for few blocks */
+    PACKINGS
+};
+
+static bool holds(const struct rooms *r, uint32_t b, uint64_t weight)
+{
+    return r->in->capacity[b] > 0 && r->size[b] + weight <= r->in->capacity[b];
+}
+
+static uint32_t tightest(const struct rooms *r, uint64_t weight)
+{
+    uint32_t best = 0;
+    for (uint32_t b = 1; b < r->in->blocks; b++)
+        if (holds(r, b, weight) &&
+            (!holds(r, best, weight) ||
+             r->in->capacity[b] - r->size[b] < r->in->capacity[best] - r->size[best]))
+            best = b;
+    return best;
+}
+
+static bool put(struct rooms *r, struct parcel p, enum packing how, uint16_t *block)
 {
     uint32_t to = block[p.v];
-    if (!keep || r->size[to] + p.weight > r->in->capacity[to])
+    if (how == TIGHTEST)
+        to = tightest(r, p.weight);
+    else if (how == ROOMIEST || !holds(r, to, p.weight))
         to = roomiest(r);
-    if (r->size[to] + p.weight > r->in->capacity[to])
+    if (!holds(r, to, p.weight))
         return false;
     r->size[to] += p.weight;
     block[p.v] = (uint16_t)to;
@@ -271,7 +297,7 @@ static bool fixed_fit(struct rooms *r)
     return true;
 }
 
-static bool pack(struct rooms *r, struct parcel *parcel, bool keep, uint16_t *block)
+static bool pack(struct rooms *r, struct parcel *parcel, enum packing how, uint16_t *block)
 {
     const struct placement_graph *g = r->in->graph;
     uint32_t n = 0;
@@ -289,20 +315,31 @@ static bool pack(struct rooms *r, struct parcel *parcel, bool keep, uint16_t *bl
         return false;
     qsort(parcel, n, sizeof *parcel, heavier_first);
     for (uint32_t i = 0; i < n; i++)
-        if (!put(r, parcel[i], keep, block))
+        if (!put(r, parcel[i], how, block))
             return false;
     return true;
 }
 
-bool placement_pack(const struct placement_refine_input *in, uint16_t *block)
+enum pr_code placement_pack(const struct placement_refine_input *in, uint16_t *block,
+                            struct pr_err *err)
 {
+    const struct placement_graph *g = in->graph;
     struct rooms r = { .in = in };
-    struct parcel *parcel = malloc(((size_t)in->graph->n + 1) * sizeof *parcel);
-    const bool ok = rooms_init(&r) && parcel != NULL &&
-                    (pack(&r, parcel, true, block) || pack(&r, parcel, false, block));
+    struct parcel *parcel = malloc(((size_t)g->n + 1) * sizeof *parcel);
+    const bool memory = rooms_init(&r) && parcel != NULL;
+    bool ok = false;
+    for (enum packing how = KEEP; how < PACKINGS && memory && !ok; how++)
+        ok = (how != TIGHTEST || in->blocks <= FEW_BLOCKS) && pack(&r, parcel, how, block);
     free(parcel);
     free(r.size);
     free(r.room);
     free(r.heap);
-    return ok;
+    if (ok)
+        return PR_OK;
+    if (!memory)
+        return pr_fail(err, PR_ENOMEM, "out of memory packing %u vertices", g->n);
+    return pr_fail(err, PR_EFULL,
+                   "no way was found to fit %u vertices of weight %llu into the %u blocks: "
+                   "allow more imbalance",
+                   g->n, (unsigned long long)g->vertex_weight_sum, in->blocks);
 }

@@ -1,9 +1,18 @@
 #include "engine/refine.h"
 #include "engine/refine_state.h"
+#include "engine/watched.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+void refine_for(struct refine *r, uint64_t n, uint64_t grain,
+                void (*fn)(void *, unsigned, uint64_t, uint64_t), void *ctx)
+{
+    if (!r->stopped)
+        r->stopped =
+            !placement_watched_for(r->in->pool, r->in->watch, r->in->done, n, grain, fn, ctx);
+}
 
 /* --- ties ----------------------------------------------------------------- */
 
@@ -62,9 +71,9 @@ static void pick_chunk(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
 void refine_pick(struct refine *r, bool (*fn)(struct refine *, unsigned, uint32_t))
 {
     struct pick p = { .r = r, .fn = fn };
-    pr_pool_for(r->in->pool, r->g->n, REFINE_CHUNK, pick_chunk, &p);
+    refine_for(r, r->g->n, REFINE_CHUNK, pick_chunk, &p);
     r->n_picked = 0;
-    for (uint64_t begin = 0; begin < r->g->n; begin += REFINE_CHUNK) {
+    for (uint64_t begin = 0; begin < r->g->n && !r->stopped; begin += REFINE_CHUNK) {
         const uint32_t n = r->picked_in[begin / REFINE_CHUNK];
         memmove(r->picked + r->n_picked, r->picked + begin, n * sizeof *r->picked);
         r->n_picked += n;
@@ -134,7 +143,7 @@ static uint16_t wish_of(struct refine *r, unsigned worker, uint32_t v, uint32_t 
     *own = t.sum[at];
     for (uint32_t i = 0; i < t.n; i++) {
         const uint32_t b = refine_tied(&t, i);
-        if (t.sum[b] > best && b != at) {
+        if (t.sum[b] > best && b != at && r->in->capacity[b] > 0) {
             best = t.sum[b];
             to = (uint16_t)b;
         }
@@ -177,7 +186,7 @@ static uint64_t find_wishes(struct refine *r)
     uint64_t inner = 0;
     for (unsigned i = 0; i < pr_pool_threads(r->in->pool); i++)
         r->worker[i].inner = 0;
-    pr_pool_for(r->in->pool, r->g->n, REFINE_CHUNK, wish_chunk, r);
+    refine_for(r, r->g->n, REFINE_CHUNK, wish_chunk, r);
     for (unsigned i = 0; i < pr_pool_threads(r->in->pool); i++)
         inner += r->worker[i].inner;
     return r->g->weight_sum - inner / 2;
@@ -251,7 +260,7 @@ static bool open_state(struct refine *r)
     for (uint32_t v = 0; v < g->n; v++)
         r->size[r->block[v]] += placement_vertex_weight(g, v);
     if (table)
-        pr_pool_for(r->in->pool, g->n, REFINE_CHUNK, fill_ties, r);
+        refine_for(r, g->n, REFINE_CHUNK, fill_ties, r);
     else
         memset(r->dirty, 1, g->n);
     return true;
@@ -278,10 +287,10 @@ static void close_state(struct refine *r)
     free(r->dirty);
 }
 
-static bool go_on(const struct placement_refine_input *in)
+static bool go_on(const struct refine *r)
 {
-    return in->watch == NULL || in->watch->go_on == NULL ||
-           in->watch->go_on(in->watch->ctx, in->done);
+    const struct placement_watch *w = r->in->watch;
+    return !r->stopped && (w == NULL || w->go_on == NULL || w->go_on(w->ctx, r->in->done));
 }
 
 struct best {
@@ -316,18 +325,25 @@ static bool note(struct refine *r, struct best *best, uint64_t cut)
 
 enum { ROUNDS_MAX = 200, REBALANCE_MAX = 12 };
 
+static enum pr_code canceled(struct pr_err *err)
+{
+    return pr_fail(err, PR_ECANCELED, "canceled while refining");
+}
+
 static enum pr_code rounds(struct refine *r, struct best *best, struct pr_err *err)
 {
     unsigned stale = 0, rebalanced = 0;
     for (unsigned round = 0; round < ROUNDS_MAX && stale <= r->in->stale; round++) {
         bool ok = true;
         const uint64_t cut = find_wishes(r);
+        if (!go_on(r))
+            return canceled(err);
         stale = note(r, best, cut) ? 0 : stale + 1;
-        if (!go_on(r->in))
-            return pr_fail(err, PR_ECANCELED, "canceled while refining");
         if (refine_overfull(r) && rebalanced < REBALANCE_MAX) {
             rebalanced++;
             if (!refine_rebalance(r, &ok)) {
+                if (r->stopped)
+                    return canceled(err);
                 if (ok)
                     return PR_OK; /* nothing can be moved */
                 return pr_fail(err, PR_ENOMEM, "out of memory balancing %u vertices", r->g->n);
@@ -336,6 +352,8 @@ static enum pr_code rounds(struct refine *r, struct best *best, struct pr_err *e
         }
         rebalanced = 0;
         refine_pick(r, pays);
+        if (r->stopped)
+            return canceled(err);
         if (r->n_picked == 0)
             return PR_OK;
         lock_picked(r);

@@ -29,7 +29,8 @@ PR_CHECKED enum pr_code placement_refine_level(const struct placement_refine_inp
                                                struct pr_err *err);
 
 /* Puts vertices where there is room, heaviest first, when nothing gentler
- * served; false when it finds no way. */
-bool placement_pack(const struct placement_refine_input *in, uint16_t *block);
+ * served. PR_EFULL: it found no way; PR_ENOMEM. */
+PR_CHECKED enum pr_code placement_pack(const struct placement_refine_input *in, uint16_t *block,
+                                       struct pr_err *err);
 
 #endif

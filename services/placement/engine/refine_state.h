@@ -10,7 +10,8 @@ struct refine {
     const struct placement_refine_input *in;
     const struct placement_graph *g;
     uint32_t k;
-    bool shared; /* more than one thread: counters are changed atomically */
+    bool stopped; /* the watch said no: whatever was computed is not whole */
+    bool shared;  /* more than one thread: counters are changed atomically */
     uint16_t *block;
     uint64_t *size;      /* [k] */
     uint32_t *tie;       /* [n * k] edge weight to every block, or NULL: gathered anew */
@@ -51,6 +52,10 @@ static inline bool refine_is_fixed(const struct refine *r, uint32_t v)
 {
     return r->in->fixed != NULL && r->in->fixed[v] != PLACEMENT_FREE;
 }
+
+/* placement_watched_for with the input's watch; remembers that it said no. */
+void refine_for(struct refine *r, uint64_t n, uint64_t grain,
+                void (*fn)(void *ctx, unsigned worker, uint64_t begin, uint64_t end), void *ctx);
 
 /* Collects in picked, in ascending order, the vertices for which fn is true. */
 void refine_pick(struct refine *r, bool (*fn)(struct refine *r, unsigned worker, uint32_t v));
