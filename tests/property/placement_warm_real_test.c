@@ -74,6 +74,24 @@ static int close_graph(void **state)
     return 0;
 }
 
+static void check_blocks(const struct placement_graph *g, const uint64_t *capacity,
+                         const uint16_t *block, const struct placement_warm_result *r)
+{
+    uint64_t twice = 0, away = 0, load[BLOCKS] = { 0 };
+    for (uint32_t v = 0; v < g->n; v++) {
+        assert_in_range(block[v], 0, BLOCKS - 1);
+        load[block[v]]++;
+        away += today[v] != PLACEMENT_FREE && block[v] != today[v];
+        const struct placement_row row = placement_row(g, v, NULL);
+        for (uint32_t i = 0; i < row.n; i++)
+            twice += block[row.to[i]] != block[v] ? placement_arc_weight(&row, i) : 0;
+    }
+    for (unsigned b = 0; b < BLOCKS; b++)
+        assert_in_range(load[b], 0, capacity[b]);
+    assert_int_equal(r->cut, twice / 2);
+    assert_int_equal(r->moved + r->forced, away);
+}
+
 /* m edges, some of which may be those of before, among n vertices. */
 static void check(const char *what, uint32_t n, size_t m, double most_ratio)
 {
@@ -89,12 +107,15 @@ static void check(const char *what, uint32_t n, size_t m, double most_ratio)
     };
     const double start = now_ms();
     assert_ok(placement_warm(&in, block, &r, &err), &err);
+    const double warm = now_ms() - start;
+    check_blocks(&g, capacity, block, &r);
     const double middle = now_ms();
     const uint64_t fresh = cut_anew(&g, capacity, block);
     const double end = now_ms();
     print_message("%s: moved %.3f %%, cut %llu, %.4f of a new one; %.1f ms, new %.1f ms\n", what,
                   100.0 * (double)(r.moved + r.forced) / n, (unsigned long long)r.cut,
-                  (double)r.cut / (double)fresh, middle - start, end - middle);
+                  (double)r.cut / (double)fresh, warm, end - middle);
+    assert_true(r.moved > 0 && r.cut < r.cut_before && !r.capped);
     assert_true((double)(r.moved + r.forced) <= 0.01 * n);
     assert_true((double)r.cut <= most_ratio * (double)fresh);
     placement_graph_done(&g);

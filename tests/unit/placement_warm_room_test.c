@@ -251,6 +251,7 @@ static void a_star_stays_within_capacity(void **state)
         assert_in_range(size[b], 0, capacity[b]);
     assert_int_equal(r.cut_before, 750);
     assert_int_equal(r.cut, LEAVES - 259);
+    assert_false(r.capped);
     placement_graph_done(&g);
 }
 

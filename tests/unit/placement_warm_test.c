@@ -64,6 +64,7 @@ static void a_move_must_save_more_than_its_price(void **state)
         assert_int_equal(placement_warm(&in, block, &r, NULL), PR_OK);
         assert_int_equal(r.cut_before, 4);
         assert_int_equal(r.moved, row[i].moved);
+        assert_false(r.capped);
         assert_int_equal(r.cut, row[i].moved > 0 ? 1 : 4);
         assert_int_equal(block[2], row[i].moved > 0 ? 0 : 1);
         placement_graph_done(&g);
@@ -79,7 +80,7 @@ static void the_limit_on_moves_is_kept_and_reported(void **state)
         bool capped;
     } row[] = { { 0, 0, true }, { 1, 1, true }, { 2, 2, false }, { MANY, 2, false } };
     const uint16_t today[] = { 1, 0, 0, 1, 1, 0 };
-    const uint64_t capacity[] = { 6, 6 };
+    const uint64_t capacity[] = { 4, 4 };
     struct placement_graph g = two_triangles();
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         uint16_t block[6];
@@ -118,6 +119,7 @@ static void full_blocks_exchange_vertices(void **state)
                                                  .moves = row[i].moves };
         assert_int_equal(placement_warm(&in, block, &r, NULL), PR_OK);
         assert_int_equal(r.moved, row[i].moved);
+        assert_false(row[i].moves == MANY && r.capped);
         assert_int_equal(r.cut, 9 - 4 * row[i].moved);
     }
     placement_graph_done(&g);
@@ -146,6 +148,7 @@ static void an_exchange_pays_for_both(void **state)
                                                  .moves = MANY };
         assert_int_equal(placement_warm(&in, block, &r, NULL), PR_OK);
         assert_int_equal(r.moved, row[i].moved);
+        assert_false(r.capped);
         assert_int_equal(r.cut, row[i].moved > 0 ? 0 : 1);
     }
     placement_graph_done(&g);
@@ -221,8 +224,8 @@ static void only_the_surroundings_of_changes_are_looked_at(void **state)
     (void)state;
     struct placement_graph g = two_triangles();
     const uint16_t today[] = { 1, 0, 0, 1, 1, 0 };
-    const uint64_t capacity[] = { 6, 6 }, cut_today = 9;
-    const uint32_t changed[] = { 0, 4 };
+    const uint64_t capacity[] = { 4, 4 }, cut_today = 9;
+    const uint32_t changed[] = { 0 };
     uint16_t block[6];
     struct placement_warm_result r;
     for (unsigned known = 0; known < 2; known++) {
@@ -240,6 +243,7 @@ static void only_the_surroundings_of_changes_are_looked_at(void **state)
         in.n_changed = 1; /* 5 is no neighbour of 0 */
         assert_int_equal(placement_warm(&in, block, &r, NULL), PR_OK);
         assert_int_equal(r.moved, 1);
+        assert_false(r.capped);
         assert_int_equal(block[0], 0);
         assert_int_equal(r.cut, 5);
     }
@@ -271,9 +275,68 @@ static void a_group_moves_where_no_vertex_would(void **state)
                                                  .moves = row[i].moves };
         assert_int_equal(placement_warm(&in, block, &r, NULL), PR_OK);
         assert_int_equal(r.moved, row[i].moved);
+        assert_false(row[i].moves == MANY && r.capped);
         assert_int_equal(r.cut_before, 3);
         assert_int_equal(r.cut, row[i].moved > 0 ? 0 : 3);
         assert_memory_equal(block, row[i].moved > 0 ? want : today, sizeof block);
+    }
+    placement_graph_done(&g);
+}
+
+/* Limits that no graph reaches: what is away already may go further. */
+static const uint64_t ample[] = { MANY - 1, MANY };
+
+/* 0 gains by block 1 at once, and more by block 2, which is full of loose ones. */
+static void one_that_is_away_may_exchange_without_a_limit(void **state)
+{
+    (void)state;
+    static const struct csr_edge edge[] = { { 0, 1, 3 }, { 0, 2, 5 } };
+    const uint16_t today[] = { 0, 1, 2, 2 }, fixed[] = { FREE, 1, 2, FREE };
+    const uint16_t want[] = { 2, 1, 2, 0 };
+    const uint64_t capacity[] = { 2, 2, 2 };
+    struct placement_graph g = csr_make(4, edge, PR_COUNT(edge));
+    for (size_t i = 0; i < PR_COUNT(ample); i++) {
+        uint16_t block[4];
+        struct placement_warm_result r;
+        const struct placement_warm_input in = { .graph = &g,
+                                                 .blocks = 3,
+                                                 .capacity = capacity,
+                                                 .today = today,
+                                                 .fixed = fixed,
+                                                 .moves = ample[i] };
+        assert_int_equal(placement_warm(&in, block, &r, NULL), PR_OK);
+        assert_memory_equal(block, want, sizeof want);
+        assert_int_equal(r.moved, 2);
+        assert_int_equal(r.cut, 3);
+        assert_false(r.capped);
+    }
+    placement_graph_done(&g);
+}
+
+/* 0 and 1 go to block 1, then 2 to block 2; only together do they follow it. */
+static void a_group_that_is_away_may_go_on_without_a_limit(void **state)
+{
+    (void)state;
+    static const struct csr_edge edge[] = { { 0, 1, 4 },  { 0, 2, 2 }, { 1, 2, 2 }, { 0, 3, 10 },
+                                            { 1, 3, 10 }, { 0, 4, 9 }, { 1, 4, 9 }, { 2, 4, 5 } };
+    const uint16_t today[] = { 0, 0, 0, 1, 2 }, fixed[] = { FREE, FREE, FREE, 1, 2 };
+    const uint16_t want[] = { 2, 2, 2, 1, 2 };
+    const uint64_t capacity[] = { 5, 5, 5 };
+    struct placement_graph g = csr_make(5, edge, PR_COUNT(edge));
+    for (size_t i = 0; i < PR_COUNT(ample); i++) {
+        uint16_t block[5];
+        struct placement_warm_result r;
+        const struct placement_warm_input in = { .graph = &g,
+                                                 .blocks = 3,
+                                                 .capacity = capacity,
+                                                 .today = today,
+                                                 .fixed = fixed,
+                                                 .moves = ample[i] };
+        assert_int_equal(placement_warm(&in, block, &r, NULL), PR_OK);
+        assert_memory_equal(block, want, sizeof want);
+        assert_int_equal(r.moved, 3);
+        assert_int_equal(r.cut, 20);
+        assert_false(r.capped);
     }
     placement_graph_done(&g);
 }
@@ -313,6 +376,8 @@ int main(void)
         cmocka_unit_test(it_stops_when_told),
         cmocka_unit_test(only_the_surroundings_of_changes_are_looked_at),
         cmocka_unit_test(a_group_moves_where_no_vertex_would),
+        cmocka_unit_test(one_that_is_away_may_exchange_without_a_limit),
+        cmocka_unit_test(a_group_that_is_away_may_go_on_without_a_limit),
         cmocka_unit_test(locality_is_spent_above_the_limit_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
 
 #include <stdbool.h>
 
-enum { MOST = PLACEMENT_MATCH_EXACT, OVERLAP_BITS = 40 };
+enum { MOST = PLACEMENT_MATCH_MOST, OVERLAP_BITS = 40 };
 
 /* Above any sum of 64 real costs of at most 2^40, far from overflow. */
 #define FORBIDDEN ((int64_t)1 << 50)

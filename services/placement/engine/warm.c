@@ -232,13 +232,16 @@ static enum pr_code read_rows(struct warm *w, struct pr_err *err)
 
 /* How much more is cut now than with the stirred vertices where they were
  * today. Edges of new ones count as not there then, or (kept) as they are now. */
-static uint64_t grown_cut(const struct warm *w, bool kept)
+static enum pr_code grown_cut(struct warm *w, bool kept, uint64_t *grown, struct pr_err *err)
 {
     const uint16_t *today = w->in->today;
     uint64_t twice = 0; /* modulo 2^64; an edge of two stirred ones is met twice */
     for (size_t i = 0; i < w->stirred.n; i++) {
+        if (!warm_go_on(w, 0.1))
+            return warm_canceled(err);
         const uint32_t v = w->stirred.v[i];
         const struct placement_row row = placement_row(w->g, v, w->ties[0].scratch);
+        warm_worked(w, (uint64_t)row.n + 1);
         const uint16_t was_v = kept && today[v] == PLACEMENT_FREE ? w->block[v] : today[v];
         for (uint32_t a = 0; a < row.n; a++) {
             const uint32_t u = row.to[a];
@@ -250,7 +253,8 @@ static uint64_t grown_cut(const struct warm *w, bool kept)
             twice += (now ? weight : 0) - (was ? weight : 0);
         }
     }
-    return (uint64_t)((int64_t)twice / 2);
+    *grown = (uint64_t)((int64_t)twice / 2); /* modulo 2^64 too: it may have shrunk */
+    return PR_OK;
 }
 
 /* --- all of it ------------------------------------------------------------- */
@@ -266,14 +270,16 @@ static enum pr_code improve(struct warm *w, struct placement_warm_result *r, str
     enum pr_code rc = warm_place(w, err);
     if (rc != PR_OK)
         return rc;
-    if (in->changed != NULL && in->cut_today != NULL)
-        w->cut = *in->cut_today + grown_cut(w, false);
-    else
-        rc = read_rows(w, err);
-    if (rc != PR_OK)
-        return rc;
-    r->cut_before = w->cut - grown_cut(w, true);
-    rc = warm_repair(w, err);
+    uint64_t grown = 0;
+    const bool known = in->changed != NULL && in->cut_today != NULL;
+    rc = known ? grown_cut(w, false, &grown, err) : read_rows(w, err);
+    if (known)
+        w->cut = *in->cut_today + grown;
+    if (rc == PR_OK)
+        rc = grown_cut(w, true, &grown, err);
+    r->cut_before = w->cut - grown;
+    if (rc == PR_OK)
+        rc = warm_repair(w, err);
     if (rc == PR_OK)
         rc = warm_search(w, err);
     uint64_t found = 0;

@@ -66,7 +66,7 @@ static void undo(struct climb *c, unsigned keep)
 static bool advance(struct climb *c, uint32_t v, const struct warm_choice *to)
 {
     struct warm *w = c->w;
-    if (w->moved + warm_counts(w, v, to->go) > w->in->moves + warm_counts(w, v, w->block[v]))
+    if (!warm_allowed(w, v, to->go))
         return false;
     c->step[c->steps++] = (struct step){ v, w->block[v], w->forced[v], to->go_gain, w->log.n };
     warm_log(w, v);

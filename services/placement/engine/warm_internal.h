@@ -123,6 +123,13 @@ static inline bool warm_counts(const struct warm *w, uint32_t v, uint16_t b)
     return w->forced[v] == 0 && warm_has_home(w, v) && b != w->in->today[v];
 }
 
+/* Whether the limit on moves lets v leave its block for another one. One that is
+ * away already may go further whatever the limit. */
+static inline bool warm_allowed(const struct warm *w, uint32_t v, uint16_t to)
+{
+    return w->moved < w->in->moves || warm_counts(w, v, to) <= warm_counts(w, v, w->block[v]);
+}
+
 /* Where v would best go; net: edge weight saved less the cost of being away.
  * go has room (its own block: none has), want may be full. */
 struct warm_choice {
@@ -146,6 +153,13 @@ int64_t warm_gain(struct warm *w, uint32_t v, uint16_t to);
 void warm_load(struct warm *w, uint16_t b, uint64_t weight);
 /* Every load is as it should be: the tournament anew. */
 void warm_rank_rooms(struct warm *w);
+
+/* Tells that so many row entries were read, or as much done. Loops that may read
+ * rows without end ask warm_go_on each time round, before they can skip it. */
+static inline void warm_worked(struct warm *w, uint64_t entries)
+{
+    w->ties[0].work += entries;
+}
 
 /* False: stop. Asks the watch once enough rows have been read. */
 bool warm_go_on(struct warm *w, double done);

@@ -33,22 +33,23 @@ static void place_one(struct placing *p, uint32_t v)
     const struct placement_row row = placement_row(w->g, v, w->ties[0].scratch);
     for (uint32_t i = 0; i < row.n; i++)
         enqueue(p, row.to[i]);
-    w->ties[0].work += row.n;
+    warm_worked(w, row.n);
 }
 
 static enum pr_code drain(struct placing *p, struct pr_err *err)
 {
     while (p->at < p->queue.n && !p->queue.failed) {
-        place_one(p, p->queue.v[p->at++]);
         if (!warm_go_on(p->w, 0.1))
             return warm_canceled(err);
+        place_one(p, p->queue.v[p->at++]);
     }
     return p->queue.failed ? warm_no_memory(p->w, err) : PR_OK;
 }
 
-static bool has_placed_neighbour(const struct warm *w, uint32_t v)
+static bool has_placed_neighbour(struct warm *w, uint32_t v)
 {
     const struct placement_row row = placement_row(w->g, v, w->ties[0].scratch);
+    warm_worked(w, (uint64_t)row.n + 1); /* at most: it ends at the first */
     for (uint32_t i = 0; i < row.n; i++)
         if (w->block[row.to[i]] != PLACEMENT_FREE)
             return true;
@@ -61,10 +62,15 @@ enum pr_code warm_place(struct warm *w, struct pr_err *err)
     const size_t homeless = w->stirred.n;
     if (p.state == NULL)
         return warm_no_memory(w, err);
-    for (size_t i = 0; i < homeless; i++)
-        if (has_placed_neighbour(w, w->stirred.v[i]))
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < homeless && rc == PR_OK; i++) {
+        if (!warm_go_on(w, 0.1))
+            rc = warm_canceled(err);
+        else if (has_placed_neighbour(w, w->stirred.v[i]))
             enqueue(&p, w->stirred.v[i]);
-    enum pr_code rc = drain(&p, err);
+    }
+    if (rc == PR_OK)
+        rc = drain(&p, err);
     for (size_t i = 0; i < homeless && rc == PR_OK; i++) {
         enqueue(&p, w->stirred.v[i]);
         rc = drain(&p, err);

@@ -55,6 +55,9 @@ static enum pr_code relieve(struct warm *w, struct pr_err *err)
     for (uint32_t v = 0; v < w->g->n; v++)
         warm_push_relief(w, v);
     while (w->heap.n > 0) {
+        warm_worked(w, 1);
+        if (!warm_go_on(w, 0.5))
+            return warm_canceled(err);
         const struct warm_entry e = warm_pop(&w->heap);
         if (warm_excess(w, w->block[e.v]) == 0)
             continue;
@@ -68,8 +71,6 @@ static enum pr_code relieve(struct warm *w, struct pr_err *err)
             continue;
         }
         force(w, e.v, c.go, c.go_gain);
-        if (!warm_go_on(w, 0.5))
-            return warm_canceled(err);
     }
     return w->heap.failed || w->stirred.failed ? warm_no_memory(w, err) : PR_OK;
 }
@@ -136,9 +137,12 @@ static enum pr_code repack(struct warm *w, struct pr_err *err)
         memcpy(w->load, load, w->in->blocks * sizeof *load);
         warm_rank_rooms(w);
     }
-    for (uint32_t v = 0; v < w->g->n && rc == PR_OK; v++)
-        if (to[v] != w->block[v])
+    for (uint32_t v = 0; v < w->g->n && rc == PR_OK; v++) {
+        if (!warm_go_on(w, 0.5))
+            rc = warm_canceled(err);
+        else if (to[v] != w->block[v])
             force(w, v, to[v], warm_gain(w, v, to[v]));
+    }
     free(order);
     free(to);
     free(load);

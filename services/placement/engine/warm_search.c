@@ -14,23 +14,27 @@ static void look_at(struct warm *w, uint32_t v)
 static void look_around(struct warm *w, uint32_t v)
 {
     const struct placement_row row = placement_row(w->g, v, w->ties[0].scratch);
+    warm_worked(w, (uint64_t)row.n + 1);
     for (uint32_t i = 0; i < row.n; i++)
         look_at(w, row.to[i]);
 }
 
-static void seed_heap(struct warm *w)
+static enum pr_code seed_heap(struct warm *w, struct pr_err *err)
 {
     if (w->in->changed == NULL) { /* every row has been read */
         for (uint32_t v = 0; v < w->g->n; v++)
             look_at(w, v);
-        return;
+        return PR_OK;
     }
     for (uint32_t i = 0; i < w->in->n_changed; i++)
         look_at(w, w->in->changed[i]);
     for (size_t i = 0; i < w->stirred.n; i++) {
+        if (!warm_go_on(w, 0.5))
+            return warm_canceled(err);
         look_at(w, w->stirred.v[i]);
         look_around(w, w->stirred.v[i]);
     }
+    return PR_OK;
 }
 
 /* Whether the limit on moves keeps v where it is. */
@@ -70,18 +74,20 @@ static enum pr_code drain(struct warm *w, struct pr_err *err)
 {
     uint64_t steps = 0;
     while (w->heap.n > 0) {
-        step(w);
-        steps++;
         if (!warm_go_on(w, 0.5 + 0.5 * (double)steps / (double)(steps + w->heap.n + 1)))
             return warm_canceled(err);
+        warm_worked(w, 1);
+        step(w);
+        steps++;
     }
     return w->heap.failed || w->blocked.failed ? warm_no_memory(w, err) : PR_OK;
 }
 
 enum pr_code warm_search(struct warm *w, struct pr_err *err)
 {
-    seed_heap(w);
-    enum pr_code rc = drain(w, err);
+    enum pr_code rc = seed_heap(w, err);
+    if (rc == PR_OK)
+        rc = drain(w, err);
     for (unsigned i = 0;
          i < SWAP_ROUNDS && rc == PR_OK && w->blocked.n > 0 && w->moved < w->in->moves; i++) {
         uint64_t found;

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { ASK_AFTER = 1 << 22 }; /* row entries: some 10 ms */
+enum { ASK_AFTER = 1 << 20 }; /* row entries: a few ms */
 
 static bool before(const struct warm_entry *a, const struct warm_entry *b)
 {
@@ -224,6 +224,7 @@ int64_t warm_gain(struct warm *w, uint32_t v, uint16_t to)
     const uint16_t from = w->block[v];
     const struct placement_row row = placement_row(w->g, v, w->ties[0].scratch);
     int64_t gain = 0;
+    warm_worked(w, (uint64_t)row.n + 1);
     for (uint32_t i = 0; i < row.n; i++) {
         const uint16_t b = w->block[row.to[i]];
         const int64_t weight = placement_arc_weight(&row, i);
@@ -236,7 +237,7 @@ void warm_tell(struct warm *w, uint32_t v, uint16_t from)
 {
     const uint16_t to = w->block[v];
     const struct placement_row row = placement_row(w->g, v, w->ties[0].scratch);
-    w->ties[0].work += row.n;
+    warm_worked(w, row.n);
     for (uint32_t i = 0; i < row.n; i++) {
         const uint32_t u = row.to[i];
         const int64_t weight = placement_arc_weight(&row, i);

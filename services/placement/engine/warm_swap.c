@@ -16,6 +16,7 @@ struct swapping {
     uint32_t *number;          /* [blocks] index into leaving, where most > 0 */
     uint32_t sought;
     uint64_t found;
+    bool canceled;
 };
 
 /* Wishes that have come true or to nothing are dropped. */
@@ -23,6 +24,10 @@ static void collect_wishes(struct swapping *s)
 {
     struct warm *w = s->w;
     for (size_t i = 0; i < w->blocked.n; i++) {
+        if (!warm_go_on(w, 0.9)) {
+            s->canceled = true;
+            return;
+        }
         const uint32_t v = w->blocked.v[i];
         const struct warm_choice c = warm_choose(w, &w->ties[0], v, false);
         w->bound[v] = c.bound; /* as one who leaves it may go where another makes room */
@@ -56,11 +61,6 @@ static bool collect_leaving(struct swapping *s)
     return true;
 }
 
-static bool allowed(const struct warm *w, uint32_t u, uint16_t to)
-{
-    return w->moved + warm_counts(w, u, to) <= w->in->moves + warm_counts(w, u, w->block[u]);
-}
-
 /* What an exchange has saved so far. */
 struct saved {
     int64_t net, gain;
@@ -68,7 +68,7 @@ struct saved {
 };
 
 /* v is in block b already, which may be overfull by that. Lets somebody leave;
- * false: nobody who makes room for less than what is saved. */
+ * false: nobody who makes room for less than what is saved, or canceled. */
 static bool make_room(struct swapping *s, uint32_t v, uint16_t b, struct saved saved)
 {
     const int64_t net = saved.net;
@@ -78,7 +78,12 @@ static bool make_room(struct swapping *s, uint32_t v, uint16_t b, struct saved s
     unsigned tried = 0;
     bool done = false;
     while (!done && tried < TRIES && leaving->n > 0 && leaving->e[0].key > -net) {
+        if (!warm_go_on(w, 0.9)) { /* those with nowhere to go are no tries */
+            s->canceled = true;
+            break;
+        }
         const struct warm_entry e = warm_pop(leaving);
+        warm_worked(w, 1);
         if (w->block[e.v] != b || e.v == v || w->bound[e.v] == WARM_NEVER)
             continue;
         const struct warm_choice c = warm_choose(w, &w->ties[0], e.v, true);
@@ -89,7 +94,7 @@ static bool make_room(struct swapping *s, uint32_t v, uint16_t b, struct saved s
         if (c.go_net <= -net || (double)(saved.gain + c.go_gain) <= paid ||
             placement_vertex_weight(w->g, e.v) < warm_excess(w, b))
             continue;
-        if (!allowed(w, e.v, c.go)) {
+        if (!warm_allowed(w, e.v, c.go)) {
             w->capped = true;
             continue;
         }
@@ -117,7 +122,7 @@ static void grant(struct swapping *s, uint32_t v)
         warm_push(&w->heap, c.bound_go, v);
         return;
     }
-    if (c.want_net <= 0 || s->most[c.want] == 0 || !allowed(w, v, c.want))
+    if (c.want_net <= 0 || s->most[c.want] == 0 || !warm_allowed(w, v, c.want))
         return;
     const int64_t gain = warm_gain(w, v, c.want);
     w->moved += warm_counts(w, v, c.want);
@@ -148,14 +153,17 @@ enum pr_code warm_swap(struct warm *w, uint64_t *found, struct pr_err *err)
     bool ok = s.most != NULL && s.number != NULL;
     if (ok) {
         collect_wishes(&s);
-        ok = collect_leaving(&s);
+        ok = s.canceled || collect_leaving(&s);
     }
-    while (ok && s.wish.n > 0 && rc == PR_OK) {
-        grant(&s, warm_pop(&s.wish).v);
-        if (!warm_go_on(w, 0.9))
-            rc = warm_canceled(err);
+    while (ok && s.wish.n > 0 && !s.canceled) {
+        if (warm_go_on(w, 0.9))
+            grant(&s, warm_pop(&s.wish).v);
+        else
+            s.canceled = true;
     }
-    if (rc == PR_OK && (!ok || s.wish.failed))
+    if (s.canceled)
+        rc = warm_canceled(err);
+    else if (!ok || s.wish.failed)
         rc = warm_no_memory(w, err);
     for (uint32_t i = 0; s.leaving != NULL && i < s.sought; i++)
         free(s.leaving[i].e);
