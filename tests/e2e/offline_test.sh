@@ -78,6 +78,11 @@ good_input() {
     json explain --graph g.txt --assignment a.txt 0
     is '.vertex == "0" and .neighbors >= 5 and (.zones | length) == 3 and (.why | length) > 10'
 
+    local estimate # partitions are part of it
+    json run --graph g.txt --threads 1
+    estimate=$(jq .estimate_bytes out.json)
+    json run --graph g.txt --threads 1 --zones 3 --parts 60
+    is ".estimate_bytes > $estimate + 20000"
     json run --graph g.txt --zones 3 --parts 12 --out p.txt
     is '.parts.count == 12 and .parts.heaviest <= 30'
     awk '{ if (($2 in zone) && zone[$2] != $3) exit 1; zone[$2] = $3 }' p.txt ||
@@ -92,7 +97,7 @@ good_input() {
     done
 
     json communities --graph g.txt --out com.txt
-    is '.communities >= 3 and .modularity > 0.6'
+    is '.communities >= 3 and .modularity > 0.6 and .estimate_bytes > 10000'
     json communities --graph g.txt --method louvain --max-size 20
     is '.largest <= 20'
     json evaluate --graph g.txt --assignment com.txt
@@ -113,6 +118,24 @@ warm_and_wishes() {
     is '.full_cut_weight != null'
     json run --graph g2.txt --warm p.txt --parts 12
     is '.parts.kept and .moved_ratio <= 0.01'
+
+    # Without partitions today, or with other ones, they are made anew, and even.
+    json run --graph g2.txt --warm a.txt --parts 12 --out w.txt
+    is '.mode == "warm" and (.parts.kept | not) and .parts.heaviest <= 28 and .parts.imbalance < 0.1'
+    is '.moved_ratio <= 0.1 and (.parts.stretched | not)'
+    json run --graph g2.txt --warm p.txt --parts 30
+    is '(.parts.kept | not) and .parts.heaviest <= 13'
+    awk '{ if ($2 == 1 && $1 % 3 == 0) $2 = 0; print }' p.txt >p2.txt
+    json run --graph g2.txt --warm p2.txt --parts 12
+    is '.parts.kept and .parts.heaviest <= 28'
+
+    awk '{ print $2, ($3 + 1) % 3 }' p.txt | sort -u | head -n 1 >parts # a partition to another zone
+    json run --graph g2.txt --warm p.txt --parts 12 --imbalance 0.5 --fixed-parts parts --out w.txt
+    is '.parts.kept'
+    awk 'FILENAME == "parts" { zone[$1] = $2 }
+         FILENAME == "p.txt" && ($2 in zone) { want[$1] = zone[$2]; part[$1] = $2; n++ }
+         FILENAME == "w.txt" && ($1 in want) && (want[$1] != $3 || part[$1] != $2) { exit 1 }
+         END { if (n < 20) exit 1 }' parts p.txt w.txt || fail "a fixed partition is elsewhere"
 
     printf '5 c\n205 0\n# nobody else\n' >fixed
     json run --graph g.txt --capacity a=1,b=1,c=0.5 --fixed fixed --out f.txt
@@ -138,6 +161,18 @@ odd_graphs() {
     check_assignment o.txt 1000 3 0.05
     json communities --graph alone.txt
     is '.communities == 1000'
+
+    printf '4 3 10\n3 2\n1 1 3\n1 2 4\n5 3\n' >weighty.metis # weights 3, 1, 1, 5
+    printf '1 0 0\n2 0 0\n3 1 1\n4 1 1\n' >weighty.assign
+    json explain --graph weighty.metis --assignment weighty.assign 1 --capacity a=1,b=1
+    is '.weight == 3 and .zones[0].weight == 4 and .zones[1].weight == 6 and .zones[1].capacity == 5'
+
+    printf '1 4294967294 0\n2 4294967294 0\n3 7 1\n4 7 1\n' >far.assign # labels take no memory
+    json evaluate --graph weighty.metis --assignment far.assign
+    is '.parts.count == 2 and .parts.cut_weight == 1 and .peak_bytes < 1e9'
+    awk '{ print $1, $2, "-" }' far.assign >far2.assign
+    json evaluate --graph weighty.metis --assignment far2.assign
+    is '.zone_count == 2 and .cut_weight == 1'
 
     printf '18446744073709551615 0\n18446744073709551615 9223372036854775808\n7 0\n' >ids.txt
     json run --graph ids.txt --zones 2 --out o.txt
@@ -171,7 +206,16 @@ bad_input() {
     awk 'BEGIN { for (i = 0; i < 200; i++) print i, 0 }' >all-a
     refused 1 'fixed to zone 0 do not fit' run --graph g.txt --fixed all-a --out made
     refused 1 'none of 2 zones has capacity' run --graph g.txt --capacity a=0,b=0 --out made
+    printf '1 c\n' >fixed
+    refused 1 'fixed to zone 2, which has no capacity' run --graph g.txt \
+        --capacity a=1,b=1,c=0 --fixed fixed --out made
     printf '1 nowhere\n' >fixed
+    refused 1 'nowhere' run --graph g.txt --warm p.txt --parts 12 --fixed-parts fixed --out made
+    refused 2 'needs --warm' run --graph g.txt --fixed-parts fixed --out made
+    refused 1 'has no partitions' run --graph g.txt --warm a.txt --parts 12 --fixed-parts fixed --out made
+    printf '99 a\n' >parts
+    refused 1 'partition 99 is not in' run --graph g.txt --warm p.txt --parts 12 \
+        --capacity a=1,b=1,c=1 --fixed-parts parts --out made
     refused 1 'nowhere' run --graph g.txt --fixed fixed --out made
     printf '1 2\nx\n' >bad.assign
     refused 1 'line 1' evaluate --graph g.txt --assignment bad.assign

@@ -11,6 +11,7 @@ prism_test(unit/placement_source SOURCES ${T}/placement_source_test.c LINK place
 prism_test(unit/placement_build SOURCES ${T}/placement_build_test.c LINK placement_core LABELS threads)
 prism_test(unit/placement_warm SOURCES ${T}/placement_warm_test.c LINK placement_engine)
 prism_test(unit/placement_warm_room SOURCES ${T}/placement_warm_room_test.c LINK placement_engine)
+prism_test(unit/placement_warm_watch SOURCES ${T}/placement_warm_watch_test.c LINK placement_engine)
 if(TARGET metis_peer)
     prism_test(unit/metis_peer SOURCES ${T}/metis_peer_test.c LINK metis_peer)
 endif()

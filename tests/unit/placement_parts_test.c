@@ -97,6 +97,166 @@ static void only_who_changes_zone_changes_part(void **state)
     placement_graph_done(&g);
 }
 
+static void a_part_above_its_limit_loses_whom_it_holds_least(void **state)
+{
+    (void)state;
+    struct placement_graph g = ring();
+    uint16_t zone[N];
+    uint32_t part[N], today[N];
+    unsigned moved = 0;
+    struct placement_parts_result r;
+    zones_of(zone);
+    for (unsigned v = 0; v < N; v++)
+        today[v] = v < 15 ? 0 : v < 20 ? 1 : v / 10;
+    const struct placement_parts_input in = { .graph = &g,
+                                              .zone = zone,
+                                              .zones = ZONES,
+                                              .parts = PARTS,
+                                              .imbalance = 0.2,
+                                              .today = today,
+                                              .seed = 1,
+                                              .seeds = 1 };
+    assert_int_equal(placement_parts(&in, part, &r, NULL), PR_OK);
+    assert_true(r.kept);
+    assert_false(r.stretched);
+    check(zone, part, 13);
+    for (unsigned v = 0; v < N; v++)
+        moved += part[v] != today[v];
+    assert_int_equal(moved, 2);
+    assert_int_equal(part[14], 1); /* the only one that is tied to part 1 */
+    assert_int_equal(r.heaviest, 13);
+    assert_true(r.imbalance > 0.299 && r.imbalance < 0.301);
+    placement_graph_done(&g);
+}
+
+/* Vertices of 9 of 30 cannot be even in two parts of zone 0. */
+static void what_cannot_be_even_is_told(void **state)
+{
+    (void)state;
+    struct placement_graph g = ring();
+    uint16_t zone[N];
+    uint32_t part[N], today[N];
+    uint64_t weight[N];
+    struct placement_parts_result r;
+    zones_of(zone);
+    for (unsigned v = 0; v < N; v++) {
+        today[v] = v / 10;
+        weight[v] = v < 20 ? v % 10 == 0 : 1;
+    }
+    weight[0] = weight[1] = weight[2] = 9;
+    weight[10] = 3;
+    g.vertex_weight = weight;
+    g.vertex_weight_sum = 70;
+    const struct placement_parts_input in = { .graph = &g,
+                                              .zone = zone,
+                                              .zones = ZONES,
+                                              .parts = PARTS,
+                                              .imbalance = 0.05,
+                                              .today = today,
+                                              .seed = 1,
+                                              .seeds = 1 };
+    assert_int_equal(placement_parts(&in, part, &r, NULL), PR_OK);
+    assert_true(r.kept);
+    assert_true(r.stretched);
+    assert_int_equal(r.heaviest, 18); /* 27 and 3 became 18 and 12 */
+    g.vertex_weight = NULL;
+    placement_graph_done(&g);
+}
+
+static void more_parts_than_today_are_made_anew(void **state)
+{
+    (void)state;
+    struct placement_graph g = ring();
+    uint16_t zone[N];
+    uint32_t part[N], today[N];
+    struct placement_parts_result r;
+    zones_of(zone);
+    for (unsigned v = 0; v < N; v++)
+        today[v] = zone[v];
+    const struct placement_parts_input in = { .graph = &g,
+                                              .zone = zone,
+                                              .zones = ZONES,
+                                              .parts = PARTS,
+                                              .imbalance = 0.05,
+                                              .today = today,
+                                              .seed = 1,
+                                              .seeds = 1 };
+    assert_int_equal(placement_parts(&in, part, &r, NULL), PR_OK);
+    assert_false(r.kept);
+    check(zone, part, 10);
+    assert_true(r.imbalance < 0.001 && r.imbalance > -0.001);
+    placement_graph_done(&g);
+}
+
+static bool refuse(void *ctx, double done)
+{
+    assert_true(done >= 0 && done <= 1);
+    ++*(unsigned *)ctx;
+    return false;
+}
+
+static void keeping_is_stopped_too(void **state)
+{
+    (void)state;
+    struct placement_graph g = ring();
+    uint16_t zone[N];
+    uint32_t part[N], today[N];
+    unsigned asked = 0;
+    struct placement_parts_result r;
+    zones_of(zone);
+    for (unsigned v = 0; v < N; v++)
+        today[v] = v / 10;
+    const struct placement_parts_input in = { .graph = &g,
+                                              .zone = zone,
+                                              .zones = ZONES,
+                                              .parts = PARTS,
+                                              .imbalance = 0.2,
+                                              .today = today,
+                                              .seed = 1,
+                                              .seeds = 1,
+                                              .watch = { refuse, &asked } };
+    assert_int_equal(placement_parts(&in, part, &r, NULL), PR_ECANCELED);
+    assert_int_equal(asked, 1);
+    placement_graph_done(&g);
+}
+
+/* Vertices without edges, none placed: the lightest part takes each, so parts
+ * end even however many there are. */
+static void the_lightest_part_takes_who_is_tied_to_none(void **state)
+{
+    (void)state;
+    enum { LONE = 30000, MANY = 3000 };
+    struct graph_edges edges = { .edge = calloc(LONE, sizeof *edges.edge), .n = LONE };
+    struct placement_graph g;
+    for (unsigned v = 0; v < LONE; v++)
+        edges.edge[v] = (struct graph_edge){ v, v, 1 };
+    assert_int_equal(placement_graph_build(&edges, &g, NULL), PR_OK);
+    free(edges.edge);
+    uint16_t *zone = calloc(LONE, sizeof *zone);
+    uint32_t *part = calloc(LONE, sizeof *part), *today = calloc(LONE, sizeof *today);
+    struct placement_parts_result r;
+    for (unsigned v = 0; v < LONE; v++) {
+        zone[v] = (uint16_t)(v % 2);
+        today[v] = v < MANY ? v : UINT32_MAX;
+    }
+    const struct placement_parts_input in = { .graph = &g,
+                                              .zone = zone,
+                                              .zones = 2,
+                                              .parts = MANY,
+                                              .imbalance = 0,
+                                              .today = today,
+                                              .seeds = 1 };
+    assert_int_equal(placement_parts(&in, part, &r, NULL), PR_OK);
+    assert_true(r.kept);
+    assert_int_equal(r.heaviest, LONE / MANY);
+    for (unsigned v = 0; v < LONE; v++)
+        assert_int_equal(part[v] % 2, zone[v]);
+    free(zone);
+    free(part);
+    free(today);
+    placement_graph_done(&g);
+}
+
 static void fewer_parts_than_zones_are_refused(void **state)
 {
     (void)state;
@@ -117,6 +277,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_cut_within_their_zones),
         cmocka_unit_test(only_who_changes_zone_changes_part),
+        cmocka_unit_test(a_part_above_its_limit_loses_whom_it_holds_least),
+        cmocka_unit_test(what_cannot_be_even_is_told),
+        cmocka_unit_test(more_parts_than_today_are_made_anew),
+        cmocka_unit_test(keeping_is_stopped_too),
+        cmocka_unit_test(the_lightest_part_takes_who_is_tied_to_none),
         cmocka_unit_test(fewer_parts_than_zones_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

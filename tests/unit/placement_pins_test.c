@@ -48,6 +48,37 @@ static void zones_go_by_name_or_by_number(void **state)
     unlink(path);
 }
 
+static void lines_of_windows_and_compressed_files_are_read(void **state)
+{
+    (void)state;
+    static const unsigned char gz[] = { /* "5 a\n6 b\n" */
+                                        0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff,
+                                        0x33, 0x55, 0x48, 0xe4, 0x32, 0x53, 0x48, 0xe2, 0x02, 0x00,
+                                        0x14, 0x7e, 0xb9, 0xb4, 0x08, 0x00, 0x00, 0x00
+    };
+    char path[32];
+    struct placement_graph g = three();
+    for (int packed = 0; packed < 2; packed++) {
+        struct placement_pins p = { 0 };
+        uint16_t fixed[3];
+        write_file(path, "5 a\r\n\r\n6\tb  \r\n%% 7 c");
+        if (packed) {
+            FILE *f = fopen(path, "we");
+            assert_non_null(f);
+            assert_int_equal(fwrite(gz, 1, sizeof gz, f), sizeof gz);
+            assert_int_equal(fclose(f), 0);
+        }
+        assert_int_equal(placement_pins_read(&p, path, NULL), PR_OK);
+        assert_int_equal(p.n, 2);
+        assert_int_equal(placement_pins_apply(&p, &g, zones, 3, fixed, NULL), PR_OK);
+        assert_int_equal(fixed[0], 0);
+        assert_int_equal(fixed[1], 1);
+        placement_pins_done(&p);
+        unlink(path);
+    }
+    placement_graph_done(&g);
+}
+
 static void bad_lines_are_named(void **state)
 {
     (void)state;
@@ -59,6 +90,11 @@ static void bad_lines_are_named(void **state)
         { "x a\n", "line 1: x is no vertex" },
         { "-5 a\n", "is no vertex" },
         { "18446744073709551616 a\n", "is no vertex" },
+        { "184467440737095516150 a\n", "is no vertex" },
+        { "000000000000000000000000000000 a\n", "vertex 0 is not in the graph" },
+        { "111111111111111111111115 a\n", "is no vertex" }, /* no word is cut in two */
+        { "1844674407370955161500000 b\n", "is no vertex" },
+        { "5a b\n", "5a is no vertex" },
         { "5 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", "unknown zone" },
         { "5 c\n", "zone c, which does not exist" },
         { "5 3\n", "zone 3, which does not exist" },
@@ -90,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(zones_go_by_name_or_by_number),
+        cmocka_unit_test(lines_of_windows_and_compressed_files_are_read),
         cmocka_unit_test(bad_lines_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

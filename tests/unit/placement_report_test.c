@@ -96,9 +96,23 @@ static void dollars_follow_the_reference_sum(void **state)
     assert_near(placement_dollars_per_month(0, &p), 0);
 }
 
+static void labels_of_any_size_become_dense(void **state)
+{
+    (void)state;
+    static const uint32_t label[] = { 4294967294U, 7, 7, 0, 4294967294U, 9 };
+    static const uint32_t want[] = { 3, 1, 1, 0, 3, 2 };
+    uint32_t dense[6], labels = 0;
+    assert_int_equal(placement_labels_dense(label, 6, dense, &labels, NULL), PR_OK);
+    assert_int_equal(labels, 4);
+    assert_memory_equal(dense, want, sizeof want);
+    assert_int_equal(placement_labels_dense(label, 0, dense, &labels, NULL), PR_OK);
+    assert_int_equal(labels, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(labels_of_any_size_become_dense),
         cmocka_unit_test(figures_of_two_triangles_and_a_bridge),
         cmocka_unit_test(weights_count_and_isolated_vertices_do_not_divide_by_zero),
         cmocka_unit_test(vertices_in_a_zone_of_no_capacity_are_infinitely_too_many),

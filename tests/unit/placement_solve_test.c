@@ -174,7 +174,7 @@ static void what_cannot_be_is_refused_by_name(void **state)
 {
     (void)state;
     struct placement_graph g = groups();
-    static const double none[] = { 0, 0, 0 }, small[] = { 1, 1, 1e-9 };
+    static const double none[] = { 0, 0, 0 }, small[] = { 1, 1, 1e-9 }, two[] = { 1, 0, 1 };
     uint16_t zone[N], fixed[N], everything[N];
     uint64_t weight[N];
     struct placement_solve_result r;
@@ -194,6 +194,9 @@ static void what_cannot_be_is_refused_by_name(void **state)
         { { .zones = 65 }, PR_EINVAL, "65 zones, 1 to 64" },
         { { .fixed = fixed }, PR_EINVAL, "vertex 7 is fixed to zone 3, there are 3" },
         { { .fixed = everything }, PR_EFULL, "fixed to zone 1 do not fit" },
+        { { .fixed = everything, .ratio = two },
+          PR_EINVAL,
+          "vertex 0 is fixed to zone 1, which has no capacity" },
         { { .mode = PLACEMENT_WARM }, PR_EINVAL, "a warm start needs a placement" },
         { { .move_price = -1 }, PR_EINVAL, "move price -1" },
         { { .imbalance = 2 }, PR_EINVAL, "imbalance 2" },
@@ -230,6 +233,51 @@ static void what_cannot_be_is_refused_by_name(void **state)
     assert_int_equal(placement_solve(&in, zone, &r, &err), PR_EINVAL);
     assert_non_null(strstr(err.text, "more zones (3) than vertices (2)"));
     g.n = N;
+    placement_graph_done(&g);
+}
+
+/* Eight times four large weights that fill a zone each, exactly: today is one of
+ * few ways to fit, and no cut finds one. */
+static void what_fits_today_is_kept_when_no_new_cut_fits(void **state)
+{
+    (void)state;
+    enum { FULL_ZONES = 8, EACH = 4, ALL = FULL_ZONES * EACH };
+    static const double ratio[FULL_ZONES] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    const uint64_t room = UINT64_C(1000000000000);
+    struct graph_edges edges = { .edge = calloc(ALL, sizeof *edges.edge) };
+    struct placement_graph g;
+    struct placement_solve_result r;
+    uint64_t weight[ALL];
+    uint16_t today[ALL], zone[ALL];
+    uint32_t x = 1;
+    for (unsigned i = 0; i < ALL; i++)
+        edges.edge[edges.n++] = (struct graph_edge){ i, (i + 1) % ALL, 1 };
+    assert_int_equal(placement_graph_build(&edges, &g, NULL), PR_OK);
+    free(edges.edge);
+    for (unsigned z = 0; z < FULL_ZONES; z++) {
+        uint64_t left = room;
+        for (unsigned i = 0; i < EACH; i++) {
+            const unsigned v = (z * EACH + i) * 7 % ALL; /* none beside another of its zone */
+            x = x * 1664525U + 1013904223U;
+            weight[v] = i == EACH - 1 ? left : 40000000000U + (x >> 8) * UINT64_C(3000) + x % 1000;
+            left -= weight[v];
+            today[v] = (uint16_t)z;
+        }
+    }
+    g.vertex_weight = weight;
+    g.vertex_weight_sum = FULL_ZONES * room;
+    struct placement_solve_input in = input_of(&g);
+    in.zones = FULL_ZONES;
+    in.ratio = ratio;
+    in.imbalance = 0;
+    in.mode = PLACEMENT_FULL;
+    assert_int_equal(placement_solve(&in, zone, &r, NULL), PR_EFULL);
+    in.today = today;
+    assert_int_equal(placement_solve(&in, zone, &r, NULL), PR_OK);
+    assert_int_equal(r.mode, PLACEMENT_WARM);
+    assert_string_equal(r.why, "a new cut cannot be made to fit");
+    assert_true(r.cut_full == UINT64_MAX);
+    g.vertex_weight = NULL;
     placement_graph_done(&g);
 }
 
@@ -276,6 +324,7 @@ int main(void)
         cmocka_unit_test(a_new_cut_takes_the_names_of_today),
         cmocka_unit_test(fixed_vertices_keep_the_names_of_their_zones),
         cmocka_unit_test(what_cannot_be_is_refused_by_name),
+        cmocka_unit_test(what_fits_today_is_kept_when_no_new_cut_fits),
         cmocka_unit_test(progress_only_grows_and_stopping_is_heard),
         cmocka_unit_test(random_placement_cuts_what_shares_say),
     };

@@ -12,7 +12,7 @@
 /* Every option of every command; what a command does not take keeps its default. */
 struct cli_args {
     const char *graph, *format, *out, *to_format, *output;
-    const char *fixed, *warm, *assignment, *before, *capacity, *method;
+    const char *fixed, *fixed_parts, *warm, *assignment, *before, *capacity, *method;
     const char *operand; /* VERTEX of explain */
     uint64_t zones, parts, seed, seeds, threads, memory_mib, move_cap, min_size, max_size;
     double imbalance, move_price, reference_ratio, lost_ratio, keep_ratio, resolution;

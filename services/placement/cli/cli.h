@@ -80,6 +80,12 @@ PR_CHECKED enum pr_code cli_fixed_read(const char *path, const struct cli_fleet 
                                        const struct placement_graph *g, uint16_t *fixed,
                                        struct pr_err *err);
 
+/* "partition zone" lines: every free vertex that is in such a partition today is
+ * fixed to the zone. PR_EINVAL: a partition that no vertex is in, or in two zones. */
+PR_CHECKED enum pr_code cli_fixed_parts_read(const char *path, const struct cli_fleet *fleet,
+                                             const struct cli_places *today, uint32_t n,
+                                             uint16_t *fixed, struct pr_err *err);
+
 /* --- writing ---------------------------------------------------------------- */
 /* A line a vertex (phase write); out is used up. partition NULL: the zone's number;
  * zone NULL: "-". */

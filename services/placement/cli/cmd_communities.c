@@ -96,9 +96,12 @@ static enum pr_code carry_out(struct communities *x, struct pr_err *err)
         rc = graph_out_open(x->w.args->out, &x->out, err);
     if (rc == PR_OK)
         rc = cli_load(&x->w, &x->graph, err);
-    if (rc == PR_OK) /* contraction's levels together take about a second graph */
+    if (rc == PR_OK)
         rc = cli_afford(&x->w, &x->graph,
-                        placement_graph_bytes(&x->graph) + 48 * (uint64_t)x->graph.n, err);
+                        placement_communities_bytes(x->graph.n, x->graph.arcs,
+                                                    x->graph.weight != NULL, x->w.threads) +
+                            16 * (uint64_t)x->graph.n, /* the communities, their weights */
+                        err);
     if (rc == PR_OK)
         rc = find(x, err);
     if (rc == PR_OK)
@@ -113,15 +116,16 @@ static enum pr_code carry_out(struct communities *x, struct pr_err *err)
 
 static json_t *report(const struct communities *x)
 {
-    return json_pack("{s:I, s:I, s:I, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I}",
-                     "vertices", (json_int_t)x->graph.n, "edges", (json_int_t)(x->graph.arcs / 2),
-                     "edge_weight", (json_int_t)x->graph.weight_sum, "method", x->w.args->method,
-                     "resolution", x->w.args->resolution, "communities", (json_int_t)x->found.count,
-                     "modularity", x->found.modularity, "largest", (json_int_t)x->largest, "levels",
-                     (json_int_t)x->found.levels, "below_min", (json_int_t)x->found.below_min,
-                     "threads", (json_int_t)x->w.threads, "seed", (json_int_t)x->w.args->seed,
-                     "seconds", cli_seconds(&x->w), "peak_bytes", (json_int_t)x->peak_bytes,
-                     "budget_bytes", (json_int_t)x->w.budget_bytes);
+    return json_pack(
+        "{s:I, s:I, s:I, s:s, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I}",
+        "vertices", (json_int_t)x->graph.n, "edges", (json_int_t)(x->graph.arcs / 2), "edge_weight",
+        (json_int_t)x->graph.weight_sum, "method", x->w.args->method, "resolution",
+        x->w.args->resolution, "communities", (json_int_t)x->found.count, "modularity",
+        x->found.modularity, "largest", (json_int_t)x->largest, "levels",
+        (json_int_t)x->found.levels, "below_min", (json_int_t)x->found.below_min, "threads",
+        (json_int_t)x->w.threads, "seed", (json_int_t)x->w.args->seed, "seconds",
+        cli_seconds(&x->w), "peak_bytes", (json_int_t)x->peak_bytes, "estimate_bytes",
+        (json_int_t)x->w.estimate_bytes, "budget_bytes", (json_int_t)x->w.budget_bytes);
 }
 
 static enum pr_code run(const struct cli_args *args, struct pr_err *err)

@@ -108,17 +108,24 @@ static enum pr_code few_zones(struct evaluate *x, struct pr_err *err)
     return PR_OK;
 }
 
-static enum pr_code labels(struct evaluate *x, const uint32_t *label, uint32_t count,
+/* *used: different labels, whatever numbers they are. */
+static enum pr_code labels(struct evaluate *x, const uint32_t *label, uint32_t *used,
                            struct placement_label_figures *out, uint64_t *heaviest,
                            struct pr_err *err)
 {
-    uint64_t *weight = calloc((size_t)count + 1, sizeof *weight);
-    if (weight == NULL)
-        return pr_fail(err, PR_ENOMEM, "out of memory for %u labels", count);
-    enum pr_code rc = placement_label_figures(&x->graph, label, count, weight, out, err);
-    for (uint32_t l = 0; l < count; l++)
+    uint32_t *dense = malloc(((size_t)x->graph.n + 1) * sizeof *dense);
+    uint64_t *weight = NULL;
+    enum pr_code rc = dense == NULL
+                          ? pr_fail(err, PR_ENOMEM, "out of memory for %u labels", x->graph.n)
+                          : placement_labels_dense(label, x->graph.n, dense, used, err);
+    if (rc == PR_OK && (weight = calloc((size_t)*used + 1, sizeof *weight)) == NULL)
+        rc = pr_fail(err, PR_ENOMEM, "out of memory for %u labels", *used);
+    if (rc == PR_OK)
+        rc = placement_label_figures(&x->graph, dense, *used, weight, out, err);
+    for (uint32_t l = 0; rc == PR_OK && l < *used; l++)
         *heaviest = weight[l] > *heaviest ? weight[l] : *heaviest;
     free(weight);
+    free(dense);
     return rc;
 }
 
@@ -130,7 +137,10 @@ static enum pr_code measure(struct evaluate *x, struct pr_err *err)
     if (x->zones <= PLACEMENT_MAX_ZONES) {
         rc = few_zones(x, err);
     } else {
-        rc = labels(x, x->zone, x->zones, &x->by_zone, &heaviest, err);
+        uint32_t used = 0;
+        rc = labels(x, x->zone, &used, &x->by_zone, &heaviest, err);
+        if (x->w.args->zones == 0)
+            x->zones = used;
         x->imbalance = (double)heaviest * x->zones / (double)x->graph.vertex_weight_sum - 1;
     }
     bool parts = x->zone != x->now.partition && x->now.partitions > 0, other = false;
@@ -142,7 +152,7 @@ static enum pr_code measure(struct evaluate *x, struct pr_err *err)
     if (!parts)
         x->now.partitions = 0;
     if (rc == PR_OK && parts)
-        rc = labels(x, x->now.partition, x->now.partitions, &x->by_part, &x->part_heaviest, err);
+        rc = labels(x, x->now.partition, &x->now.partitions, &x->by_part, &x->part_heaviest, err);
     return rc;
 }
 
@@ -209,9 +219,12 @@ static json_t *report(const struct evaluate *x)
     if (x->now.partitions > 0 && x->zone != x->now.partition)
         (void)json_object_set_new(
             o, "parts",
-            json_pack("{s:I, s:I, s:f, s:I}", "count", (json_int_t)x->now.partitions, "cut_weight",
-                      (json_int_t)x->by_part.cut, "cut_ratio", x->by_part.cross_share, "heaviest",
-                      (json_int_t)x->part_heaviest));
+            json_pack("{s:I, s:I, s:f, s:I, s:o}", "count", (json_int_t)x->now.partitions,
+                      "cut_weight", (json_int_t)x->by_part.cut, "cut_ratio", x->by_part.cross_share,
+                      "heaviest", (json_int_t)x->part_heaviest, "imbalance",
+                      cli_finite((double)x->part_heaviest * x->now.partitions /
+                                     (double)x->graph.vertex_weight_sum -
+                                 1)));
     add_moves(x, o);
     if (x->figures != NULL) {
         (void)json_object_set_new(o, "zones",

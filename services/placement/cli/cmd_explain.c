@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct cli_option options[] = {
     CLI_OPTION("--graph", "FILE", CLI_TEXT, graph, 0, 0, true,
@@ -35,6 +36,8 @@ struct explain {
     struct cli_fleet fleet;
     double share[PLACEMENT_MAX_ZONES];
     uint64_t capacity[PLACEMENT_MAX_ZONES], load[PLACEMENT_MAX_ZONES], tie[PLACEMENT_MAX_ZONES];
+    uint64_t vertices[PLACEMENT_MAX_ZONES];
+    uint64_t weight;   /* of all vertices that the assignment names */
     uint64_t unplaced; /* neighbours that the assignment does not name */
     const struct graph_assign *self;
     struct placement_explanation why;
@@ -77,7 +80,7 @@ static enum pr_code count_zones(struct explain *x, struct pr_err *err)
         if (z >= PLACEMENT_MAX_ZONES)
             return pr_fail(err, PR_EINVAL, "%.160s names zone %u, at most %d zones are explained",
                            args.assignment, z, PLACEMENT_MAX_ZONES);
-        x->load[z]++;
+        x->vertices[z]++;
         zones = z >= zones ? z + 1 : zones;
     }
     if (args.zones == 0 && args.capacity == NULL)
@@ -86,10 +89,20 @@ static enum pr_code count_zones(struct explain *x, struct pr_err *err)
     if (rc == PR_OK && x->fleet.zones < zones)
         rc = pr_fail(err, PR_EINVAL, "%.160s names zone %u, there are %u", args.assignment,
                      zones - 1, x->fleet.zones);
-    if (rc == PR_OK)
-        rc = placement_capacities(x->fleet.ratio, x->fleet.zones, x->rows.n, args.imbalance,
-                                  x->share, x->capacity, err);
+    memcpy(x->load, x->vertices, sizeof x->load); /* of weight 1 until the graph says other */
+    x->weight = x->rows.n;
     return rc;
+}
+
+static void weigh(void *explain, uint64_t id, uint64_t weight)
+{
+    struct explain *x = explain;
+    const struct graph_assign *row = place_of(x, id);
+    if (row == NULL)
+        return;
+    x->weight += weight - 1; /* of 0: one less */
+    if (row->zone != GRAPH_NONE)
+        x->load[row->zone] += weight - 1;
 }
 
 static enum pr_code explain(struct explain *x, struct pr_err *err)
@@ -113,7 +126,7 @@ static enum pr_code explain(struct explain *x, struct pr_err *err)
         .tie = x->tie,
         .load = x->load,
         .capacity = x->capacity,
-        .weight = 1,
+        .weight = x->edges.weight,
         .zone = (uint16_t)x->self->zone,
     };
     placement_explain(&in, &x->why);
@@ -124,6 +137,7 @@ static enum pr_code carry_out(struct explain *x, struct pr_err *err)
 {
     const struct cli_args *args = x->w.args;
     const struct placement_watch watch = cli_watch(&x->w);
+    const struct placement_vertex_seen seen = { weigh, x };
     enum graph_format format;
     x->id = strtoull(args->operand, NULL, 10); /* checked */
     enum pr_code rc = cli_format(args->format, &format, err);
@@ -132,7 +146,10 @@ static enum pr_code carry_out(struct explain *x, struct pr_err *err)
     if (rc == PR_OK)
         rc = count_zones(x, err);
     if (rc == PR_OK)
-        rc = placement_vertex_edges_read(args->graph, format, x->id, &watch, &x->edges, err);
+        rc = placement_vertex_edges_read(args->graph, format, x->id, &watch, &seen, &x->edges, err);
+    if (rc == PR_OK)
+        rc = placement_capacities(x->fleet.ratio, x->fleet.zones, x->weight, args->imbalance,
+                                  x->share, x->capacity, err);
     return rc == PR_OK ? explain(x, err) : rc;
 }
 
@@ -141,18 +158,20 @@ static json_t *report(const struct explain *x)
     json_t *zones = json_array();
     for (uint32_t z = 0; z < x->fleet.zones; z++)
         (void)json_array_append_new(
-            zones, json_pack("{s:i, s:s, s:I, s:I, s:I}", "zone", (int)z, "name", x->fleet.name[z],
-                             "edge_weight", (json_int_t)x->tie[z], "vertices",
-                             (json_int_t)x->load[z], "capacity", (json_int_t)x->capacity[z]));
+            zones,
+            json_pack("{s:i, s:s, s:I, s:I, s:I, s:I}", "zone", (int)z, "name", x->fleet.name[z],
+                      "edge_weight", (json_int_t)x->tie[z], "vertices", (json_int_t)x->vertices[z],
+                      "weight", (json_int_t)x->load[z], "capacity", (json_int_t)x->capacity[z]));
     json_t *partition = x->self->partition == GRAPH_NONE
                             ? json_null()
                             : json_integer((json_int_t)x->self->partition);
-    return json_pack("{s:s, s:o, s:i, s:s, s:I, s:I, s:i, s:s, s:I, s:s, s:o}", "vertex",
+    return json_pack("{s:s, s:o, s:i, s:s, s:I, s:I, s:I, s:i, s:s, s:I, s:s, s:o}", "vertex",
                      x->w.args->operand, "partition", partition, "zone", (int)x->why.zone,
-                     "zone_name", x->fleet.name[x->why.zone], "neighbors", (json_int_t)x->edges.n,
-                     "unplaced_neighbors", (json_int_t)x->unplaced, "preferred_zone",
-                     (int)x->why.preferred, "preferred_name", x->fleet.name[x->why.preferred],
-                     "gain", (json_int_t)x->why.gain, "why", x->why.why, "zones", zones);
+                     "zone_name", x->fleet.name[x->why.zone], "weight", (json_int_t)x->edges.weight,
+                     "neighbors", (json_int_t)x->edges.n, "unplaced_neighbors",
+                     (json_int_t)x->unplaced, "preferred_zone", (int)x->why.preferred,
+                     "preferred_name", x->fleet.name[x->why.preferred], "gain",
+                     (json_int_t)x->why.gain, "why", x->why.why, "zones", zones);
 }
 
 static enum pr_code run(const struct cli_args *args, struct pr_err *err)

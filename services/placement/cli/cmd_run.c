@@ -24,6 +24,8 @@ static const struct cli_option options[] = {
                "partitions within the zones too (default: zones only)"),
     CLI_OPTION("--fixed", "FILE", CLI_TEXT, fixed, 0, 0, false,
                "\"vertex zone\" lines: vertices that must be in a zone, by its name or number"),
+    CLI_OPTION("--fixed-parts", "FILE", CLI_TEXT, fixed_parts, 0, 0, false,
+               "\"partition zone\" lines: --warm's partitions that must be in a zone, whole"),
     CLI_OPTION("--warm", "FILE", CLI_TEXT, warm, 0, 0, false,
                "today's placement (as --out writes it): improve it, move little"),
     CLI_OPTION("--move-price", "X", CLI_REAL, move_price, 0, 1e18, false,
@@ -58,6 +60,7 @@ struct run {
     struct cli_run_result r;
     struct placement_graph graph;
     struct cli_places warm;
+    bool warm_parts;         /* its partitions are more than its zones' numbers */
     uint16_t *fixed, *today; /* [n] or NULL */
     struct graph_out *out;
 };
@@ -71,6 +74,8 @@ static enum pr_code check(const struct cli_args *args, struct pr_err *err)
         rc = cli_fleet(args, &fleet, err);
     if (rc == PR_OK && args->warm == NULL && args->reference_ratio >= 0)
         rc = pr_fail(err, PR_EINVAL, "--reference needs --warm");
+    if (rc == PR_OK && args->fixed_parts != NULL && (args->warm == NULL || args->parts == 0))
+        rc = pr_fail(err, PR_EINVAL, "--fixed-parts needs --warm and --parts");
     return rc;
 }
 
@@ -95,9 +100,33 @@ static enum pr_code read_warm(struct run *x, struct pr_err *err)
     x->today = malloc(((size_t)n + 1) * sizeof *x->today);
     if (x->today == NULL)
         return no_memory(x, err);
-    for (uint32_t v = 0; v < n; v++)
+    for (uint32_t v = 0; v < n; v++) {
         x->today[v] = x->warm.zone[v] == GRAPH_NONE ? PLACEMENT_FREE : (uint16_t)x->warm.zone[v];
+        x->warm_parts |=
+            x->warm.partition[v] != GRAPH_NONE && x->warm.partition[v] != x->warm.zone[v];
+    }
     return PR_OK;
+}
+
+static enum pr_code read_fixed(struct run *x, struct pr_err *err)
+{
+    const struct cli_args *args = x->w.args;
+    const uint32_t n = x->graph.n;
+    enum pr_code rc = PR_OK;
+    if (args->fixed == NULL && args->fixed_parts == NULL)
+        return PR_OK;
+    x->fixed = malloc(((size_t)n + 1) * sizeof *x->fixed);
+    if (x->fixed == NULL)
+        return no_memory(x, err);
+    for (uint32_t v = 0; v < n; v++)
+        x->fixed[v] = PLACEMENT_FREE;
+    if (args->fixed != NULL)
+        rc = cli_fixed_read(args->fixed, &x->r.fleet, &x->graph, x->fixed, err);
+    if (rc == PR_OK && args->fixed_parts != NULL && !x->warm_parts)
+        rc = pr_fail(err, PR_EINVAL, "%.160s has no partitions to be fixed", args->warm);
+    if (rc == PR_OK && args->fixed_parts != NULL)
+        rc = cli_fixed_parts_read(args->fixed_parts, &x->r.fleet, &x->warm, n, x->fixed, err);
+    return rc;
 }
 
 static enum pr_code read_all(struct run *x, struct pr_err *err)
@@ -111,22 +140,28 @@ static enum pr_code read_all(struct run *x, struct pr_err *err)
         return no_memory(x, err);
     if (args->warm != NULL)
         rc = read_warm(x, err);
-    if (rc == PR_OK && args->fixed != NULL) {
-        x->fixed = malloc(((size_t)x->graph.n + 1) * sizeof *x->fixed);
-        rc = x->fixed == NULL ? no_memory(x, err)
-                              : cli_fixed_read(args->fixed, &x->r.fleet, &x->graph, x->fixed, err);
-    }
-    return rc;
+    return rc == PR_OK ? read_fixed(x, err) : rc;
 }
 
 /* Before anything long begins. */
 static enum pr_code afford(struct run *x, struct pr_err *err)
 {
     const struct placement_graph *g = &x->graph;
-    const uint32_t blocks = x->r.fleet.zones;
-    const uint64_t engine =
-        placement_partition_bytes(g->n, g->arcs, g->weight != NULL, blocks, x->w.threads);
-    return cli_afford(&x->w, g, engine + 16 * (uint64_t)g->n, err);
+    const struct cli_fleet *fleet = &x->r.fleet;
+    const uint64_t lists = (x->today == NULL ? 16 : 24) * (uint64_t)g->n;
+    uint64_t most =
+        placement_partition_bytes(g->n, g->arcs, g->weight != NULL, fleet->zones, x->w.threads);
+    double sum = 0, largest = 0;
+    for (uint32_t z = 0; z < fleet->zones; z++) {
+        sum += fleet->ratio[z];
+        largest = fleet->ratio[z] > largest ? fleet->ratio[z] : largest;
+    }
+    if (x->w.args->parts > 0 && sum > 0) { /* one after the other: the larger counts */
+        const uint64_t parts = placement_parts_bytes(g, largest / sum * (1 + x->w.args->imbalance),
+                                                     (uint32_t)x->w.args->parts, x->w.threads);
+        most = parts > most ? parts : most;
+    }
+    return cli_afford(&x->w, g, most + lists, err);
 }
 
 static enum pr_code solve(struct run *x, struct pr_err *err)
@@ -168,7 +203,7 @@ static enum pr_code find_parts(struct run *x, struct pr_err *err)
         .parts = x->r.parts,
         .imbalance = args->imbalance,
         /* A new cut has little to do with today's partitions. */
-        .today = x->r.solved.mode == PLACEMENT_WARM ? x->warm.partition : NULL,
+        .today = x->warm_parts && x->r.solved.mode == PLACEMENT_WARM ? x->warm.partition : NULL,
         .seed = args->seed,
         .seeds = 1, /* thousands of cuts: tries gain nothing over all of them */
         .pool = x->w.pool,
@@ -187,9 +222,10 @@ static enum pr_code report(struct run *x, struct pr_err *err)
                                &x->r.figures, err);
     for (uint32_t v = 0; rc == PR_OK && x->today != NULL && v < x->graph.n; v++) {
         const bool known = x->today[v] != PLACEMENT_FREE;
-        const bool moved = x->today[v] != x->r.zone[v] ||
-                           (x->r.partition != NULL && x->warm.partition[v] != GRAPH_NONE &&
-                            x->warm.partition[v] != x->r.partition[v]);
+        const bool moved =
+            x->today[v] != x->r.zone[v] ||
+            (x->r.partition != NULL && x->warm_parts && x->warm.partition[v] != GRAPH_NONE &&
+             x->warm.partition[v] != x->r.partition[v]);
         x->r.known += known;
         x->r.moved += known && moved;
         x->r.moved_weight += known && moved ? placement_vertex_weight(&x->graph, v) : 0;

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "engine/partition.h"
 #include "io/pins.h"
 
 #include <stdlib.h>
@@ -70,6 +71,46 @@ enum pr_code cli_fixed_read(const char *path, const struct cli_fleet *fleet,
     enum pr_code rc = placement_pins_read(&pins, path, err);
     if (rc == PR_OK)
         rc = placement_pins_apply(&pins, g, name, fleet->zones, fixed, err);
+    placement_pins_done(&pins);
+    return rc;
+}
+
+static enum pr_code fix_part(const struct placement_pin *pin, const struct cli_fleet *fleet,
+                             const struct cli_places *today, uint16_t *of_part, struct pr_err *err)
+{
+    const char *name[PLACEMENT_MAX_ZONES];
+    const unsigned long long part = pin->vertex;
+    for (uint32_t z = 0; z < fleet->zones; z++)
+        name[z] = fleet->name[z];
+    const int z = placement_pins_zone(name, fleet->zones, pin->zone);
+    if (z < 0)
+        return pr_fail(err, PR_EINVAL, "partition %llu is fixed to zone %s, which does not exist",
+                       part, pin->zone);
+    if (part >= today->partitions)
+        return pr_fail(err, PR_EINVAL, "fixed partition %llu is not in --warm", part);
+    if (of_part[part] != PLACEMENT_FREE && of_part[part] != z)
+        return pr_fail(err, PR_EINVAL, "partition %llu is fixed to two zones", part);
+    of_part[part] = (uint16_t)z;
+    return PR_OK;
+}
+
+enum pr_code cli_fixed_parts_read(const char *path, const struct cli_fleet *fleet,
+                                  const struct cli_places *today, uint32_t n, uint16_t *fixed,
+                                  struct pr_err *err)
+{
+    struct placement_pins pins = { 0 }; /* partitions in the place of vertices */
+    uint16_t *of_part = malloc(((size_t)today->partitions + 1) * sizeof *of_part);
+    enum pr_code rc = of_part == NULL ? pr_fail(err, PR_ENOMEM, "out of memory for %u partitions",
+                                                today->partitions)
+                                      : placement_pins_read(&pins, path, err);
+    for (uint32_t p = 0; of_part != NULL && p < today->partitions; p++)
+        of_part[p] = PLACEMENT_FREE;
+    for (size_t i = 0; rc == PR_OK && i < pins.n; i++)
+        rc = fix_part(&pins.pin[i], fleet, today, of_part, err);
+    for (uint32_t v = 0; rc == PR_OK && v < n; v++)
+        if (fixed[v] == PLACEMENT_FREE && today->partition[v] != GRAPH_NONE)
+            fixed[v] = of_part[today->partition[v]];
+    free(of_part);
     placement_pins_done(&pins);
     return rc;
 }

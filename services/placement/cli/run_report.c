@@ -81,10 +81,11 @@ json_t *cli_run_report(const struct cli_work *w, const struct placement_graph *g
     if (r->partition != NULL && o != NULL)
         (void)json_object_set_new(
             o, "parts",
-            json_pack("{s:I, s:I, s:f, s:I, s:b}", "count", (json_int_t)r->parts, "cut_weight",
-                      (json_int_t)r->divided.cut, "cut_ratio",
+            json_pack("{s:I, s:I, s:f, s:I, s:f, s:b, s:b}", "count", (json_int_t)r->parts,
+                      "cut_weight", (json_int_t)r->divided.cut, "cut_ratio",
                       g->weight_sum == 0 ? 0.0 : (double)r->divided.cut / (double)g->weight_sum,
-                      "heaviest", (json_int_t)r->divided.heaviest, "kept",
+                      "heaviest", (json_int_t)r->divided.heaviest, "imbalance",
+                      r->divided.imbalance, "stretched", r->divided.stretched ? 1 : 0, "kept",
                       r->divided.kept ? 1 : 0));
     const bool ok =
         o != NULL && json_object_update(o, from) == 0 && json_object_update(o, rest) == 0;

@@ -157,6 +157,54 @@ enum pr_code placement_label_figures(const struct placement_graph *g, const uint
     return ok ? PR_OK : pr_fail(err, PR_ENOMEM, "out of memory for the figures");
 }
 
+static int by_number(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Its place among the labels, ascending. */
+static uint32_t rank_of(const uint32_t *known, uint32_t n, uint32_t label)
+{
+    uint32_t lo = 0, hi = n;
+    while (lo < hi) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        if (known[mid] < label)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+enum pr_code placement_labels_dense(const uint32_t *label, uint32_t n, uint32_t *dense,
+                                    uint32_t *labels, struct pr_err *err)
+{
+    uint32_t *known = malloc(((size_t)n + 1) * sizeof *known), kept = 0;
+    bool sorted = true;
+    if (known == NULL)
+        return pr_fail(err, PR_ENOMEM, "out of memory for the labels of %u vertices", n);
+    for (uint32_t v = 0; v < n; v++) { /* neighbours in the file often have the same one */
+        if (kept > 0 && known[kept - 1] == label[v])
+            continue;
+        sorted &= kept == 0 || known[kept - 1] < label[v];
+        known[kept++] = label[v];
+    }
+    if (!sorted) {
+        const uint32_t all = kept;
+        qsort(known, all, sizeof *known, by_number);
+        kept = 0;
+        for (uint32_t i = 0; i < all; i++)
+            if (kept == 0 || known[kept - 1] != known[i])
+                known[kept++] = known[i];
+    }
+    for (uint32_t v = 0; v < n; v++)
+        dense[v] = rank_of(known, kept, label[v]);
+    *labels = kept;
+    free(known);
+    return PR_OK;
+}
+
 /* Below this share of edge weight between zones a store is as good as local. */
 #define GOAL 0.05
 

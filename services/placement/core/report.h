@@ -37,6 +37,11 @@ PR_CHECKED enum pr_code
 placement_label_figures(const struct placement_graph *g, const uint32_t *label, uint32_t labels,
                         uint64_t *weight, struct placement_label_figures *out, struct pr_err *err);
 
+/* Labels of any size numbered 0.. in their order, so that what is kept of each
+ * takes memory by vertices and not by the largest label. PR_ENOMEM. */
+PR_CHECKED enum pr_code placement_labels_dense(const uint32_t *label, uint32_t n, uint32_t *dense,
+                                               uint32_t *labels, struct pr_err *err);
+
 /* What a cut is worth against vertices placed at random, and what may be hoped
  * for, in words for people; text is always terminated. */
 enum { PLACEMENT_VERDICT_BYTES = 320 };

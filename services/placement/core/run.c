@@ -1,5 +1,6 @@
 #include "core/run.h"
 
+#include "core/capacity.h"
 #include "core/locality.h"
 
 #include <stdlib.h>
@@ -196,6 +197,16 @@ enum pr_code placement_compute(const struct placement_input *in, struct placemen
     return settle(&w, r, rc, out);
 }
 
+static enum pr_code weigh_capacities(const struct placement_input *in, struct placement_result *r,
+                                     struct pr_err *err)
+{
+    double ratio[PLACEMENT_MAX_ZONES];
+    for (uint32_t z = 0; z < in->store->zones; z++)
+        ratio[z] = in->store->zone[z].capacity_ratio;
+    return placement_capacities(ratio, in->store->zones, in->graph->vertex_weight_sum,
+                                in->params.imbalance, r->solved.share, r->solved.capacity, err);
+}
+
 enum pr_code placement_measure(const struct placement_input *in, struct placement_result *out,
                                struct pr_err *err)
 {
@@ -205,8 +216,7 @@ enum pr_code placement_measure(const struct placement_input *in, struct placemen
         return no_memory(&w, err);
     enum pr_code rc = prepare(&w, r, err);
     if (rc == PR_OK)
-        rc = placement_capacity(in->store, in->graph->n, in->params.imbalance, r->solved.share,
-                                r->solved.capacity, err);
+        rc = weigh_capacities(in, r, err);
     if (rc == PR_OK && !go_on(&w, PLACEMENT_REPORT, 0))
         rc = pr_fail(err, PR_ECANCELED, "canceled before the report");
     if (rc == PR_OK)

@@ -10,7 +10,6 @@
 
 /* Part of a run's time that the warm start takes when a full run may follow. */
 #define WARM_PART 0.1
-enum { OVERLAP_BITS = 40 }; /* of core/match */
 
 struct solve {
     const struct placement_solve_input *in;
@@ -98,6 +97,9 @@ static enum pr_code check_fixed(const struct solve *s, struct pr_err *err)
         if (z >= s->in->zones)
             return pr_fail(err, PR_EINVAL, "vertex %llu is fixed to zone %u, there are %u",
                            (unsigned long long)placement_id(g, v), z, s->in->zones);
+        if (s->out->capacity[z] == 0)
+            return pr_fail(err, PR_EINVAL, "vertex %llu is fixed to zone %u, which has no capacity",
+                           (unsigned long long)placement_id(g, v), z);
         held[z] += placement_vertex_weight(g, v);
         if (held[z] > s->out->capacity[z])
             return pr_fail(err, PR_EFULL,
@@ -185,15 +187,12 @@ static enum pr_code name_zones(const struct solve *s, uint16_t *zone, struct pr_
     const struct placement_graph *g = s->in->graph;
     struct naming nm = { .k = 0 };
     uint16_t named[PLACEMENT_MAX_ZONES];
-    unsigned shift = 0;
     find_free(s, &nm);
     if (nm.k == 0)
         return PR_OK;
     uint64_t *overlap = calloc((size_t)nm.k * nm.k, sizeof *overlap);
     if (overlap == NULL)
         return pr_fail(err, PR_ENOMEM, "out of memory placing %u vertices", g->n);
-    while (g->vertex_weight_sum >> shift >> OVERLAP_BITS != 0)
-        shift++;
     for (uint32_t v = 0; v < g->n; v++) {
         const uint16_t b = nm.of_zone[zone[v]], today = s->in->today[v];
         if (b == PLACEMENT_FREE)
@@ -202,8 +201,6 @@ static enum pr_code name_zones(const struct solve *s, uint16_t *zone, struct pr_
         if (today != PLACEMENT_FREE && nm.of_zone[today] != PLACEMENT_FREE)
             overlap[(size_t)b * nm.k + nm.of_zone[today]] += placement_vertex_weight(g, v);
     }
-    for (uint32_t i = 0; i < nm.k * nm.k; i++)
-        overlap[i] >>= shift;
     const struct placement_match_input m = {
         .k = nm.k, .overlap = overlap, .size = nm.size, .capacity = nm.capacity
     };
@@ -327,7 +324,10 @@ static enum pr_code choose(struct solve *s, uint16_t *zone, struct pr_err *err)
     if (full == NULL)
         return pr_fail(err, PR_ENOMEM, "out of memory placing %u vertices", n);
     rc = solve_full(s, WARM_PART, full, err);
-    if (rc == PR_OK && full_pays(s, zone, full, &s->out->why)) {
+    if (rc == PR_EFULL) { /* what is improved does fit */
+        s->out->why = "a new cut cannot be made to fit";
+        rc = PR_OK;
+    } else if (rc == PR_OK && full_pays(s, zone, full, &s->out->why)) {
         memcpy(zone, full, n * sizeof *full);
         s->out->cut = s->out->cut_full;
         s->out->mode = PLACEMENT_FULL;

@@ -226,7 +226,8 @@ static enum pr_code find_out(struct explanation *e, struct pr_err *err)
     if (rc == PR_OK)
         rc = placement_source_parse(e->source, NULL, e->x->cfg, &source, err);
     if (rc == PR_OK)
-        rc = placement_vertex_edges_read(source.path, source.format, e->id, &watch, &e->edges, err);
+        rc = placement_vertex_edges_read(source.path, source.format, e->id, &watch, NULL, &e->edges,
+                                         err);
     placement_source_done(&source);
     if (rc == PR_OK && !e->edges.found)
         rc = pr_fail(err, PR_ENOTFOUND, "vertex %s is not in the graph of run %lld", e->vertex_id,

@@ -1,5 +1,6 @@
 #include "io/job.h"
 
+#include "core/parts.h"
 #include "engine/community.h"
 #include "io/load.h"
 #include "io/memory.h"
@@ -124,17 +125,38 @@ static enum pr_code read_graph(struct job *j, struct pr_err *err)
     return placement_graph_read(&in, &j->graph, err);
 }
 
+/* Of the steps of a run, which follow each other, the one that takes most. */
+static uint64_t engine_bytes(const struct job *j)
+{
+    const struct placement_graph *g = &j->graph;
+    const struct placement_store *s = &j->loaded.store;
+    const unsigned threads = pr_pool_threads(j->pool);
+    if (j->source.kind == PLACEMENT_EVALUATE)
+        return 0;
+    if (j->source.kind == PLACEMENT_COMMUNITIES)
+        return placement_communities_bytes(g->n, g->arcs, g->weight != NULL, threads);
+    const uint64_t cut =
+        placement_partition_bytes(g->n, g->arcs, g->weight != NULL, s->zones, threads);
+    if (!j->source.params.by_locality)
+        return cut;
+    double sum = 0, largest = 0;
+    for (uint32_t z = 0; z < s->zones; z++) {
+        const double ratio = s->zone[z].capacity_ratio;
+        sum += ratio;
+        largest = ratio > largest ? ratio : largest;
+    }
+    const double share = sum > 0 ? largest / sum * (1 + j->source.params.imbalance) : 1;
+    const uint64_t numbering = 16 * (uint64_t)g->n; /* which part overlaps which number */
+    const uint64_t parts = placement_parts_bytes(g, share, s->partitions, threads) + numbering;
+    return parts > cut ? parts : cut;
+}
+
 /* Before anything long begins. */
 static enum pr_code afford(struct job *j, struct pr_err *err)
 {
-    const struct placement_graph *g = &j->graph;
-    const uint64_t places = 32 * (uint64_t)g->n; /* hashes, partitions, zones, targets */
-    const uint64_t engine =
-        j->source.kind == PLACEMENT_EVALUATE
-            ? 0
-            : placement_partition_bytes(g->n, g->arcs, g->weight != NULL, j->loaded.store.zones,
-                                        pr_pool_threads(j->pool));
-    return placement_afford(g, places + engine, j->budget_bytes, &j->estimate_bytes, err);
+    const uint64_t places = 32 * (uint64_t)j->graph.n; /* hashes, partitions, zones, targets */
+    return placement_afford(&j->graph, places + engine_bytes(j), j->budget_bytes,
+                            &j->estimate_bytes, err);
 }
 
 /* Capacities and fixed vertices, as the run wants them. */
@@ -183,9 +205,9 @@ static enum pr_code compute(struct job *j, struct pr_err *err)
         .go_on = go_on,
         .ctx = j,
     };
-    enum pr_code rc = afford(j, err);
+    enum pr_code rc = read_wishes(j, err);
     if (rc == PR_OK)
-        rc = read_wishes(j, err);
+        rc = afford(j, err);
     if (rc == PR_OK)
         rc = step(j, PLACEMENT_CUT, err);
     if (rc == PR_OK && j->source.kind == PLACEMENT_COMMUNITIES)

@@ -1,10 +1,10 @@
 #include "io/pins.h"
 
 #include "engine/partition.h"
+#include "prism/graph_text.h"
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,39 +38,16 @@ enum pr_code placement_pins_add(struct placement_pins *p, const char *vertex, co
     return PR_OK;
 }
 
-static enum pr_code add_line(struct placement_pins *p, const char *line, struct pr_err *err)
+static enum pr_code add_line(void *pins, const char *const *word, size_t words, struct pr_err *err)
 {
-    char vertex[24], zone[64], rest[2];
-    const int n = sscanf(line, "%23s %63s %1s", vertex, zone, rest);
-    if (n <= 0 || vertex[0] == '#' || vertex[0] == '%')
-        return PR_OK;
-    if (n != 2)
+    if (words != 2)
         return pr_fail(err, PR_EDATA, "not \"vertex zone\"");
-    return placement_pins_add(p, vertex, zone, err);
+    return placement_pins_add(pins, word[0], word[1], err);
 }
 
 enum pr_code placement_pins_read(struct placement_pins *p, const char *path, struct pr_err *err)
 {
-    char *line = NULL;
-    size_t room = 0;
-    uint64_t number = 0;
-    enum pr_code rc = PR_OK;
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return pr_fail(err, errno == EACCES ? PR_EDENIED : PR_ENOTFOUND, "%.160s: %s", path,
-                       strerror(errno));
-    errno = 0;
-    while (rc == PR_OK && getline(&line, &room, f) >= 0) {
-        number++;
-        rc = add_line(p, line, err);
-        if (rc != PR_OK)
-            rc = pr_wrap(err, rc, "%.120s, line %llu", path, (unsigned long long)number);
-    }
-    if (rc == PR_OK && ferror(f) != 0)
-        rc = pr_fail(err, PR_EUNAVAIL, "%.160s: %s", path, strerror(errno));
-    free(line);
-    (void)fclose(f);
-    return rc;
+    return graph_text_each(path, add_line, p, err);
 }
 
 void placement_pins_done(struct placement_pins *p)
@@ -93,7 +70,7 @@ static bool find_vertex(const struct placement_graph *g, uint64_t id, uint32_t *
     return lo < g->n && placement_id(g, lo) == id;
 }
 
-static int find_zone(const char *const *zone, uint32_t zones, const char *name)
+int placement_pins_zone(const char *const *zone, uint32_t zones, const char *name)
 {
     uint64_t number;
     for (uint32_t z = 0; z < zones; z++)
@@ -111,7 +88,7 @@ enum pr_code placement_pins_apply(const struct placement_pins *p, const struct p
     for (size_t i = 0; i < p->n; i++) {
         const struct placement_pin *pin = &p->pin[i];
         const unsigned long long id = pin->vertex;
-        const int z = find_zone(zone, zones, pin->zone);
+        const int z = placement_pins_zone(zone, zones, pin->zone);
         uint32_t v;
         if (z < 0)
             return pr_fail(err, PR_EINVAL, "vertex %llu is fixed to zone %s, which does not exist",

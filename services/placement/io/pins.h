@@ -19,10 +19,13 @@ struct placement_pins { /* zeroed: none */
 /* PR_EDATA: the text is no vertex, or the zone's name is too long. */
 PR_CHECKED enum pr_code placement_pins_add(struct placement_pins *p, const char *vertex,
                                            const char *zone, struct pr_err *err);
-/* Adds a file's lines. PR_EDATA names file and line. */
+/* Adds the lines of a file, compressed or not. PR_EDATA names file and line. */
 PR_CHECKED enum pr_code placement_pins_read(struct placement_pins *p, const char *path,
                                             struct pr_err *err);
 void placement_pins_done(struct placement_pins *p);
+
+/* A zone by its name, else by its number; -1: there is none. */
+int placement_pins_zone(const char *const *zone, uint32_t zones, const char *name);
 
 /* fixed[n]: zone or PLACEMENT_FREE. zone: names; a number stands for one, too,
  * where none has it as its name. PR_EINVAL: an unknown zone, a vertex that the

@@ -5,6 +5,7 @@
 struct gather {
     uint64_t vertex;
     const struct placement_watch *watch;
+    const struct placement_vertex_seen *seen;
     struct placement_vertex_edges *out;
     size_t room;
 };
@@ -31,11 +32,15 @@ static enum pr_code sink(void *ctx, const struct graph_batch *batch, struct pr_e
         batch->file_bytes == 0 ? 0 : (double)batch->read_bytes / (double)batch->file_bytes;
     if (g->watch != NULL && g->watch->go_on != NULL && !g->watch->go_on(g->watch->ctx, done))
         return pr_fail(err, PR_ECANCELED, "interrupted");
-    for (size_t i = 0; i < batch->vertices; i++)
-        if (batch->vertex[i].id == g->vertex) {
+    for (size_t i = 0; i < batch->vertices; i++) {
+        const struct graph_vertex *v = &batch->vertex[i];
+        if (g->seen != NULL)
+            g->seen->fn(g->seen->ctx, v->id, v->weight);
+        if (v->id == g->vertex) {
             g->out->found = true;
-            g->out->weight = batch->vertex[i].weight;
+            g->out->weight = v->weight;
         }
+    }
     for (size_t i = 0; i < batch->edges; i++) {
         const struct graph_edge *e = &batch->edge[i];
         if (e->from != g->vertex && e->to != g->vertex)
@@ -56,9 +61,10 @@ static int by_neighbor(const void *a, const void *b)
 
 enum pr_code placement_vertex_edges_read(const char *path, enum graph_format format,
                                          uint64_t vertex, const struct placement_watch *watch,
+                                         const struct placement_vertex_seen *seen,
                                          struct placement_vertex_edges *out, struct pr_err *err)
 {
-    struct gather g = { .vertex = vertex, .watch = watch, .out = out };
+    struct gather g = { .vertex = vertex, .watch = watch, .seen = seen, .out = out };
     *out = (struct placement_vertex_edges){ .weight = 1 };
     enum pr_code rc = graph_read_each(path, format, sink, &g, err);
     if (rc != PR_OK) {

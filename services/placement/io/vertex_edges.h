@@ -20,10 +20,18 @@ struct placement_vertex_edges {
     size_t n;
 };
 
-/* Errors as graph_read_each; PR_ECANCELED when the watch says so. */
+/* Told of every vertex that the file gives a weight (others weigh 1). */
+struct placement_vertex_seen {
+    void (*fn)(void *ctx, uint64_t id, uint64_t weight);
+    void *ctx;
+};
+
+/* Errors as graph_read_each; PR_ECANCELED when the watch says so.
+ * seen may be NULL. */
 PR_CHECKED enum pr_code placement_vertex_edges_read(const char *path, enum graph_format format,
                                                     uint64_t vertex,
                                                     const struct placement_watch *watch,
+                                                    const struct placement_vertex_seen *seen,
                                                     struct placement_vertex_edges *out,
                                                     struct pr_err *err);
 void placement_vertex_edges_done(struct placement_vertex_edges *e);
