@@ -198,6 +198,7 @@ static enum pr_code contract(struct community_work *w, struct community_level *l
         return pr_fail(err, PR_ENOMEM, "out of memory for %u communities", next->made.n);
     for (uint32_t v = 0; v < n; v++)
         next->strength[l->parent[v]] += l->strength[v];
+    (void)placement_community_go_on(w, n);
     if (refined)
         carry_labels(w, l, next);
     else
@@ -236,67 +237,12 @@ static enum pr_code go_through_levels(struct community_work *w, struct community
         for (uint32_t v = 0; v < l->g->n; v++)
             l->label[v] = level[i + 1].label[l->parent[v]];
         close_level(&level[i + 1]);
+        (void)placement_community_go_on(w, l->g->n);
         placement_community_totals(w, l);
+        (void)placement_community_go_on(w, l->g->n);
         placement_community_move(w, l, STILL_UP);
     }
     return PR_OK;
-}
-
-/* --- modularity ------------------------------------------------------------ */
-
-struct modularity {
-    const struct placement_graph *g;
-    const uint32_t *label;
-    uint32_t **scratch;
-    _Atomic uint64_t *total, inside; /* whole numbers: any order gives the same sum */
-};
-
-static void sum_modularity(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
-{
-    struct modularity *m = ctx;
-    uint64_t inside = 0;
-    for (uint32_t v = (uint32_t)begin; v < end; v++) {
-        const struct placement_row row = placement_row(m->g, v, m->scratch[worker]);
-        const uint32_t own = m->label[v];
-        uint64_t strength = 0;
-        for (uint32_t i = 0; i < row.n; i++) {
-            const uint32_t weight = placement_arc_weight(&row, i);
-            strength += weight;
-            inside += m->label[row.to[i]] == own ? weight : 0;
-        }
-        atomic_fetch_add_explicit(&m->total[own], strength, memory_order_relaxed);
-    }
-    atomic_fetch_add_explicit(&m->inside, inside, memory_order_relaxed);
-}
-
-double placement_modularity(const struct placement_graph *g, const uint32_t *label,
-                            double resolution, struct pr_pool *pool)
-{
-    const unsigned threads = pr_pool_threads(pool);
-    struct modularity m = { .g = g, .label = label };
-    m.total = calloc((size_t)g->n + 1, sizeof *m.total);
-    m.scratch = calloc(threads, sizeof *m.scratch);
-    bool ok = m.total != NULL && m.scratch != NULL;
-    for (unsigned i = 0; ok && g->coded != NULL && i < threads; i++) {
-        m.scratch[i] = malloc(((size_t)g->degree_max + 1) * sizeof **m.scratch);
-        ok = m.scratch[i] != NULL;
-    }
-
-    double q = ok ? 0 : (double)NAN;
-    if (ok && g->weight_sum > 0) {
-        const double all = 2 * (double)g->weight_sum;
-        pr_pool_for(pool, g->n, VERTEX_GRAIN, sum_modularity, &m);
-        for (uint32_t c = 0; c < g->n; c++) {
-            const double share = (double)m.total[c] / all;
-            q -= resolution * share * share;
-        }
-        q += (double)m.inside / all;
-    }
-    for (unsigned i = 0; m.scratch != NULL && i < threads; i++)
-        free(m.scratch[i]);
-    free(m.scratch);
-    free((void *)m.total);
-    return q;
 }
 
 /* --- all together ---------------------------------------------------------- */
@@ -343,6 +289,7 @@ static enum pr_code find(const struct placement_communities_input *in, struct co
     set_singletons(&level[0]);
     void *arg[] = { &level[0], w };
     pr_pool_for(w->pool, g->n, VERTEX_GRAIN, find_strength, arg);
+    (void)placement_community_go_on(w, g->arcs);
 
     enum pr_code rc = PR_OK;
     if (g->weight_sum > 0) {
@@ -354,7 +301,7 @@ static enum pr_code find(const struct placement_communities_input *in, struct co
         uint32_t *community = level[0].parent;
         out->count =
             placement_community_number(w, &level[0], in->method == PLACEMENT_LEIDEN, community);
-        if (in->min_weight > 1)
+        if (in->min_weight > 1 && !w->canceled)
             rc = placement_community_join_small(w, g, in->min_weight, community, &out->count,
                                                 &out->below_min, err);
     }
@@ -389,8 +336,14 @@ enum pr_code placement_communities(const struct placement_communities_input *in,
     pr_rng_init(&w.rng, in->seed);
     rc = find(&on_scaled, &w, level, &found, err);
     if (rc == PR_OK) {
-        found.modularity =
-            placement_modularity(in->graph, level[0].parent, in->resolution, in->pool);
+        found.modularity = placement_community_modularity(&w, in->graph, level[0].parent,
+                                                          in->resolution, in->pool);
+        if (w.canceled)
+            rc = pr_fail(err, PR_ECANCELED, "canceled");
+        else if (isnan(found.modularity))
+            rc = pr_fail(err, PR_ENOMEM, "out of memory for modularity of %u vertices", g->n);
+    }
+    if (rc == PR_OK) {
         memcpy(community, level[0].parent, (size_t)g->n * sizeof *community);
         *out = found;
     }

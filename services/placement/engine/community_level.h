@@ -61,7 +61,8 @@ static inline uint64_t placement_community_degree(const struct community_level *
     return l->g->coded != NULL ? l->strength[v] : l->g->start[v + 1] - l->g->start[v];
 }
 
-/* Asks the watch now and then; false: stop. */
+/* Asks the watch now and then; false: stop. For the calling thread, which also
+ * is worker 0 of the pool. */
 bool placement_community_go_on(struct community_work *w, uint64_t scanned);
 
 /* Sums up w->total and w->weight from labels. */
@@ -76,9 +77,16 @@ void placement_community_move(struct community_work *w, struct community_level *
 void placement_community_refine(struct community_work *w, struct community_level *l);
 
 /* Numbers communities by first vertex; split: parts of one that no edge joins
- * get numbers of their own. l is the finest level. Returns how many. */
+ * get numbers of their own. l is the finest level. Returns how many;
+ * when canceled that is without meaning. */
 uint32_t placement_community_number(struct community_work *w, const struct community_level *l,
                                     bool split, uint32_t *community);
+
+/* placement_modularity, watched unless w is NULL; NAN when out of memory. When
+ * canceled it is without meaning. */
+double placement_community_modularity(struct community_work *w, const struct placement_graph *g,
+                                      const uint32_t *label, double resolution,
+                                      struct pr_pool *pool);
 
 /* Lets communities (numbered 0..*count-1) below min_weight join neighbours;
  * *below stay too light. PR_ENOMEM. */

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-enum { VERTEX_GRAIN = 4096 };
+enum {
+    VERTEX_GRAIN = 4096,
+    CHUNK_ARCS = 1 << 15, /* few entries of a row are looked at */
+};
 
 /* Pieces of communities are trees of hooks, each vertex on a smaller one of the
  * same piece. The first hook that is found joins nearly all; only communities
@@ -18,6 +21,8 @@ static void find_hooks(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
 {
     const struct pieces *p = ctx;
     const uint32_t *label = p->l->label;
+    if (worker == 0 && !placement_community_go_on(p->w, CHUNK_ARCS))
+        return;
     for (uint32_t v = (uint32_t)begin; v < end; v++) {
         const struct placement_row row = placement_row(p->l->g, v, p->w->worker[worker].scratch);
         p->hook[v] = v;
@@ -55,20 +60,25 @@ static void join_around(struct pieces *p, uint32_t v)
     }
 }
 
-static void find_pieces(struct pieces *p)
+/* false: canceled. */
+static bool find_pieces(struct pieces *p)
 {
     const struct community_level *l = p->l;
     const uint32_t n = l->g->n;
     pr_pool_for(p->w->pool, n, VERTEX_GRAIN, find_hooks, p);
+    if (!placement_community_go_on(p->w, n))
+        return false; /* some vertices have no hook */
     memset(p->count, 0, (size_t)n * sizeof *p->count);
     for (uint32_t v = 0; v < n; v++)
         p->count[l->label[v]] += p->hook[v] == v;
-    for (uint32_t v = 0; v < n; v++)
-        if (p->hook[v] == v && p->count[l->label[v]] > 1)
-            join_around(p, v);
-    for (uint32_t v = 0; v < n; v++)
-        if (p->count[l->label[v]] > 1)
-            join_around(p, v);
+    for (unsigned all = 0; all <= 1; all++)
+        for (uint32_t v = 0; v < n; v++)
+            if ((all || p->hook[v] == v) && p->count[l->label[v]] > 1) {
+                join_around(p, v);
+                if (!placement_community_go_on(p->w, placement_community_degree(l, v)))
+                    return false;
+            }
+    return placement_community_go_on(p->w, n);
 }
 
 uint32_t placement_community_number(struct community_work *w, const struct community_level *l,
@@ -78,7 +88,8 @@ uint32_t placement_community_number(struct community_work *w, const struct commu
     uint32_t count = 0;
     if (split) {
         struct pieces p = { .w = w, .l = l, .hook = w->want, .count = w->group_total };
-        find_pieces(&p);
+        if (!find_pieces(&p))
+            return 0;
         for (uint32_t v = 0; v < n; v++)
             community[v] = p.hook[v] == v ? count++ : community[first_of(p.hook, v)];
         return count;
