@@ -4,6 +4,7 @@
 
 #include "prism/buf.h"
 #include "prism/err.h"
+#include "prism/pool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,21 @@ struct cli_option {
     {                                                                                              \
         name, value, kind, offsetof(struct cli_args, member), lo, hi, needed, help                 \
     }
+
+/* What several commands take alike. */
+#define CLI_OPTIONS_WORK                                                                           \
+    CLI_OPTION("--threads", "T", CLI_WHOLE, threads, 1, PR_POOL_MAX, false,                        \
+               "default: as many as processors; the result does not depend on it"),                \
+        CLI_OPTION("--memory", "MIB", CLI_WHOLE, memory_mib, 1, 1e9, false,                        \
+                   "refuse what needs more (default: nine tenths of what is free)"),               \
+        CLI_OPTION("--coded", NULL, CLI_FLAG, coded, 0, 0, false,                                  \
+                   "keep the graph gap-coded: less memory, more time; without edge weights only")
+#define CLI_OPTIONS_TALK                                                                           \
+    CLI_OPTION("-o", "FORMAT", CLI_TEXT, output, 0, 0, false,                                      \
+               "table or json: the report (table)"),                                               \
+        CLI_OPTION("--progress", NULL, CLI_FLAG, progress, 0, 0, false,                            \
+                   "on standard error even when it is no terminal"),                               \
+        CLI_OPTION("--quiet", NULL, CLI_FLAG, quiet, 0, 0, false, "no progress")
 
 struct cli_command {
     const char *name, *operand; /* operand NULL: none */

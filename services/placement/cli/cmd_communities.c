@@ -22,18 +22,10 @@ static const struct cli_option options[] = {
     CLI_OPTION("--min-size", "N", CLI_WHOLE, min_size, 1, 18446744073709551615.0, false,
                "smaller ones join a neighbour, where --max-size allows"),
     CLI_OPTION("--seed", "S", CLI_WHOLE, seed, 0, 18446744073709551615.0, false, "default 1"),
-    CLI_OPTION("--threads", "T", CLI_WHOLE, threads, 1, PR_POOL_MAX, false,
-               "default: as many as processors; the result does not depend on it"),
-    CLI_OPTION("--memory", "MIB", CLI_WHOLE, memory_mib, 1, 1e9, false,
-               "refuse what needs more (default: nine tenths of what is free)"),
-    CLI_OPTION("--coded", NULL, CLI_FLAG, coded, 0, 0, false,
-               "keep the graph gap-coded: less memory, more time; without edge weights only"),
+    CLI_OPTIONS_WORK,
     CLI_OPTION("--out", "FILE", CLI_TEXT, out, 0, 0, false,
                "a \"vertex community -\" line each; .xz, .gz, .zst compress"),
-    CLI_OPTION("-o", "FORMAT", CLI_TEXT, output, 0, 0, false, "table or json: the report (table)"),
-    CLI_OPTION("--progress", NULL, CLI_FLAG, progress, 0, 0, false,
-               "on standard error even when it is no terminal"),
-    CLI_OPTION("--quiet", NULL, CLI_FLAG, quiet, 0, 0, false, "no progress"),
+    CLI_OPTIONS_TALK,
 };
 
 struct communities {

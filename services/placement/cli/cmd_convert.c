@@ -18,10 +18,7 @@ static const struct cli_option options[] = {
                "default: as many as processors"),
     CLI_OPTION("--memory", "MIB", CLI_WHOLE, memory_mib, 1, 1e9, false,
                "refuse what needs more (default: nine tenths of what is free)"),
-    CLI_OPTION("-o", "FORMAT", CLI_TEXT, output, 0, 0, false, "table or json: the report (table)"),
-    CLI_OPTION("--progress", NULL, CLI_FLAG, progress, 0, 0, false,
-               "on standard error even when it is no terminal"),
-    CLI_OPTION("--quiet", NULL, CLI_FLAG, quiet, 0, 0, false, "no progress"),
+    CLI_OPTIONS_TALK,
 };
 
 enum { BATCH = 4096, CHECK_EVERY = 1 << 16 };

@@ -28,10 +28,7 @@ static const struct cli_option options[] = {
                "refuse what needs more (default: nine tenths of what is free)"),
     CLI_OPTION("--coded", NULL, CLI_FLAG, coded, 0, 0, false,
                "keep the graph gap-coded: less memory, more time; without edge weights only"),
-    CLI_OPTION("-o", "FORMAT", CLI_TEXT, output, 0, 0, false, "table or json: the report (table)"),
-    CLI_OPTION("--progress", NULL, CLI_FLAG, progress, 0, 0, false,
-               "on standard error even when it is no terminal"),
-    CLI_OPTION("--quiet", NULL, CLI_FLAG, quiet, 0, 0, false, "no progress"),
+    CLI_OPTIONS_TALK,
 };
 
 struct evaluate {
