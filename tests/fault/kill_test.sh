@@ -136,7 +136,10 @@ planted_graph "$graph" 300 100 "$seed"
 for victim in "$@"; do
     for ((round = 1; round <= rounds; round++)); do
         printf '%s, round %d\n' "$victim" "$round"
-        "$root/dev" demo --graph "$graph" >"$log" 2>&1 &
+        # One round, since the second may meet a zone without primary; and a
+        # placement that takes long enough to be struck.
+        PRISM_DEMO_ROUNDS=1 PRISM_DEMO_PLACEMENT="--mode full --seeds 16" \
+            "$root/dev" demo --graph "$graph" >"$log" 2>&1 &
         demo=$!
         await_work "$victim"
         strike "$victim"

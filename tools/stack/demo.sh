@@ -20,7 +20,8 @@ demo() {
     step "demo 2/9: measure cross-zone traffic before"
     measure before "$graph"
     step "demo 3/9: compute the placement"
-    long placement operationId placement run --graph "$graph"
+    # shellcheck disable=SC2086 # options, if any
+    long placement operationId placement run --graph "$graph" ${PRISM_DEMO_PLACEMENT:-}
     step "demo 4/9: plan"
     long plan operationId plan create --run "$(jq -e .id "$out/placement.json")"
     plan=$(jq -e .id "$out/plan.json")
@@ -40,6 +41,7 @@ demo() {
 second_round() { # GRAPH
     local graph=$1 plan
     printf '{}\n' >"$out/grown.json"
+    [ "${PRISM_DEMO_ROUNDS:-2}" -gt 1 ] || return 0
     grow "$graph" "$dir/data/new-edges.txt" || return 0
     step "demo 7/9: load 1 % new edges"
     tool grown load --graph "$dir/data/new-edges.txt" --partitions "$partitions"
