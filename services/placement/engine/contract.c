@@ -56,15 +56,8 @@ static void find_first(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
     }
 }
 
-static void to_first(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
-{
-    struct contraction *c = ctx;
-    (void)worker;
-    for (uint64_t v = begin; v < end; v++)
-        c->group[v] = c->first[c->group[v]];
-}
-
-static void to_number(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
+/* Twice: to the group's first vertex, and from that to its number. */
+static void look_up(void *ctx, unsigned worker, uint64_t begin, uint64_t end)
 {
     struct contraction *c = ctx;
     (void)worker;
@@ -80,11 +73,11 @@ static bool number(struct contraction *c, struct pr_pool *pool)
         return false;
     memset(c->first, 0xff, ((size_t)n + 1) * sizeof *c->first);
     pr_pool_for(pool, n, VERTEX_GRAIN, find_first, c);
-    pr_pool_for(pool, n, VERTEX_GRAIN, to_first, c);
+    pr_pool_for(pool, n, VERTEX_GRAIN, look_up, c);
     for (uint32_t v = 0; v < n; v++)
         if (c->group[v] == v)
             c->first[v] = c->groups++;
-    pr_pool_for(pool, n, VERTEX_GRAIN, to_number, c);
+    pr_pool_for(pool, n, VERTEX_GRAIN, look_up, c);
     return true;
 }
 
