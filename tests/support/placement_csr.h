@@ -90,4 +90,12 @@ static inline void csr_weigh(struct placement_graph *g, const uint64_t *weight)
         g->vertex_weight_sum += weight[v];
 }
 
+/* Two triangles 0-1-2 and 3-4-5 of weight 2 joined by 2-3 of weight 1. */
+static inline struct placement_graph two_triangles(void)
+{
+    static const struct csr_edge edge[] = { { 0, 1, 2 }, { 1, 2, 2 }, { 0, 2, 2 }, { 3, 4, 2 },
+                                            { 4, 5, 2 }, { 3, 5, 2 }, { 2, 3, 1 } };
+    return csr_make(6, edge, PR_COUNT(edge));
+}
+
 #endif
