@@ -3,8 +3,8 @@
  * target's. The seed is printed; argv[1] sets it. */
 #include "t.h"
 
-#include "core/batch.h"
-#include "core/diff.h"
+#include "core/vertex/batch.h"
+#include "core/vertex/diff.h"
 
 #include "prism/rng.h"
 #include "prism/routes.h"

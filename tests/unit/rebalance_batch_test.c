@@ -1,7 +1,7 @@
 /* The packed form of a batch. */
 #include "t.h"
 
-#include "core/batch.h"
+#include "core/vertex/batch.h"
 
 #include "prism/slot.h"
 

@@ -1,7 +1,7 @@
 /* What a plan moves, and whether it pays. */
 #include "t.h"
 
-#include "core/diff.h"
+#include "core/vertex/diff.h"
 
 #include "prism/buf.h"
 #include "prism/routes.h"

@@ -1,7 +1,7 @@
 /* The executor's small decisions at their boundaries. */
 #include "t.h"
 
-#include "core/pace.h"
+#include "core/vertex/pace.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* Carrying out one plan: sweeps with workers, until nothing is left to move. */
 #include "io/executor_private.h"
-#include "io/worker.h"
+#include "io/vertex/worker.h"
 
-#include "core/diff.h"
+#include "core/vertex/diff.h"
 
 #include "prism/dp/library.h"
 #include "prism/io/clock.h"

@@ -4,7 +4,7 @@
 
 #include "io/executor.h"
 #include "io/plan_rows.h"
-#include "io/run.h"
+#include "io/vertex/run.h"
 #include "io/users.h"
 
 #include "prism/stats.h"

@@ -2,7 +2,7 @@
 #ifndef REBALANCE_PLAN_ROWS_H
 #define REBALANCE_PLAN_ROWS_H
 
-#include "core/pace.h"
+#include "core/vertex/pace.h"
 
 #include "prism/io/db.h"
 #include "prism/io/lease.h"

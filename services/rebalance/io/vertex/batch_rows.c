@@ -1,4 +1,4 @@
-#include "io/batch_rows.h"
+#include "io/vertex/batch_rows.h"
 
 #include "prism/io/log.h"
 #include "prism/io/outbox.h"

@@ -1,4 +1,4 @@
-#include "core/pace.h"
+#include "core/vertex/pace.h"
 
 #include <string.h>
 

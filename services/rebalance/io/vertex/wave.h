@@ -4,7 +4,7 @@
 #ifndef REBALANCE_WAVE_H
 #define REBALANCE_WAVE_H
 
-#include "io/run.h"
+#include "io/vertex/run.h"
 
 #include "prism/dp/mover.h"
 

@@ -3,9 +3,9 @@
 #ifndef REBALANCE_WORKER_H
 #define REBALANCE_WORKER_H
 
-#include "core/batch.h"
-#include "io/batch_rows.h"
-#include "io/wave.h"
+#include "core/vertex/batch.h"
+#include "io/vertex/batch_rows.h"
+#include "io/vertex/wave.h"
 
 struct rebalance_worker {
     struct rebalance_run *run;

@@ -1,4 +1,4 @@
-#include "io/links.h"
+#include "io/vertex/links.h"
 
 #include <stdio.h>
 #include <stdlib.h>

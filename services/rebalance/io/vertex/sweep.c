@@ -1,5 +1,5 @@
 /* Finding the vertices that belong elsewhere: SCAN over one primary. */
-#include "io/worker.h"
+#include "io/vertex/worker.h"
 
 #include "prism/io/log.h"
 #include "prism/slot.h"

@@ -3,9 +3,9 @@
 #ifndef REBALANCE_RUN_H
 #define REBALANCE_RUN_H
 
-#include "io/links.h"
+#include "io/vertex/links.h"
 #include "io/settings.h"
-#include "io/table.h"
+#include "io/vertex/table.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

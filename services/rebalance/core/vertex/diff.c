@@ -1,4 +1,4 @@
-#include "core/diff.h"
+#include "core/vertex/diff.h"
 
 #include "prism/routes.h"
 #include "prism/slot.h"

@@ -1,4 +1,4 @@
-#include "core/batch.h"
+#include "core/vertex/batch.h"
 
 #include "prism/slot.h"
 

@@ -1,8 +1,8 @@
 #include "io/planner.h"
 
-#include "core/diff.h"
+#include "core/vertex/diff.h"
 #include "io/cluster_facts.h"
-#include "io/table.h"
+#include "io/vertex/table.h"
 
 #include "prism/dp/library.h"
 #include "prism/slot.h"

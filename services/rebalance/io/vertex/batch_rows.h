@@ -3,8 +3,8 @@
 #ifndef REBALANCE_BATCH_ROWS_H
 #define REBALANCE_BATCH_ROWS_H
 
-#include "core/pace.h"
-#include "io/run.h"
+#include "core/vertex/pace.h"
+#include "io/vertex/run.h"
 
 #include "prism/buf.h"
 

@@ -1,6 +1,6 @@
 /* Batches that an earlier executor left unfinished, and the workers' thread. */
 #include "io/plan_rows.h"
-#include "io/worker.h"
+#include "io/vertex/worker.h"
 
 #include "prism/io/log.h"
 

@@ -1,4 +1,4 @@
-#include "io/wave.h"
+#include "io/vertex/wave.h"
 
 #include "prism/slot.h"
 

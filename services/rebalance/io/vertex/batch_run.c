@@ -1,5 +1,5 @@
 /* Executing one batch: waves of the mover core, each recorded before it is sent. */
-#include "io/worker.h"
+#include "io/vertex/worker.h"
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"

@@ -1,4 +1,4 @@
-#include "io/table.h"
+#include "io/vertex/table.h"
 
 #include "prism/io/route_rows.h"
 #include "prism/routes.h"

@@ -1,4 +1,4 @@
-#include "io/run.h"
+#include "io/vertex/run.h"
 
 #include <stdio.h>
 #include <time.h>
