@@ -62,7 +62,8 @@ static enum pr_code new_run(struct execution *x, struct pr_err *err)
         .seeds = e->seeds,
         .service = { .user = e->o.cfg->redis_user[0] == '\0' ? NULL : e->o.cfg->redis_user,
                      .password = e->o.cfg->redis_password },
-        .mover = { .user = e->user.name, .password = e->user.password },
+        .mover = { .user = e->user[REBALANCE_USER_VERTICES].name,
+                   .password = e->user[REBALANCE_USER_VERTICES].password },
         .timeout_ms = (int)(e->o.cfg->redis_timeout_ms + e->o.cfg->wait_ms)
     };
     run->plan_id = x->plan.id;

@@ -95,7 +95,12 @@ static enum pr_code adopt_epoch(struct rebalance_executor *e, struct pr_err *err
     e->prepared = 0;
     /* The same epoch again, after PostgreSQL was away: nobody came in between, and
      * nodes know our password. */
-    return epoch == 0 || e->user.epoch == epoch ? PR_OK : rebalance_user_init(&e->user, epoch, err);
+    if (epoch == 0 || e->user[0].epoch == epoch)
+        return PR_OK;
+    enum pr_code rc = PR_OK;
+    for (int k = 0; k < REBALANCE_USER_KINDS && rc == PR_OK; k++)
+        rc = rebalance_user_init(&e->user[k], (enum rebalance_user_kind)k, epoch, err);
+    return rc;
 }
 
 static enum pr_code turn(struct rebalance_executor *e, struct pr_err *err)
@@ -133,8 +138,9 @@ static void *supervise(void *arg)
         }
         wait_for_work(e, 250);
     }
-    if (e->cluster != NULL && rebalance_executor_lives(e))
-        rebalance_users_remove(e->cluster, &e->user);
+    for (int k = 0; e->cluster != NULL && rebalance_executor_lives(e) && k < REBALANCE_USER_KINDS;
+         k++)
+        rebalance_users_remove(e->cluster, &e->user[k]);
     return NULL;
 }
 

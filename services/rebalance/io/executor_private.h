@@ -26,7 +26,7 @@ struct rebalance_executor {
     struct pr_cluster *cluster; /* as the service's user */
     char *seeds;
     struct pr_lease lease; /* what it acts under */
-    struct rebalance_user user;
+    struct rebalance_user user[REBALANCE_USER_KINDS];
     uint64_t prepared;       /* epoch whose user was made everywhere */
     size_t unprepared;       /* nodes left out then: the cluster called them failed */
     uint64_t recovered;      /* epoch under which nothing unfinished is left */

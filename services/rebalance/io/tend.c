@@ -34,7 +34,9 @@ static enum pr_code prepare_users(struct rebalance_executor *e, struct pr_err *e
     if (PQntuples(res) != 1 || (uint64_t)pr_cell_i64(res, 0, 0) != e->lease.epoch ||
         !pr_cell_bool(res, 0, 1))
         return pr_fail(err, PR_EFENCED, "lease %s: lost", e->lease.name);
-    return rebalance_users_prepare(e->cluster, &e->user, &e->unprepared, err);
+    for (int k = 0; k < REBALANCE_USER_KINDS && rc == PR_OK; k++)
+        rc = rebalance_users_prepare(e->cluster, &e->user[k], &e->unprepared, err);
+    return rc;
 }
 
 static enum pr_code find_open_slots(struct rebalance_executor *e, struct rebalance_run *run,

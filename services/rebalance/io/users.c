@@ -6,42 +6,59 @@
 #include <string.h>
 #include <sys/random.h>
 
-static const char PREFIX[] = "prism-mv-";
+static const struct {
+    const char *prefix, *rules;
+} KIND[] = {
+    /* Exactly what the mover sends, and what the library's functions call inside
+     * (Redis checks those against the caller's rights too). */
+    [REBALANCE_USER_VERTICES] = { "prism-mv-",
+                                  "resetchannels ~{p*}v:* ~{p*}g:* -@all "
+                                  "+fcall|prism_take +fcall|prism_fence +fcall|prism_promote "
+                                  "+fcall|prism_route +hmget +hget +hset +exists +dump +unlink "
+                                  "+rename +restore +wait +ping +scan +info" },
+    /* Slots carry keys of anybody. */
+    [REBALANCE_USER_FLEET] = { "prism-fl-",
+                               "resetchannels ~* -@all "
+                               "+migrate +restore +restore-asking +asking +select +dump +unlink "
+                               "+exists +type +set +sunionstore +sadd +smembers +hmget +hget "
+                               "+memory|usage +wait +ping +role +info +scan +config|get "
+                               "+config|set +function|list +function|load +acl|getuser "
+                               "+cluster|setslot +cluster|getkeysinslot +cluster|countkeysinslot "
+                               "+cluster|nodes +cluster|slots +cluster|shards +cluster|myid "
+                               "+cluster|info +cluster|meet +cluster|forget +cluster|replicate "
+                               "+cluster|failover +cluster|reset +command|info" },
+};
 
-/* Exactly what the mover sends, and what the library's functions call inside
- * (Redis checks those against the caller's rights too). */
-static const char RULES[] =
-    "reset on >%s resetchannels ~{p*}v:* ~{p*}g:* -@all "
-    "+fcall|prism_take +fcall|prism_fence +fcall|prism_promote +fcall|prism_route "
-    "+hmget +hget +hset +exists +dump +unlink +rename +restore +wait +ping +scan +info";
-
-enum pr_code rebalance_user_init(struct rebalance_user *u, uint64_t epoch, struct pr_err *err)
+enum pr_code rebalance_user_init(struct rebalance_user *u, enum rebalance_user_kind kind,
+                                 uint64_t epoch, struct pr_err *err)
 {
     unsigned char raw[32];
     if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
         return pr_fail(err, PR_EINTERNAL, "no random bytes for a Redis password");
-    *u = (struct rebalance_user){ .epoch = epoch };
-    snprintf(u->name, sizeof u->name, "%s%" PRIu64, PREFIX, epoch);
+    *u = (struct rebalance_user){ .kind = kind, .epoch = epoch };
+    snprintf(u->name, sizeof u->name, "%s%" PRIu64, KIND[kind].prefix, epoch);
     for (size_t i = 0; i < sizeof raw; i++)
         snprintf(u->password + 2 * i, 3, "%02x", raw[i]);
     return PR_OK;
 }
 
-/* Epoch of a mover's user name, 0 for any other. */
-static uint64_t epoch_of(const char *name)
+/* Epoch of a user's name if it is one of this kind, 0 for any other. */
+static uint64_t epoch_of(enum rebalance_user_kind kind, const char *name)
 {
-    if (name == NULL || strncmp(name, PREFIX, sizeof PREFIX - 1) != 0)
+    const size_t n = strlen(KIND[kind].prefix);
+    if (name == NULL || strncmp(name, KIND[kind].prefix, n) != 0)
         return 0;
-    return strtoull(name + sizeof PREFIX - 1, NULL, 10);
+    return strtoull(name + n, NULL, 10);
 }
 
 static enum pr_code make_user(struct pr_redis *conn, const struct rebalance_user *u,
                               struct pr_err *err)
 {
-    char rules[sizeof RULES + sizeof u->password];
-    const char *argv[40] = { "ACL", "SETUSER", u->name };
-    int argc = 3;
-    snprintf(rules, sizeof rules, RULES, u->password);
+    char rules[1200], password[sizeof u->password + 1];
+    const char *argv[80] = { "ACL", "SETUSER", u->name, "reset", "on", password };
+    int argc = 6;
+    snprintf(password, sizeof password, ">%s", u->password);
+    snprintf(rules, sizeof rules, "%s", KIND[u->kind].rules);
     char *save = NULL;
     for (char *w = strtok_r(rules, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
         argv[argc++] = w;
@@ -55,7 +72,7 @@ static enum pr_code make_user(struct pr_redis *conn, const struct rebalance_user
     return pr_redis_reply_code(r, err);
 }
 
-static enum pr_code prepare_node(struct pr_redis *conn, const struct rebalance_user *u,
+enum pr_code rebalance_user_make(struct pr_redis *conn, const struct rebalance_user *u,
                                  struct pr_err *err)
 {
     redisReply *got = NULL;
@@ -65,7 +82,7 @@ static enum pr_code prepare_node(struct pr_redis *conn, const struct rebalance_u
     PR_AUTO(redisReply) *users = got;
     for (size_t i = 0; i < users->elements && rc == PR_OK; i++) {
         const char *name = users->element[i]->str;
-        const uint64_t epoch = epoch_of(name);
+        const uint64_t epoch = epoch_of(u->kind, name);
         if (epoch > u->epoch)
             return pr_fail(err, PR_EFENCED, "user %s is there already, ours is %s", name, u->name);
         if (epoch == 0 || epoch == u->epoch)
@@ -94,7 +111,7 @@ enum pr_code rebalance_users_prepare(struct pr_cluster *c, const struct rebalanc
         }
         enum pr_code rc = pr_cluster_conn(c, node->id, &conn, &why);
         if (rc == PR_OK)
-            rc = prepare_node(conn, u, &why);
+            rc = rebalance_user_make(conn, u, &why);
         if (rc == PR_OK)
             continue;
         pr_cluster_drop(c, node->id);

@@ -3,18 +3,13 @@
 #ifndef REBALANCE_RUN_H
 #define REBALANCE_RUN_H
 
-#include "io/vertex/links.h"
+#include "io/orders.h"
 #include "io/settings.h"
+#include "io/vertex/links.h"
 #include "io/vertex/table.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-enum rebalance_stop {
-    REBALANCE_RUN_ON,
-    REBALANCE_DRAIN,  /* finish the batch in hand, begin no other */
-    REBALANCE_ABANDON /* send nothing more: the lease is lost, or time is up */
-};
 
 struct rebalance_run {
     const struct rebalance_config *cfg;
