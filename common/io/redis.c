@@ -26,6 +26,11 @@ int pr_redis_fd(const struct pr_redis *c)
     return c->ctx->fd;
 }
 
+void pr_redis_set_timeout(struct pr_redis *c, int timeout_ms)
+{
+    c->timeout_ms = timeout_ms;
+}
+
 void pr_redis_close(struct pr_redis *c)
 {
     if (c == NULL)

@@ -230,7 +230,7 @@ static void bash_completion_knows_groups_verbs_and_options(void **state)
     static const char script[] =
         "eval \"$(\"$0\" completion bash)\"; "
         "try() { COMP_WORDS=(prismctl \"$@\"); COMP_CWORD=$(($# )); COMPREPLY=(); _prismctl; "
-        "echo \"[${COMPREPLY[*]}]\"; }; try pla; try plan ex; try plan execute --";
+        "echo \"[${COMPREPLY[*]}]\"; }; try pla; try plan exec; try plan execute --";
     const char *argv[] = { "/bin/bash", "-c", script, PRISM_BIN_DIR "/prismctl", NULL };
     assert_int_equal(it_run(NULL, argv, out, sizeof out, 10000), 0);
     assert_string_equal(out, "[placement plan]\n[execute]\n[--wait]\n");

@@ -204,6 +204,61 @@ static void a_server_that_is_to_stay_down_stays_down_until_it_is_started(void **
     assert_true(it_await(restarted, &before, 5000));
 }
 
+/* tools/localstack COMMAND $PRISM_IT_DIR WORD; exit status, what it says is in said. */
+static char said[4096];
+static int localstack(const char *command, const char *word)
+{
+    const char *argv[] = { PRISM_SOURCE_DIR "/tools/localstack", command, getenv("PRISM_IT_DIR"),
+                           word, NULL };
+
+    return it_run(NULL, argv, said, sizeof said, 60000);
+}
+
+static bool names_in_cluster(int port, int other)
+{
+    char address[32];
+    redisContext *c = it_redis_admin(port);
+    redisReply *r = redisCommand(c, "CLUSTER NODES");
+
+    assert_non_null(r);
+    snprintf(address, sizeof address, ":%d@", other);
+    const bool found = strstr(r->str, address) != NULL;
+    freeReplyObject(r);
+    redisFree(c);
+    return found;
+}
+
+static void a_node_that_is_added_is_in_no_cluster_and_can_be_removed(void **state)
+{
+    (void)state;
+    int port[IT_MAX_NODES], added = 0;
+    char name[32], zone[32];
+
+    it_redis_ports(port);
+    assert_int_equal(localstack("node-add", NULL), 0);
+    assert_int_equal(sscanf(said, "%31s 127.0.0.1:%d %31s", name, &added, zone), 3);
+    assert_int_equal(atoi(name + strlen("redis-")), added);
+    assert_non_null(strstr("abc", zone));
+    assert_true(it_server_pid(name) > 0);
+    assert_true(names_in_cluster(added, added)); /* it runs, as a cluster of one */
+    assert_false(names_in_cluster(added, port[0]));
+    assert_false(names_in_cluster(port[0], added));
+    assert_int_equal(localstack("status", NULL), 0);
+    assert_non_null(strstr(said, name));
+    assert_int_equal(localstack("env", NULL), 0); /* it is no seed */
+    assert_int_equal(it_redis_ports(port), 12);
+
+    snprintf(zone, sizeof zone, "redis-%d", port[0]);
+    assert_int_equal(localstack("node-remove", zone), 1); /* a member stays */
+    assert_true(it_server_pid(zone) > 0);
+    assert_int_equal(localstack("node-remove", "redis-1"), 1);
+    const pid_t pid = it_server_pid(name);
+    assert_int_equal(localstack("node-remove", name), 0);
+    assert_int_not_equal(kill(pid, 0), 0);
+    assert_int_equal(localstack("status", NULL), 0);
+    assert_null(strstr(said, name));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +268,7 @@ int main(void)
         cmocka_unit_test(a_killed_redis_node_still_holds_what_a_transaction_wrote),
         cmocka_unit_test(a_killed_server_comes_back_by_itself),
         cmocka_unit_test(a_server_that_is_to_stay_down_stays_down_until_it_is_started),
+        cmocka_unit_test(a_node_that_is_added_is_in_no_cluster_and_can_be_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

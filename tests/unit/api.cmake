@@ -1,4 +1,4 @@
-foreach(name access page check snapshot health)
+foreach(name access page check goal snapshot health)
     prism_test(unit/api_${name} SOURCES ${T}/api_${name}_test.c LINK metadata_api_core)
 endforeach()
 foreach(name cell json)

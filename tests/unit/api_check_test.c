@@ -274,15 +274,16 @@ static void members_become_camel_case(void **state)
 static void plan_verbs_are_accepted_where_they_make_sense(void **state)
 {
     (void)state;
-    static const char *const states[] = { "pending", "proposed", "approved", "running",
-                                          "paused",  "done",     "failed",   "canceled" };
+    static const char *const states[] = { "pending", "proposed", "approved", "running",  "paused",
+                                          "done",    "failed",   "canceled", API_WAITING };
     static const struct {
-        const char *want[8]; /* a state to set, "stop", or NULL: refused */
+        const char *want[9]; /* a state to set, "stop", or NULL: refused */
     } verb[API_VERB_COUNT] = {
-        [API_EXECUTE] = { { [1] = "approved" } },
+        [API_EXECUTE] = { { [1] = "approved", [8] = "approved" } },
+        [API_APPROVE] = { { [1] = "approved" } },
         [API_PAUSE] = { { [3] = "paused" } },
         [API_RESUME] = { { [4] = "running" } },
-        [API_CANCEL] = { { "stop", "canceled", "stop", "stop", "stop" } },
+        [API_CANCEL] = { { "stop", "canceled", "stop", "stop", "stop", [8] = "canceled" } },
     };
     for (int v = 0; v < API_VERB_COUNT; v++)
         for (size_t s = 0; s < PR_COUNT(states); s++) {
@@ -299,9 +300,10 @@ static void plan_verbs_are_accepted_where_they_make_sense(void **state)
         }
     char text[96];
     api_plan_verb_states(API_EXECUTE, text, sizeof text);
-    assert_string_equal(text, "proposed");
+    assert_string_equal(text, "proposed or approved, not executed");
     api_plan_verb_states(API_CANCEL, text, sizeof text);
-    assert_string_equal(text, "proposed or pending or approved or running or paused");
+    assert_string_equal(text, "proposed or approved, not executed or pending or approved or "
+                              "running or paused");
 }
 
 int main(void)

@@ -77,14 +77,20 @@ static void rows_order_the_executor(void **state)
     (void)state;
     static const struct {
         const char *state;
-        bool cancel;
+        bool cancel, halted;
         enum rebalance_order want;
-    } row[] = { { "running", false, REBALANCE_GO },      { "running", true, REBALANCE_CANCEL },
-                { "paused", false, REBALANCE_PAUSE },    { "paused", true, REBALANCE_CANCEL },
-                { "canceled", false, REBALANCE_CANCEL }, { "failed", true, REBALANCE_LEAVE },
-                { "done", false, REBALANCE_LEAVE },      { "proposed", false, REBALANCE_LEAVE } };
+    } row[] = { { "running", false, false, REBALANCE_GO },
+                { "running", true, false, REBALANCE_CANCEL },
+                { "running", false, true, REBALANCE_PAUSE },
+                { "running", true, true, REBALANCE_CANCEL },
+                { "paused", false, false, REBALANCE_PAUSE },
+                { "paused", true, false, REBALANCE_CANCEL },
+                { "canceled", false, false, REBALANCE_CANCEL },
+                { "failed", true, false, REBALANCE_LEAVE },
+                { "done", false, true, REBALANCE_LEAVE },
+                { "proposed", false, false, REBALANCE_LEAVE } };
     for (size_t i = 0; i < PR_COUNT(row); i++)
-        assert_int_equal(rebalance_order(row[i].state, row[i].cancel), row[i].want);
+        assert_int_equal(rebalance_order(row[i].state, row[i].cancel, row[i].halted), row[i].want);
 }
 
 static void progress_and_eta(void **state)

@@ -115,6 +115,43 @@ static void shard_keeps_its_id_over_a_fail_over(void **state)
     assert_string_equal(m->shard[0].replica[0], "n1");
 }
 
+/* n3's replica n2 leaves; n0 joins: the id stays, though neither is named so. */
+static void shard_keeps_its_id_whoever_joins_or_leaves(void **state)
+{
+    (void)state;
+    assert_string_equal(look(4, 4)->shard[1].id, "n2");
+    write_back();
+    t.reg[2].id = "n0"; /* another node at that place */
+    t.reg[2].shard = "";
+    const struct rebalance_image *m = look(4, 4);
+    assert_string_equal(m->shard[1].id, "n2");
+    assert_string_equal(m->shard[1].primary, "n3");
+    assert_string_equal(m->shard[1].replica[0], "n0");
+    assert_string_equal(m->node[2].shard, "n2");
+}
+
+/* n2 was a replica of shard n2; it leads a shard of its own now. */
+static void new_shard_takes_no_name_that_is_in_use(void **state)
+{
+    (void)state;
+    look(4, 4);
+    write_back();
+    t.node[2].primary = true;
+    t.node[2].primary_id = "";
+    for (int s = 0; s < 9000; s++) /* even with more slots than the rest */
+        t.owner[s] = 2;
+    const struct rebalance_image *m = look(4, 4);
+    assert_int_equal(m->shards, 3);
+    assert_string_equal(m->node[0].shard, "n2"); /* n3 leads it as before */
+    assert_string_equal(m->node[2].shard, "n2.2");
+    assert_string_equal(m->shard[2].primary, "n2");
+    assert_string_equal(m->shard[2].zone, "a");
+    write_back();
+    m = look(4, 4);
+    assert_string_equal(m->node[0].shard, "n2");
+    assert_string_equal(m->node[2].shard, "n2.2");
+}
+
 static void node_that_left_is_gone_and_counts_no_more(void **state)
 {
     (void)state;
@@ -234,6 +271,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_follow_the_cluster, two_shards, done),
         cmocka_unit_test_setup_teardown(shard_keeps_its_id_over_a_fail_over, two_shards, done),
+        cmocka_unit_test_setup_teardown(shard_keeps_its_id_whoever_joins_or_leaves, two_shards,
+                                        done),
+        cmocka_unit_test_setup_teardown(new_shard_takes_no_name_that_is_in_use, two_shards, done),
         cmocka_unit_test_setup_teardown(node_that_left_is_gone_and_counts_no_more, two_shards,
                                         done),
         cmocka_unit_test_setup_teardown(node_never_seen_stays_registered, two_shards, done),

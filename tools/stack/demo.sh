@@ -306,6 +306,8 @@ demo_table() {
         --slurpfile plan "$out/result.json" --slurpfile placement "$out/placement.json" \
         --slurpfile grown "$out/grown.json" --slurpfile report2 <(optional report2) \
         --slurpfile result2 <(optional result2) --slurpfile after2 <(optional grown-after) \
+        --arg usd_per_gb "${PRISM_PRICE_USD_PER_GB:-0.01}" \
+        --arg sides "${PRISM_PRICE_BILLED_SIDES:-2}" \
         -f "$root/tools/stack/summary.jq" >"$out/summary.json" ||
         die "cannot sum up: see the files in $out"
     jq -r -f "$root/tools/stack/table.jq" "$out/summary.json" | tee "$out/summary.txt"

@@ -4,7 +4,7 @@
 def input_or($name; $default): $ARGS.named[$name] // $default | tonumber;
 def price: {
     usd_per_gb: input_or("usd_per_gb"; 0.01), # a side
-    sides: input_or("sides"; 1),              # that are billed: sender, receiver or both
+    sides: input_or("sides"; 2),              # that are billed: sender and receiver, or one
     gb_per_s: input_or("gb_per_s"; 1400),     # of the reference workload, within and between zones
     seconds: input_or("seconds"; 2592000)     # a month
 };

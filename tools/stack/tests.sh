@@ -13,6 +13,12 @@ cmd_test() {
         fuzz "$2"
         return
     fi
+    if [ $# -eq 1 ] && [ "$1" = slow ]; then
+        step "build release"
+        build "$root" release
+        run_ctest "$root/build/release" -C slow -L '^slow$'
+        return
+    fi
     if [ $# -gt 0 ]; then
         some_tests "$@"
         return

@@ -9,15 +9,9 @@
 
 static int show(struct ctl *ctl, const char *prefix, const char *id)
 {
-    char escaped[512], path[600];
-    struct ctl_reply r;
-    ctl_escape(escaped, sizeof escaped, id);
-    snprintf(path, sizeof path, "%s/%s", prefix, escaped);
-    int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
-    if (code == CTL_OK)
-        ctl_print(ctl, r.body);
-    ctl_reply_done(&r);
-    return code;
+    char path[600];
+    ctl_path(path, sizeof path, prefix, id, "");
+    return ctl_show(ctl, path);
 }
 
 /* Reads a whole number; anything else is sent as it is, for the API to refuse. */
@@ -36,33 +30,13 @@ static json_t *text_or_clear(const char *text)
     return strcmp(text, "-") == 0 ? json_null() : json_string(text);
 }
 
-static int submit(struct ctl *ctl, const char *method, const char *path, json_t *body,
-                  const char *if_match)
-{
-    struct ctl_reply r;
-    int code = ctl_must(ctl, method, path, body, if_match, &r);
-    if (code == CTL_OK && r.body != NULL)
-        ctl_print(ctl, r.body);
-    ctl_reply_done(&r);
-    return code;
-}
-
 /* Changes what is there now: its ETag is read first. */
 static int change(struct ctl *ctl, const char *method, const char *prefix, const char *id,
                   json_t *body)
 {
-    char escaped[512], path[600], etag[64];
-    struct ctl_reply now;
-    ctl_escape(escaped, sizeof escaped, id);
-    snprintf(path, sizeof path, "%s/%s", prefix, escaped);
-    int code = ctl_must(ctl, "GET", path, NULL, NULL, &now);
-    snprintf(etag, sizeof etag, "%s", now.etag);
-    ctl_reply_done(&now);
-    if (code != CTL_OK) {
-        json_decref(body);
-        return code;
-    }
-    return submit(ctl, method, path, body, etag);
+    char path[600];
+    ctl_path(path, sizeof path, prefix, id, "");
+    return ctl_change(ctl, method, path, body);
 }
 
 int ctl_partition_list(struct ctl *ctl, const struct ctl_line *line)
@@ -116,9 +90,9 @@ int ctl_node_register(struct ctl *ctl, const struct ctl_line *line)
                              number(line->arg[2]));
     if (body != NULL && zone != NULL)
         json_object_set_new(body, "zone", json_string(zone));
-    return submit(ctl, "POST",
-                  ctl_opt(line, "dry-run") == NULL ? "/v1/nodes" : "/v1/nodes?dryRun=true", body,
-                  NULL);
+    return ctl_submit(ctl, "POST",
+                      ctl_opt(line, "dry-run") == NULL ? "/v1/nodes" : "/v1/nodes?dryRun=true",
+                      body, NULL);
 }
 
 int ctl_node_get(struct ctl *ctl, const struct ctl_line *line)
@@ -174,9 +148,9 @@ int ctl_zone_create(struct ctl *ctl, const struct ctl_line *line)
 {
     json_t *body = zone_body(line);
     json_object_set_new(body, "id", json_string(line->arg[0]));
-    return submit(ctl, "POST",
-                  ctl_opt(line, "dry-run") == NULL ? "/v1/zones" : "/v1/zones?dryRun=true", body,
-                  NULL);
+    return ctl_submit(ctl, "POST",
+                      ctl_opt(line, "dry-run") == NULL ? "/v1/zones" : "/v1/zones?dryRun=true",
+                      body, NULL);
 }
 
 int ctl_zone_set(struct ctl *ctl, const struct ctl_line *line)

@@ -1,83 +1,12 @@
-/* Long work: placement runs, plans, operations. */
+/* Long work: placement runs and operations. */
 #include "ctl.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static int number_option(const struct ctl_line *line, const char *option, json_t *into,
-                         const char *member, bool real)
-{
-    const char *text = ctl_opt(line, option);
-    char *end;
-    if (text == NULL)
-        return CTL_OK;
-    double d = strtod(text, &end);
-    json_int_t whole = strtoll(text, real ? NULL : &end, 10);
-    if (*text == '\0' || *end != '\0')
-        return ctl_complain(CTL_USAGE, "--%s is a number, not %s", option, text);
-    json_object_set_new(into, member, real ? json_real(d) : json_integer(whole));
-    return CTL_OK;
-}
-
-static int list(struct ctl *ctl, const struct ctl_line *line, const char *path, const char *query,
-                const struct ctl_column *columns, size_t n)
-{
-    const char *limit = ctl_opt(line, "limit");
-    json_t *items;
-    int code = ctl_list(ctl, path, query, limit == NULL ? 20 : strtoul(limit, NULL, 10), &items);
-    if (code != CTL_OK)
-        return code;
-    ctl_print_list(ctl, items, columns, n);
-    json_decref(items);
-    return CTL_OK;
-}
-
-static void resource_path(char *out, size_t cap, const char *prefix, const char *id,
-                          const char *verb)
-{
-    char escaped[256];
-    ctl_escape(escaped, sizeof escaped, id);
-    snprintf(out, cap, "%s/%s%s", prefix, escaped, verb);
-}
-
-static int show(struct ctl *ctl, const char *path)
-{
-    struct ctl_reply r;
-    int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
-    if (code == CTL_OK)
-        ctl_print(ctl, r.body);
-    ctl_reply_done(&r);
-    return code;
-}
-
-/* Starts long work. With --wait follows it, then shows the resource as it is
- * at the end, whatever the end. */
-static int start(struct ctl *ctl, const struct ctl_line *line, const char *path, json_t *body,
-                 const char *collection, const char *operation_member)
-{
-    struct ctl_reply r;
-    char resource[128];
-    int code = ctl_must(ctl, "POST", path, body, NULL, &r);
-    if (code != CTL_OK || ctl_opt(line, "wait") == NULL) {
-        if (code == CTL_OK)
-            ctl_print(ctl, r.body);
-        ctl_reply_done(&r);
-        return code;
-    }
-    const char *operation = json_string_value(json_object_get(r.body, operation_member));
-    snprintf(resource, sizeof resource, "%s/%" JSON_INTEGER_FORMAT, collection,
-             json_integer_value(json_object_get(r.body, "id")));
-    code = operation == NULL ? ctl_complain(CTL_FAILED, "%s named no operation", path)
-                             : ctl_wait(ctl, operation);
-    int shown = show(ctl, resource);
-    ctl_reply_done(&r);
-    return code == CTL_OK ? shown : code;
-}
 
 /* The service reads files, so it needs their paths from the root. */
 static int file_option(const struct ctl_line *line, const char *option, json_t *into,
@@ -95,14 +24,6 @@ static int file_option(const struct ctl_line *line, const char *option, json_t *
         return ctl_complain(CTL_USAGE, "%s: the name is not UTF-8", given);
     json_object_set_new(into, member, path);
     return CTL_OK;
-}
-
-static void text_option(const struct ctl_line *line, const char *option, json_t *into,
-                        const char *member)
-{
-    const char *text = ctl_opt(line, option);
-    if (text != NULL)
-        json_object_set_new(into, member, json_string(text));
 }
 
 /* --capacity a=1,b=0.5 */
@@ -138,12 +59,12 @@ static int run_params(const struct ctl_line *line, json_t *params)
                    { "imbalance", "imbalance", true },
                    { "move-price", "movePrice", true },
                    { "move-cap", "moveCap", false } };
-    text_option(line, "kind", params, "kind");
-    text_option(line, "mode", params, "mode");
-    text_option(line, "parts", params, "parts");
+    ctl_text_option(line, "kind", params, "kind");
+    ctl_text_option(line, "mode", params, "mode");
+    ctl_text_option(line, "parts", params, "parts");
     int code = capacity_option(line, params);
     for (size_t i = 0; i < COUNT(number) && code == CTL_OK; i++)
-        code = number_option(line, number[i].option, params, number[i].member, number[i].real);
+        code = ctl_number_option(line, number[i].option, params, number[i].member, number[i].real);
     return code == CTL_OK ? file_option(line, "fixed", params, "fixedFile") : code;
 }
 
@@ -154,17 +75,17 @@ int ctl_placement_run(struct ctl *ctl, const struct ctl_line *line)
     json_t *source = json_object(), *params = json_object();
     json_t *body = json_pack("{s:o,s:o}", "source", source, "params", params);
     int code = file_option(line, "graph", source, "file");
-    text_option(line, "format", source, "format");
+    ctl_text_option(line, "format", source, "format");
     if (code == CTL_OK)
         code = run_params(line, params);
     if (code != CTL_OK) {
         json_decref(body);
         return code;
     }
-    return start(ctl, line,
-                 ctl_opt(line, "dry-run") == NULL ? "/v1/placement/runs"
-                                                  : "/v1/placement/runs?dryRun=true",
-                 body, "/v1/placement/runs", "operationId");
+    return ctl_start(ctl, line,
+                     ctl_opt(line, "dry-run") == NULL ? "/v1/placement/runs"
+                                                      : "/v1/placement/runs?dryRun=true",
+                     body, "/v1/placement/runs", "operationId");
 }
 
 int ctl_placement_list(struct ctl *ctl, const struct ctl_line *line)
@@ -176,7 +97,7 @@ int ctl_placement_list(struct ctl *ctl, const struct ctl_line *line)
     };
     char query[256] = "";
     ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
-    return list(ctl, line, "/v1/placement/runs", query, columns, COUNT(columns));
+    return ctl_show_list(ctl, line, "/v1/placement/runs", query, columns, COUNT(columns));
 }
 
 /* In a table the report is cut to what one reads first, unless it is wanted. */
@@ -192,7 +113,7 @@ int ctl_placement_show(struct ctl *ctl, const struct ctl_line *line)
                                             "verdict" };
     char path[512];
     struct ctl_reply r;
-    resource_path(path, sizeof path, "/v1/placement/runs", line->arg[0], "");
+    ctl_path(path, sizeof path, "/v1/placement/runs", line->arg[0], "");
     int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
     json_t *report = json_object_get(r.body, "report");
     if (code == CTL_OK && ctl_opt(line, "report") != NULL) {
@@ -222,69 +143,6 @@ int ctl_placement_show(struct ctl *ctl, const struct ctl_line *line)
     return code;
 }
 
-int ctl_plan_create(struct ctl *ctl, const struct ctl_line *line)
-{
-    json_t *params = json_object();
-    json_t *body = json_pack("{s:o}", "params", params);
-    int code = ctl_opt(line, "run") == NULL ? ctl_complain(CTL_USAGE, "plan create needs --run RUN")
-                                            : number_option(line, "run", body, "runId", false);
-    if (code == CTL_OK)
-        code = number_option(line, "batch-vertices", params, "batchVertices", false);
-    if (code == CTL_OK)
-        code = number_option(line, "workers", params, "workers", false);
-    if (code != CTL_OK) {
-        json_decref(body);
-        return code;
-    }
-    return start(ctl, line, "/v1/rebalance/plans", body, "/v1/rebalance/plans", "operationId");
-}
-
-int ctl_plan_list(struct ctl *ctl, const struct ctl_line *line)
-{
-    static const struct ctl_column columns[] = {
-        { "PLAN", "id" },           { "RUN", "runId" },    { "STATE", "state" },
-        { "CREATED", "createdAt" }, { "BY", "createdBy" }, { "ERROR", "error" },
-    };
-    char query[256] = "";
-    ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
-    ctl_query(query, sizeof query, "runId", ctl_opt(line, "run"));
-    return list(ctl, line, "/v1/rebalance/plans", query, columns, COUNT(columns));
-}
-
-int ctl_plan_show(struct ctl *ctl, const struct ctl_line *line)
-{
-    char path[512];
-    resource_path(path, sizeof path, "/v1/rebalance/plans", line->arg[0], "");
-    return show(ctl, path);
-}
-
-static int plan_verb(struct ctl *ctl, const struct ctl_line *line, const char *verb)
-{
-    char path[512];
-    resource_path(path, sizeof path, "/v1/rebalance/plans", line->arg[0], verb);
-    return start(ctl, line, path, NULL, "/v1/rebalance/plans", "executeOperationId");
-}
-
-int ctl_plan_execute(struct ctl *ctl, const struct ctl_line *line)
-{
-    return plan_verb(ctl, line, ":execute");
-}
-
-int ctl_plan_pause(struct ctl *ctl, const struct ctl_line *line)
-{
-    return plan_verb(ctl, line, ":pause");
-}
-
-int ctl_plan_resume(struct ctl *ctl, const struct ctl_line *line)
-{
-    return plan_verb(ctl, line, ":resume");
-}
-
-int ctl_plan_cancel(struct ctl *ctl, const struct ctl_line *line)
-{
-    return plan_verb(ctl, line, ":cancel");
-}
-
 int ctl_operation_list(struct ctl *ctl, const struct ctl_line *line)
 {
     static const struct ctl_column columns[] = {
@@ -294,14 +152,14 @@ int ctl_operation_list(struct ctl *ctl, const struct ctl_line *line)
     char query[256] = "";
     ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
     ctl_query(query, sizeof query, "kind", ctl_opt(line, "kind"));
-    return list(ctl, line, "/v1/operations", query, columns, COUNT(columns));
+    return ctl_show_list(ctl, line, "/v1/operations", query, columns, COUNT(columns));
 }
 
 int ctl_operation_show(struct ctl *ctl, const struct ctl_line *line)
 {
     char path[512];
-    resource_path(path, sizeof path, "/v1/operations", line->arg[0], "");
-    return show(ctl, path);
+    ctl_path(path, sizeof path, "/v1/operations", line->arg[0], "");
+    return ctl_show(ctl, path);
 }
 
 int ctl_operation_wait(struct ctl *ctl, const struct ctl_line *line)
@@ -317,7 +175,7 @@ int ctl_operation_cancel(struct ctl *ctl, const struct ctl_line *line)
 {
     char path[512];
     struct ctl_reply r;
-    resource_path(path, sizeof path, "/v1/operations", line->arg[0], ":cancel");
+    ctl_path(path, sizeof path, "/v1/operations", line->arg[0], ":cancel");
     int code = ctl_must(ctl, "POST", path, NULL, NULL, &r);
     if (code == CTL_OK)
         ctl_print(ctl, r.body);

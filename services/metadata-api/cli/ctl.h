@@ -15,7 +15,8 @@ enum ctl_exit {
     CTL_CONNECT = 3, /* nobody answers, or the API cannot reach what it needs */
     CTL_DENIED = 4,  /* 401 or 403 */
     CTL_NOT_FOUND = 5,
-    CTL_CONFLICT = 6 /* 409, 412 or 428 */
+    CTL_CONFLICT = 6,     /* 409, 412 or 428 */
+    CTL_INTERRUPTED = 130 /* by Ctrl-C; what was started goes on */
 };
 
 struct ctl {
@@ -29,7 +30,7 @@ struct ctl {
 struct ctl_option {
     const char *name, *value; /* "zone", "ZONE" or NULL */
 };
-enum { CTL_MAX_OPTIONS = 16, CTL_MAX_ARGS = 1024 };
+enum { CTL_MAX_OPTIONS = 20, CTL_MAX_ARGS = 1024, CTL_MAX_GIVEN = 256 };
 
 /* A parsed command line. */
 struct ctl_line {
@@ -37,6 +38,11 @@ struct ctl_line {
     const char *arg[CTL_MAX_ARGS]; /* positional */
     size_t n_args;
     const char *option[CTL_MAX_OPTIONS]; /* by the command's table; NULL: not given */
+    struct {
+        size_t option;
+        const char *value;
+    } given[CTL_MAX_GIVEN]; /* every option with a value, in order; for those that repeat */
+    size_t n_given;
 };
 
 struct ctl_command {
@@ -51,6 +57,9 @@ extern const struct ctl_command ctl_commands[];
 extern const size_t ctl_command_count;
 /* Value of an option ("" for a given flag), NULL when not given. */
 const char *ctl_opt(const struct ctl_line *line, const char *name);
+/* Appends each value of a repeated option to a JSON array; split: values hold
+ * several, separated by commas. */
+void ctl_opt_all(const struct ctl_line *line, const char *name, bool split, json_t *into);
 
 /* --- calls --------------------------------------------------------------- */
 struct ctl_reply {
@@ -86,9 +95,42 @@ void ctl_print_list(const struct ctl *ctl, const json_t *list, const struct ctl_
 /* -o json: as it is; else one "name  value" line a member, nested as a.b. */
 void ctl_print(const struct ctl *ctl, const json_t *object);
 
+void ctl_bytes_text(char *out, size_t cap, double bytes);      /* "1.3 GB" */
+void ctl_duration_text(char *out, size_t cap, double seconds); /* "4 min" */
+
 /* Follows an operation to its end, with a progress bar on a terminal, lines
- * otherwise, nothing with -o json. CTL_FAILED unless it ends in "done". */
+ * otherwise, nothing with -o json. CTL_FAILED unless it ends in "done", and when
+ * the plan that it carries out is stuck. Ctrl-C: CTL_INTERRUPTED, after saying
+ * how to follow or cancel it. */
 int ctl_wait(struct ctl *ctl, const char *operation_id);
+
+/* --- what commands share (work.c) ----------------------------------------- */
+/* --option as a number into a member; nothing when it was not given. */
+int ctl_number_option(const struct ctl_line *line, const char *option, json_t *into,
+                      const char *member, bool real);
+void ctl_text_option(const struct ctl_line *line, const char *option, json_t *into,
+                     const char *member);
+void ctl_flag_option(const struct ctl_line *line, const char *option, json_t *into,
+                     const char *member);
+/* prefix/id + suffix, the id escaped. */
+void ctl_path(char *out, size_t cap, const char *prefix, const char *id, const char *suffix);
+int ctl_show(struct ctl *ctl, const char *path);
+/* At most --limit items (20), as a table. */
+int ctl_show_list(struct ctl *ctl, const struct ctl_line *line, const char *path, const char *query,
+                  const struct ctl_column *columns, size_t n);
+/* Sends a change and prints the answer. */
+int ctl_submit(struct ctl *ctl, const char *method, const char *path, json_t *body,
+               const char *if_match);
+/* The same to a resource as it is now: its ETag is read first. */
+int ctl_change(struct ctl *ctl, const char *method, const char *path, json_t *body);
+/* Starts long work. With --wait follows it, then shows the resource as it is at
+ * the end, whatever the end. */
+int ctl_start(struct ctl *ctl, const struct ctl_line *line, const char *path, json_t *body,
+              const char *collection, const char *operation_member);
+/* params of a fleet plan from its options. */
+int ctl_fleet_params(const struct ctl_line *line, json_t *params);
+/* A plan as people read it; -o json: as it is. */
+void ctl_print_plan(const struct ctl *ctl, const json_t *plan);
 
 /* --- commands, by file --------------------------------------------------- */
 typedef int ctl_run_fn(struct ctl *, const struct ctl_line *);
@@ -97,7 +139,10 @@ ctl_run_fn ctl_node_list, ctl_node_register, ctl_node_get, ctl_node_set_zone, ct
 ctl_run_fn ctl_zone_list, ctl_zone_get, ctl_zone_create, ctl_zone_set, ctl_topology;
 ctl_run_fn ctl_placement_run, ctl_placement_list, ctl_placement_show, ctl_explain;
 ctl_run_fn ctl_plan_create, ctl_plan_list, ctl_plan_show, ctl_plan_execute, ctl_plan_pause;
-ctl_run_fn ctl_plan_resume, ctl_plan_cancel;
+ctl_run_fn ctl_plan_resume, ctl_plan_cancel, ctl_plan_approve, ctl_plan_steps, ctl_plan_explain;
+ctl_run_fn ctl_node_join, ctl_node_drain, ctl_node_replace;
+ctl_run_fn ctl_rebalance_stop, ctl_rebalance_start, ctl_policy_show, ctl_policy_set;
+ctl_run_fn ctl_pin_list, ctl_pin_add, ctl_pin_delete;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
 ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion;
 

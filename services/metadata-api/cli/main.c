@@ -27,7 +27,7 @@ static void usage(const char *group)
             print_command(&ctl_commands[i]);
     printf("\nEnvironment: PRISM_API_URL, PRISM_TOKEN, PRISM_TOKEN_FILE.\n"
            "Exit status: 0 ok, 1 failed, 2 usage or bad request, 3 no connection, 4 denied,\n"
-           "5 not found, 6 conflict.\n");
+           "5 not found, 6 conflict, 130 interrupted (what was started goes on).\n");
 }
 
 const char *ctl_opt(const struct ctl_line *line, const char *name)
@@ -37,6 +37,21 @@ const char *ctl_opt(const struct ctl_line *line, const char *name)
         if (strcmp(o[i].name, name) == 0)
             return line->option[i];
     return NULL;
+}
+
+void ctl_opt_all(const struct ctl_line *line, const char *name, bool split, json_t *into)
+{
+    const struct ctl_option *o = line->command->option;
+    for (size_t i = 0; i < line->n_given; i++) {
+        const char *at = line->given[i].value;
+        if (strcmp(o[line->given[i].option].name, name) != 0)
+            continue;
+        while (split && strchr(at, ',') != NULL) {
+            json_array_append_new(into, json_stringn(at, strcspn(at, ",")));
+            at += strcspn(at, ",") + 1;
+        }
+        json_array_append_new(into, json_string(at));
+    }
 }
 
 /* The token is one line of the file. */
@@ -127,6 +142,10 @@ static int take_option(struct ctl_line *line, int argc, char **argv, int *i)
         const char *v = value_of(name, argc, argv, i);
         if (v != NULL) {
             line->option[k] = v;
+            if (line->n_given == CTL_MAX_GIVEN)
+                return ctl_complain(CTL_USAGE, "too many options");
+            line->given[line->n_given].option = k;
+            line->given[line->n_given++].value = v;
             return CTL_OK;
         }
     }

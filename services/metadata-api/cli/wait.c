@@ -1,11 +1,20 @@
 #include "ctl.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_MS = 200, LINE_MS = 2000, PATIENCE_MS = 120 * 1000, BAR = 30 };
+enum { POLL_MS = 200, PLAN_MS = 1000, LINE_MS = 2000, PATIENCE_MS = 120 * 1000, BAR = 30 };
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int sig)
+{
+    (void)sig;
+    interrupted = 1;
+}
 
 static long now_ms(void)
 {
@@ -16,7 +25,7 @@ static long now_ms(void)
 
 struct progress {
     bool bar, silent;
-    long last_ms;
+    long last_ms, plan_ms; /* when a line was printed, when the plan was looked at */
     char phase[64];
 };
 
@@ -42,11 +51,13 @@ static void show(struct progress *p, const json_t *operation)
     const char *phase = text_of(operation, "phase");
     const double ratio = json_number_value(json_object_get(operation, "progressRatio"));
     const json_t *eta = json_object_get(operation, "etaS");
-    char left[32] = "";
+    char left[48] = "", eta_text[32];
     if (phase[0] == '\0')
         phase = text_of(operation, "state");
-    if (json_is_number(eta))
-        snprintf(left, sizeof left, "  ETA %.0f s", json_number_value(eta));
+    if (json_is_number(eta)) {
+        ctl_duration_text(eta_text, sizeof eta_text, json_number_value(eta));
+        snprintf(left, sizeof left, "  ETA %s", eta_text);
+    }
     if (p->silent)
         return;
     if (p->bar) {
@@ -79,32 +90,95 @@ static int finish(const struct progress *p, const char *id, const json_t *operat
                         error[0] == '\0' ? "" : ": ", error, id);
 }
 
-/* An API that restarts meanwhile is waited for; the work goes on without it. */
-int ctl_wait(struct ctl *ctl, const char *id)
+/* "/v1/rebalance/plans/7" for the execution of plan 7, else false. */
+static bool executes_plan(const json_t *operation, char *path, size_t cap)
 {
-    struct progress p = { .bar = isatty(STDERR_FILENO) != 0, .silent = ctl->json };
+    snprintf(path, cap, "/v1/%s", text_of(operation, "resource"));
+    return strcmp(text_of(operation, "kind"), "rebalance.execute") == 0;
+}
+
+/* A stuck plan waits for a person: so there is nothing to wait for here. */
+static bool stuck(struct ctl *ctl, struct progress *p, const json_t *operation)
+{
+    char path[256];
+    struct ctl_reply r;
+    bool is = false;
+    if (now_ms() - p->plan_ms < PLAN_MS || !executes_plan(operation, path, sizeof path))
+        return false;
+    p->plan_ms = now_ms();
+    if (ctl_call(ctl, "GET", path, NULL, NULL, &r) == CTL_OK)
+        is = strcmp(text_of(r.body, "state"), "paused") == 0 &&
+             strncmp(text_of(r.body, "error"), "stuck", 5) == 0;
+    if (is) {
+        const json_int_t id = json_integer_value(json_object_get(r.body, "id"));
+        if (p->bar && !p->silent)
+            fputc('\n', stderr);
+        ctl_complain(CTL_FAILED,
+                     "plan %" JSON_INTEGER_FORMAT " is %s\n"
+                     "  prismctl plan steps %" JSON_INTEGER_FORMAT " --state stuck\n"
+                     "  prismctl plan resume %" JSON_INTEGER_FORMAT "   once the cause is gone\n"
+                     "  prismctl plan cancel %" JSON_INTEGER_FORMAT,
+                     id, text_of(r.body, "error"), id, id, id);
+    }
+    ctl_reply_done(&r);
+    return is;
+}
+
+static int leave(const struct progress *p, const char *id)
+{
+    if (p->bar && !p->silent)
+        fputc('\n', stderr);
+    return ctl_complain(CTL_INTERRUPTED,
+                        "interrupted; the work goes on without this program\n"
+                        "  prismctl operation wait %s     follows it\n"
+                        "  prismctl operation cancel %s   asks it to stop",
+                        id, id);
+}
+
+static int follow(struct ctl *ctl, struct progress *p, const char *id)
+{
     char path[256], escaped[128];
     long answered_ms = now_ms();
     ctl_escape(escaped, sizeof escaped, id);
     snprintf(path, sizeof path, "/v1/operations/%s", escaped);
-    for (;;) {
+    while (!interrupted) {
         struct ctl_reply r;
+        bool over = false;
         int code = ctl_call(ctl, "GET", path, NULL, NULL, &r);
         if (code == CTL_OK) {
             answered_ms = now_ms();
-            show(&p, r.body);
-            if (ended(text_of(r.body, "state"))) {
-                code = finish(&p, id, r.body);
-                ctl_reply_done(&r);
-                return code;
-            }
-        } else if (code != CTL_CONNECT || now_ms() - answered_ms > PATIENCE_MS) {
+            show(p, r.body);
+            over = true;
+            if (ended(text_of(r.body, "state")))
+                code = finish(p, id, r.body);
+            else if (stuck(ctl, p, r.body))
+                code = CTL_FAILED;
+            else
+                over = false;
+        } else if (!interrupted && (code != CTL_CONNECT || now_ms() - answered_ms > PATIENCE_MS)) {
             ctl_complain(code, "%s", r.error);
-            ctl_reply_done(&r);
-            return code;
+            over = true;
         }
         ctl_reply_done(&r);
+        if (over)
+            return code;
         struct timespec pause = { .tv_sec = 0, .tv_nsec = POLL_MS * 1000000L };
         nanosleep(&pause, NULL);
     }
+    return leave(p, id);
+}
+
+/* An API that restarts meanwhile is waited for; the work goes on without it. */
+int ctl_wait(struct ctl *ctl, const char *id)
+{
+    struct progress p = { .bar = isatty(STDERR_FILENO) != 0, .silent = ctl->json };
+    struct sigaction now = { .sa_handler = on_interrupt }, was_int, was_term;
+    sigemptyset(&now.sa_mask);
+    interrupted = 0;
+    sigaction(SIGINT, &now, &was_int);
+    sigaction(SIGTERM, &now, &was_term);
+    int code = follow(ctl, &p, id);
+    sigaction(SIGINT, &was_int, NULL);
+    sigaction(SIGTERM, &was_term, NULL);
+    return code;
 }

@@ -35,7 +35,7 @@ static bool alnum(char c)
     return lower(c) || digit(c) || (c >= 'A' && c <= 'Z');
 }
 
-static bool node_id_valid(const char *id)
+bool api_node_id_valid(const char *id)
 {
     if (!alnum(id[0]) || strlen(id) > 63)
         return false;
@@ -75,7 +75,7 @@ void api_check_zone_id(const char *field, const char *id, struct api_errors *err
 
 void api_check_node(const struct api_node_in *in, struct api_errors *errs)
 {
-    if (in->id != NULL && !node_id_valid(in->id))
+    if (in->id != NULL && !api_node_id_valid(in->id))
         api_error(errs, "id",
                   "1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-', starting with a letter "
                   "or digit");
@@ -283,9 +283,12 @@ static const struct {
     const char *to;
 } verb_row[] = {
     { API_EXECUTE, "proposed", API_SET_STATE, "approved" },
+    { API_EXECUTE, API_WAITING, API_SET_STATE, "approved" },
+    { API_APPROVE, "proposed", API_SET_STATE, "approved" },
     { API_PAUSE, "running", API_SET_STATE, "paused" },
     { API_RESUME, "paused", API_SET_STATE, "running" },
     { API_CANCEL, "proposed", API_SET_STATE, "canceled" },
+    { API_CANCEL, API_WAITING, API_SET_STATE, "canceled" },
     { API_CANCEL, "pending", API_ASK_STOP, NULL },
     { API_CANCEL, "approved", API_ASK_STOP, NULL },
     { API_CANCEL, "running", API_ASK_STOP, NULL },

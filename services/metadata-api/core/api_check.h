@@ -27,6 +27,7 @@ struct api_node_in {
     int64_t port;
 };
 void api_check_node(const struct api_node_in *in, struct api_errors *errs);
+bool api_node_id_valid(const char *id);
 void api_check_zone_id(const char *field, const char *id, struct api_errors *errs);
 
 struct api_zone_in {
@@ -68,8 +69,10 @@ bool api_etag_matches(const char *if_match, uint64_t revision, bool *well_formed
 /* cross_share -> crossShare; cut to cap - 1 bytes. */
 void api_camel(const char *snake, char *out, size_t cap);
 
-/* What a plan's state says about a verb. */
-enum api_verb { API_EXECUTE, API_PAUSE, API_RESUME, API_CANCEL, API_VERB_COUNT };
+/* What a plan's state says about a verb. A plan that was approved and not yet
+ * told to execute waits: its state is written API_WAITING here. */
+#define API_WAITING "approved, not executed"
+enum api_verb { API_EXECUTE, API_APPROVE, API_PAUSE, API_RESUME, API_CANCEL, API_VERB_COUNT };
 enum api_effect {
     API_REFUSE,
     API_SET_STATE, /* plans.state := to */

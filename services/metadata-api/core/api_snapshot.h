@@ -31,9 +31,9 @@ struct api_node {
 };
 
 struct api_shard {
-    char id[API_NAME];
-    int primary;  /* index of a node or API_NONE */
-    int *replica; /* [replicas], indexes of nodes; in the topology's arena */
+    char id[API_NAME], home_zone[32]; /* home_zone "": unknown */
+    int primary;                      /* index of a node or API_NONE */
+    int *replica;                     /* [replicas], indexes of nodes; in the topology's arena */
     int replicas, slots;
     uint64_t revision;
 };

@@ -93,6 +93,9 @@ struct api_list {
 };
 void api_list_rows(struct api *api, const struct api_list *list, const struct pr_http_req *req,
                    struct pr_http_res *res);
+/* The list of one parent: $3 is its id, the filters follow. */
+void api_list_rows_of(struct api *api, const struct api_list *list, const char *of,
+                      const struct pr_http_req *req, struct pr_http_res *res);
 /* sql: one column json, $1 the id. what: "placement run 7" in a 404. */
 void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,
                  const struct pr_http_req *req, struct pr_http_res *res);
@@ -111,7 +114,10 @@ pr_http_fn api_node_list, api_node_get, api_node_create, api_node_patch, api_nod
 pr_http_fn api_zone_list, api_zone_get, api_zone_create, api_zone_patch;
 pr_http_fn api_run_list, api_run_get, api_run_create, api_explain_get;
 pr_http_fn api_plan_list, api_plan_get, api_plan_create;
-pr_http_fn api_plan_execute, api_plan_pause, api_plan_resume, api_plan_cancel;
+pr_http_fn api_plan_execute, api_plan_approve, api_plan_pause, api_plan_resume, api_plan_cancel;
+pr_http_fn api_step_list, api_rebalance_explain;
+pr_http_fn api_rebalance_stop, api_rebalance_start, api_policy_get, api_policy_put;
+pr_http_fn api_pin_list, api_pin_get, api_pin_put, api_pin_delete;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
 pr_http_fn api_audit_list, api_cost_get, api_description_get;
 

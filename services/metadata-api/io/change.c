@@ -38,7 +38,7 @@ static void forget(struct api_change *c)
     c->stored = NULL;
     c->status = 0;
     c->etag = 0;
-    c->operation[0] = c->resource[0] = '\0';
+    c->operation[0] = c->resource[0] = c->field[0] = '\0';
     c->replayed = false;
 }
 
@@ -175,7 +175,8 @@ static void refuse(const struct api_change *c, enum pr_code rc, const struct pr_
     };
     for (size_t i = 0; i < PR_COUNT(named); i++)
         if (c->status == named[i].status) {
-            pr_http_problem(res, c->status, named[i].title, err->text, NULL);
+            pr_http_problem(res, c->status, named[i].title, err->text,
+                            c->field[0] == '\0' ? NULL : c->field);
             return;
         }
     if (rc == PR_ETIMEOUT) {

@@ -23,6 +23,7 @@ struct api_change {
     char resource[160];     /* "nodes/n1" */
     json_t *before, *after; /* owned */
     int status;             /* of the answer; of the problem when fn failed and set it */
+    char field[96];         /* of the problem: what it is about; "" */
     uint64_t etag;          /* 0: none */
     char operation[40];     /* id, for Location; "" */
     bool created;           /* Location: the resource */
@@ -49,6 +50,11 @@ PR_CHECKED enum pr_code api_change_precondition(struct api_change *c, uint64_t r
 /* Fails with a status of its own. */
 #define api_change_fail(c, st, err, code, ...)                                                     \
     ((c)->status = (st), pr_fail((err), (code), __VA_ARGS__))
+
+/* As api_change_fail, naming the field of the request that is to blame. */
+#define api_change_fail_at(c, st, at, err, code, ...)                                              \
+    (snprintf((c)->field, sizeof(c)->field, "%s", (at)),                                           \
+     api_change_fail((c), (st), (err), (code), __VA_ARGS__))
 
 /* ?dryRun=true; false after writing a problem for another value. */
 bool api_dry_run(const struct pr_http_req *req, bool *dry, struct pr_http_res *res);

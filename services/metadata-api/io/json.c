@@ -6,7 +6,8 @@
 static const char *kind_name(enum api_kind kind)
 {
     static const char *const name[] = {
-        [API_STRING] = "a string",  [API_INTEGER] = "a whole number", [API_NUMBER] = "a number",
+        [API_STRING] = "a string",  [API_INTEGER] = "a whole number",
+        [API_NUMBER] = "a number",  [API_BOOLEAN] = "true or false",
         [API_OBJECT] = "an object", [API_ARRAY] = "an array",
     };
     return name[kind];
@@ -41,6 +42,8 @@ static bool is_kind(const json_t *j, enum api_kind kind)
         return json_is_integer(j);
     case API_NUMBER:
         return json_is_number(j);
+    case API_BOOLEAN:
+        return json_is_boolean(j);
     case API_OBJECT:
         return json_is_object(j);
     default:
@@ -64,6 +67,9 @@ static void take(json_t *j, const struct api_member *row, char *out)
         break;
     case API_NUMBER:
         *(double *)to = json_number_value(j);
+        break;
+    case API_BOOLEAN:
+        *(bool *)to = json_is_true(j);
         break;
     default:
         *(json_t **)to = j;

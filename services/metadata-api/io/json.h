@@ -14,13 +14,13 @@ static inline void pr_auto_json_t(json_t **j)
 
 /* Members a request object may have; others are named as unknown. Values are
  * borrowed from the JSON. */
-enum api_kind { API_STRING, API_INTEGER, API_NUMBER, API_OBJECT, API_ARRAY };
+enum api_kind { API_STRING, API_INTEGER, API_NUMBER, API_BOOLEAN, API_OBJECT, API_ARRAY };
 enum { API_REQUIRED = 1, API_NULLABLE = 2 };
 struct api_member {
     const char *name;
     enum api_kind kind;
     unsigned flags;
-    size_t value; /* offset of: const char *, int64_t, double, json_t * (both last) */
+    size_t value; /* offset of: const char *, int64_t, double, bool, json_t * (both last) */
     size_t has;   /* offset of a bool set when given (null too); 0: none */
 };
 /* prefix: "" or "params." before a member's name in errors. */

@@ -123,10 +123,11 @@ static enum pr_code read_replicas(struct api_topo *t, struct api_shard *s, const
 static enum pr_code load_shards(struct pr_db *db, struct api_topo *t, struct pr_err *err)
 {
     PR_AUTO(PGresult) *res = NULL;
-    enum pr_code rc = pr_db_exec(db,
-                                 "SELECT id, primary_id, array_to_string(replicas, ','), slots, "
-                                 "revision FROM shards ORDER BY id COLLATE \"C\"",
-                                 NULL, 0, &res, err);
+    enum pr_code rc =
+        pr_db_exec(db,
+                   "SELECT id, primary_id, array_to_string(replicas, ','), slots, "
+                   "revision, coalesce(home_zone, '') FROM shards ORDER BY id COLLATE \"C\"",
+                   NULL, 0, &res, err);
     if (rc != PR_OK)
         return rc;
     t->shard = rows_of(t, res, sizeof *t->shard);
@@ -139,6 +140,7 @@ static enum pr_code load_shards(struct pr_db *db, struct api_topo *t, struct pr_
         s->primary = api_topo_node(t, pr_cell(res, i, 1));
         s->slots = (int)pr_cell_i64(res, i, 3);
         s->revision = (uint64_t)pr_cell_i64(res, i, 4);
+        copy(s->home_zone, sizeof s->home_zone, res, i, 5);
         newer(t, s->revision);
         rc = read_replicas(t, s, pr_cell(res, i, 2), err);
     }

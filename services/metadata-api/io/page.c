@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_FILTERS = 4 };
+enum { MAX_FILTERS = 6 };
 
 _Static_assert(sizeof((struct api_page *)0)->after >= API_KEY_MAX, "a page's key fits");
 
@@ -76,26 +76,30 @@ void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t r
     api_header(res, "ETag", pr_arena_printf(req->arena, "\"%" PRIu64 "\"", revision));
 }
 
-void api_list_rows(struct api *api, const struct api_list *list, const struct pr_http_req *req,
-                   struct pr_http_res *res)
+void api_list_rows_of(struct api *api, const struct api_list *list, const char *of,
+                      const struct pr_http_req *req, struct pr_http_res *res)
 {
     const char *filter[MAX_FILTERS] = { NULL };
     struct api_page page;
     struct pr_err err = { 0 };
-    if (!api_page_begin(&page, list->name, list->filters, list->n_filters, filter, req, res))
+    const char *name =
+        of == NULL ? list->name : pr_arena_printf(req->arena, "%s-%s", list->name, of);
+    if (!api_page_begin(&page, name, list->filters, list->n_filters, filter, req, res))
         return;
-    struct pr_arg arg[2 + MAX_FILTERS] = {
+    struct pr_arg arg[3 + MAX_FILTERS] = {
         pr_text(page.after[0] == '\0' ? NULL : page.after),
         pr_i64(page.size + 1), /* one more tells whether there is a next page */
     };
+    const unsigned first = of == NULL ? 2 : 3;
+    arg[2] = pr_text(of);
     for (unsigned i = 0; i < list->n_filters; i++)
-        arg[2 + i] = pr_text(filter[i]);
+        arg[first + i] = pr_text(filter[i]);
 
     struct pr_db *db = NULL;
     PR_AUTO(PGresult) *rows = NULL;
     enum pr_code rc = api_pool_take(api->pool, &db, &err);
     if (rc == PR_OK) {
-        rc = pr_db_exec(db, list->sql, arg, 2 + list->n_filters, &rows, &err);
+        rc = pr_db_exec(db, list->sql, arg, first + list->n_filters, &rows, &err);
         api_pool_give(api->pool, db);
     }
     if (rc != PR_OK) {
@@ -107,6 +111,12 @@ void api_list_rows(struct api *api, const struct api_list *list, const struct pr
         if (!api_page_add(&page, pr_cell(rows, i, 0), api_from_sql(pr_cell(rows, i, 1))))
             break;
     api_page_end(&page, res);
+}
+
+void api_list_rows(struct api *api, const struct api_list *list, const struct pr_http_req *req,
+                   struct pr_http_res *res)
+{
+    api_list_rows_of(api, list, NULL, req, res);
 }
 
 void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,

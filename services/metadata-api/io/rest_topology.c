@@ -109,13 +109,13 @@ static json_t *shard_json(const struct api_topo *t, size_t i)
                       n->zone == API_NONE ? json_null() : json_string(t->zone[n->zone].id), "state",
                       n->state));
     }
-    return json_pack("{s:s,s:o,s:o,s:o,s:i,s:o,s:I}", "id", s->id, "primary",
-                     primary == NULL ? json_null() : json_string(primary->id), "zone",
-                     primary == NULL || primary->zone == API_NONE
-                         ? json_null()
-                         : json_string(t->zone[primary->zone].id),
-                     "replicas", replicas, "slots", s->slots, "slotRanges", slot_ranges(t, (int)i),
-                     "revision", (json_int_t)s->revision);
+    return json_pack(
+        "{s:s,s:o,s:o,s:o,s:o,s:i,s:o,s:I}", "id", s->id, "primary",
+        primary == NULL ? json_null() : json_string(primary->id), "zone",
+        primary == NULL || primary->zone == API_NONE ? json_null()
+                                                     : json_string(t->zone[primary->zone].id),
+        "homeZone", text_or_null(s->home_zone), "replicas", replicas, "slots", s->slots,
+        "slotRanges", slot_ranges(t, (int)i), "revision", (json_int_t)s->revision);
 }
 
 static json_t *zone_summary(const struct api_topo *t, int zone)

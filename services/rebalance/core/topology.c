@@ -128,18 +128,64 @@ static void keep_failed_members(struct work *w)
     }
 }
 
-static void name_shards(struct work *w)
+/* Which of two leaders goes on under the id that both rows name: who led before,
+ * then who has more slots. */
+static bool rather(const struct work *w, int a, int b)
+{
+    const bool led_a = w->reg[w->registered_of[a]].role == REBALANCE_PRIMARY;
+    const bool led_b = w->reg[w->registered_of[b]].role == REBALANCE_PRIMARY;
+    return led_a != led_b ? led_a : w->slots[a] > w->slots[b];
+}
+
+static bool taken(const struct work *w, const char *id)
+{
+    for (size_t j = 0; j < w->c->nodes; j++)
+        if (w->leader[j] == (int)j && w->shard[j] != NULL && strcmp(w->shard[j], id) == 0)
+            return true;
+    return false;
+}
+
+static void keep_names(struct work *w)
 {
     for (size_t j = 0; j < w->c->nodes; j++) {
-        const int lead = w->leader[j];
-        if (lead < 0 || w->registered_of[j] < 0)
+        const int i = w->registered_of[j];
+        if (w->leader[j] != (int)j || i < 0 || w->reg[i].shard[0] == '\0')
             continue;
-        if (w->shard[lead] == NULL || strcmp(w->name[j], w->shard[lead]) < 0)
-            w->shard[lead] = w->name[j];
+        w->shard[j] = w->reg[i].shard;
+        for (size_t k = 0; k < j; k++) {
+            if (w->leader[k] != (int)k || w->shard[k] == NULL ||
+                strcmp(w->shard[k], w->shard[j]) != 0)
+                continue;
+            w->shard[rather(w, (int)j, (int)k) ? k : j] = NULL;
+            break;
+        }
     }
-    for (size_t j = 0; j < w->c->nodes; j++)
-        if (w->leader[j] == (int)j && w->shard[j] == NULL)
-            w->shard[j] = w->name[j]; /* nobody of it is registered */
+}
+
+/* Ids outlive the members they came from: plans, history and the home zone of a
+ * shard are under its id. */
+static enum pr_code name_shards(struct work *w, struct pr_err *err)
+{
+    keep_names(w);
+    for (size_t j = 0; j < w->c->nodes; j++) {
+        const char *best = NULL;
+        if (w->leader[j] != (int)j || w->shard[j] != NULL)
+            continue;
+        for (size_t k = 0; k < w->c->nodes; k++)
+            if (w->leader[k] == (int)j && w->registered_of[k] >= 0 && !taken(w, w->name[k]) &&
+                (best == NULL || strcmp(w->name[k], best) < 0))
+                best = w->name[k];
+        for (int n = 1; best == NULL;
+             n++) { /* nobody of it is registered, or all were named after */
+            best = n == 1 ? w->name[j] : pr_arena_printf(w->arena, "%s.%d", w->name[j], n);
+            if (best == NULL)
+                return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->c->nodes);
+            if (taken(w, best))
+                best = NULL;
+        }
+        w->shard[j] = best;
+    }
+    return PR_OK;
 }
 
 /* --- rows ---------------------------------------------------------------- */
@@ -194,9 +240,9 @@ static enum pr_code shard_rows(struct work *w, struct rebalance_image *out, stru
         if (w->leader[j] != (int)j)
             continue;
         row_of[j] = (int)out->shards;
-        out->shard[out->shards++] = (struct rebalance_shard){ .id = w->shard[j],
-                                                              .primary = w->name[j],
-                                                              .slots = w->slots[j] };
+        out->shard[out->shards++] = (struct rebalance_shard){
+            .id = w->shard[j], .primary = w->name[j], .zone = w->zone[j], .slots = w->slots[j]
+        };
     }
     for (size_t j = 0; j < w->c->nodes; j++)
         if (!w->c->node[j].primary && w->leader[j] >= 0)
@@ -237,11 +283,11 @@ static enum pr_code slot_rows(struct work *w, struct rebalance_image *out, struc
             out->run[out->runs - 1].last = s;
             continue;
         }
-        out->run[out->runs++] = (struct rebalance_slot_run){ .first = s,
-                                                             .last = s,
-                                                             .shard = w->shard[owner],
-                                                             .node = w->name[owner],
-                                                             .zone = w->zone[owner] };
+        out->run[out->runs++] = (struct rebalance_slot_span){ .first = s,
+                                                              .last = s,
+                                                              .shard = w->shard[owner],
+                                                              .node = w->name[owner],
+                                                              .zone = w->zone[owner] };
     }
     return PR_OK;
 }
@@ -272,8 +318,9 @@ enum pr_code rebalance_image(const struct rebalance_node *registered, size_t n,
     if (rc != PR_OK)
         return rc;
     keep_failed_members(&w);
-    name_shards(&w);
-    rc = node_rows(&w, out, err);
+    rc = name_shards(&w, err);
+    if (rc == PR_OK)
+        rc = node_rows(&w, out, err);
     if (rc == PR_OK)
         rc = shard_rows(&w, out, err);
     if (rc == PR_OK)

@@ -51,12 +51,13 @@ struct rebalance_cluster {
 
 struct rebalance_shard { /* a row of table shards */
     const char *id, *primary;
+    const char *zone;     /* of its primary; "": unknown */
     const char **replica; /* [replicas], sorted */
     size_t replicas;
     int slots;
 };
 
-struct rebalance_slot_run { /* consecutive slots of one owner */
+struct rebalance_slot_span { /* consecutive slots of one owner */
     int first, last;
     const char *shard, *node, *zone; /* zone "": unknown */
 };
@@ -66,17 +67,17 @@ struct rebalance_image {         /* all three tables; everything lives in the ar
     size_t nodes;
     struct rebalance_shard *shard; /* [shards], sorted by id */
     size_t shards;
-    struct rebalance_slot_run *run; /* [runs], by slot */
+    struct rebalance_slot_span *run; /* [runs], by slot */
     size_t runs;
     int slots_owned;
     const char **unregistered; /* "host:port" of reported nodes without a row */
     size_t n_unregistered;
 };
 
-/* The rows as they should be. A shard's id is the smallest id of its members,
- * where a failed former primary stays a member of the shard it was in until
- * the cluster reports it elsewhere, so ids are stable over fail-overs.
- * PR_ENOMEM only. */
+/* The rows as they should be. A shard keeps the id that its primary's row names,
+ * whoever joins or leaves it; a new one is called after the smallest id of its
+ * members that is no shard's yet. A failed former primary stays a member of the
+ * shard it was in until the cluster reports it elsewhere. PR_ENOMEM only. */
 PR_CHECKED enum pr_code rebalance_image(const struct rebalance_node *registered, size_t n,
                                         const struct rebalance_subnet *subnets, size_t n_subnets,
                                         const struct rebalance_cluster *cluster,

@@ -43,8 +43,8 @@ bool rebalance_node_same(const struct rebalance_node *a, const struct rebalance_
 
 static bool shard_same(const struct rebalance_shard *a, const struct rebalance_shard *b)
 {
-    if (strcmp(a->id, b->id) != 0 || strcmp(a->primary, b->primary) != 0 || a->slots != b->slots ||
-        a->replicas != b->replicas)
+    if (strcmp(a->id, b->id) != 0 || strcmp(a->primary, b->primary) != 0 ||
+        strcmp(a->zone, b->zone) != 0 || a->slots != b->slots || a->replicas != b->replicas)
         return false;
     for (size_t i = 0; i < a->replicas; i++)
         if (strcmp(a->replica[i], b->replica[i]) != 0)
@@ -52,7 +52,7 @@ static bool shard_same(const struct rebalance_shard *a, const struct rebalance_s
     return true;
 }
 
-static bool run_same(const struct rebalance_slot_run *a, const struct rebalance_slot_run *b)
+static bool run_same(const struct rebalance_slot_span *a, const struct rebalance_slot_span *b)
 {
     return a->first == b->first && a->last == b->last && strcmp(a->shard, b->shard) == 0 &&
            strcmp(a->node, b->node) == 0 && strcmp(a->zone, b->zone) == 0;

@@ -12,7 +12,10 @@ enum pr_code rebalance_seeds(struct pr_db *db, const struct rebalance_config *cf
     PGresult *got = NULL;
     if (seeds[0] == '\0') {
         enum pr_code rc = pr_db_exec(
-            db, "SELECT coalesce(string_agg(host || ':' || port, ',' ORDER BY id), '') FROM nodes",
+            db,
+            "SELECT coalesce(string_agg(host || ':' || port, ',' ORDER BY id), '') FROM nodes "
+            "WHERE state IN ('up', 'failed') "
+            "OR NOT EXISTS (SELECT FROM nodes WHERE state IN ('up', 'failed'))",
             NULL, 0, &got, err);
         if (rc != PR_OK)
             return rc;

@@ -7,7 +7,9 @@
 #include "prism/io/db.h"
 #include "prism/io/redis.h"
 
-/* The setting, else every registered node; "" when there is none. *out: malloc. */
+/* The setting, else the registered nodes that are in the cluster (one that is not is a
+ * cluster of its own), all of them while none is known to be; "" when there is none. *out: malloc.
+ */
 PR_CHECKED enum pr_code rebalance_seeds(struct pr_db *db, const struct rebalance_config *cfg,
                                         char **out, struct pr_err *err);
 PR_CHECKED enum pr_code rebalance_cluster_open(struct pr_cluster **c, const char *seeds,

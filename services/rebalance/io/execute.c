@@ -72,19 +72,13 @@ static enum pr_code new_run(struct execution *x, struct pr_err *err)
         run->batch_vertices = (size_t)x->plan.batch_vertices;
     atomic_store(&run->next_batch, x->plan.next_batch);
 
-    pthread_mutex_lock(&e->lock);
-    e->run = run; /* from here the keeper stops it when the lease is lost */
-    pthread_mutex_unlock(&e->lock);
-    if (!rebalance_executor_lives(e))
-        atomic_store(&run->stop, REBALANCE_ABANDON);
+    rebalance_executor_runs(e, &run->stop);
     return PR_OK;
 }
 
 static void done(struct execution *x)
 {
-    pthread_mutex_lock(&x->e->lock);
-    x->e->run = NULL;
-    pthread_mutex_unlock(&x->e->lock);
+    rebalance_executor_runs(x->e, NULL);
     if (x->run != NULL)
         pthread_mutex_destroy(&x->run->lock);
     free(x->run);
@@ -166,7 +160,7 @@ static void report(struct execution *x, int64_t now_us, const char *phase)
 static void drain(struct execution *x, int64_t now_us)
 {
     int on = REBALANCE_RUN_ON;
-    (void)atomic_compare_exchange_strong(&x->run->stop, &on, REBALANCE_DRAIN);
+    (void)atomic_compare_exchange_strong(&x->run->stop, &on, REBALANCE_FINISH);
     if (x->drained_us == 0)
         x->drained_us = now_us;
 }
@@ -353,6 +347,24 @@ static enum pr_code sweep_all(struct execution *x, struct pr_err *err)
 
 /* --- the plan ------------------------------------------------------------------------- */
 
+enum pr_code rebalance_finish(struct rebalance_executor *e, const struct rebalance_plan *p,
+                              const char *state, const char *result, const char *error,
+                              struct pr_err *err)
+{
+    enum pr_code rc;
+    unsigned attempt = 0;
+    do
+        rc = rebalance_plan_end(e->db, &e->lease, p, state, result, error, err);
+    while (pr_retryable(rc) && rc != PR_EFENCED && ++attempt < 5);
+    if (rc != PR_OK)
+        return rc;
+    pr_metrics_add(e->o.metrics, M_PLANS, state, 1);
+    pr_info(PR_EV("plan.ended"), PR_I("plan", p->id), PR_S("state", state),
+            PR_S("result", result == NULL ? "" : result),
+            PR_S("error", error == NULL ? "" : error));
+    return PR_OK;
+}
+
 static enum pr_code finish(struct execution *x, const char *state, const char *error,
                            struct pr_err *err)
 {
@@ -367,18 +379,7 @@ static enum pr_code finish(struct execution *x, const char *state, const char *e
              x->moved_before + moved, x->plan.running_s + seconds,
              seconds > 0 ? (double)moved / seconds : 0, (uint64_t)run->refusals,
              (uint64_t)run->bytes, (uint64_t)run->batches, (uint64_t)run->interruptions);
-    enum pr_code rc;
-    unsigned attempt = 0;
-    do
-        rc = rebalance_plan_end(x->e->db, &x->e->lease, &x->plan, state, result, error, err);
-    while (pr_retryable(rc) && rc != PR_EFENCED && ++attempt < 5);
-    if (rc != PR_OK)
-        return rc;
-    pr_metrics_add(x->e->o.metrics, M_PLANS, state, 1);
-    pr_info(PR_EV("plan.ended"), PR_I("plan", x->plan.id), PR_S("state", state),
-            PR_I("moved", x->moved_before + moved), PR_R("seconds", seconds),
-            PR_S("error", error == NULL ? "" : error));
-    return PR_OK;
+    return rebalance_finish(x->e, &x->plan, state, result, error, err);
 }
 
 /* Settings of the cluster that would make moving unsafe. A plan that was never
@@ -448,6 +449,8 @@ enum pr_code rebalance_execute(struct rebalance_executor *e, int64_t plan_id, st
     enum pr_code rc = rebalance_plan_load(e->db, plan_id, &x.plan, err);
     if (rc != PR_OK)
         return rc;
+    if (x.plan.fleet)
+        return rebalance_fleet_execute(e, &x.plan, err);
     if (x.plan.cancel_requested || strcmp(x.plan.state, "canceled") == 0) {
         x.moved_before = (uint64_t)x.plan.moved;
         return finish(&x, "canceled", NULL, err);

@@ -17,14 +17,30 @@ bool rebalance_executor_lives(const struct rebalance_executor *e)
 
 /* --- the lease ---------------------------------------------------------------- */
 
+int64_t rebalance_lease_left_ms(void *ctx)
+{
+    const struct rebalance_executor *e = ctx;
+    return rebalance_executor_lives(e) ? (atomic_load(&e->good_until_us) - pr_mono_us()) / 1000 : 0;
+}
+
+void rebalance_executor_runs(struct rebalance_executor *e, atomic_int *stop)
+{
+    pthread_mutex_lock(&e->lock);
+    e->stop = stop;
+    e->stop_epoch = e->lease.epoch;
+    pthread_mutex_unlock(&e->lock);
+    if (stop != NULL && !rebalance_executor_lives(e))
+        atomic_store(stop, REBALANCE_ABANDON);
+}
+
 /* A change of hands stops the workers at once, wherever they are. */
 static void set_epoch(struct rebalance_executor *e, uint64_t epoch)
 {
     if (atomic_exchange(&e->epoch, epoch) == epoch)
         return;
     pthread_mutex_lock(&e->lock);
-    if (e->run != NULL && e->run->lease.epoch != epoch)
-        atomic_store(&e->run->stop, REBALANCE_ABANDON);
+    if (e->stop != NULL && e->stop_epoch != epoch)
+        atomic_store(e->stop, REBALANCE_ABANDON);
     e->woken = true;
     pthread_cond_broadcast(&e->wake);
     pthread_mutex_unlock(&e->lock);
@@ -51,14 +67,13 @@ static void *keep_lease(void *arg)
         pr_error(PR_EV("executor.lease_failed"), PR_E(&err));
         return NULL;
     }
-    int64_t good_until_us = 0; /* by our clock, on the safe side of PostgreSQL's */
     while (!atomic_load(&e->let_go)) {
         const int64_t asked_us = pr_mono_us();
         const enum pr_code rc = pr_lease_hold(db, &l, &err);
         if (rc == PR_OK) {
-            good_until_us = asked_us + (l.ttl_ms - 1000) * 1000;
+            atomic_store(&e->good_until_us, asked_us + (l.ttl_ms - 1000) * 1000);
             set_epoch(e, l.epoch);
-        } else if (rc == PR_ECONFLICT || pr_mono_us() > good_until_us)
+        } else if (rc == PR_ECONFLICT || pr_mono_us() > atomic_load(&e->good_until_us))
             set_epoch(e, 0);
         const int64_t until_us = asked_us + (rc == PR_OK ? l.ttl_ms * 1000 / 4 : 500000);
         while (!atomic_load(&e->let_go) && pr_mono_us() < until_us)
@@ -115,7 +130,9 @@ static enum pr_code turn(struct rebalance_executor *e, struct pr_err *err)
         e->recovered = e->lease.epoch;
     }
     rc = rebalance_plan_next(e->db, &plan, err);
-    return rc == PR_OK && plan != 0 ? rebalance_execute(e, plan, err) : rc;
+    if (rc != PR_OK)
+        return rc;
+    return plan != 0 ? rebalance_execute(e, plan, err) : rebalance_standing_orders(e, err);
 }
 
 static void *supervise(void *arg)

@@ -4,8 +4,8 @@
 
 #include "io/executor.h"
 #include "io/plan_rows.h"
-#include "io/vertex/run.h"
 #include "io/users.h"
+#include "io/vertex/run.h"
 
 #include "prism/stats.h"
 
@@ -16,10 +16,12 @@ struct rebalance_executor {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool woken;
-    atomic_bool stopping;      /* drain, then leave */
-    atomic_bool let_go;        /* the supervisor is gone: give the lease back */
-    atomic_ullong epoch;       /* of the lease, 0: not held */
-    struct rebalance_run *run; /* in hand, NULL none; under lock */
+    atomic_bool stopping;       /* drain, then leave */
+    atomic_bool let_go;         /* the supervisor is gone: give the lease back */
+    atomic_ullong epoch;        /* of the lease, 0: not held */
+    atomic_llong good_until_us; /* of the lease, by our clock, on the safe side of PostgreSQL's */
+    atomic_int *stop;           /* of the run in hand, NULL none; under lock */
+    uint64_t stop_epoch;        /* that the run in hand acts under; under lock */
 
     /* The supervisor's own: */
     struct pr_db *db;
@@ -27,23 +29,42 @@ struct rebalance_executor {
     char *seeds;
     struct pr_lease lease; /* what it acts under */
     struct rebalance_user user[REBALANCE_USER_KINDS];
-    uint64_t prepared;       /* epoch whose user was made everywhere */
-    size_t unprepared;       /* nodes left out then: the cluster called them failed */
-    uint64_t recovered;      /* epoch under which nothing unfinished is left */
-    struct pr_hist probe[2]; /* PING latency in us: this window, the last */
+    uint64_t prepared;        /* epoch whose user was made everywhere */
+    size_t unprepared;        /* nodes left out then: the cluster called them failed */
+    uint64_t recovered;       /* epoch under which nothing unfinished is left */
+    int64_t next_standing_us; /* when the standing orders are looked at again */
+    struct pr_hist probe[2];  /* PING latency in us: this window, the last */
 };
 
 bool rebalance_executor_lives(const struct rebalance_executor *e); /* holds its epoch */
+/* How long the lease is ours for certain; 0 or less: not. ctx: the executor. */
+int64_t rebalance_lease_left_ms(void *ctx);
+/* From here the keeper of the lease sets *stop to REBALANCE_ABANDON when it is
+ * lost; NULL: nothing runs any more. */
+void rebalance_executor_runs(struct rebalance_executor *e, atomic_int *stop);
+/* Ends a plan, trying again while PostgreSQL is away for a moment. */
+PR_CHECKED enum pr_code rebalance_finish(struct rebalance_executor *e,
+                                         const struct rebalance_plan *p, const char *state,
+                                         const char *result, const char *error, struct pr_err *err);
 
 /* execute.c: one plan, as far as orders and faults allow. */
 PR_CHECKED enum pr_code rebalance_execute(struct rebalance_executor *e, int64_t plan_id,
                                           struct pr_err *err);
+/* fleet/execute.c: the same for a plan that changes the fleet. */
+PR_CHECKED enum pr_code rebalance_fleet_execute(struct rebalance_executor *e,
+                                                struct rebalance_plan *plan, struct pr_err *err);
+/* fleet/standing.c: plans that the standing orders ask for, and those that wait for
+ * their window. Does nothing more often than it should. */
+PR_CHECKED enum pr_code rebalance_standing_orders(struct rebalance_executor *e, struct pr_err *err);
 /* Unfinished batches of every plan, of executors before. */
 PR_CHECKED enum pr_code rebalance_execute_recovery(struct rebalance_executor *e,
                                                    struct pr_err *err);
 
 /* tend.c: what the supervisor does beside, while workers run. */
 PR_CHECKED enum pr_code rebalance_connect(struct rebalance_executor *e, struct pr_err *err);
+/* Our users on every node, unless they are there: again says that one was missed. */
+PR_CHECKED enum pr_code rebalance_tend_users(struct rebalance_executor *e, bool again,
+                                             struct pr_err *err);
 /* Users on every node, the topology, open slots. PR_EUNAVAIL: what is missing. */
 PR_CHECKED enum pr_code rebalance_tend_cluster(struct rebalance_executor *e,
                                                struct rebalance_run *run, struct pr_err *err);

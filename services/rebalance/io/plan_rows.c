@@ -1,5 +1,7 @@
 #include "io/plan_rows.h"
 
+#include "io/fleet/step_rows.h"
+
 #include "prism/io/outbox.h"
 #include "prism/v1/rebalance.pb-c.h"
 
@@ -17,7 +19,8 @@ enum pr_code rebalance_plan_load(struct pr_db *db, int64_t id, struct rebalance_
     PGresult *got = NULL;
     enum pr_code rc =
         pr_db_exec(db,
-                   "SELECT p.run_id, p.state, r.state, p.operation_id, p.execute_operation_id, "
+                   "SELECT coalesce(p.run_id, 0), p.state, r.state, p.operation_id, "
+                   "p.execute_operation_id, "
                    "coalesce(o.cancel_requested, false), "
                    "CASE WHEN jsonb_typeof(p.params->'batch_vertices') = 'number' "
                    "THEN (p.params->>'batch_vertices')::numeric::bigint ELSE 0 END, "
@@ -25,8 +28,8 @@ enum pr_code rebalance_plan_load(struct pr_db *db, int64_t id, struct rebalance_
                    "THEN (p.params->>'workers')::numeric::bigint ELSE 0 END, "
                    "(SELECT coalesce(sum(moved), 0) FROM moves m WHERE m.plan_id = p.id), "
                    "(SELECT coalesce(max(batch), 0) + 1 FROM moves m WHERE m.plan_id = p.id), "
-                   "coalesce(extract(epoch FROM now() - p.started_at), 0) "
-                   "FROM plans p JOIN placement_runs r ON r.id = p.run_id "
+                   "coalesce(extract(epoch FROM now() - p.started_at), 0), p.kind = 'fleet' "
+                   "FROM plans p LEFT JOIN placement_runs r ON r.id = p.run_id "
                    "LEFT JOIN operations o ON o.id = p.execute_operation_id WHERE p.id = $1",
                    PR_ARGS(pr_i64(id)), &got, err);
     if (rc != PR_OK)
@@ -41,7 +44,8 @@ enum pr_code rebalance_plan_load(struct pr_db *db, int64_t id, struct rebalance_
                                     .workers = pr_cell_i64(res, 0, 7),
                                     .moved = pr_cell_i64(res, 0, 8),
                                     .next_batch = pr_cell_i64(res, 0, 9),
-                                    .running_s = pr_cell_real(res, 0, 10) };
+                                    .running_s = pr_cell_real(res, 0, 10),
+                                    .fleet = pr_cell_bool(res, 0, 11) };
     copy(out->state, sizeof out->state, pr_cell(res, 0, 1));
     copy(out->run_state, sizeof out->run_state, pr_cell(res, 0, 2));
     copy(out->plan_operation, sizeof out->plan_operation, pr_cell(res, 0, 3));
@@ -57,10 +61,10 @@ enum pr_code rebalance_plan_next(struct pr_db *db, int64_t *id, struct pr_err *e
     enum pr_code rc = pr_db_exec(
         db,
         "SELECT p.id FROM plans p LEFT JOIN operations o ON o.id = p.execute_operation_id "
-        "WHERE p.state = 'running' OR (p.state = 'approved' AND p.execute_operation_id IS NOT "
-        "NULL) "
+        "WHERE NOT (SELECT halted FROM policies WHERE name = 'rebalance') AND (p.state = 'running' "
+        "OR (p.state = 'approved' AND p.execute_operation_id IS NOT NULL) "
         "OR (p.state = 'paused' AND o.cancel_requested) "
-        "OR (p.state = 'canceled' AND o.state IN ('pending', 'running')) "
+        "OR (p.state = 'canceled' AND o.state IN ('pending', 'running'))) "
         "ORDER BY p.state = 'running' DESC, p.id LIMIT 1",
         NULL, 0, &got, err);
     if (rc != PR_OK)
@@ -76,14 +80,16 @@ enum pr_code rebalance_plan_order(struct pr_db *db, int64_t id, enum rebalance_o
     PGresult *got = NULL;
     enum pr_code rc =
         pr_db_exec(db,
-                   "SELECT p.state, coalesce(o.cancel_requested, false) FROM plans p "
+                   "SELECT p.state, coalesce(o.cancel_requested, false), "
+                   "(SELECT halted FROM policies WHERE name = 'rebalance') FROM plans p "
                    "LEFT JOIN operations o ON o.id = p.execute_operation_id WHERE p.id = $1",
                    PR_ARGS(pr_i64(id)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
     *out = PQntuples(res) == 0 ? REBALANCE_LEAVE
-                               : rebalance_order(pr_cell(res, 0, 0), pr_cell_bool(res, 0, 1));
+                               : rebalance_order(pr_cell(res, 0, 0), pr_cell_bool(res, 0, 1),
+                                                 pr_cell_bool(res, 0, 2));
     return PR_OK;
 }
 
@@ -109,6 +115,7 @@ struct change {
     const struct pr_lease *lease;
     const struct rebalance_plan *p;
     const char *state, *json, *error, *phase, *msg_id;
+    const struct rebalance_fleet_proposal *fleet;
     double ratio, eta_s;
 };
 
@@ -118,11 +125,12 @@ static enum pr_code begin_plan(struct pr_db *db, void *ctx, struct pr_err *err)
     PGresult *got = NULL;
     enum pr_code rc = pr_lease_check(db, c->lease, err);
     if (rc == PR_OK)
-        rc = pr_db_exec(db,
-                        "UPDATE plans SET state = 'running', started_at = coalesce(started_at, "
-                        "now()) WHERE id = $1 AND state IN ('approved', 'running') "
-                        "RETURNING revision",
-                        PR_ARGS(pr_i64(c->p->id)), &got, err);
+        rc = pr_db_exec(
+            db,
+            "UPDATE plans SET state = 'running', error = NULL, started_at = "
+            "coalesce(started_at, now()) WHERE id = $1 AND state IN ('approved', 'running') "
+            "RETURNING revision",
+            PR_ARGS(pr_i64(c->p->id)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
@@ -212,6 +220,38 @@ enum pr_code rebalance_plan_end(struct pr_db *db, const struct pr_lease *lease,
     return pr_db_tx(db, end_plan, &c, err);
 }
 
+static enum pr_code stick_plan(struct pr_db *db, void *ctx, struct pr_err *err)
+{
+    const struct change *c = ctx;
+    PGresult *got = NULL;
+    enum pr_code rc = pr_lease_check(db, c->lease, err);
+    if (rc == PR_OK)
+        rc = pr_db_exec(db,
+                        "UPDATE plans SET state = 'paused', error = 'stuck: ' || $2 "
+                        "WHERE id = $1 AND state = 'running' RETURNING revision",
+                        PR_ARGS(pr_i64(c->p->id), pr_text(c->error)), &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (PQntuples(res) == 0)
+        return PR_OK; /* paused or canceled meanwhile */
+    rc = tell(db, c->p->id, pr_cell_i64(res, 0, 0), "paused", err);
+    if (rc != PR_OK)
+        return rc;
+    return pr_db_exec(db,
+                      "UPDATE operations SET phase = 'stuck: ' || $2, eta_s = NULL, "
+                      "updated_at = now() WHERE id = $1 AND state IN ('pending', 'running')",
+                      PR_ARGS(pr_text(c->p->execute_operation), pr_text(c->error)), NULL, err);
+}
+
+enum pr_code rebalance_plan_stuck(struct pr_db *db, const struct pr_lease *lease,
+                                  const struct rebalance_plan *p, const char *why,
+                                  struct pr_err *err)
+{
+    struct change c = { .lease = lease, .p = p, .error = why };
+    return pr_db_tx(db, stick_plan, &c, err);
+}
+
 /* --- the planner's ------------------------------------------------------------ */
 
 static enum pr_code propose(struct pr_db *db, void *ctx, struct pr_err *err)
@@ -222,20 +262,25 @@ static enum pr_code propose(struct pr_db *db, void *ctx, struct pr_err *err)
     enum pr_code rc = pr_processed_once(db, "rebalance", c->msg_id, &fresh, err);
     if (rc != PR_OK || !fresh)
         return rc;
-    rc = pr_db_exec(
-        db,
-        "UPDATE plans SET state = CASE WHEN (SELECT cancel_requested FROM operations "
-        "WHERE id = plans.operation_id) THEN 'canceled' ELSE $2 END, "
-        "summary = $3::jsonb, error = $4, "
-        "finished_at = CASE WHEN $2 = 'failed' THEN now() END "
-        "WHERE id = $1 AND state = 'pending' RETURNING revision, state",
-        PR_ARGS(pr_i64(c->p->id), pr_text(c->state), pr_text(c->json), pr_text(c->error)), &got,
-        err);
+    rc =
+        pr_db_exec(db,
+                   "UPDATE plans SET state = CASE WHEN (SELECT cancel_requested FROM operations "
+                   "WHERE id = plans.operation_id) THEN 'canceled' ELSE $2 END, "
+                   "summary = $3::jsonb, error = $4, fingerprint = $5, "
+                   "finished_at = CASE WHEN $2 = 'failed' THEN now() END "
+                   "WHERE id = $1 AND state = 'pending' RETURNING revision, state",
+                   PR_ARGS(pr_i64(c->p->id), pr_text(c->state), pr_text(c->json), pr_text(c->error),
+                           pr_text(c->fleet == NULL ? NULL : c->fleet->fingerprint)),
+                   &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
     if (PQntuples(res) == 0)
         return PR_OK; /* canceled, or planned already */
+    if (c->fleet != NULL)
+        rc = rebalance_steps_insert(db, c->p->id, c->fleet->fleet, c->fleet->plan, err);
+    if (rc != PR_OK)
+        return rc;
     const char *state = pr_cell(res, 0, 1);
     rc = end_operation(db, c->p->plan_operation, strcmp(state, "proposed") == 0 ? "done" : state,
                        c->error, err);
@@ -243,11 +288,13 @@ static enum pr_code propose(struct pr_db *db, void *ctx, struct pr_err *err)
 }
 
 enum pr_code rebalance_plan_proposed(struct pr_db *db, const struct rebalance_plan *p,
-                                     const char *summary, const char *error, const char *msg_id,
-                                     struct pr_err *err)
+                                     const char *summary,
+                                     const struct rebalance_fleet_proposal *fleet,
+                                     const char *error, const char *msg_id, struct pr_err *err)
 {
     struct change c = { .p = p,
                         .json = summary,
+                        .fleet = fleet,
                         .error = error,
                         .msg_id = msg_id,
                         .state = summary != NULL ? "proposed" : "failed" };

@@ -8,7 +8,8 @@
 #include "prism/io/lease.h"
 
 struct rebalance_plan {
-    int64_t id, run_id;
+    int64_t id, run_id; /* run_id 0: of a fleet plan */
+    bool fleet;         /* changes the fleet; else it moves vertices */
     char state[16], run_state[16];
     char plan_operation[40], execute_operation[40]; /* "" none */
     bool cancel_requested;                          /* of the execution */
@@ -40,11 +41,28 @@ PR_CHECKED enum pr_code rebalance_plan_end(struct pr_db *db, const struct pr_lea
                                            const char *result, const char *error,
                                            struct pr_err *err);
 
+/* The executor can't go on by itself: the plan is paused, its error says why. Resumed
+ * it tries again, canceled it takes back what it can. */
+PR_CHECKED enum pr_code rebalance_plan_stuck(struct pr_db *db, const struct pr_lease *lease,
+                                             const struct rebalance_plan *p, const char *why,
+                                             struct pr_err *err);
+
+struct rebalance_fleet;
+struct rebalance_fleet_plan;
+struct rebalance_fleet_proposal { /* what a fleet plan has beside its summary */
+    const struct rebalance_fleet *fleet;
+    const struct rebalance_fleet_plan *plan;
+    const char *fingerprint;
+};
+
 /* The planner's: row, operation, event and the message's mark in one
- * transaction. summary NULL: the planning failed for the reason in error.
- * Nothing happens when the message was processed or the plan is not pending. */
+ * transaction, and the steps of a fleet plan (fleet, else NULL). summary NULL: the planning failed
+ * for the reason in error. Nothing happens when the message was processed or the plan is not
+ * pending. */
 PR_CHECKED enum pr_code rebalance_plan_proposed(struct pr_db *db, const struct rebalance_plan *p,
-                                                const char *summary, const char *error,
-                                                const char *msg_id, struct pr_err *err);
+                                                const char *summary,
+                                                const struct rebalance_fleet_proposal *fleet,
+                                                const char *error, const char *msg_id,
+                                                struct pr_err *err);
 
 #endif

@@ -19,7 +19,11 @@ struct rebalance_planner {
 /* A pr_msg_fn for prism.cmd.rebalance.>; ctx: struct rebalance_planner. */
 enum pr_code rebalance_on_command(void *ctx, const struct pr_msg *msg, struct pr_err *err);
 
-/* The summary of a plan as JSON (malloc). PR_ECONFLICT, PR_EDATA, PR_ENOTFOUND:
+/* Plans a fleet plan that is pending, without a command: for the standing orders. */
+PR_CHECKED enum pr_code rebalance_plan_fleet(struct rebalance_planner *p, int64_t plan_id,
+                                             struct pr_err *err);
+
+/* The summary of a plan of vertices as JSON (malloc). PR_ECONFLICT, PR_EDATA, PR_ENOTFOUND:
  * the plan is refused for the reason in err; PR_EUNAVAIL: try again. */
 PR_CHECKED enum pr_code rebalance_plan_summary(struct rebalance_planner *p, int64_t run_id,
                                                const char *run_state, char **json,

@@ -13,6 +13,11 @@ enum pr_code rebalance_shell_open(struct rebalance_shell *s, struct pr_service *
     if (rc == PR_OK)
         rc = rebalance_executor_start(&s->executor, &o, err);
     s->planner.executor = s->executor;
+    if (rc == PR_OK)
+        rc = rebalance_explains_open(&s->explains, svc, cfg, err);
+    if (rc == PR_OK)
+        rc = pr_bus_serve(svc->bus, "prism.rpc.rebalance.explain", "rebalance",
+                          rebalance_explains_answer, s->explains, err);
     if (rc == PR_OK) /* one worker: the planner's connection is not shared */
         rc = pr_bus_consume(svc->bus, "PRISM_CMD", "rebalance", 1, rebalance_on_command,
                             &s->planner, err);
@@ -28,6 +33,7 @@ void rebalance_shell_stop(struct rebalance_shell *s)
 void rebalance_shell_close(struct rebalance_shell *s)
 {
     rebalance_executor_free(s->executor);
+    rebalance_explains_close(s->explains);
     pr_db_close(s->planner.db);
     *s = (struct rebalance_shell){ 0 };
 }

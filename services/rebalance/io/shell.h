@@ -1,8 +1,9 @@
-/* Joins watcher, planner and executor to the service. */
+/* Joins watcher, planner, executor and explanations to the service. */
 #ifndef REBALANCE_SHELL_H
 #define REBALANCE_SHELL_H
 
 #include "io/executor.h"
+#include "io/fleet/explains.h"
 #include "io/planner.h"
 #include "io/watcher.h"
 
@@ -10,6 +11,7 @@ struct rebalance_shell {
     struct rebalance_watcher watcher;
     struct rebalance_planner planner;
     struct rebalance_executor *executor;
+    struct rebalance_explains *explains;
 };
 
 PR_CHECKED enum pr_code rebalance_shell_open(struct rebalance_shell *s, struct pr_service *svc,

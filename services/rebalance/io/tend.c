@@ -58,20 +58,27 @@ static size_t failed_nodes(const struct rebalance_executor *e)
     return n;
 }
 
+enum pr_code rebalance_tend_users(struct rebalance_executor *e, bool again, struct pr_err *err)
+{
+    if (again)
+        e->prepared = 0;
+    if (e->prepared == e->lease.epoch && failed_nodes(e) >= e->unprepared)
+        return PR_OK;
+    e->prepared = 0;
+    const enum pr_code rc = prepare_users(e, err);
+    if (rc == PR_OK)
+        e->prepared = e->lease.epoch;
+    return rc;
+}
+
 enum pr_code rebalance_tend_cluster(struct rebalance_executor *e, struct rebalance_run *run,
                                     struct pr_err *err)
 {
     enum pr_code rc = pr_cluster_refresh(e->cluster, err);
+    if (rc == PR_OK)
+        rc = rebalance_tend_users(e, atomic_exchange(&run->users_missing, false), err);
     if (rc != PR_OK)
         return rc;
-    const bool missing = atomic_exchange(&run->users_missing, false);
-    if (e->prepared != e->lease.epoch || missing || failed_nodes(e) < e->unprepared) {
-        if ((rc = prepare_users(e, err)) != PR_OK) {
-            atomic_store(&run->users_missing, true);
-            return rc;
-        }
-        e->prepared = e->lease.epoch;
-    }
     const struct pr_topology *t = pr_cluster_topology(e->cluster);
     for (size_t s = 0; s < PR_COUNT(t->slot_owner); s++) {
         if (t->slot_owner[s] < 0)

@@ -129,6 +129,8 @@ static void add_item(struct pr_buf *b, const char *s)
     pr_buf_printf(b, "%s\"%s\"", b->len == 1 ? "" : ",", s);
 }
 
+/* home_zone is where the primary was when the shard was first seen with a known
+ * zone; a fail-over does not change it. */
 static enum pr_code write_shards(struct pr_db *db, struct change *c, struct pr_err *err)
 {
     struct pr_buf ids, replicas;
@@ -148,13 +150,16 @@ static enum pr_code write_shards(struct pr_db *db, struct change *c, struct pr_e
             rc = pr_fail(err, PR_ENOMEM, "shards");
         else
             rc = run(db, c,
-                     "INSERT INTO shards AS s (id, primary_id, replicas, slots) "
-                     "VALUES ($1, $2, $3::text[], $4) ON CONFLICT (id) DO UPDATE SET "
-                     "primary_id = excluded.primary_id, replicas = excluded.replicas, "
-                     "slots = excluded.slots WHERE (s.primary_id, s.replicas, s.slots) "
-                     "IS DISTINCT FROM (excluded.primary_id, excluded.replicas, excluded.slots)",
+                     "INSERT INTO shards AS s (id, primary_id, replicas, slots, home_zone) "
+                     "VALUES ($1, $2, $3::text[], $4, nullif($5, '')) "
+                     "ON CONFLICT (id) DO UPDATE SET primary_id = excluded.primary_id, "
+                     "replicas = excluded.replicas, slots = excluded.slots, "
+                     "home_zone = coalesce(s.home_zone, excluded.home_zone) "
+                     "WHERE (s.primary_id, s.replicas, s.slots, "
+                     "coalesce(s.home_zone, excluded.home_zone)) IS DISTINCT FROM "
+                     "(excluded.primary_id, excluded.replicas, excluded.slots, s.home_zone)",
                      PR_ARGS(pr_text(s->id), pr_text(s->primary), pr_text(replicas.data),
-                             pr_i64(s->slots)),
+                             pr_i64(s->slots), pr_text(s->zone)),
                      err);
     }
     pr_buf_str(&ids, "}");
@@ -190,7 +195,7 @@ static enum pr_code write_slots(struct pr_db *db, struct change *c, struct pr_er
         pr_buf_str(&col[k], "{");
     }
     for (size_t i = 0; i < c->image->runs; i++) {
-        const struct rebalance_slot_run *r = &c->image->run[i];
+        const struct rebalance_slot_span *r = &c->image->run[i];
         pr_buf_printf(&col[0], "%s%d", i == 0 ? "" : ",", r->first);
         pr_buf_printf(&col[1], "%s%d", i == 0 ? "" : ",", r->last);
         add_item(&col[2], r->shard);

@@ -22,11 +22,15 @@ static const struct {
                                "+migrate +restore +restore-asking +asking +select +dump +unlink "
                                "+exists +type +set +sunionstore +sadd +smembers +hmget +hget "
                                "+memory|usage +wait +ping +role +info +scan +config|get "
-                               "+config|set +function|list +function|load +acl|getuser "
+                               "+config|set +config|rewrite +function|list +function|load +acl|getuser "
                                "+cluster|setslot +cluster|getkeysinslot +cluster|countkeysinslot "
                                "+cluster|nodes +cluster|slots +cluster|shards +cluster|myid "
                                "+cluster|info +cluster|meet +cluster|forget +cluster|replicate "
-                               "+cluster|failover +cluster|reset +command|info" },
+                               "+cluster|failover +cluster|reset +command|info "
+                               /* slots: half-open states are never seen, copies are compared */
+                               "+multi +exec +watch +unwatch +cluster|delslots "
+                               "+cluster|bumpepoch +object|idletime +object|encoding +eval "
+                               "+hset +hincrby +hexists +hgetall +hlen +scard +zcard +llen +xlen" },
 };
 
 enum pr_code rebalance_user_init(struct rebalance_user *u, enum rebalance_user_kind kind,
@@ -54,8 +58,8 @@ static uint64_t epoch_of(enum rebalance_user_kind kind, const char *name)
 static enum pr_code make_user(struct pr_redis *conn, const struct rebalance_user *u,
                               struct pr_err *err)
 {
-    char rules[1200], password[sizeof u->password + 1];
-    const char *argv[80] = { "ACL", "SETUSER", u->name, "reset", "on", password };
+    char rules[1600], password[sizeof u->password + 1];
+    const char *argv[120] = { "ACL", "SETUSER", u->name, "reset", "on", password };
     int argc = 6;
     snprintf(password, sizeof password, ">%s", u->password);
     snprintf(rules, sizeof rules, "%s", KIND[u->kind].rules);

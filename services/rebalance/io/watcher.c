@@ -44,7 +44,7 @@ static void say(struct rebalance_watcher *w, const char *state, const char *down
     const char *what = down != NULL ? down : state;
     if (strcmp(w->state, what) == 0)
         return;
-    snprintf(w->state, sizeof w->state, "%s", what);
+    snprintf(w->state, sizeof w->state, "%.*s", (int)sizeof w->state - 1, what);
     if (down != NULL)
         pr_warn(PR_EV("topology.unknown"), PR_S("why", down));
     else

@@ -40,6 +40,8 @@ PR_CHECKED enum pr_code pr_redis_command(struct pr_redis *c, redisReply **reply,
                                          const char *fmt, ...);
 bool pr_redis_broken(const struct pr_redis *c);
 int pr_redis_fd(const struct pr_redis *c);
+/* How long replies are waited for from now on. */
+void pr_redis_set_timeout(struct pr_redis *c, int timeout_ms);
 
 /* NOPERM/NOAUTH/WRONGPASS: PR_EDENIED; LOADING, CLUSTERDOWN, MASTERDOWN,
  * TRYAGAIN, READONLY, NOREPLICAS: PR_EUNAVAIL; OOM: PR_EFULL; other: PR_EINVAL.

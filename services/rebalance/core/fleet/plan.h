@@ -76,8 +76,10 @@ struct rebalance_fleet_plan {          /* everything in the arena */
     size_t steps;
     int waves;
     uint32_t slots;
-    double bytes, cross_zone_bytes;             /* of slots; zones of primaries differ */
-    double bound_bytes;                         /* nothing that reaches the goal moves less */
+    double bytes, cross_zone_bytes; /* of slots; zones of primaries differ */
+    double bound_bytes;             /* nothing that reaches the goal moves less */
+    double heat_bytes;              /* of bytes: moved to cool hot spots; not in the bound */
+    double hot_before, hot_after;   /* operations/s: hottest shard above its zone's mean, ratio */
     double uneven_before, uneven_after;         /* largest deviation from its zone's mean, ratio */
     struct rebalance_zone_load *before, *after; /* [zones] */
     struct rebalance_note *note;                /* [notes] */

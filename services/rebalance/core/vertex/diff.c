@@ -62,37 +62,3 @@ void rebalance_count(void *ctx, uint64_t hash, uint32_t from, uint32_t to,
     if (za != zb)
         k->cross_zone_bytes += s->bytes_per_vertex[a];
 }
-
-/* Half of what is saved is kept as the margin for what moving risks: slower
- * requests meanwhile, and traffic that no longer looks as it did. */
-static const double RISK_MARGIN = 0.5;
-
-struct rebalance_verdict rebalance_judge(const struct rebalance_economics *e)
-{
-    struct rebalance_verdict v = { .why = "nothing to move", .worth = true };
-    if (e->vertices == 0)
-        return v;
-
-    /* A vertex crosses to its new zone, and its copies go to the two others:
-     * both ends of each crossing are billed. */
-    const double gb = 1e9;
-    const double crossing = e->cross_zone_bytes + e->bytes * (e->copies > 1 ? e->copies - 1 : 0);
-    v.move_usd = crossing / gb * 2 * e->price_usd_per_gb;
-    v.duration_s = e->vertices_per_s > 0 ? (double)e->vertices / e->vertices_per_s : 0;
-
-    if (e->usd_before_per_month < 0 || e->usd_after_per_month < 0) {
-        v.worth = e->cross_after_ratio >= 0 && e->cross_after_ratio < e->cross_before_ratio;
-        v.why =
-            v.worth ? "less cross-zone traffic; its price is not known" : "the run reports no gain";
-        return v;
-    }
-    v.saved_usd = (e->usd_before_per_month - e->usd_after_per_month) * e->horizon_days / 30.0;
-    v.worth = v.saved_usd * (1 - RISK_MARGIN) > v.move_usd;
-    if (v.worth)
-        v.why = "half of what it saves over the horizon exceeds the price of moving";
-    else if (v.saved_usd <= 0)
-        v.why = "it saves nothing";
-    else
-        v.why = "moving costs more than half of what it saves over the horizon";
-    return v;
-}

@@ -1,10 +1,8 @@
 /* What a plan has to move: the difference between where vertices are and where
- * a placement run wants them, and what that costs and gains. Pure.
+ * a placement run wants them. Pure.
  * Source: docs/reference/data-plane.md (routes), services/rebalance/README.md. */
 #ifndef REBALANCE_DIFF_H
 #define REBALANCE_DIFF_H
-
-#include "prism/err.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,24 +47,5 @@ struct rebalance_counts { /* what rebalance_count adds up */
 };
 /* A rebalance_move_fn; ctx is a struct rebalance_counts. */
 rebalance_move_fn rebalance_count;
-
-struct rebalance_economics {
-    double cross_before_ratio, cross_after_ratio;     /* of the traffic; negative: unknown */
-    double usd_before_per_month, usd_after_per_month; /* negative: unknown */
-    double bytes, cross_zone_bytes;                   /* moved */
-    double price_usd_per_gb;                          /* each direction */
-    double horizon_days;
-    int copies; /* of a vertex: primary + replicas */
-    uint64_t vertices;
-    double vertices_per_s; /* expected speed */
-};
-
-struct rebalance_verdict {
-    double move_usd, saved_usd; /* of the moving; over the horizon */
-    double duration_s;
-    bool worth;
-    const char *why; /* static */
-};
-struct rebalance_verdict rebalance_judge(const struct rebalance_economics *e);
 
 #endif

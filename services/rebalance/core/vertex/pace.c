@@ -51,7 +51,7 @@ bool rebalance_fold_due(uint64_t base_entries, uint64_t delta_entries)
     return delta_entries > FEW && delta_entries > base_entries / 10;
 }
 
-enum rebalance_order rebalance_order(const char *plan_state, bool cancel_requested)
+enum rebalance_order rebalance_order(const char *plan_state, bool cancel_requested, bool halted)
 {
     if (strcmp(plan_state, "canceled") == 0)
         return REBALANCE_CANCEL;
@@ -59,7 +59,7 @@ enum rebalance_order rebalance_order(const char *plan_state, bool cancel_request
         return REBALANCE_LEAVE;
     if (cancel_requested)
         return REBALANCE_CANCEL;
-    return strcmp(plan_state, "paused") == 0 ? REBALANCE_PAUSE : REBALANCE_GO;
+    return halted || strcmp(plan_state, "paused") == 0 ? REBALANCE_PAUSE : REBALANCE_GO;
 }
 
 double rebalance_ratio(const struct rebalance_progress *p)

@@ -44,9 +44,10 @@ int rebalance_throttle_ms(int pause_ms, uint64_t probe_p99_us, uint64_t limit_us
  * bases' entries, and never for a handful. */
 bool rebalance_fold_due(uint64_t base_entries, uint64_t delta_entries);
 
-/* What the rows say the executor should do with the plan in hand. */
+/* What the rows say the executor should do with the plan in hand. halted: everything
+ * was told to stop; the plan stays as it is and goes on by itself afterwards. */
 enum rebalance_order { REBALANCE_GO, REBALANCE_PAUSE, REBALANCE_CANCEL, REBALANCE_LEAVE };
-enum rebalance_order rebalance_order(const char *plan_state, bool cancel_requested);
+enum rebalance_order rebalance_order(const char *plan_state, bool cancel_requested, bool halted);
 
 struct rebalance_progress {
     uint64_t total, moved; /* vertices */

@@ -1,5 +1,6 @@
 #include "io/planner.h"
 
+#include "core/policy/verdict.h"
 #include "core/vertex/diff.h"
 #include "io/cluster_facts.h"
 #include "io/vertex/table.h"
@@ -236,6 +237,7 @@ static enum pr_code load_money(struct planning *x, struct pr_err *err)
         .bytes = x->counts.bytes,
         .cross_zone_bytes = x->counts.cross_zone_bytes,
         .price_usd_per_gb = cfg->price_usd_per_gb,
+        .billed_sides = (int)cfg->billed_sides,
         .horizon_days = cfg->horizon_days,
         .copies = x->copies,
         .vertices = x->counts.vertices,
@@ -291,7 +293,8 @@ static json_t *nodes_json(const struct planning *x)
 
 static char *summary_json(const struct planning *x)
 {
-    const struct rebalance_verdict v = rebalance_judge(&x->money);
+    struct rebalance_verdict v;
+    rebalance_judge(&x->money, &v);
     json_t *gain = json_pack("{s:o, s:o, s:o, s:o, s:f}", "cross_share_before",
                              real_or_null(x->money.cross_before_ratio), "cross_share_after",
                              real_or_null(x->money.cross_after_ratio), "usd_per_month_before",

@@ -28,7 +28,7 @@ void rebalance_run_fail(struct rebalance_run *r, const struct pr_err *err)
     pthread_mutex_unlock(&r->lock);
     int on = REBALANCE_RUN_ON;
     (void)atomic_compare_exchange_strong(
-        &r->stop, &on, err->code == PR_EFENCED ? REBALANCE_ABANDON : REBALANCE_DRAIN);
+        &r->stop, &on, err->code == PR_EFENCED ? REBALANCE_ABANDON : REBALANCE_FINISH);
 }
 
 bool rebalance_run_pause(struct rebalance_run *r, unsigned us)

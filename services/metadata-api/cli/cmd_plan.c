@@ -1,0 +1,193 @@
+/* Plans: towards a placement run, or towards another fleet. */
+#include "ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char plans[] = "/v1/rebalance/plans";
+
+/* One --node of a goal that takes one, all of them of a goal that takes several. */
+static int goal_nodes(const struct ctl_line *line, const char *kind, json_t *goal)
+{
+    if (ctl_opt(line, "node") == NULL)
+        return CTL_OK;
+    json_t *nodes = json_array();
+    ctl_opt_all(line, "node", true, nodes);
+    const bool one = strcmp(kind, "replace") == 0 || strcmp(kind, "move-replica") == 0;
+    if (!one) {
+        json_object_set_new(goal, "nodes", nodes);
+        return CTL_OK;
+    }
+    const size_t n = json_array_size(nodes);
+    json_object_set(goal, "node", json_array_get(nodes, 0));
+    json_decref(nodes);
+    return n == 1 ? CTL_OK : ctl_complain(CTL_USAGE, "goal %s takes one --node", kind);
+}
+
+static int read_goal(const struct ctl_line *line, json_t *body, json_t *params)
+{
+    const char *kind = ctl_opt(line, "goal");
+    json_t *goal = json_pack("{s:s}", "kind", kind);
+    json_object_set_new(body, "goal", goal);
+    ctl_text_option(line, "with", goal, "with");
+    ctl_text_option(line, "shard", goal, "shard");
+    ctl_text_option(line, "role", goal, "role");
+    if (ctl_opt(line, "group") != NULL) {
+        json_t *groups = json_array();
+        ctl_opt_all(line, "group", false, groups);
+        json_object_set_new(goal, "groups", groups);
+    }
+    int code = goal_nodes(line, kind, goal);
+    return code == CTL_OK ? ctl_fleet_params(line, params) : code;
+}
+
+static int read_run(const struct ctl_line *line, json_t *body, json_t *params)
+{
+    int code = ctl_number_option(line, "run", body, "runId", false);
+    if (code == CTL_OK)
+        code = ctl_number_option(line, "batch-vertices", params, "batchVertices", false);
+    return code == CTL_OK ? ctl_number_option(line, "workers", params, "workers", false) : code;
+}
+
+int ctl_plan_create(struct ctl *ctl, const struct ctl_line *line)
+{
+    const bool run = ctl_opt(line, "run") != NULL, goal = ctl_opt(line, "goal") != NULL;
+    if (run == goal)
+        return ctl_complain(CTL_USAGE, "plan create needs --run RUN or --goal KIND");
+    json_t *params = json_object();
+    json_t *body = json_pack("{s:o}", "params", params);
+    int code = run ? read_run(line, body, params) : read_goal(line, body, params);
+    if (code != CTL_OK) {
+        json_decref(body);
+        return code;
+    }
+    return ctl_start(ctl, line,
+                     ctl_opt(line, "dry-run") == NULL ? plans : "/v1/rebalance/plans?dryRun=true",
+                     body, plans, "operationId");
+}
+
+int ctl_plan_list(struct ctl *ctl, const struct ctl_line *line)
+{
+    static const struct ctl_column columns[] = {
+        { "PLAN", "id" },      { "KIND", "kind" },   { "GOAL", "goal.kind" },
+        { "RUN", "runId" },    { "STATE", "state" }, { "CREATED", "createdAt" },
+        { "BY", "createdBy" }, { "ERROR", "error" },
+    };
+    char query[256] = "";
+    ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
+    ctl_query(query, sizeof query, "runId", ctl_opt(line, "run"));
+    ctl_query(query, sizeof query, "kind", ctl_opt(line, "kind"));
+    return ctl_show_list(ctl, line, plans, query, columns, COUNT(columns));
+}
+
+/* How far a plan is that is being carried out: its operation knows. */
+static void show_progress(struct ctl *ctl, const json_t *plan)
+{
+    const char *id = json_string_value(json_object_get(plan, "executeOperationId"));
+    char path[256], eta[32];
+    struct ctl_reply r;
+    if (ctl->json || id == NULL || json_is_string(json_object_get(plan, "finishedAt")))
+        return;
+    ctl_path(path, sizeof path, "/v1/operations", id, "");
+    if (ctl_call(ctl, "GET", path, NULL, NULL, &r) == CTL_OK) {
+        const char *phase = json_string_value(json_object_get(r.body, "phase"));
+        const json_t *left = json_object_get(r.body, "etaS");
+        ctl_duration_text(eta, sizeof eta, json_number_value(left));
+        printf("progress     %.0f %%%s%s%s%s\n",
+               100 * json_number_value(json_object_get(r.body, "progressRatio")),
+               phase == NULL || *phase == '\0' ? "" : ", ", phase == NULL ? "" : phase,
+               json_is_number(left) ? ", ETA " : "", json_is_number(left) ? eta : "");
+    }
+    ctl_reply_done(&r);
+}
+
+int ctl_plan_show(struct ctl *ctl, const struct ctl_line *line)
+{
+    char path[600];
+    struct ctl_reply r;
+    ctl_path(path, sizeof path, plans, line->arg[0], "");
+    int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
+    if (code == CTL_OK) {
+        ctl_print_plan(ctl, r.body);
+        show_progress(ctl, r.body);
+    }
+    ctl_reply_done(&r);
+    return code;
+}
+
+int ctl_plan_steps(struct ctl *ctl, const struct ctl_line *line)
+{
+    static const struct ctl_column columns[] = {
+        { "STEP", "step" }, { "WAVE", "wave" },   { "KIND", "kind" },   { "SLOT", "slot" },
+        { "FROM", "from" }, { "TO", "to" },       { "SHARD", "shard" }, { "BYTES", "bytes" },
+        { "KEYS", "keys" }, { "STATE", "state" }, { "WHY", "why" },     { "ERROR", "error" },
+    };
+    static const char *const filters[] = { "wave", "state", "kind", "slot", "node" };
+    char path[600], query[512] = "";
+    for (size_t i = 0; i < COUNT(filters); i++)
+        ctl_query(query, sizeof query, filters[i], ctl_opt(line, filters[i]));
+    ctl_path(path, sizeof path, plans, line->arg[0], "/steps");
+    return ctl_show_list(ctl, line, path, query, columns, COUNT(columns));
+}
+
+/* Of the cluster as it is now, or as a plan has it. */
+int ctl_plan_explain(struct ctl *ctl, const struct ctl_line *line)
+{
+    char path[600] = "/v1/rebalance/explain?";
+    struct ctl_reply r;
+    const json_t *detail;
+    size_t i;
+    if ((ctl_opt(line, "slot") == NULL) == (ctl_opt(line, "node") == NULL))
+        return ctl_complain(CTL_USAGE, "plan explain needs --slot SLOT or --node ID");
+    ctl_query(path, sizeof path, "plan", line->n_args > 0 ? line->arg[0] : NULL);
+    ctl_query(path, sizeof path, "slot", ctl_opt(line, "slot"));
+    ctl_query(path, sizeof path, "node", ctl_opt(line, "node"));
+    int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
+    if (code == CTL_OK && ctl->json)
+        ctl_print(ctl, r.body);
+    if (code == CTL_OK && !ctl->json) {
+        printf("%s: %s\n", json_string_value(json_object_get(r.body, "code")),
+               json_string_value(json_object_get(r.body, "text")));
+        json_array_foreach(json_object_get(r.body, "details"), i, detail)
+            printf("  %s\n", json_string_value(detail));
+    }
+    if (code == CTL_OK && !ctl->json && json_is_object(json_object_get(r.body, "step")))
+        ctl_print(ctl, json_object_get(r.body, "step"));
+    ctl_reply_done(&r);
+    return code;
+}
+
+static int plan_verb(struct ctl *ctl, const struct ctl_line *line, const char *verb)
+{
+    char path[600];
+    ctl_path(path, sizeof path, plans, line->arg[0], verb);
+    return ctl_start(ctl, line, path, NULL, plans, "executeOperationId");
+}
+
+int ctl_plan_execute(struct ctl *ctl, const struct ctl_line *line)
+{
+    return plan_verb(ctl, line, ":execute");
+}
+
+int ctl_plan_approve(struct ctl *ctl, const struct ctl_line *line)
+{
+    return plan_verb(ctl, line, ":approve");
+}
+
+int ctl_plan_pause(struct ctl *ctl, const struct ctl_line *line)
+{
+    return plan_verb(ctl, line, ":pause");
+}
+
+int ctl_plan_resume(struct ctl *ctl, const struct ctl_line *line)
+{
+    return plan_verb(ctl, line, ":resume");
+}
+
+int ctl_plan_cancel(struct ctl *ctl, const struct ctl_line *line)
+{
+    return plan_verb(ctl, line, ":cancel");
+}

@@ -1,0 +1,137 @@
+/* What commands about changes and long work share. */
+#include "ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int ctl_number_option(const struct ctl_line *line, const char *option, json_t *into,
+                      const char *member, bool real)
+{
+    const char *text = ctl_opt(line, option);
+    char *end;
+    if (text == NULL)
+        return CTL_OK;
+    double d = strtod(text, &end);
+    json_int_t whole = strtoll(text, real ? NULL : &end, 10);
+    if (*text == '\0' || *end != '\0')
+        return ctl_complain(CTL_USAGE, "--%s is a number, not %s", option, text);
+    json_object_set_new(into, member, real ? json_real(d) : json_integer(whole));
+    return CTL_OK;
+}
+
+void ctl_text_option(const struct ctl_line *line, const char *option, json_t *into,
+                     const char *member)
+{
+    const char *text = ctl_opt(line, option);
+    if (text != NULL)
+        json_object_set_new(into, member, json_string(text));
+}
+
+void ctl_flag_option(const struct ctl_line *line, const char *option, json_t *into,
+                     const char *member)
+{
+    if (ctl_opt(line, option) != NULL)
+        json_object_set_new(into, member, json_true());
+}
+
+void ctl_path(char *out, size_t cap, const char *prefix, const char *id, const char *suffix)
+{
+    char escaped[512];
+    ctl_escape(escaped, sizeof escaped, id);
+    snprintf(out, cap, "%s/%s%s", prefix, escaped, suffix);
+}
+
+int ctl_show(struct ctl *ctl, const char *path)
+{
+    struct ctl_reply r;
+    int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
+    if (code == CTL_OK)
+        ctl_print(ctl, r.body);
+    ctl_reply_done(&r);
+    return code;
+}
+
+int ctl_show_list(struct ctl *ctl, const struct ctl_line *line, const char *path, const char *query,
+                  const struct ctl_column *columns, size_t n)
+{
+    const char *limit = ctl_opt(line, "limit");
+    json_t *items;
+    int code = ctl_list(ctl, path, query, limit == NULL ? 20 : strtoul(limit, NULL, 10), &items);
+    if (code != CTL_OK)
+        return code;
+    ctl_print_list(ctl, items, columns, n);
+    json_decref(items);
+    return CTL_OK;
+}
+
+int ctl_submit(struct ctl *ctl, const char *method, const char *path, json_t *body,
+               const char *if_match)
+{
+    struct ctl_reply r;
+    int code = ctl_must(ctl, method, path, body, if_match, &r);
+    if (code == CTL_OK && r.body != NULL)
+        ctl_print(ctl, r.body);
+    ctl_reply_done(&r);
+    return code;
+}
+
+int ctl_change(struct ctl *ctl, const char *method, const char *path, json_t *body)
+{
+    char etag[64];
+    struct ctl_reply now;
+    int code = ctl_must(ctl, "GET", path, NULL, NULL, &now);
+    snprintf(etag, sizeof etag, "%s", now.etag);
+    ctl_reply_done(&now);
+    if (code != CTL_OK) {
+        json_decref(body);
+        return code;
+    }
+    return ctl_submit(ctl, method, path, body, etag);
+}
+
+/* A plan has a page of its own, also in a table. */
+static int show_resource(struct ctl *ctl, const char *path)
+{
+    struct ctl_reply r;
+    int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
+    if (code == CTL_OK && strncmp(path, "/v1/rebalance/plans/", 20) == 0)
+        ctl_print_plan(ctl, r.body);
+    else if (code == CTL_OK)
+        ctl_print(ctl, r.body);
+    ctl_reply_done(&r);
+    return code;
+}
+
+int ctl_start(struct ctl *ctl, const struct ctl_line *line, const char *path, json_t *body,
+              const char *collection, const char *operation_member)
+{
+    struct ctl_reply r;
+    char resource[128];
+    int code = ctl_must(ctl, "POST", path, body, NULL, &r);
+    const bool dry = json_is_true(json_object_get(r.body, "dryRun"));
+    if (code != CTL_OK || dry || ctl_opt(line, "wait") == NULL) {
+        if (code == CTL_OK)
+            ctl_print(ctl, r.body);
+        ctl_reply_done(&r);
+        return code;
+    }
+    const char *operation = json_string_value(json_object_get(r.body, operation_member));
+    snprintf(resource, sizeof resource, "%s/%" JSON_INTEGER_FORMAT, collection,
+             json_integer_value(json_object_get(r.body, "id")));
+    code = operation == NULL ? ctl_complain(CTL_FAILED, "%s named no operation", path)
+                             : ctl_wait(ctl, operation);
+    int shown = code == CTL_INTERRUPTED ? code : show_resource(ctl, resource);
+    ctl_reply_done(&r);
+    return code == CTL_OK ? shown : code;
+}
+
+int ctl_fleet_params(const struct ctl_line *line, json_t *params)
+{
+    ctl_flag_option(line, "allow-big-keys", params, "allowBigKeys");
+    ctl_flag_option(line, "allow-no-replicas", params, "allowNoReplicas");
+    int code = ctl_number_option(line, "max-bytes", params, "maxBytes", true);
+    if (code == CTL_OK)
+        code = ctl_number_option(line, "max-slots", params, "maxSlots", false);
+    return code == CTL_OK ? ctl_number_option(line, "pairs", params, "pairs", false) : code;
+}

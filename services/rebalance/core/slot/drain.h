@@ -1,0 +1,140 @@
+/* Decisions of moving one slot's keys: what a key costs, how many go in one
+ * MIGRATE, whose copy counts when a key is on both sides, how many replicas to
+ * wait for, and the record of keys that may be in flight. Pure.
+ * Source: docs/explanation/rebalance.md. */
+#ifndef REBALANCE_DRAIN_H
+#define REBALANCE_DRAIN_H
+
+#include "prism/buf.h"
+#include "prism/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum rebalance_key_type {                       /* as TYPE says */
+                          REBALANCE_TYPE_OTHER, /* a module's, or not asked: judged by bytes alone
+                                                 */
+                          REBALANCE_TYPE_STRING,
+                          REBALANCE_TYPE_LIST,
+                          REBALANCE_TYPE_SET,
+                          REBALANCE_TYPE_ZSET,
+                          REBALANCE_TYPE_HASH,
+                          REBALANCE_TYPE_STREAM
+};
+enum rebalance_key_type rebalance_key_type(const char *name, size_t len); /* reply to TYPE */
+const char *rebalance_key_type_name(enum rebalance_key_type t);
+
+/* --- sizes ------------------------------------------------------------------ */
+struct rebalance_key_size {
+    enum rebalance_key_type type;
+    uint64_t bytes;    /* MEMORY USAGE (or the length of DUMP) */
+    uint64_t elements; /* HLEN, SCARD, ...; 0 for a string or when unknown */
+};
+
+struct rebalance_drain_limits { /* 0: the default */
+    uint32_t max_keys;          /* of a MIGRATE: 200; at most 1000 */
+    uint64_t max_bytes;         /* of a MIGRATE: 1 MiB */
+    double batch_block_ms;      /* a MIGRATE of several keys blocks the source at most: 5 */
+    double block_budget_ms;     /* a key that blocks longer needs approval: 1000 */
+    int64_t node_timeout_ms;    /* cluster-node-timeout: 15000; a third of it is the end */
+    double slowness;            /* measured / predicted block of this machine: 1 */
+};
+
+/* Predicted time for which one MIGRATE of the key, or of n keys, blocks its source. */
+double rebalance_key_block_ms(const struct rebalance_key_size *k, double slowness);
+double rebalance_batch_block_ms(const struct rebalance_key_size *k, size_t n, double slowness);
+/* limits.slowness after a batch that was predicted (with slowness 1) and measured:
+ * moves a tenth of the way, within 0.2..20. */
+double rebalance_slowness(double slowness, double predicted_ms, double measured_ms);
+/* Time-out of a MIGRATE (it is per I/O); wait twice that for its reply. */
+int rebalance_migrate_timeout_ms(double predicted_ms);
+
+enum rebalance_key_verdict {
+    REBALANCE_KEY_NORMAL,
+    REBALANCE_KEY_ALONE,          /* a batch of its own */
+    REBALANCE_KEY_NEEDS_APPROVAL, /* over the block budget: goes alone once approved */
+    REBALANCE_KEY_REFUSED         /* over a third of the node time-out: would risk a fail-over */
+};
+struct rebalance_key_judgement {
+    enum rebalance_key_verdict verdict;
+    double block_ms;
+    char why[256]; /* names key, size and time; empty when NORMAL */
+};
+/* key[len] is for the text alone (unprintable bytes are shown as ?). */
+void rebalance_key_judge(const char *key, size_t len, const struct rebalance_key_size *k,
+                         const struct rebalance_drain_limits *limits,
+                         struct rebalance_key_judgement *out);
+
+/* How many of the first keys go in the next MIGRATE: within keys, bytes and block
+ * budget, each times factor (0..1, of the throttle); at least 1 when n > 0; a key
+ * that is not NORMAL goes alone. Verdicts are the caller's to heed: judge first. */
+size_t rebalance_batch_cut(const struct rebalance_key_size *k, size_t n, double factor,
+                           const struct rebalance_drain_limits *limits);
+
+/* --- a key on both sides ---------------------------------------------------- */
+/* source is the side that gives keys, target the one that takes them: the other way
+ * round while a slot goes back. */
+struct rebalance_copy {
+    enum rebalance_key_type type;
+    bool vertex;             /* hash with _v and _e, neither stub (_m) nor tombstone (_x) */
+    bool odd_vertex;         /* a stub or a tombstone */
+    bool integer;            /* OBJECT ENCODING is int: may be a counter */
+    uint64_t epoch, version; /* of a vertex */
+    int64_t idle_s; /* OBJECT IDLETIME, asked before DUMP, HLEN... (they touch); -1 unknown */
+};
+struct rebalance_conflict {
+    bool in_flight;          /* in the recorded window: its DEL may not have been replicated */
+    bool source_failed_over; /* since the slot was opened; or its MIGRATING mark was lost */
+    /* The slot was open again on the promoted source before a replica of it was in
+     * step: no write made there meanwhile can have been acknowledged by WAIT. */
+    bool gap_unacknowledged;
+    /* The DUMPs are; or, since a hash or set that is a hash table dumps in an order
+     * of its own on each node, the fields or members are. */
+    bool equal;
+    bool strings_are_set; /* nobody APPENDs, SETRANGEs or SETBITs: the later string is whole */
+    int64_t source_promoted_ms; /* ago; 0 unknown */
+    int64_t target_received_ms; /* ago: when the MIGRATE was sent; 0 unknown */
+    struct rebalance_copy source, target;
+};
+enum rebalance_resolution {
+    REBALANCE_KEEP_SOURCE, /* MIGRATE it again with REPLACE */
+    REBALANCE_KEEP_TARGET, /* DEL at the source */
+    REBALANCE_EITHER,      /* equal: DEL at the source */
+    REBALANCE_UNION_SETS,  /* SADD the source's members at the target, DEL at the source */
+    REBALANCE_OVERLAY,     /* hash made anew on a promoted source: HSET its fields (not _v, _e) over
+                            * the target's, HINCRBY _v 1 if there is one, in one script; DEL at
+                            * the source */
+    REBALANCE_STOP         /* stuck, with the key's name: a person decides */
+};
+const char *rebalance_resolution_name(enum rebalance_resolution r);
+/* *why is static. */
+enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conflict *c,
+                                                     const char **why);
+
+/* --- replicas to wait for --------------------------------------------------- */
+struct rebalance_wait {
+    int replicas;        /* WAIT's argument; 0: no WAIT */
+    bool needs_approval; /* none is live, and nobody allowed that */
+    char why[200];
+};
+/* live: connected and in step; wanted: configured for the shard. shard: for the text. */
+struct rebalance_wait rebalance_wait_policy(const char *shard, int live, int wanted,
+                                            bool allow_no_replicas);
+
+/* --- keys in flight --------------------------------------------------------- */
+/* steps.in_flight: for each key its length (uint32, little endian) and its bytes. */
+void rebalance_in_flight_add(struct pr_buf *b, const void *key, size_t len);
+struct rebalance_in_flight { /* a reader; borrows data */
+    const unsigned char *data;
+    size_t len, at, keys; /* keys: in all */
+};
+/* PR_EDATA: malformed; the reader is then empty. */
+PR_CHECKED enum pr_code rebalance_in_flight_open(const void *data, size_t len,
+                                                 struct rebalance_in_flight *out,
+                                                 struct pr_err *err);
+/* false: no more. */
+bool rebalance_in_flight_next(struct rebalance_in_flight *r, const char **key, size_t *len);
+bool rebalance_in_flight_has(const struct rebalance_in_flight *r, const void *key, size_t len);
+
+#endif

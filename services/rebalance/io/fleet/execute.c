@@ -1,0 +1,427 @@
+/* Carrying out a fleet plan, wave by wave. What a step's row says is intent; what is
+ * done is what the cluster reports, so running a plan again from its rows is always
+ * safe: after a pause, a crash, or by another replica. */
+#include "io/executor_private.h"
+
+#include "io/cluster_facts.h"
+#include "io/fleet/duties.h"
+#include "io/fleet/facts.h"
+#include "io/fleet/goal.h"
+#include "io/fleet/preflight.h"
+#include "io/fleet/repair.h"
+#include "io/fleet/step_rows.h"
+#include "io/slot/run.h"
+
+#include "prism/io/clock.h"
+#include "prism/io/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TICK_US = 20000, DRAIN_US = 10 * 1000 * 1000, MAX_PAIRS = 64 };
+
+struct fleet_run {
+    struct rebalance_executor *e;
+    struct rebalance_plan *plan;
+    struct pr_arena arena;
+    struct rebalance_order_in in; /* in the arena */
+    const char *goal, *params, *fingerprint;
+    struct rebalance_steps_seen seen;
+
+    atomic_int stop; /* enum rebalance_stop, of everything that runs for the plan */
+    atomic_bool roll_back;
+    enum rebalance_order order;
+    int64_t began_us, drained_us; /* drained_us 0: not draining */
+    int64_t next_order_us, next_progress_us, next_cluster_us;
+    struct rebalance_slot_run *slots; /* of the wave in hand, NULL none */
+    char doing[120];
+};
+
+static bool stopped(const struct fleet_run *x)
+{
+    return atomic_load(&x->stop) != REBALANCE_RUN_ON;
+}
+
+/* --- the row --------------------------------------------------------------------- */
+
+static enum pr_code load_texts(struct fleet_run *x, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc =
+        pr_db_exec(x->e->db, "SELECT goal, params, fingerprint FROM plans WHERE id = $1",
+                   PR_ARGS(pr_i64(x->plan->id)), &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (PQntuples(res) != 1)
+        return pr_fail(err, PR_ENOTFOUND, "plan %lld does not exist", (long long)x->plan->id);
+    x->goal = pr_arena_strdup(&x->arena, pr_cell(res, 0, 0));
+    x->params = pr_arena_strdup(&x->arena, pr_cell(res, 0, 1));
+    const char *fp = pr_cell(res, 0, 2);
+    x->fingerprint = pr_arena_strdup(&x->arena, fp == NULL ? "" : fp);
+    if (x->goal == NULL || x->params == NULL || x->fingerprint == NULL)
+        return pr_fail(err, PR_ENOMEM, "a fleet plan");
+    return rebalance_goal_read(x->goal, x->params, NULL, &x->arena, &x->in, err);
+}
+
+/* --- beside the work --------------------------------------------------------------- */
+
+static void say(struct fleet_run *x, char *out, size_t size)
+{
+    char why[200] = "";
+    if (x->slots != NULL)
+        rebalance_slot_run_says(x->slots, why, sizeof why);
+    snprintf(out, size, "wave %d of %d: %s%s%s", x->seen.wave, x->seen.waves, x->doing,
+             why[0] != '\0' ? ", " : "", why);
+}
+
+static void report(struct fleet_run *x, int64_t now_us, const char *phase)
+{
+    char text[400];
+    struct pr_err err = { 0 };
+    say(x, text, sizeof text);
+    const uint64_t moving = x->slots == NULL ? 0 : atomic_load(&x->slots->bytes);
+    /* A step without bytes counts as one MiB: something, yet little. */
+    const double unit = 1 << 20;
+    const double total = x->seen.bytes + unit * (double)x->seen.steps;
+    const double done = x->seen.bytes_verified + unit * (double)x->seen.verified + (double)moving;
+    const double ratio = total > 0 ? (done < total ? done / total : 1) : 0;
+    const double seconds = x->plan->running_s + (double)(now_us - x->began_us) / 1e6;
+    const double eta_s = ratio > 0.001 ? seconds * (1 - ratio) / ratio : -1;
+    if (rebalance_plan_progress(x->e->db, &x->e->lease, x->plan, ratio, eta_s,
+                                phase != NULL ? phase : text, &err) == PR_EFENCED)
+        atomic_store(&x->stop, REBALANCE_ABANDON);
+}
+
+static void drain(struct fleet_run *x, int64_t now_us)
+{
+    int on = REBALANCE_RUN_ON;
+    (void)atomic_compare_exchange_strong(&x->stop, &on, REBALANCE_FINISH);
+    if (x->drained_us == 0)
+        x->drained_us = now_us;
+}
+
+static void read_order(struct fleet_run *x, int64_t now_us)
+{
+    struct pr_err err = { 0 };
+    if (rebalance_plan_order(x->e->db, x->plan->id, &x->order, &err) != PR_OK ||
+        x->order == REBALANCE_GO)
+        return;
+    if (x->order == REBALANCE_CANCEL)
+        atomic_store(&x->roll_back, true);
+    drain(x, now_us);
+}
+
+/* Everything that has its own rhythm; called every few ms while something runs. */
+static void tend(void *ctx)
+{
+    struct fleet_run *x = ctx;
+    struct rebalance_executor *e = x->e;
+    struct pr_err err = { 0 };
+    const int64_t now_us = pr_mono_us();
+    if (atomic_load(&e->stopping)) {
+        drain(x, now_us);
+        if (now_us - x->drained_us > DRAIN_US)
+            atomic_store(&x->stop, REBALANCE_ABANDON);
+    }
+    if (now_us >= x->next_order_us) {
+        read_order(x, now_us);
+        x->next_order_us = now_us + 300000;
+    }
+    if (now_us >= x->next_progress_us) {
+        report(x, now_us, NULL);
+        x->next_progress_us = now_us + 500000;
+    }
+    const bool missing = x->slots != NULL && atomic_exchange(&x->slots->users_missing, false);
+    if (now_us >= x->next_cluster_us || missing) {
+        if (pr_cluster_refresh(e->cluster, &err) == PR_OK &&
+            rebalance_tend_users(e, missing, &err) == PR_EFENCED)
+            atomic_store(&x->stop, REBALANCE_ABANDON);
+        x->next_cluster_us = pr_mono_us() + 1000000;
+    }
+}
+
+/* --- one wave ------------------------------------------------------------------------ */
+
+static enum pr_code run_duties(struct fleet_run *x, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc = rebalance_steps_duties(x->e->db, x->plan->id, x->seen.wave, &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    struct rebalance_duty_ctx ctx = { .cfg = x->e->o.cfg,
+                                      .db = x->e->db,
+                                      .cluster = x->e->cluster,
+                                      .user = &x->e->user[REBALANCE_USER_FLEET],
+                                      .lease = &x->e->lease,
+                                      .plan_id = x->plan->id,
+                                      .lease_left_ms = rebalance_lease_left_ms,
+                                      .lease_ctx = x->e,
+                                      .stop = &x->stop,
+                                      .tend = tend,
+                                      .tend_ctx = x };
+    for (int i = 0; i < PQntuples(res) && rc == PR_OK && !stopped(x); i++) {
+        struct rebalance_duty_step step = { .step = (int)pr_cell_i64(res, i, 0),
+                                            .kind = pr_cell(res, i, 1),
+                                            .shard = pr_cell(res, i, 2),
+                                            .src = pr_cell(res, i, 3),
+                                            .dst = pr_cell(res, i, 4),
+                                            .state = pr_cell(res, i, 5) };
+        snprintf(x->doing, sizeof x->doing, "%s %.60s", step.kind, step.dst);
+        rc = rebalance_duty(&ctx, &step, err);
+    }
+    return rc;
+}
+
+static enum pr_code new_slot_run(struct fleet_run *x, struct rebalance_slot_run *run,
+                                 const PGresult *pairs, struct pr_err *err)
+{
+    struct rebalance_executor *e = x->e;
+    const size_t n = (size_t)PQntuples(pairs);
+    struct rebalance_slot_pair *pair = pr_arena_alloc(&x->arena, (n + 1) * sizeof *pair);
+    if (pair == NULL)
+        return pr_fail(err, PR_ENOMEM, "%zu node pairs", n);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(pair[i].src, sizeof pair[i].src, "%s", pr_cell(pairs, (int)i, 0));
+        snprintf(pair[i].dst, sizeof pair[i].dst, "%s", pr_cell(pairs, (int)i, 1));
+    }
+    *run = (struct rebalance_slot_run){
+        .cfg = e->o.cfg,
+        .db_uri = e->o.db_uri,
+        .metrics = e->o.metrics,
+        .seeds = e->seeds,
+        .service = { .user = e->o.cfg->redis_user[0] == '\0' ? NULL : e->o.cfg->redis_user,
+                     .password = e->o.cfg->redis_password },
+        .mover = { .user = e->user[REBALANCE_USER_FLEET].name,
+                   .password = e->user[REBALANCE_USER_FLEET].password },
+        .lease = e->lease,
+        .lease_left_ms = rebalance_lease_left_ms,
+        .lease_ctx = e,
+        .plan_id = x->plan->id,
+        .wave = x->seen.wave,
+        .pair = pair,
+        .pairs = n,
+        .allow_big_keys = x->in.allow_big_keys,
+        .allow_no_replicas = x->in.allow_no_replicas,
+        .stop = &x->stop,
+        .roll_back = &x->roll_back,
+    };
+    pthread_mutex_init(&run->lock, NULL);
+    return PR_OK;
+}
+
+/* Threads take pairs until none is left; this one tends to everything else. */
+static enum pr_code run_pairs(struct fleet_run *x, struct rebalance_slot_run *run,
+                              struct pr_err *err)
+{
+    pthread_t thread[MAX_PAIRS];
+    size_t want = (size_t)(x->in.pairs > 0 ? x->in.pairs : x->e->o.cfg->pairs), n = 0;
+    want = want < run->pairs ? want : run->pairs;
+    want = want < MAX_PAIRS ? want : MAX_PAIRS;
+    atomic_store(&run->workers_left, want);
+    while (n < want && pthread_create(&thread[n], NULL, rebalance_slot_worker_main, run) == 0)
+        n++;
+    atomic_fetch_sub(&run->workers_left, want - n);
+    x->slots = run;
+    snprintf(x->doing, sizeof x->doing, "moving slots between %zu pairs", run->pairs);
+    while (atomic_load(&run->workers_left) > 0) {
+        tend(x);
+        const struct timespec ts = { 0, TICK_US * 1000 };
+        (void)nanosleep(&ts, NULL);
+    }
+    x->slots = NULL;
+    for (size_t i = 0; i < n; i++)
+        pthread_join(thread[i], NULL);
+    if (n == 0)
+        return pr_fail(err, PR_ENOMEM, "no thread for a pair of nodes");
+    if (run->fatal.code != PR_OK) {
+        *err = run->fatal;
+        return run->fatal.code;
+    }
+    return PR_OK;
+}
+
+/* Also while stopping: pairs with an open slot close it. */
+static enum pr_code run_slots(struct fleet_run *x, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc = rebalance_steps_pairs(x->e->db, x->plan->id, x->seen.wave, &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (PQntuples(res) == 0)
+        return PR_OK;
+    struct rebalance_slot_run *run = malloc(sizeof *run);
+    if (run == NULL)
+        return pr_fail(err, PR_ENOMEM, "a wave");
+    rc = new_slot_run(x, run, res, err);
+    if (rc == PR_OK) {
+        rc = run_pairs(x, run, err);
+        pthread_mutex_destroy(&run->lock);
+    }
+    free(run);
+    return rc;
+}
+
+static enum pr_code run_waves(struct fleet_run *x, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    while (rc == PR_OK) {
+        rc = rebalance_steps_see(x->e->db, x->plan->id, &x->seen, err);
+        if (rc != PR_OK || x->seen.wave == 0 || x->seen.stuck > 0)
+            return rc;
+        if (stopped(x) && atomic_load(&x->stop) == REBALANCE_ABANDON)
+            return PR_OK;
+        rc = run_duties(x, err);
+        if (rc == PR_OK)
+            rc = run_slots(x, err);
+        if (stopped(x))
+            break;
+    }
+    const enum pr_code seen = rebalance_steps_see(x->e->db, x->plan->id, &x->seen, NULL);
+    return rc == PR_OK ? seen : rc;
+}
+
+/* --- the plan --------------------------------------------------------------------------- */
+
+/* Before anything is touched. The fingerprint binds the plan to what it was
+ * computed from; once begun, the plan itself changes the cluster. */
+static enum pr_code check(struct fleet_run *x, struct pr_err *err)
+{
+    struct rebalance_executor *e = x->e;
+    char now[REBALANCE_FINGERPRINT];
+    enum pr_code rc = rebalance_fingerprint(e->db, e->cluster, now, err);
+    if (rc != PR_OK)
+        return rc;
+    if (strcmp(now, x->fingerprint) != 0)
+        return pr_fail(err, PR_EINVAL,
+                       "the cluster is no longer as it was when the plan was made (another node, "
+                       "role, owner of a slot or zone): make a new plan");
+    return rebalance_preflight_plan(e->db, e->cluster, e->o.cfg, x->plan->id, err);
+}
+
+static enum pr_code finish(struct fleet_run *x, const char *state, const char *error,
+                           struct pr_err *err)
+{
+    char result[400];
+    const double seconds = (double)(pr_mono_us() - x->began_us) / 1e6;
+    snprintf(result, sizeof result,
+             "{\"steps\": %" PRId64 ", \"verified\": %" PRId64 ", \"slots\": %" PRId64
+             ", \"keys\": %" PRId64 ", \"bytes\": %" PRId64
+             ", \"seconds\": %.3f, \"keys_per_s\": %.0f}",
+             x->seen.steps, x->seen.verified, x->seen.slots_verified, x->seen.moved_keys,
+             x->seen.moved_bytes, x->plan->running_s + seconds,
+             seconds > 0 ? (double)x->seen.moved_keys / seconds : 0);
+    return rebalance_finish(x->e, x->plan, state, result, error, err);
+}
+
+static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
+{
+    char text[600] = "";
+    struct rebalance_duty_ctx ctx = { .cfg = x->e->o.cfg,
+                                      .db = x->e->db,
+                                      .cluster = x->e->cluster,
+                                      .user = &x->e->user[REBALANCE_USER_FLEET],
+                                      .lease = &x->e->lease,
+                                      .plan_id = x->plan->id,
+                                      .lease_left_ms = rebalance_lease_left_ms,
+                                      .lease_ctx = x->e,
+                                      .stop = &x->stop,
+                                      .tend = tend,
+                                      .tend_ctx = x };
+    struct rebalance_repair_report done = { 0 };
+    snprintf(x->doing, sizeof x->doing, "repairing open slots and stray keys");
+    enum pr_code rc = rebalance_repair(&ctx, &done, err);
+    if (rc != PR_OK || stopped(x))
+        return rc;
+    rebalance_repair_json(&done, text, sizeof text);
+    return done.left == 0 ? rebalance_finish(x->e, x->plan, "done", text, NULL, err)
+                          : rebalance_finish(x->e, x->plan, "failed", text, done.first_left, err);
+}
+
+static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
+{
+    struct rebalance_executor *e = x->e;
+    enum pr_code rc = rebalance_plan_begin(e->db, &e->lease, x->plan, err);
+    if (rc == PR_OK)
+        rc = rebalance_steps_unstick(e->db, &e->lease, x->plan->id, err);
+    if (rc != PR_OK)
+        return rc;
+    pr_info(PR_EV("plan.begins"), PR_I("plan", x->plan->id), PR_S("goal", x->goal));
+    if (x->in.repair)
+        rc = repair(x, err);
+    else
+        rc = run_waves(x, err);
+    if (rc != PR_OK)
+        return rc;
+    if (!rebalance_executor_lives(e) || atomic_load(&x->stop) == REBALANCE_ABANDON)
+        return pr_fail(err, PR_ECANCELED, "plan %lld is left as it is", (long long)x->plan->id);
+    if (x->order == REBALANCE_CANCEL) {
+        rc = rebalance_steps_cancel(e->db, &e->lease, x->plan->id, err);
+        return rc == PR_OK ? finish(x, "canceled", NULL, err) : rc;
+    }
+    if (x->seen.stuck > 0)
+        return rebalance_plan_stuck(e->db, &e->lease, x->plan, x->seen.stuck_why, err);
+    if (stopped(x)) { /* paused, halted, or this replica stops */
+        report(x, pr_mono_us(), x->order == REBALANCE_PAUSE ? "paused" : "interrupted");
+        return PR_OK;
+    }
+    return x->in.repair ? PR_OK : finish(x, "done", NULL, err);
+}
+
+/* What waiting would not mend. */
+static bool ends_plan(enum pr_code rc)
+{
+    return rc == PR_EDATA || rc == PR_EINVAL || rc == PR_EFULL || rc == PR_EINTERNAL ||
+           rc == PR_ENOTFOUND || rc == PR_ECONFLICT || rc == PR_EDENIED;
+}
+
+static enum pr_code open_run(struct fleet_run *x, struct pr_err *err)
+{
+    struct rebalance_executor *e = x->e;
+    enum pr_code rc = load_texts(x, err);
+    if (rc == PR_OK)
+        rc = rebalance_connect(e, err);
+    if (rc == PR_OK)
+        rc = pr_cluster_refresh(e->cluster, err);
+    if (rc == PR_OK && strcmp(x->plan->state, "approved") == 0)
+        rc = check(x, err);
+    return rc == PR_OK ? rebalance_tend_users(e, false, err) : rc;
+}
+
+enum pr_code rebalance_fleet_execute(struct rebalance_executor *e, struct rebalance_plan *plan,
+                                     struct pr_err *err)
+{
+    struct fleet_run x = { .e = e, .plan = plan, .began_us = pr_mono_us() };
+    const bool fresh = strcmp(plan->state, "approved") == 0;
+    const bool canceled = plan->cancel_requested || strcmp(plan->state, "canceled") == 0;
+    if (canceled && (fresh || strcmp(plan->state, "canceled") == 0))
+        return finish(&x, "canceled", NULL, err);
+    x.order = canceled ? REBALANCE_CANCEL : REBALANCE_GO;
+    rebalance_executor_runs(e, &x.stop);
+    enum pr_code rc = open_run(&x, err);
+    if (rc == PR_OK && canceled) { /* paused: what is open is closed, then it ends */
+        atomic_store(&x.roll_back, true);
+        drain(&x, pr_mono_us());
+    }
+    if (rc == PR_OK)
+        rc = carry_out(&x, err);
+    rebalance_executor_runs(e, NULL);
+    if (ends_plan(rc)) {
+        struct pr_err why = *err;
+        pr_error(PR_EV("plan.failed"), PR_I("plan", plan->id), PR_E(&why));
+        rc = fresh ? finish(&x, "failed", why.text, err)
+                   : rebalance_plan_stuck(e->db, &e->lease, plan, why.text, err);
+    } else if (rc != PR_OK && rc != PR_EFENCED && rc != PR_ECANCELED) {
+        char text[sizeof err->text + 16];
+        snprintf(text, sizeof text, "waiting: %s", err->text);
+        if (rebalance_plan_progress(e->db, &e->lease, plan, -1, -1, text, NULL) == PR_EFENCED)
+            rc = PR_EFENCED;
+    }
+    pr_arena_done(&x.arena);
+    return rc;
+}

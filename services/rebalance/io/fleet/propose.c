@@ -1,0 +1,266 @@
+#include "io/fleet/propose.h"
+
+#include "core/policy/verdict.h"
+#include "io/cluster_facts.h"
+#include "io/fleet/goal.h"
+#include "io/fleet/preflight.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_NOTES = 200 }; /* in a summary; the rest is counted */
+
+struct proposing {
+    struct rebalance_planner *p;
+    struct rebalance_proposal *out;
+    struct rebalance_order_in in;
+    struct pr_cluster *cluster;
+    const char *goal, *params;
+    double bytes_per_s; /* of the last plan, or as set */
+};
+
+/* --- what is wanted, and what is ---------------------------------------------------- */
+
+static enum pr_code load_row(struct proposing *x, int64_t plan_id, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc = pr_db_exec(
+        x->p->db,
+        "SELECT goal, params, (SELECT (result->>'bytes')::float8 / (result->>'seconds')::float8 "
+        "FROM plans WHERE kind = 'fleet' AND state = 'done' "
+        "AND (result->>'bytes')::float8 >= 1e8 AND (result->>'seconds')::float8 > 0 "
+        "ORDER BY finished_at DESC LIMIT 1) FROM plans WHERE id = $1 AND kind = 'fleet'",
+        PR_ARGS(pr_i64(plan_id)), &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (PQntuples(res) != 1)
+        return pr_fail(err, PR_ENOTFOUND, "fleet plan %lld does not exist", (long long)plan_id);
+    x->goal = pr_arena_strdup(&x->out->arena, pr_cell(res, 0, 0));
+    x->params = pr_arena_strdup(&x->out->arena, pr_cell(res, 0, 1));
+    x->bytes_per_s = pr_cell(res, 0, 2) == NULL
+                         ? x->p->cfg->move_bytes_per_s * (double)x->p->cfg->pairs
+                         : pr_cell_real(res, 0, 2);
+    return x->goal != NULL && x->params != NULL ? PR_OK : pr_fail(err, PR_ENOMEM, "a goal");
+}
+
+static enum pr_code load_fleet(struct proposing *x, struct pr_err *err)
+{
+    char *seeds = NULL;
+    enum pr_code rc = rebalance_seeds(x->p->db, x->p->cfg, &seeds, err);
+    if (rc == PR_OK && seeds[0] == '\0')
+        rc = pr_fail(err, PR_ECONFLICT, "no Redis node is registered");
+    if (rc == PR_OK)
+        rc = rebalance_cluster_open(&x->cluster, seeds, x->p->cfg, err);
+    free(seeds);
+    if (rc == PR_OK)
+        rc = rebalance_fleet_load(x->p->db, x->cluster, x->p->cfg, &x->out->arena, &x->out->facts,
+                                  err);
+    return rc;
+}
+
+/* Who is to join is asked now, so that the plan is refused and not its execution. */
+static enum pr_code preflight(struct proposing *x, struct pr_err *err)
+{
+    const struct rebalance_fleet *f = &x->out->facts.fleet;
+    const struct rebalance_goal *g = &x->in.goal;
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; g->kind == REBALANCE_JOIN && i < g->n && rc == PR_OK; i++)
+        rc = rebalance_preflight_join(x->p->db, x->cluster, x->p->cfg, f->node[g->node[i]].id, err);
+    if (rc == PR_OK && g->with >= 0)
+        rc = rebalance_preflight_join(x->p->db, x->cluster, x->p->cfg, f->node[g->with].id, err);
+    return rc;
+}
+
+struct rebalance_limits rebalance_limits_of(const struct rebalance_config *cfg,
+                                            const struct rebalance_limits *params)
+{
+    struct rebalance_limits l = *params;
+    l.enter_ratio = cfg->enter_ratio;
+    l.leave_ratio = cfg->leave_ratio;
+    l.memory_ratio = cfg->memory_ratio;
+    l.cooldown_ms = cfg->cooldown_s * 1000;
+    l.reversal_ms = cfg->reversal_s * 1000;
+    return l;
+}
+
+/* --- the summary ---------------------------------------------------------------------- */
+
+static json_t *counts_json(const struct rebalance_fleet_plan *plan)
+{
+    json_int_t n[REBALANCE_FORGET + 1] = { 0 };
+    for (size_t i = 0; i < plan->steps; i++)
+        n[plan->step[i].kind]++;
+    json_t *o = json_object();
+    for (int k = REBALANCE_MEET; k <= REBALANCE_FORGET; k++)
+        if (n[k] > 0)
+            (void)json_object_set_new(o,
+                                      rebalance_fleet_step_name((enum rebalance_fleet_step_kind)k),
+                                      json_integer(n[k]));
+    return o;
+}
+
+static json_t *zone_json(const struct rebalance_zone_load *z)
+{
+    return json_pack("{s:i, s:f, s:f, s:f}", "primaries", z->primaries, "mean_bytes", z->mean_bytes,
+                     "min_bytes", z->min_bytes, "max_bytes", z->max_bytes);
+}
+
+static json_t *zones_json(const struct rebalance_fleet *f, const struct rebalance_fleet_plan *plan)
+{
+    json_t *o = json_object();
+    for (size_t z = 0; z < f->zones && plan->before != NULL && plan->after != NULL; z++)
+        (void)json_object_set_new(o, f->zone[z],
+                                  json_pack("{s:o, s:o}", "before", zone_json(&plan->before[z]),
+                                            "after", zone_json(&plan->after[z])));
+    return o;
+}
+
+static json_t *notes_json(const struct rebalance_fleet *f, const struct rebalance_fleet_plan *plan)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < plan->notes && i < MAX_NOTES; i++) {
+        const struct rebalance_note *n = &plan->note[i];
+        json_t *o = json_pack("{s:s}", "text", n->text);
+        if (n->slot >= 0)
+            (void)json_object_set_new(o, "slot", json_integer(n->slot));
+        if (n->node >= 0 && (size_t)n->node < f->nodes)
+            (void)json_object_set_new(o, "node", json_string(f->node[n->node].id));
+        if (n->shard >= 0 && (size_t)n->shard < f->shards)
+            (void)json_object_set_new(o, "shard", json_string(f->shard[n->shard].id));
+        (void)json_array_append_new(list, o);
+    }
+    return list;
+}
+
+/* Node pairs that exchange slots. */
+static json_t *pairs_json(const struct rebalance_fleet *f, const struct rebalance_fleet_plan *plan)
+{
+    json_t *o = json_object(), *list = json_array();
+    for (size_t i = 0; i < plan->steps; i++) {
+        const struct rebalance_fleet_step *s = &plan->step[i];
+        if (s->kind != REBALANCE_SLOT)
+            continue;
+        char key[160];
+        snprintf(key, sizeof key, "%s %s", f->node[s->src].id, f->node[s->dst].id);
+        json_t *pair = json_object_get(o, key);
+        if (pair == NULL) {
+            pair = json_pack("{s:s, s:s, s:i, s:f}", "from", f->node[s->src].id, "to",
+                             f->node[s->dst].id, "slots", 0, "bytes", 0.0);
+            (void)json_object_set_new(o, key, pair);
+            (void)json_array_append(list, pair);
+        }
+        (void)json_object_set_new(
+            pair, "slots", json_integer(json_integer_value(json_object_get(pair, "slots")) + 1));
+        (void)json_object_set_new(
+            pair, "bytes", json_real(json_real_value(json_object_get(pair, "bytes")) + s->bytes));
+    }
+    json_decref(o);
+    return list;
+}
+
+/* What a step copies: a slot its bytes, a new replica its whole shard. */
+static double copied_bytes(const struct rebalance_fleet *f, const struct rebalance_fleet_plan *plan,
+                           double *across)
+{
+    double bytes = plan->bytes;
+    *across = rebalance_crossing_bytes(plan->bytes, plan->cross_zone_bytes, f->replicas + 1);
+    for (size_t i = 0; i < plan->steps; i++) {
+        const struct rebalance_fleet_step *s = &plan->step[i];
+        if (s->kind != REBALANCE_REPLICATE || s->shard < 0)
+            continue;
+        double shard = 0;
+        for (size_t slot = 0; slot < REBALANCE_SLOTS; slot++)
+            if (f->slot[slot].shard == s->shard)
+                shard += f->slot[slot].bytes;
+        bytes += shard;
+        *across += shard;
+    }
+    return bytes;
+}
+
+static void add_verdict(const struct proposing *x, json_t *summary)
+{
+    const struct rebalance_fleet_plan *plan = &x->out->plan;
+    double across = 0;
+    const double bytes = copied_bytes(&x->out->facts.fleet, plan, &across);
+    const struct rebalance_fleet_economics e = {
+        .goal = rebalance_goal_name(x->in.goal.kind),
+        .bytes = bytes,
+        .cross_zone_bytes = across,
+        .price_usd_per_gb = x->p->cfg->price_usd_per_gb,
+        .billed_sides = (int)x->p->cfg->billed_sides,
+        .steps = plan->steps,
+        .bytes_per_s = x->bytes_per_s,
+        .uneven_before = plan->uneven_before,
+        .uneven_after = plan->uneven_after,
+        .enter_ratio = x->p->cfg->enter_ratio,
+    };
+    struct rebalance_verdict v;
+    rebalance_judge_fleet(&e, &v);
+    (void)json_object_set_new(summary, "copied_bytes", json_real(bytes));
+    (void)json_object_set_new(summary, "cross_zone_bytes", json_real(across));
+    (void)json_object_set_new(summary, "duration_s", json_real(v.duration_s));
+    (void)json_object_set_new(summary, "verdict",
+                              json_pack("{s:b, s:s, s:f}", "worth_it", v.worth ? 1 : 0, "why",
+                                        v.why, "move_usd", v.move_usd));
+}
+
+static char *summary_json(const struct proposing *x)
+{
+    const struct rebalance_fleet *f = &x->out->facts.fleet;
+    const struct rebalance_fleet_plan *plan = &x->out->plan;
+    json_t *o = json_pack("{s:s, s:I, s:i, s:I, s:f, s:f, s:f, s:f, s:I, s:o, s:o, s:o, s:o, s:I}",
+                          "goal", x->in.repair ? "repair" : rebalance_goal_name(x->in.goal.kind),
+                          "steps", (json_int_t)plan->steps, "waves", plan->waves, "slots",
+                          (json_int_t)plan->slots, "bytes", plan->bytes, "bound_bytes",
+                          plan->bound_bytes, "uneven_before", plan->uneven_before, "uneven_after",
+                          plan->uneven_after, "open_slots", (json_int_t)x->out->facts.open_slots,
+                          "kinds", counts_json(plan), "zones", zones_json(f, plan), "pairs",
+                          pairs_json(f, plan), "notes", notes_json(f, plan), "more_notes",
+                          (json_int_t)(plan->notes > MAX_NOTES ? plan->notes - MAX_NOTES : 0));
+    if (o != NULL && !x->in.repair)
+        add_verdict(x, o);
+    char *text = o == NULL ? NULL : json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(o);
+    return text;
+}
+
+/* --- all of it --------------------------------------------------------------------------- */
+
+static enum pr_code propose(struct proposing *x, int64_t plan_id, struct pr_err *err)
+{
+    struct rebalance_proposal *out = x->out;
+    enum pr_code rc = load_row(x, plan_id, err);
+    if (rc == PR_OK)
+        rc = load_fleet(x, err);
+    if (rc == PR_OK)
+        rc = rebalance_goal_read(x->goal, x->params, &out->facts.fleet, &out->arena, &x->in, err);
+    if (rc == PR_OK && !x->in.repair) {
+        const struct rebalance_limits limits = rebalance_limits_of(x->p->cfg, &x->in.limits);
+        rc = preflight(x, err);
+        if (rc == PR_OK)
+            rc = rebalance_fleet_plan(&out->facts.fleet, &x->in.goal, &limits, &out->arena,
+                                      &out->plan, err);
+    }
+    if (rc == PR_OK && (out->summary = summary_json(x)) == NULL)
+        rc = pr_fail(err, PR_ENOMEM, "the summary of a plan");
+    return rc;
+}
+
+enum pr_code rebalance_propose(struct rebalance_planner *p, int64_t plan_id,
+                               struct rebalance_proposal *out, struct pr_err *err)
+{
+    struct proposing x = { .p = p, .out = out };
+    pr_arena_init(&out->arena, 0);
+    const enum pr_code rc = propose(&x, plan_id, err);
+    pr_cluster_close(x.cluster);
+    return rc;
+}
+
+void rebalance_proposal_done(struct rebalance_proposal *p)
+{
+    free(p->summary);
+    pr_arena_done(&p->arena);
+}

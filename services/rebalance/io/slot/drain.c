@@ -1,0 +1,302 @@
+/* Moving the keys of the open slot. One MIGRATE carries a batch; with the last one
+ * goes the question what is left. Two lanes take turns: while the replicas of the
+ * one batch answer WAIT on its lane, the next batch runs on the other; so what no
+ * replica has seen is two batches at most. */
+#include "io/slot/pair.h"
+
+#include "prism/io/clock.h"
+#include "prism/io/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_BATCH = 1000, FIXED_ARGS = 10, LATE_KEYS = 8192 };
+
+struct batch {
+    const struct rebalance_keys *keys;
+    size_t from, n;
+    bool last; /* of its list: ask what is left */
+    double predicted_ms;
+    uint64_t bytes;
+};
+
+/* --- what MIGRATE answered ------------------------------------------------------------- */
+
+static bool says(const redisReply *r, const char *text)
+{
+    return r->str != NULL && strstr(r->str, text) != NULL;
+}
+
+/* PR_OK also when the taker refuses for good: the view then says so, and the machine
+ * goes back. */
+static enum pr_code heed(struct rebalance_pair *p, const redisReply *r, struct pr_err *err)
+{
+    static const char *const AUTH[] = { "NOAUTH", "WRONGPASS", "NOPERM" };
+    if (r->type == REDIS_REPLY_STATUS)
+        return PR_OK; /* OK, or NOKEY: all of them are gone */
+    if (r->type != REDIS_REPLY_ERROR)
+        return pr_fail(err, PR_EDATA, "MIGRATE answered nonsense");
+    p->known = false;
+    p->view.conflict = p->view.conflict || says(r, "IOERR") || says(r, "BUSYKEY");
+    if (says(r, "OOM")) {
+        p->view.refused[rebalance_pair_giver(p)] = REBALANCE_SLOT_OOM;
+        snprintf(p->step->error, sizeof p->step->error, "shard %.60s: %.150s",
+                 rebalance_taker(p)->id, r->str);
+        p->calm = false;
+        return PR_OK;
+    }
+    for (size_t i = 0; i < PR_COUNT(AUTH); i++)
+        if (says(r, AUTH[i]) && says(r, "Target instance") &&
+            rebalance_pair_carrier(p, false, err) != PR_OK)
+            return err->code;
+    return pr_fail(err, PR_EUNAVAIL, "MIGRATE: %.200s", r->str);
+}
+
+/* --- one batch ---------------------------------------------------------------------------- */
+
+static enum pr_code append_migrate(struct rebalance_pair *p, struct pr_redis *conn,
+                                   const struct batch *b, int timeout_ms, struct pr_err *err)
+{
+    const struct rebalance_shard_member *to = rebalance_shard_primary(rebalance_taker(p));
+    char port[8], timeout[16];
+    const char *argv[FIXED_ARGS + MAX_BATCH] = {
+        "MIGRATE", to->host, port, "", "0", timeout, "AUTH2", p->carrier.name, p->carrier.password,
+        "KEYS"
+    };
+    size_t len[FIXED_ARGS + MAX_BATCH];
+    snprintf(port, sizeof port, "%d", to->port);
+    snprintf(timeout, sizeof timeout, "%d", timeout_ms);
+    for (size_t i = 0; i < FIXED_ARGS; i++)
+        len[i] = strlen(argv[i]);
+    for (size_t i = 0; i < b->n; i++)
+        argv[FIXED_ARGS + i] =
+            rebalance_key_at(b->keys, b->from + i, &len[FIXED_ARGS + i]);
+    return pr_redis_append(conn, (int)(FIXED_ARGS + b->n), argv, len, err);
+}
+
+static enum pr_code append_what_is_left(struct rebalance_pair *p, struct pr_redis *conn,
+                                        struct pr_err *err)
+{
+    char slot[8], count[16];
+    const char *argv[] = { "CLUSTER", "GETKEYSINSLOT", slot, count };
+    snprintf(slot, sizeof slot, "%d", p->step->slot);
+    snprintf(count, sizeof count, "%d", LATE_KEYS);
+    return pr_redis_append(conn, 4, argv, NULL, err);
+}
+
+/* In memory: which deletions a replica may not know. */
+static void remember(struct rebalance_pair *p, unsigned lane, const struct batch *b)
+{
+    pr_buf_reset(&p->recent[lane]);
+    for (size_t i = 0; i < b->n; i++) {
+        size_t len;
+        const char *key = rebalance_key_at(b->keys, b->from + i, &len);
+        rebalance_in_flight_add(&p->recent[lane], key, len);
+    }
+}
+
+static enum pr_code send_batch(struct rebalance_pair *p, unsigned lane, const struct batch *b,
+                               struct pr_err *err)
+{
+    const int patience_ms = rebalance_pair_patience_ms(p->run);
+    const int timeout_ms = patience_ms + (int)b->predicted_ms;
+    struct pr_redis *conn = NULL;
+    enum pr_code rc = rebalance_pair_lane(p, lane, &conn, err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_await_lane(p, lane, err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_may_send(p, timeout_ms, err);
+    if (rc != PR_OK)
+        return rc;
+    remember(p, lane, b);
+    pr_redis_set_timeout(conn, 2 * timeout_ms + patience_ms);
+    if (b->n > 0)
+        rc = append_migrate(p, conn, b, timeout_ms, err);
+    if (rc == PR_OK && b->last)
+        rc = append_what_is_left(p, conn, err);
+    if (rc == PR_OK && b->n > 0 && p->live[rebalance_pair_giver(p)] > 0) {
+        rc = rebalance_append_wait(conn, p->live[rebalance_pair_giver(p)], p->run->cfg->wait_ms,
+                                   err);
+        p->lane[lane].waits = rc == PR_OK;
+    }
+    p->last_sent_us = pr_mono_us();
+    return rc == PR_OK ? pr_redis_flush(conn, err) : rc;
+}
+
+static enum pr_code read_batch(struct rebalance_pair *p, unsigned lane, const struct batch *b,
+                               redisReply **left, struct pr_err *err)
+{
+    struct pr_redis *conn = p->lane[lane].conn;
+    enum pr_code rc = PR_OK;
+    if (b->n > 0) {
+        redisReply *got = NULL;
+        rc = pr_redis_reply(conn, &got, err);
+        if (rc != PR_OK) /* keys may be on both sides, and more may follow */
+            p->view.conflict = p->view.stray = true;
+        PR_AUTO(redisReply) *r = got;
+        if (rc == PR_OK)
+            rc = heed(p, r, err);
+        p->busy_us = (uint64_t)(pr_mono_us() - p->last_sent_us);
+    }
+    if (pr_redis_broken(conn) || !b->last)
+        return rc;
+    struct pr_err late = { 0 };
+    enum pr_code next = pr_redis_reply(conn, left, &late);
+    if (next == PR_OK)
+        next = pr_redis_reply_code(*left, &late);
+    return rc == PR_OK && next != PR_OK ? pr_fail(err, next, "%s", late.text) : rc;
+}
+
+static void tally(struct rebalance_pair *p, const struct batch *b)
+{
+    p->step->keys += b->n;
+    p->step->bytes += b->bytes;
+    atomic_fetch_add(&p->run->keys, b->n);
+    atomic_fetch_add(&p->run->bytes, b->bytes);
+    pr_metrics_add(p->run->metrics, M_SLOT_KEYS, NULL, (double)b->n);
+    pr_metrics_add(p->run->metrics, M_SLOT_BYTES, NULL, (double)b->bytes);
+    pr_metrics_observe(p->run->metrics, M_MIGRATE_SECONDS, NULL, (double)p->busy_us / 1e6);
+    p->limits.slowness =
+        rebalance_slowness(p->limits.slowness, b->predicted_ms / (p->limits.slowness > 0
+                                                                      ? p->limits.slowness
+                                                                      : 1),
+                           (double)p->busy_us / 1e3);
+}
+
+/* *left: what the giver still holds of the slot, after the last batch of a list. */
+static enum pr_code move_batch(struct rebalance_pair *p, const struct batch *b, redisReply **left,
+                               struct pr_err *err)
+{
+    const unsigned lane = p->turn % REBALANCE_LANES;
+    enum pr_code rc = send_batch(p, lane, b, err);
+    if (rc == PR_OK)
+        rc = read_batch(p, lane, b, left, err);
+    p->turn += b->n > 0;
+    if (rc != PR_OK || !p->known || b->n == 0)
+        return rc;
+    tally(p, b);
+    return rebalance_pair_mark(p, err);
+}
+
+static struct batch cut(struct rebalance_pair *p, const struct rebalance_keys *keys, size_t from,
+                        double factor)
+{
+    struct batch b = { .keys = keys, .from = from };
+    b.n = rebalance_batch_cut(keys->size + from, keys->n - from, factor, &p->limits);
+    b.n = b.n < MAX_BATCH ? b.n : MAX_BATCH;
+    b.last = from + b.n == keys->n;
+    b.predicted_ms = rebalance_batch_block_ms(keys->size + from, b.n, p->limits.slowness);
+    for (size_t i = from; i < from + b.n; i++)
+        b.bytes += keys->size[i].bytes;
+    return b;
+}
+
+/* --- lists ----------------------------------------------------------------------------------- */
+
+static enum pr_code move_list(struct rebalance_pair *p, const struct rebalance_keys *keys,
+                              redisReply **left, struct pr_err *err)
+{
+    size_t from = 0;
+    do {
+        if (p->known && rebalance_pair_leaves(p)) {
+            p->known = false;
+            return PR_OK;
+        }
+        struct batch b = { .keys = keys, .last = true };
+        if (keys->n > 0) {
+            b = cut(p, keys, from, rebalance_pair_pace(p));
+            rebalance_pair_pay(p, (double)b.bytes);
+        }
+        const enum pr_code rc = move_batch(p, &b, left, err);
+        if (rc != PR_OK || !p->known)
+            return rc;
+        from += b.n;
+    } while (from < keys->n);
+    return PR_OK;
+}
+
+/* Keys that came after the scan, or that nobody has read yet: weighed, recorded. */
+static enum pr_code prepare_late(struct rebalance_pair *p, const redisReply *left,
+                                 struct pr_err *err)
+{
+    struct pr_redis *conn = NULL;
+    struct rebalance_slot_step *s = p->step;
+    rebalance_keys_reset(&p->late);
+    /* Not on a lane: its WAIT may not be answered yet. */
+    enum pr_code rc = rebalance_keys_add(&p->late, left, err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_reader(p, &conn, err);
+    if (rc == PR_OK)
+        rc = rebalance_keys_size(&p->late, 0, conn, err);
+    if (rc != PR_OK)
+        return rc;
+    if (rebalance_keys_judge(&p->late, 0, &p->limits, p->run->allow_big_keys, err) != PR_OK) {
+        p->view.refused[rebalance_pair_giver(p)] = REBALANCE_SLOT_OVERSIZED;
+        snprintf(s->error, sizeof s->error, "%.250s", err->text);
+        p->known = p->calm = false;
+        return PR_OK;
+    }
+    pr_buf_reset(&s->in_flight);
+    for (int i = 0; i < REBALANCE_LANES; i++) /* those before are not settled yet */
+        pr_buf_add(&s->in_flight, p->recent[i].data, p->recent[i].len);
+    for (size_t i = 0; i < p->late.n; i++) {
+        size_t len;
+        const char *key = rebalance_key_at(&p->late, i, &len);
+        rebalance_in_flight_add(&s->in_flight, key, len);
+    }
+    if (s->in_flight.failed)
+        return pr_fail(err, PR_ENOMEM, "keys of slot %d", s->slot);
+    return rebalance_pair_intend(p, s, err);
+}
+
+static void set_giver_keys(struct rebalance_pair *p, int64_t keys)
+{
+    (p->step->at.back ? &p->view.target : &p->view.source)->keys = keys;
+}
+
+static enum pr_code drain(struct rebalance_pair *p, struct pr_err *err)
+{
+    static const struct rebalance_keys NONE = { 0 };
+    enum pr_code rc_settled;
+    const struct rebalance_keys *list = &NONE;
+    if (p->piece != NULL && !p->step->at.back && p->calm)
+        list = &p->piece->keys;
+    p->piece = NULL; /* what it said is used up, or not to be trusted */
+    p->known = true;
+    for (;;) {
+        redisReply *got = NULL;
+        enum pr_code rc = move_list(p, list, &got, err);
+        PR_AUTO(redisReply) *left = got;
+        if (rc != PR_OK || !p->known)
+            return rc;
+        if (left == NULL || left->type != REDIS_REPLY_ARRAY)
+            return pr_fail(err, PR_EDATA, "GETKEYSINSLOT answered nonsense");
+        if (left->elements == 0)
+            break;
+        rc = prepare_late(p, left, err);
+        if (rc != PR_OK || !p->known)
+            return rc;
+        list = &p->late;
+    }
+    set_giver_keys(p, 0);
+    rc_settled = rebalance_pair_settle(p, err);
+    p->known = p->calm;
+    return rc_settled;
+}
+
+enum pr_code rebalance_pair_drain(struct rebalance_pair *p, struct pr_err *err)
+{
+    enum pr_code rc = rebalance_pair_replicas(p, err);
+    if (rc == PR_EINVAL) { /* waiting would not help: say so once, and end the wave */
+        rebalance_slot_run_fail(p->run, err);
+        return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);
+    }
+    if (rc != PR_OK)
+        return rc;
+    rebalance_pair_compression(p, rebalance_pair_giver(p), true);
+    rc = drain(p, err);
+    if (rc != PR_OK || !p->known || !p->calm)
+        rebalance_pair_unlink(p); /* answers may be outstanding */
+    return rc;
+}

@@ -1,0 +1,224 @@
+/* One pair of shards at work: what the files of this folder share. A worker owns the
+ * pair: its thread opens, drains and hands over one slot at a time, as the machine
+ * (core/slot/machine.h) says; beside it a scout reads the next slots' keys, records
+ * what will be in flight before it is sent, and verifies what was handed over. */
+#ifndef REBALANCE_SLOT_PAIR_H
+#define REBALANCE_SLOT_PAIR_H
+
+#include "io/slot/keys.h"
+#include "io/slot/rows.h"
+#include "io/slot/run.h"
+#include "io/slot/shard.h"
+
+#include "prism/stats.h"
+
+enum { REBALANCE_LANES = 2 };
+
+struct rebalance_piece { /* keys of one slot, recorded as in flight */
+    struct rebalance_slot_step *step;
+    struct rebalance_keys keys;
+    bool whole; /* all that the slot held when it was scanned */
+};
+enum { REBALANCE_WINDOW_SLOTS = 256, REBALANCE_WINDOW_KEYS = 8192, REBALANCE_SLOT_KEYS = 32768 };
+struct rebalance_window {
+    struct rebalance_piece piece[REBALANCE_WINDOW_SLOTS];
+    size_t n;
+};
+
+/* MIGRATE authenticates at the taker as this user, made for the pair alone: when it
+ * is deleted there, no earlier MIGRATE can arrive any more. */
+struct rebalance_carrier {
+    char name[64], password[65];
+    unsigned generation;
+};
+
+struct rebalance_lane { /* a connection to the giver; lanes take turns */
+    struct pr_redis *conn;
+    bool waits; /* a WAIT is not answered yet */
+};
+
+struct rebalance_verifier {
+    struct pr_cluster *cluster; /* NULL: not connected */
+    size_t next;
+};
+
+struct rebalance_pair {
+    struct rebalance_slot_run *run;
+    struct rebalance_slot_pair name;
+    size_t number;
+    struct pr_db *db;
+    struct rebalance_shard shard[2];     /* source, target; addresses of primaries under lock */
+    struct rebalance_slot_step *steps;   /* [n_steps] */
+    size_t n_steps, next_step;           /* next_step: for the scout, under lock */
+    struct rebalance_carrier carrier;
+    struct rebalance_drain_limits limits;
+    struct rebalance_bucket bucket[2]; /* of the two nodes */
+    struct pr_redis *service[2];       /* to the two primaries as the service's user */
+
+    /* Of the slot in hand: */
+    struct rebalance_slot_step *step;
+    struct rebalance_slot_view view;
+    struct rebalance_piece *piece; /* keys known beforehand; NULL */
+    bool known;                    /* view is what the cluster said last */
+    bool calm;                     /* nothing happened since the pair was looked at */
+    unsigned seen_changes[2];      /* of the shards' primaries, when they were looked at last */
+    bool giver_failed;             /* over, since the slot was begun */
+    bool resumed;                  /* begun by somebody else: what is in flight says the row alone */
+    struct rebalance_verifier verifier;
+    int64_t told_us;               /* when the order to stop was seen first; 0: not */
+    int64_t dissent_us;            /* since when the primaries disagree on the owner; 0 */
+    struct rebalance_lane lane[REBALANCE_LANES];
+    struct pr_redis *taker;      /* for marks and WAIT */
+    struct pr_redis *reader;
+    bool taker_waits;
+    unsigned turn;               /* batches sent in this slot */
+    struct pr_buf recent[REBALANCE_LANES]; /* the last batches' keys: their DEL may be lost */
+    struct rebalance_keys late;  /* keys that came after the scan */
+    int live[2];                 /* replicas to wait for: giver's side [0], taker's [1] by shard */
+    bool no_compression[2];      /* rdbcompression was turned off on that primary */
+    bool touched[2];             /* and on some member of that shard */
+    uint64_t busy_us;            /* of the last batch */
+    bool slowed;                 /* by the throttle, at the last batch */
+    int64_t opened_us, last_sent_us;
+
+    /* The scout's, and what the two tell each other under lock: */
+    pthread_t scout;
+    bool scout_runs;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool scout_ends;   /* set by the worker */
+    bool scout_idle;   /* no step is left to prepare */
+    bool doubt;        /* set by the scout: something handed over does not become known */
+    struct rebalance_drain_limits scout_limits;
+    struct rebalance_window *ready;         /* prepared and recorded; NULL */
+    struct rebalance_slot_step **handed;    /* [n_handed] to verify; cap n_steps */
+    size_t n_handed;
+    struct pr_err scout_err;                /* code PR_OK: none */
+    struct rebalance_throttle throttle[2];
+    struct rebalance_throttle_limits throttle_limits;
+};
+
+static inline int rebalance_pair_giver(const struct rebalance_pair *p)
+{
+    return p->step->at.back ? 1 : 0; /* index of the shard that gives keys */
+}
+static inline struct rebalance_shard *rebalance_giver(struct rebalance_pair *p)
+{
+    return &p->shard[rebalance_pair_giver(p)];
+}
+static inline struct rebalance_shard *rebalance_taker(struct rebalance_pair *p)
+{
+    return &p->shard[!rebalance_pair_giver(p)];
+}
+
+/* pair.c: one pair, from its rows to its end. */
+PR_CHECKED enum pr_code rebalance_pair_run(struct rebalance_slot_run *run, size_t number,
+                                           struct pr_err *err);
+
+/* slot.c: the slot of *step until it is verified, rolled back or stuck; with a piece
+ * and while all is calm only until it is handed over: verifying is the scout's. */
+PR_CHECKED enum pr_code rebalance_pair_slot(struct rebalance_pair *p,
+                                            struct rebalance_slot_step *step,
+                                            struct rebalance_piece *piece, struct pr_err *err);
+
+/* Told to stop, and long enough ago: nothing more is sent, the slot stays open. */
+bool rebalance_pair_leaves(struct rebalance_pair *p);
+/* Records what step->at and step->in_flight intend, however long PostgreSQL takes. */
+PR_CHECKED enum pr_code rebalance_pair_intend(struct rebalance_pair *p,
+                                              struct rebalance_slot_step *step,
+                                              struct pr_err *err);
+void rebalance_pair_tally(struct rebalance_slot_run *run, const struct rebalance_slot_step *step);
+
+/* effects.c: carries one out. PR_OK: done, and the view says so; anything else makes
+ * the caller look again, except PR_ECANCELED (abandoned), PR_EFENCED and PR_EINVAL. */
+PR_CHECKED enum pr_code rebalance_pair_effect(struct rebalance_pair *p,
+                                              const struct rebalance_slot_next *next,
+                                              struct pr_err *err);
+
+/* links.c: connections of the slot in hand, opened on demand. */
+PR_CHECKED enum pr_code rebalance_pair_lane(struct rebalance_pair *p, unsigned i,
+                                            struct pr_redis **conn, struct pr_err *err);
+PR_CHECKED enum pr_code rebalance_pair_taker(struct rebalance_pair *p, struct pr_redis **conn,
+                                             struct pr_err *err);
+/* A second one to the giver, for reading keys. */
+PR_CHECKED enum pr_code rebalance_pair_reader(struct rebalance_pair *p, struct pr_redis **conn,
+                                              struct pr_err *err);
+/* Address of a primary, for the scout. PR_EUNAVAIL: there is none. */
+PR_CHECKED enum pr_code rebalance_pair_primary(struct rebalance_pair *p, int k,
+                                               struct rebalance_shard_member *out,
+                                               struct pr_err *err);
+/* To the primary of shard k as the service's user. */
+PR_CHECKED enum pr_code rebalance_pair_service(struct rebalance_pair *p, int k,
+                                               struct pr_redis **conn, struct pr_err *err);
+/* Drops them; a reply that had not come makes what was sent stray. */
+void rebalance_pair_unlink(struct rebalance_pair *p);
+/* PR_ECANCELED unless the lease outlives a command of so many ms; waits for its
+ * renewal a little. */
+PR_CHECKED enum pr_code rebalance_pair_may_send(struct rebalance_pair *p, int timeout_ms,
+                                                struct pr_err *err);
+int rebalance_pair_patience_ms(const struct rebalance_slot_run *run); /* for a plain command */
+/* The carrier on every member of both shards; a next generation replaces the one before. */
+PR_CHECKED enum pr_code rebalance_pair_carrier(struct rebalance_pair *p, bool next,
+                                               struct pr_err *err);
+void rebalance_pair_carrier_remove(struct rebalance_pair *p);
+/* rdbcompression of the giver's primary: off, or what the settings say. */
+void rebalance_pair_compression(struct rebalance_pair *p, int k, bool moving);
+/* Learns how many replicas to wait for. PR_EUNAVAIL: none is live and nobody allowed that. */
+PR_CHECKED enum pr_code rebalance_pair_replicas(struct rebalance_pair *p, struct pr_err *err);
+
+/* drain.c: moves keys until the giver was seen empty and all live replicas know, or
+ * something happens. */
+PR_CHECKED enum pr_code rebalance_pair_drain(struct rebalance_pair *p, struct pr_err *err);
+
+/* settle.c: WAIT, which speaks of what its own connection wrote. */
+/* After a batch: has the taker's replicas asked for it, without waiting. */
+PR_CHECKED enum pr_code rebalance_pair_mark(struct rebalance_pair *p, struct pr_err *err);
+/* Reads what WAIT answered on lane i, or on the taker's connection, if one is open. */
+PR_CHECKED enum pr_code rebalance_pair_await_lane(struct rebalance_pair *p, unsigned i,
+                                                  struct pr_err *err);
+PR_CHECKED enum pr_code rebalance_pair_await_taker(struct rebalance_pair *p, struct pr_err *err);
+/* All live replicas of both hold everything. */
+PR_CHECKED enum pr_code rebalance_pair_settle(struct rebalance_pair *p, struct pr_err *err);
+PR_CHECKED enum pr_code rebalance_append_wait(struct pr_redis *conn, int replicas, int64_t ms,
+                                              struct pr_err *err);
+/* A number n with CRC16("n") mod 16384 == slot: "{n}" puts a key into the slot. */
+unsigned rebalance_tag_of_slot(unsigned slot);
+
+/* conflict.c: judges keys that may be on both sides. PR_ECONFLICT: no rule for one. */
+PR_CHECKED enum pr_code rebalance_pair_resolve(struct rebalance_pair *p, bool taker_owns,
+                                               struct pr_err *err);
+
+/* verify.c: asks every primary whom it takes for the owner of the slots of steps[n];
+ * ok[i]: all agree that it is the primary with that id. */
+PR_CHECKED enum pr_code rebalance_verify(struct rebalance_verifier *v,
+                                         const struct rebalance_slot_run *run,
+                                         struct rebalance_slot_step *const *steps, size_t n,
+                                         const char *owner_id, const char *other_id, bool *ok,
+                                         struct pr_err *err);
+void rebalance_verifier_close(struct rebalance_verifier *v);
+
+/* scout.c */
+PR_CHECKED enum pr_code rebalance_scout_start(struct rebalance_pair *p, struct pr_err *err);
+/* The next window, for the caller to free; NULL: nothing left, or told to stop. */
+struct rebalance_window *rebalance_scout_take(struct rebalance_pair *p);
+void rebalance_window_free(struct rebalance_window *w);
+void rebalance_scout_hand(struct rebalance_pair *p, struct rebalance_slot_step *step);
+/* Ends it, after a last try to verify and record what was handed over. Afterwards what
+ * is left of that is in p->handed. */
+void rebalance_scout_stop(struct rebalance_pair *p);
+
+/* pace.c: what the throttle and the budgets allow. */
+void rebalance_pair_pace_init(struct rebalance_pair *p, int64_t now_us);
+double rebalance_pair_pace(struct rebalance_pair *p);             /* sleeps; factor for the batch */
+void rebalance_pair_pay(struct rebalance_pair *p, double bytes); /* sleeps until they may flow */
+struct rebalance_probe { /* the scout's: what the two primaries are like */
+    struct pr_redis *conn[2];
+    struct pr_hist ping[2];
+    double cpu_s[2];
+    unsigned errors[2];
+    int64_t next_us, window_us;
+};
+void rebalance_probe(struct rebalance_pair *p, struct rebalance_probe *probe, int64_t now_us);
+void rebalance_probe_close(struct rebalance_probe *probe);
+
+#endif

@@ -1,0 +1,233 @@
+/* Waiting for replicas. WAIT speaks of the last write of its own connection (since
+ * Redis 7.2 of nothing else). The giver's lane wrote the deletions itself. At the
+ * taker MIGRATE wrote, over the giver's connection; so we write a mark of our own
+ * behind it, into the slot that it imports, and take it away in the same breath: it
+ * lives for microseconds, and for a minute at most should we die between the two. */
+#include "io/slot/pair.h"
+
+#include "prism/io/clock.h"
+#include "prism/slot.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MARK_REPLIES = 4, POLL_US = 20000 };
+
+/* --- tags ------------------------------------------------------------------------------- */
+
+static uint32_t tags[PR_SLOTS];
+static pthread_once_t tags_made = PTHREAD_ONCE_INIT;
+
+static void make_tags(void)
+{
+    size_t found = 0;
+    for (uint32_t n = 1; found < PR_SLOTS; n++) {
+        char text[16];
+        const int len = snprintf(text, sizeof text, "%u", n);
+        uint32_t *tag = &tags[pr_crc16(text, (size_t)len) % PR_SLOTS];
+        found += *tag == 0;
+        *tag = *tag == 0 ? n : *tag;
+    }
+}
+
+unsigned rebalance_tag_of_slot(unsigned slot)
+{
+    pthread_once(&tags_made, make_tags);
+    return tags[slot % PR_SLOTS];
+}
+
+/* --- WAIT -------------------------------------------------------------------------------- */
+
+static int wait_reply_ms(const struct rebalance_pair *p)
+{
+    return (int)p->run->cfg->wait_ms + rebalance_pair_patience_ms(p->run);
+}
+
+enum pr_code rebalance_append_wait(struct pr_redis *conn, int replicas, int64_t ms,
+                                   struct pr_err *err)
+{
+    char n[16], t[24];
+    const char *argv[] = { "WAIT", n, t };
+    snprintf(n, sizeof n, "%d", replicas);
+    snprintf(t, sizeof t, "%lld", (long long)ms);
+    return pr_redis_append(conn, 3, argv, NULL, err);
+}
+
+/* Replicas that are there now: one that was lost since must not be waited for. */
+static enum pr_code recount(struct rebalance_pair *p, int k, struct pr_err *err)
+{
+    struct pr_redis *conn = NULL;
+    redisReply *got = NULL;
+    enum pr_code rc = rebalance_pair_service(p, k, &conn, err);
+    if (rc == PR_OK)
+        rc = pr_redis_command(conn, &got, err, "INFO replication");
+    if (rc != PR_OK)
+        return rc;
+    const int live = rebalance_replicas_in_step(got->str == NULL ? "" : got->str);
+    freeReplyObject(got);
+    if (live < 0)
+        return pr_fail(err, PR_EUNAVAIL, "the primary of shard %s is no primary any more",
+                       p->shard[k].id);
+    pthread_mutex_lock(&p->lock);
+    struct rebalance_shard_member *m = rebalance_shard_primary(&p->shard[k]);
+    if (m != NULL)
+        m->replicas = live;
+    pthread_mutex_unlock(&p->lock);
+    return rebalance_pair_replicas(p, err);
+}
+
+/* Reads a WAIT's answer; as long as replicas are missing that are there, asks again. */
+static enum pr_code await(struct rebalance_pair *p, struct pr_redis *conn, int k,
+                          struct pr_err *err)
+{
+    for (;;) {
+        redisReply *got = NULL;
+        pr_redis_set_timeout(conn, wait_reply_ms(p));
+        enum pr_code rc = pr_redis_reply(conn, &got, err);
+        if (rc != PR_OK)
+            return rc;
+        PR_AUTO(redisReply) *r = got;
+        rc = pr_redis_reply_code(r, err);
+        if (rc != PR_OK || r->integer >= p->live[k])
+            return rc;
+        char why[160];
+        snprintf(why, sizeof why, "shard %.60s: %lld of %d replicas acknowledged", p->shard[k].id,
+                 r->integer, p->live[k]);
+        rebalance_slot_run_waits(p->run, why);
+        rc = recount(p, k, err);
+        if (rc == PR_OK)
+            rc = rebalance_pair_may_send(p, wait_reply_ms(p), err);
+        if (rc != PR_OK)
+            return rc;
+        rebalance_slot_run_waits(p->run, NULL);
+        if (r->integer >= p->live[k])
+            return PR_OK;
+        rc = rebalance_append_wait(conn, p->live[k], p->run->cfg->wait_ms, err);
+        if (rc != PR_OK)
+            return rc;
+    }
+}
+
+enum pr_code rebalance_pair_await_lane(struct rebalance_pair *p, unsigned i, struct pr_err *err)
+{
+    if (!p->lane[i].waits)
+        return PR_OK;
+    p->lane[i].waits = false;
+    return await(p, p->lane[i].conn, rebalance_pair_giver(p), err);
+}
+
+enum pr_code rebalance_pair_await_taker(struct rebalance_pair *p, struct pr_err *err)
+{
+    if (!p->taker_waits)
+        return PR_OK;
+    p->taker_waits = false;
+    for (int i = 0; i < MARK_REPLIES; i++) {
+        redisReply *got = NULL;
+        enum pr_code rc = pr_redis_reply(p->taker, &got, err);
+        if (rc != PR_OK)
+            return rc;
+        PR_AUTO(redisReply) *r = got;
+        rc = pr_redis_reply_code(r, err);
+        if (rc != PR_OK) { /* its other answers are in the way now */
+            rebalance_pair_unlink(p);
+            return rc == PR_EFULL ? pr_fail(err, PR_EUNAVAIL, "%.200s", r->str) : rc;
+        }
+    }
+    return await(p, p->taker, !rebalance_pair_giver(p), err);
+}
+
+enum pr_code rebalance_pair_mark(struct rebalance_pair *p, struct pr_err *err)
+{
+    static const char *const ASKING[] = { "ASKING" };
+    char key[40];
+    struct pr_redis *conn = NULL;
+    const int live = p->live[!rebalance_pair_giver(p)];
+    if (live == 0)
+        return PR_OK;
+    enum pr_code rc = rebalance_pair_taker(p, &conn, err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_await_taker(p, err);
+    snprintf(key, sizeof key, "prism-mark:{%u}", rebalance_tag_of_slot((unsigned)p->step->slot));
+    const char *set[] = { "SET", key, "1", "PX", "60000" };
+    const char *unlink[] = { "UNLINK", key };
+    if (rc == PR_OK)
+        rc = pr_redis_append(conn, 1, ASKING, NULL, err);
+    if (rc == PR_OK)
+        rc = pr_redis_append(conn, 5, set, NULL, err);
+    if (rc == PR_OK)
+        rc = pr_redis_append(conn, 1, ASKING, NULL, err);
+    if (rc == PR_OK)
+        rc = pr_redis_append(conn, 2, unlink, NULL, err);
+    if (rc == PR_OK)
+        rc = rebalance_append_wait(conn, live, p->run->cfg->wait_ms, err);
+    if (rc == PR_OK)
+        rc = pr_redis_flush(conn, err);
+    p->taker_waits = rc == PR_OK;
+    return rc;
+}
+
+/* --- settling --------------------------------------------------------------------------- */
+
+static long long number_after(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    return at == NULL ? -1 : strtoll(at + strlen(name), NULL, 10);
+}
+
+/* The least that a replica in step has acknowledged; -1: there is none. */
+static long long slowest(const char *info)
+{
+    long long least = -1;
+    for (const char *p = strstr(info, "state=online"); p != NULL;
+         p = strstr(p + 1, "state=online")) {
+        const long long at = number_after(p, "offset="), lag = number_after(p, "lag=");
+        if (lag <= 3 && (least < 0 || at < least))
+            least = at;
+    }
+    return least;
+}
+
+/* By offsets: what an earlier connection wrote no WAIT of ours speaks of. A replica
+ * says once a second how far it is. */
+static enum pr_code catch_up(struct rebalance_pair *p, int k, struct pr_err *err)
+{
+    long long want = -1;
+    for (;;) {
+        struct pr_redis *conn = NULL;
+        redisReply *got = NULL;
+        enum pr_code rc = rebalance_pair_service(p, k, &conn, err);
+        if (rc == PR_OK)
+            rc = pr_redis_command(conn, &got, err, "INFO replication");
+        if (rc != PR_OK)
+            return rc;
+        PR_AUTO(redisReply) *r = got;
+        const char *info = r->str == NULL ? "" : r->str;
+        if (rebalance_replicas_in_step(info) < 0)
+            return pr_fail(err, PR_EUNAVAIL, "the primary of shard %s is none any more",
+                           p->shard[k].id);
+        if (want < 0)
+            want = number_after(info, "master_repl_offset:");
+        const long long least = slowest(info);
+        if (least >= want || (least < 0 && p->run->allow_no_replicas))
+            return PR_OK;
+        if (rebalance_pair_leaves(p) || !rebalance_slot_run_pause(p->run, POLL_US))
+            return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);
+    }
+}
+
+enum pr_code rebalance_pair_settle(struct rebalance_pair *p, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    for (unsigned i = 0; i < REBALANCE_LANES && rc == PR_OK; i++)
+        rc = rebalance_pair_await_lane(p, i, err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_await_taker(p, err);
+    for (int k = 0; k < 2 && rc == PR_OK && !p->calm; k++)
+        rc = catch_up(p, k, err);
+    if (rc == PR_OK)
+        p->view.settled = true;
+    else
+        rebalance_pair_unlink(p);
+    return rc;
+}

@@ -1,0 +1,270 @@
+/* One slot: look, step, record, act; until the machine says that it is over. */
+#include "io/slot/pair.h"
+
+#include "prism/io/clock.h"
+#include "prism/io/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { POLL_US = 30000 };
+
+static const char *name_of(struct rebalance_shard *s)
+{
+    const struct rebalance_shard_member *m = rebalance_shard_primary(s);
+    return m == NULL ? s->id : m->name;
+}
+
+/* --- looking -------------------------------------------------------------------------- */
+
+static void note_changes(struct rebalance_pair *p)
+{
+    const int giver = rebalance_pair_giver(p);
+    for (int k = 0; k < 2; k++) {
+        if (p->shard[k].changes == p->seen_changes[k])
+            continue;
+        p->seen_changes[k] = p->shard[k].changes;
+        p->calm = p->view.settled = p->view.agreed = false;
+        p->view.refused[0] = p->view.refused[1] = REBALANCE_SLOT_ACCEPTS;
+        if (k == giver) {
+            p->giver_failed = p->view.conflict = p->view.stray = true;
+            p->no_compression[k] = false; /* the new one's settings are its own */
+        }
+        pr_info(PR_EV("slot.failed_over"), PR_I("slot", p->step->slot),
+                PR_S("shard", p->shard[k].id), PR_S("primary", name_of(&p->shard[k])));
+    }
+}
+
+static void look(struct rebalance_pair *p)
+{
+    struct rebalance_shard *const both[2] = { &p->shard[0], &p->shard[1] };
+    struct rebalance_slot_view *v = &p->view;
+    pthread_mutex_lock(&p->lock); /* the scout reads who the primaries are */
+    const bool changed = rebalance_shards_look(both, (unsigned)p->step->slot);
+    pthread_mutex_unlock(&p->lock);
+    v->source = rebalance_shard_side(&p->shard[0], &p->shard[1]);
+    v->target = rebalance_shard_side(&p->shard[1], &p->shard[0]);
+    if (changed) {
+        rebalance_pair_unlink(p);
+        note_changes(p);
+    }
+    v->third = (v->source.there && v->source.map == REBALANCE_SLOT_TO_THIRD) ||
+               (v->target.there && v->target.map == REBALANCE_SLOT_TO_THIRD);
+    const struct rebalance_slot_side *giver = p->step->at.back ? &v->target : &v->source;
+    if (giver->keys > 0)
+        v->settled = false;
+    p->known = true;
+}
+
+/* Somebody else began it: a mark that its giver should have and has not was lost
+ * with a primary, and what is recorded as in flight may be on both sides. */
+static void look_first(struct rebalance_pair *p)
+{
+    look(p);
+    if (!p->resumed || p->step->at.state <= REBALANCE_SLOT_IMPORTING)
+        return;
+    const struct rebalance_slot_view *v = &p->view;
+    const struct rebalance_slot_side *giver = p->step->at.back ? &v->target : &v->source,
+                                     *taker = p->step->at.back ? &v->source : &v->target;
+    const bool imports = taker->open == REBALANCE_SLOT_IMPORTS ||
+                         taker->open == REBALANCE_SLOT_IMPORTS_STALE;
+    p->view.conflict = p->step->in_flight.len > 0 || imports;
+    p->giver_failed = giver->there && imports && giver->open != REBALANCE_SLOT_MIGRATES;
+}
+
+/* --- recording ---------------------------------------------------------------------------- */
+
+/* A group's rows are ahead: they say the furthest step that any of its slots may be
+ * told to take. Going back is said step by step. */
+static bool recorded(const struct rebalance_slot_step *s, struct rebalance_slot_at at)
+{
+    if (at.back != s->on.back)
+        return false;
+    return at.back ? at.state == s->on.state : at.state <= s->on.state;
+}
+
+static enum pr_code write_steps(struct rebalance_pair *p, const struct rebalance_slot_write *w,
+                                struct pr_err *err)
+{
+    for (unsigned attempt = 0;; attempt++) {
+        const enum pr_code rc = rebalance_slot_steps_write(p->db, w, err);
+        if (rc != PR_EUNAVAIL && rc != PR_ETIMEOUT && rc != PR_ECONFLICT && rc != PR_EFULL)
+            return rc;
+        char why[200];
+        snprintf(why, sizeof why, "PostgreSQL: %.180s", err->text);
+        rebalance_slot_run_waits(p->run, why);
+        if (!rebalance_slot_run_pause(p->run, attempt < 10 ? 20000 << (attempt / 2) : 500000))
+            return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);
+        rebalance_slot_run_waits(p->run, NULL);
+    }
+}
+
+enum pr_code rebalance_pair_intend(struct rebalance_pair *p, struct rebalance_slot_step *s,
+                                   struct pr_err *err)
+{
+    struct rebalance_slot_step *one[] = { s };
+    const struct rebalance_slot_write w = {
+        .lease = &p->run->lease, .plan_id = p->run->plan_id, .intent = one, .intents = 1
+    };
+    return write_steps(p, &w, err);
+}
+
+static enum pr_code end(struct rebalance_pair *p, struct rebalance_slot_step *s,
+                        struct pr_err *err)
+{
+    struct rebalance_slot_step *one[] = { s };
+    const struct rebalance_slot_write w = { .lease = &p->run->lease,
+                                            .plan_id = p->run->plan_id,
+                                            .src_shard = p->shard[0].id,
+                                            .dst_shard = p->shard[1].id,
+                                            .end = one,
+                                            .ends = 1 };
+    const enum pr_code rc = write_steps(p, &w, err);
+    if (rc != PR_OK)
+        return rc;
+    rebalance_pair_tally(p->run, s);
+    return PR_OK;
+}
+
+void rebalance_pair_tally(struct rebalance_slot_run *run, const struct rebalance_slot_step *s)
+{
+    const char *name = rebalance_slot_state_name(s->at.state);
+    pr_metrics_add(run->metrics, M_SLOTS, name, 1);
+    if (s->at.state == REBALANCE_SLOT_VERIFIED)
+        atomic_fetch_add(&run->verified, 1);
+    else if (s->at.state == REBALANCE_SLOT_ROLLED_BACK)
+        atomic_fetch_add(&run->rolled_back, 1);
+    else {
+        char why[400];
+        snprintf(why, sizeof why, "slot %d: %.250s", s->slot, s->error);
+        rebalance_slot_run_stuck(run, why);
+        pr_error(PR_EV("slot.stuck"), PR_I("plan", run->plan_id), PR_I("slot", s->slot),
+                 PR_S("why", s->error));
+    }
+}
+
+/* --- the loop ------------------------------------------------------------------------------- */
+
+static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
+                  struct rebalance_piece *piece)
+{
+    p->step = step;
+    p->piece = piece;
+    p->view = (struct rebalance_slot_view){ 0 };
+    p->giver_failed = false;
+    p->turn = 0;
+    p->opened_us = pr_mono_us();
+    p->dissent_us = 0;
+    for (int i = 0; i < REBALANCE_LANES; i++)
+        pr_buf_reset(&p->recent[i]);
+    p->resumed = !step->fresh;
+    p->known = false;
+    if (p->calm && piece != NULL && step->fresh && p->turn == 0) {
+        /* Nothing has happened since the pair was looked at, and a node that thinks
+         * otherwise refuses what it is told. */
+        p->view.source = (struct rebalance_slot_side){ .there = true,
+                                                       .map = REBALANCE_SLOT_TO_SELF,
+                                                       .keys = (int64_t)piece->keys.n };
+        p->view.target = (struct rebalance_slot_side){ .there = true,
+                                                       .map = REBALANCE_SLOT_TO_OTHER };
+        p->known = true;
+    }
+    step->fresh = false;
+}
+
+static void trouble(struct rebalance_pair *p, const struct rebalance_slot_next *next,
+                    const struct pr_err *err)
+{
+    char why[300];
+    if (p->calm) {
+        pr_warn(PR_EV("slot.interrupted"), PR_I("plan", p->run->plan_id),
+                PR_I("slot", p->step->slot), PR_S("at", rebalance_slot_effect_name(next->effect)),
+                PR_E(err));
+        atomic_fetch_add(&p->run->interruptions, 1);
+        pr_metrics_add(p->run->metrics, M_SLOT_INTERRUPTIONS, NULL, 1);
+    }
+    p->calm = p->known = false;
+    snprintf(why, sizeof why, "slot %d: %.230s", p->step->slot, err->text);
+    rebalance_slot_run_waits(p->run, why);
+}
+
+static bool ends_pair(enum pr_code rc)
+{
+    return rc == PR_ECANCELED || rc == PR_EFENCED || rc == PR_EINTERNAL || rc == PR_ENOMEM;
+}
+
+static enum pr_code act(struct rebalance_pair *p, const struct rebalance_slot_next *next,
+                        unsigned *failures, struct pr_err *err)
+{
+    enum pr_code rc = rebalance_pair_effect(p, next, err);
+    if (rc == PR_OK) {
+        *failures = 0;
+        return PR_OK;
+    }
+    if (ends_pair(rc))
+        return rc;
+    trouble(p, next, err);
+    if (++*failures > 1 && !rebalance_slot_run_pause(p->run, POLL_US))
+        return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);
+    return PR_OK;
+}
+
+static enum pr_code stop_here(struct rebalance_pair *p, const struct rebalance_slot_next *next,
+                              struct pr_err *err)
+{
+    struct rebalance_slot_step *s = p->step;
+    if (s->at.state == REBALANCE_SLOT_STUCK && s->error[0] == '\0')
+        snprintf(s->error, sizeof s->error, "%s", next->why);
+    rebalance_slot_run_waits(p->run, NULL);
+    pr_metrics_observe(p->run->metrics, M_SLOT_SECONDS, NULL,
+                       (double)(pr_mono_us() - p->opened_us) / 1e6);
+    return end(p, s, err);
+}
+
+/* A pause must take effect within a second: a slot that takes longer stays open and
+ * is served from both sides. One that is canceled is brought to an end. */
+bool rebalance_pair_leaves(struct rebalance_pair *p)
+{
+    enum { PATIENCE_US = 600000 };
+    const int order = rebalance_slot_run_order(p->run);
+    if (order != REBALANCE_FINISH || atomic_load(p->run->roll_back)) {
+        p->told_us = 0;
+        return order == REBALANCE_ABANDON;
+    }
+    const int64_t now_us = pr_mono_us();
+    if (p->told_us == 0)
+        p->told_us = now_us;
+    return now_us - p->told_us > PATIENCE_US;
+}
+
+enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot_step *step,
+                                 struct rebalance_piece *piece, struct pr_err *err)
+{
+    unsigned failures = 0;
+    begin(p, step, piece);
+    if (!p->known)
+        look_first(p);
+    for (;;) {
+        if (rebalance_pair_leaves(p))
+            return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", step->slot);
+        p->view.cancel = atomic_load(p->run->roll_back);
+        if (!p->known)
+            look(p);
+        const struct rebalance_slot_next next = rebalance_slot_step(step->at, &p->view);
+        const bool turns = next.at.back && !step->at.back;
+        step->at = next.at;
+        if (rebalance_slot_final(step->at.state))
+            return stop_here(p, &next, err);
+        if (p->calm && piece != NULL && next.effect == REBALANCE_SLOT_DO_VERIFY)
+            return PR_OK; /* the scout's */
+        if (turns) { /* roles change: so do connections, and what was heard of replicas */
+            rebalance_pair_unlink(p);
+            p->view.settled = p->calm = p->giver_failed = false;
+        }
+        enum pr_code rc = recorded(step, next.at) ? PR_OK : rebalance_pair_intend(p, step, err);
+        if (rc == PR_OK)
+            rc = act(p, &next, &failures, err);
+        if (rc != PR_OK)
+            return rc;
+    }
+}

@@ -1,0 +1,617 @@
+/* The scheduler of the simulation: the machine as shipped, over the I/O that
+ * its effects ask for, one command at a time. */
+#include "slot_world.h"
+
+#include "core/slot/drain.h"
+
+#include <string.h>
+
+#define S(name) REBALANCE_SLOT_##name
+
+void scheduler_spawn(struct world *w)
+{
+    struct scheduler *s = &w->s;
+
+    w->epoch++;
+    *s = (struct scheduler){ .alive = true, .primary = { NOBODY, NOBODY }, .giver = { NOBODY, 0 } };
+    s->cred = (uint8_t)(w->epoch * 8);
+    s->conflict = w->db.in_flight != 0 && RULE(FLIGHT_RECORDED);
+    s->uncertain = w->db.in_flight != 0;
+    if (RULE(GIVER_RECORDED))
+        s->giver = w->db.giver;
+    if (RULE(USERS)) { /* the users of those before are deleted before anything is done */
+        if (w->late.used && w->c.node[w->late.node].life == UP) {
+            w->late.used = false;
+            w->saw[SAW_STALE]++;
+        }
+        for (int n = 0; n < NODES; n++)
+            if (w->c.node[n].life == UP)
+                w->c.node[n].cred = s->cred;
+    }
+    s->stray = w->late.used;
+}
+
+static int giver_of(const struct world *w)
+{
+    return w->db.at.back ? DST : SRC;
+}
+
+/* --- looking -------------------------------------------------------------------- */
+static enum rebalance_slot_open open_of(const struct node *n, int other)
+{
+    if (n->migrating != NOBODY) /* hides the other mark */
+        return n->migrating == other ? S(MIGRATES) : S(MIGRATES_STALE);
+    if (n->importing != NOBODY)
+        return n->importing == other ? S(IMPORTS) : S(IMPORTS_STALE);
+    return S(CLOSED);
+}
+
+static enum rebalance_slot_map map_of(const struct node *n, int self, int other)
+{
+    if (n->map == self)
+        return S(TO_SELF);
+    if (n->map == other)
+        return S(TO_OTHER);
+    if (n->map == NOBODY)
+        return S(TO_NOBODY);
+    return n->map == OBSERVER ? S(TO_THIRD) : S(TO_FORMER);
+}
+
+static struct rebalance_slot_side look(struct world *w, int side)
+{
+    struct scheduler *s = &w->s;
+    const int p = w->c.shard[side].primary, other = w->c.shard[!side].primary;
+    const struct node *n = &w->c.node[p];
+
+    if (n->life != UP || !n->primary)
+        return (struct rebalance_slot_side){ .there = false };
+    const bool elected = RULE(GIVER_EPOCH) && s->elected[side] != n->promoted_at;
+    if (s->primary[side] != NOBODY && (s->primary[side] != p || elected)) {
+        s->promoted_at[side] = s->seen_at[side]; /* at the earliest */
+        s->settled = false;
+        s->batch = 0;
+        s->full[side] = false;
+        if (side == giver_of(w)) {
+            s->stray = true;
+            s->conflict = true;
+        }
+    }
+    s->primary[side] = (int8_t)p;
+    s->elected[side] = n->promoted_at;
+    s->seen_at[side] = w->c.now;
+    return (struct rebalance_slot_side){
+        .there = true, .open = open_of(n, other), .map = map_of(n, p, other), .keys = keys_in(n)
+    };
+}
+
+static struct opened giver_now(const struct world *w)
+{
+    const int8_t p = w->s.primary[giver_of(w)];
+    return (struct opened){ p, p == NOBODY ? 0 : w->s.elected[giver_of(w)] };
+}
+
+/* The slot was opened on another primary than the present one. */
+static bool reopened(const struct world *w)
+{
+    const struct opened *was = &w->s.giver, now = giver_now(w);
+    return was->node != NOBODY &&
+           (was->node != now.node || (was->epoch != now.epoch && RULE(GIVER_EPOCH)));
+}
+
+static bool in_step(const struct world *w, int shard)
+{
+    for (int m = shard * MEMBERS; m < (shard + 1) * MEMBERS; m++)
+        if (w->c.node[m].synced && w->c.node[m].life != DOWN)
+            return true;
+    return false;
+}
+
+/* Everybody that answers, replicas too: one that has not heard claims the slot
+ * once it is promoted. And no epoch of the giver that could outbid the owner's. */
+static bool agreed(const struct world *w)
+{
+    const int taker = !giver_of(w), owner = w->c.shard[taker].primary;
+    const int giver = w->c.shard[!taker].primary;
+
+    for (int n = 0; n < NODES; n++)
+        if (w->c.node[n].life == UP && w->c.node[n].map != owner &&
+            (RULE(REPLICAS_AGREE) || w->c.node[n].primary))
+            return false;
+    return w->c.node[owner].knows[owner] > w->c.node[giver].knows[giver] || !RULE(EPOCH_ABOVE);
+}
+
+static void complete_view(struct world *w)
+{
+    struct scheduler *s = &w->s;
+    struct rebalance_slot_view *v = &s->view;
+    const int g = giver_of(w);
+
+    if (reopened(w))
+        s->conflict = true; /* opened on another: it may have failed over while nobody looked */
+    if ((g == SRC ? v->source : v->target).keys != 0)
+        s->settled = false;
+    if (!RULE(REOPEN) && w->db.at.state >= S(MIGRATING)) /* believes what it once sent */
+        (g == SRC ? &v->source : &v->target)->open = S(MIGRATES);
+    v->cancel = w->cancel;
+    v->conflict = s->conflict && RULE(RESOLVE);
+    v->diverged = s->diverged;
+    v->stray = s->stray && RULE(FENCE);
+    v->settled = s->settled || !RULE(SETTLE);
+    const int gp = s->primary[g], tp = s->primary[!g];
+    v->outbid = gp != NOBODY && tp != NOBODY && RULE(OUTBID) &&
+                w->c.node[tp].knows[gp] != w->c.node[gp].knows[gp];
+    v->agreed = agreed(w) || !RULE(AGREED);
+    v->refused[0] = s->full[DST] ? S(OOM) : S(ACCEPTS);
+    v->refused[1] = s->full[SRC] ? S(OOM) : S(ACCEPTS);
+}
+
+/* --- commands -------------------------------------------------------------------- */
+/* Runs at the node as one: SETSLOTs of an effect. giver, taker: as who sent it knew. */
+static void setslot(struct world *w, enum rebalance_slot_effect effect, int node, int other)
+{
+    struct cluster *c = &w->c;
+
+    if (!c->node[node].primary)
+        return;
+    if (!takes_for_primary(c, node, other) && effect != S(DO_CLOSE_G) && effect != S(DO_CLOSE_T))
+        return; /* "Target node is not a master": later, and nothing of the script is done */
+    switch (effect) {
+    case S(DO_IMPORT):
+        set_stable(c, node);
+        set_importing(c, node, other);
+        break;
+    case S(DO_CURE):
+        if (c->node[node].map == node)
+            break;
+        set_stable(c, node);
+        if (RULE(CURE))
+            set_owner(c, node, other);
+        set_importing(c, node, other);
+        break;
+    case S(DO_MIGRATE):
+        if (c->node[node].map == node)
+            set_stable(c, node);
+        set_migrating(c, node, other);
+        break;
+    case S(DO_CLAIM):
+        set_stable(c, node);
+        if (RULE(CLAIM_BUMPS))
+            set_importing(c, node, other);
+        set_owner(c, node, node);
+        break;
+    case S(DO_RELEASE):
+        set_owner(c, node, other);
+        break;
+    case S(DO_TURN):
+        set_stable(c, node);
+        if (del_slot(c, node)) {
+            set_owner(c, node, other);
+            set_importing(c, node, other);
+        }
+        break;
+    case S(DO_RECLAIM):
+        set_stable(c, node);
+        set_importing(c, node, other);
+        set_owner(c, node, node);
+        set_migrating(c, node, other);
+        break;
+    case S(DO_CLOSE_G):
+    case S(DO_CLOSE_T):
+        set_stable(c, node);
+        break;
+    default:
+        break;
+    }
+}
+
+/* The command goes out; now and then its reply is not waited for, and it runs
+ * whenever its node comes to it. Returns whether it ran. */
+static bool send_late(struct world *w, const struct command *cmd)
+{
+    const bool paused = w->c.node[cmd->node].life == PAUSED;
+
+    if (w->late.used || (!paused && !slot_faulty(w)))
+        return false;
+    w->late = *cmd;
+    w->late.used = true;
+    w->s.stray = true;
+    slot_trace(w, "the command goes astray");
+    return true;
+}
+
+static void send_setslot(struct world *w, enum rebalance_slot_effect effect, int node, int other)
+{
+    const struct command cmd = {
+        .node = (int8_t)node, .peer = (int8_t)other, .kind = CMD_SETSLOT, .effect = effect
+    };
+    if (!send_late(w, &cmd) && w->c.node[node].life == UP)
+        setslot(w, effect, node, other);
+}
+
+enum migrated { MIGRATED, BUSYKEY, IOERR, FULL };
+
+static bool has_room(const struct world *w, int node)
+{
+    if (shard_of(node) == SRC)
+        return !w->cfg.source_full;
+    return w->cfg.target_holds == 0 || keys_in(&w->c.node[node]) < (int)w->cfg.target_holds;
+}
+
+/* MIGRATE at its source, key after key: RESTORE there, DEL here. */
+static enum migrated migrate(struct world *w, int from, int to, uint32_t keys, uint8_t cred,
+                             bool copy)
+{
+    struct cluster *c = &w->c;
+
+    for (int k = 0; k < KEYS; k++) {
+        const struct value *v = &c->node[from].data.key[k];
+        if (!(keys >> k & 1) || !v->present)
+            continue;
+        if (!may_restore(c, to) || c->node[to].cred > cred)
+            return IOERR;
+        if (c->node[to].data.key[k].present) {
+            w->saw[SAW_BUSYKEY]++;
+            return BUSYKEY;
+        }
+        if (!has_room(w, to))
+            return FULL;
+        put_key(c, to, k, v);
+        if (w->cfg.prompt)
+            for (int m = shard_of(to) * MEMBERS; m < (shard_of(to) + 1) * MEMBERS; m++)
+                replicate(c, m, c->shard[shard_of(to)].head);
+        if (copy)
+            continue;
+        if (slot_faulty(w)) { /* cut here: the key is on both sides */
+            w->saw[SAW_CUT_MIGRATE]++;
+            return IOERR;
+        }
+        del_key(c, from, k);
+    }
+    return MIGRATED;
+}
+
+void late_run(struct world *w)
+{
+    struct command *l = &w->late;
+    const struct node *n = &w->c.node[l->node];
+
+    l->used = false;
+    w->saw[SAW_LATE]++;
+    slot_trace(w, "late: %s at %d",
+               l->kind == CMD_MIGRATE ? "MIGRATE" : rebalance_slot_effect_name(l->effect), l->node);
+    if (l->stale && RULE(USERS) && n->cred > l->cred) {
+        w->saw[SAW_LATE_REFUSED]++;
+        return;
+    }
+    if (l->kind == CMD_SETSLOT && RULE(DEADLINE)) {
+        w->saw[SAW_LATE_REFUSED]++;
+        return;
+    }
+    if (l->kind == CMD_SETSLOT)
+        setslot(w, l->effect, l->node, l->peer);
+    else if (n->primary)
+        (void)migrate(w, l->node, l->peer, l->keys, RULE(FENCE) ? l->cred : 255, false);
+}
+
+/* Kills our former connections where that can be done, and withdraws what a
+ * MIGRATE on a node that we cannot reach would need at the taker. */
+static void fence(struct world *w)
+{
+    struct scheduler *s = &w->s;
+
+    s->cred++;
+    for (int i = 0; i < 2; i++) {
+        const int p = s->primary[i];
+        if (w->c.node[p].life != UP)
+            return;
+        w->c.node[p].cred = s->cred;
+        if (w->late.used && w->late.node == p)
+            w->late.used = false;
+    }
+    s->stray = false;
+}
+
+/* --- keys ------------------------------------------------------------------------ */
+static void drain(struct world *w, int g, int t)
+{
+    struct scheduler *s = &w->s;
+    struct cluster *c = &w->c;
+    const struct command cmd = {
+        .node = (int8_t)g, .peer = (int8_t)t, .cred = s->cred, .kind = CMD_MIGRATE, .keys = s->batch
+    };
+
+    if (c->node[g].life != UP || !c->node[g].primary)
+        return;
+    if (s->batch == 0) { /* the window moves on once the giver's replicas have heard of the last */
+        if (RULE(WAIT_GIVER) && !all_have(c, shard_of(g), c->shard[shard_of(g)].head, true))
+            return;
+        for (int k = 0; k < KEYS && __builtin_popcount(s->batch) < 2; k++)
+            if (c->node[g].data.key[k].present)
+                s->batch |= 1u << k;
+        w->db.in_flight = s->batch;
+        w->db.in_flight_since = w->c.now;
+        w->db.copying = w->cfg.copy_first;
+        s->uncertain = w->cfg.copy_first; /* it is served on until it is deleted */
+        s->batch_pos = 0;
+        return;
+    }
+    if (s->batch_pos == 0) {
+        if (send_late(w, &cmd)) {
+            s->conflict = s->uncertain = true;
+            s->batch = 0;
+            return;
+        }
+        for (int k = 0; k < KEYS; k++)
+            s->versions[k] = c->node[g].data.key[k].version;
+        const enum migrated m = migrate(w, g, t, s->batch, s->cred, w->cfg.copy_first);
+        slot_trace(w, "migrate %x: %d", s->batch, m);
+        if (m != MIGRATED) {
+            s->conflict = s->uncertain = true; /* part of it may be there */
+            s->full[shard_of(t)] |= m == FULL;
+            s->batch = 0;
+            return;
+        }
+        s->batch_pos = c->shard[shard_of(t)].head + 1;
+        return;
+    }
+    if (!all_have(c, shard_of(t), s->batch_pos - 1, true) && RULE(WAIT_BATCH))
+        return; /* WAIT */
+    if (w->db.copying) {
+        w->db.copying = false; /* recorded before it is done */
+        return;
+    }
+    for (int k = 0; k < KEYS && w->cfg.copy_first; k++) {
+        const struct value *v = &c->node[g].data.key[k];
+        if (!(s->batch >> k & 1) || !v->present)
+            continue;
+        if (v->version != s->versions[k])
+            s->conflict = true; /* written meanwhile: the giver's copy is the newer one */
+        else
+            del_key(c, g, k);
+    }
+    s->batch = 0;
+}
+
+static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
+{
+    const struct scheduler *s = &w->s;
+    const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
+    static const enum rebalance_key_type type[] = { REBALANCE_TYPE_SET, REBALANCE_TYPE_HASH,
+                                                    REBALANCE_TYPE_HASH, REBALANCE_TYPE_STRING };
+    const enum rebalance_key_type ty = type[w->cfg.type[k]];
+    const bool vertex = w->cfg.type[k] == TYPE_VERTEX;
+    const char *why;
+    enum { STEP_S = 100 }; /* a step of the simulation is long beside the clock of IDLETIME */
+    const uint32_t now = w->c.now + 1;
+    const bool gap = RULE(GAP_AT_DECISION) ? !in_step(w, shard_of(g)) : s->gap_at_open;
+    /* Since when the giver's copy may have been written without the taker's. */
+    uint32_t promoted = s->promoted_at[giver_of(w)];
+    const bool flying = w->db.in_flight >> k & 1, uncertain = flying && s->uncertain;
+    if (uncertain && RULE(UNCERTAIN))
+        promoted = w->db.in_flight_since;
+    const bool failed_over = reopened(w) && !(w->db.copying && flying);
+    struct rebalance_conflict c = {
+        .in_flight = flying,
+        .source_failed_over = failed_over,
+        .gap_unacknowledged = gap && !(uncertain && RULE(UNCERTAIN)),
+        .equal = a->bits == b->bits && a->version == b->version,
+        .strings_are_set = w->cfg.strings_are_set,
+        .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
+        .target_received_ms = (int64_t)(now - w->db.in_flight_since) * STEP_S * 1000,
+        .source = { ty, vertex, false, false, 0, a->version, (int64_t)(now - a->touched) * STEP_S },
+        .target = { ty, vertex, false, false, 0, b->version, (int64_t)(now - b->touched) * STEP_S },
+    };
+    return rebalance_conflict_resolve(&c, &why);
+}
+
+/* One key; false: the taker's replicas have to hear first. */
+static bool resolve_key(struct world *w, int k, int g, int t)
+{
+    struct cluster *c = &w->c;
+    struct value *a = &c->node[g].data.key[k], *b = &c->node[t].data.key[k];
+    const enum rebalance_resolution r =
+        b->present ? judge(w, k, g, t) : REBALANCE_UNION_SETS /* only there: it moves */;
+
+    slot_trace(w, "key %d: %s (%x v%u | %x v%u)", k,
+               b->present ? rebalance_resolution_name(r) : "moves", a->bits, a->version, b->bits,
+               b->version);
+    w->saw[SAW_CONFLICT]++;
+    if (r == REBALANCE_STOP) {
+        w->s.diverged = true;
+        w->allowed = w->cfg.slow || w->s.uncertain;
+        return true;
+    }
+    if (r == REBALANCE_KEEP_SOURCE && c->node[g].map == g) {
+        del_key(c, t, k); /* the giver serves it; it moves later */
+        return true;
+    }
+    if (r == REBALANCE_KEEP_SOURCE || !b->present) {
+        put_key(c, t, k, a);
+    } else if (r == REBALANCE_UNION_SETS || r == REBALANCE_OVERLAY) {
+        if ((a->bits & ~b->bits) != 0) {
+            b->bits |= a->bits;
+            b->version++;
+            log_append(c, t);
+        }
+    }
+    if (RULE(WAIT_UNION) && !all_have(c, shard_of(t), c->shard[shard_of(t)].head, true))
+        return false;
+    del_key(c, g, k);
+    if (RULE(CLIENTS_CUT))
+        clients_cut(w, g);
+    return true;
+}
+
+static void resolve(struct world *w, int g, int t)
+{
+    struct scheduler *s = &w->s;
+    const bool leftovers = w->c.node[t].map == t;
+
+    if (w->c.node[g].life != UP || w->c.node[t].life != UP || !w->c.node[g].primary ||
+        !w->c.node[t].primary || w->c.node[g].promoted_at != w->s.elected[giver_of(w)])
+        return; /* neither reads nor writes: READONLY */
+    for (int k = 0; k < KEYS; k++) {
+        const bool there = w->c.node[g].data.key[k].present;
+        if (there && (leftovers || w->c.node[t].data.key[k].present)) {
+            (void)resolve_key(w, k, g, t);
+            return;
+        }
+    }
+    s->conflict = s->uncertain = false;
+    s->giver = w->db.giver = giver_now(w);
+    w->db.in_flight = 0;
+}
+
+bool scheduler_ready(const struct world *w)
+{
+    const int g = w->db.at.back ? DST : SRC;
+    const int p = w->c.shard[g].primary;
+    return w->quiet || rebalance_slot_final(w->db.at.state) || w->db.giver.node == NOBODY ||
+           (w->db.giver.node == p && w->db.giver.epoch == w->c.node[p].promoted_at);
+}
+
+/* --- acting ---------------------------------------------------------------------- */
+static void act(struct world *w, enum rebalance_slot_effect effect)
+{
+    struct scheduler *s = &w->s;
+    struct cluster *c = &w->c;
+    const int side = giver_of(w), g = s->primary[side], t = s->primary[!side];
+
+    switch (effect) {
+    case S(DO_NOTHING):
+    case S(DO_LOOK):
+    case S(DO_WAIT):
+    case S(DO_STOP):
+    case S(EFFECTS):
+        break;
+    case S(DO_FENCE):
+        fence(w);
+        break;
+    case S(DO_RESOLVE):
+        resolve(w, g, t);
+        break;
+    case S(DO_DRAIN):
+        drain(w, g, t);
+        break;
+    case S(DO_SETTLE):
+        s->settled = all_have(c, SRC, c->shard[SRC].head, true) &&
+                     all_have(c, DST, c->shard[DST].head, true);
+        break;
+    case S(DO_VERIFY):
+        if (c->node[t].life == UP && c->node[t].primary && ++s->verified % 4 == 0)
+            bump_epoch(c, t);
+        break;
+    case S(DO_MIGRATE):
+    case S(DO_RECLAIM):
+        if (s->giver.node == NOBODY)
+            s->giver = w->db.giver = giver_now(w);
+        s->gap_at_open = !in_step(w, side);
+        send_setslot(w, effect, g, t);
+        break;
+    case S(DO_RELEASE):
+    case S(DO_CLOSE_G):
+        send_setslot(w, effect, g, t);
+        break;
+    case S(DO_TURN):
+        w->saw[SAW_TURN]++;
+        /* fall through */
+    case S(DO_IMPORT):
+    case S(DO_CURE):
+    case S(DO_CLAIM):
+    case S(DO_CLOSE_T):
+        send_setslot(w, effect, t, g);
+        break;
+    }
+}
+
+/* What a scheduler without the rule would do. */
+static enum rebalance_slot_effect twisted(struct world *w, const struct rebalance_slot_next *n)
+{
+    const bool untaken = n->event == S(EV_LOADED) || n->event == S(EV_UNSETTLED);
+
+    if (!RULE(CLAIM_EMPTY) && untaken)
+        return S(DO_CLAIM);
+    if (!RULE(GIVER_CLOSED_FIRST) && n->effect == S(DO_CLOSE_G) && w->db.at.back &&
+        w->s.view.source.open != S(CLOSED))
+        return S(DO_CLOSE_T);
+    if (!RULE(TURN) && n->effect == S(DO_TURN)) {
+        if (w->s.view.source.open != S(CLOSED))
+            return S(DO_CLOSE_T);
+        return w->s.conflict ? S(DO_RESOLVE) : S(DO_DRAIN);
+    }
+    return n->effect;
+}
+
+/* The process stops between record and command, and goes on when another has
+ * long taken over: its command reaches the server then. */
+static void outlived(struct world *w, enum rebalance_slot_effect effect)
+{
+    struct scheduler *s = &w->s;
+    const int side = giver_of(w), g = s->primary[side], t = s->primary[!side];
+    const bool at_giver = effect == S(DO_MIGRATE) || effect == S(DO_RECLAIM) ||
+                          effect == S(DO_RELEASE) || effect == S(DO_CLOSE_G) ||
+                          effect == S(DO_DRAIN);
+    const bool none = effect == S(DO_NOTHING) || effect == S(DO_LOOK) || effect == S(DO_WAIT) ||
+                      effect == S(DO_STOP) || effect == S(DO_FENCE) || effect == S(DO_RESOLVE) ||
+                      effect == S(DO_SETTLE) || effect == S(DO_VERIFY);
+
+    if (none || w->late.used || (effect == S(DO_DRAIN) && (s->batch == 0 || s->batch_pos != 0)))
+        return;
+    w->late = (struct command){ .used = true,
+                                .stale = true,
+                                .node = (int8_t)(at_giver ? g : t),
+                                .peer = (int8_t)(at_giver ? t : g),
+                                .cred = s->cred,
+                                .kind = effect == S(DO_DRAIN) ? CMD_MIGRATE : CMD_SETSLOT,
+                                .effect = effect,
+                                .keys = s->batch };
+}
+
+static void record(struct world *w, const struct rebalance_slot_next *next)
+{
+    struct scheduler *s = &w->s;
+
+    if (next->at.back && !w->db.at.back) { /* the target gives now */
+        s->giver = w->db.giver = (struct opened){ NOBODY, 0 };
+        w->db.in_flight = s->batch = 0;
+        s->settled = false;
+    }
+    w->db.at = next->at;
+    if (next->at.state == S(STUCK))
+        w->stuck_why = next->why;
+}
+
+void scheduler_step(struct world *w)
+{
+    struct scheduler *s = &w->s;
+
+    if (s->phase != ACT) {
+        const int side = s->phase == LOOK_SOURCE ? SRC : DST;
+        const struct rebalance_slot_side seen = look(w, side);
+        *(side == SRC ? &s->view.source : &s->view.target) = seen;
+        s->phase++;
+        return;
+    }
+    s->phase = LOOK_SOURCE;
+    complete_view(w);
+    const struct rebalance_slot_next next = rebalance_slot_step(w->db.at, &s->view);
+    const enum rebalance_slot_effect effect = twisted(w, &next);
+    w->events[next.event]++;
+    w->effects[next.effect]++;
+    slot_trace(w, "%s%s: %s -> %s", rebalance_slot_state_name(w->db.at.state),
+               w->db.at.back ? " back" : "", rebalance_slot_event_name(next.event),
+               rebalance_slot_effect_name(effect));
+    record(w, &next);
+    if (slot_faulty(w)) { /* dies, or stops, between the record and the effect */
+        w->saw[SAW_CRASH]++;
+        s->alive = false;
+        if (slot_choose(w, 2) == 1)
+            outlived(w, effect);
+        return;
+    }
+    act(w, effect);
+    if (slot_faulty(w)) {
+        w->saw[SAW_CRASH]++;
+        s->alive = false;
+    }
+}
