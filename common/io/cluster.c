@@ -266,13 +266,20 @@ enum pr_code cluster_refresh_from(struct pr_cluster *c, bool elsewhere, struct p
     }
     char host[PR_HOST];
     int port;
+    /* A seed that knows of no slot may be a node that has left, or has yet to join:
+     * it counts only when no other answers. */
     for (const char *list = c->seeds;
-         rc != PR_OK && (seed_rc = next_seed(&list, host, &port, &one)) != PR_ENOTFOUND;) {
+         (rc != PR_OK || owned_slots(&c->topology) == 0) &&
+         (seed_rc = next_seed(&list, host, &port, &one)) != PR_ENOTFOUND;) {
         if (cluster_find_address(&c->topology, host, port) >= 0 &&
             !c->topology.node[cluster_find_address(&c->topology, host, port)].failed)
             continue; /* asked above */
-        if (seed_rc != PR_OK || (rc = try_host(c, host, port, &one)) != PR_OK)
+        if (seed_rc == PR_OK)
+            seed_rc = try_host(c, host, port, &one);
+        if (seed_rc != PR_OK)
             note_failure(&tried, &one);
+        else
+            rc = PR_OK;
     }
     if (rc != PR_OK)
         rc = pr_fail(err, one.code == PR_EDENIED ? PR_EDENIED : PR_EUNAVAIL,

@@ -24,6 +24,7 @@ struct link {
     size_t sent_first, sent_count, sent_cap; /* cap: a power of two */
     bool need_wait;                          /* `wait` commands since the last WAIT */
     unsigned waits_out;                      /* WAITs without a reply */
+    int wait_wanted;                         /* replicas that the last one asked for */
     int64_t progress_us;                     /* last byte written or read */
 };
 

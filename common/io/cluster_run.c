@@ -270,7 +270,7 @@ static enum pr_code prepare(struct run *r, struct pr_err *err)
         k->node = -1;
         k->node_host_port[0] = '\0';
         k->request_bytes = k->reply_bytes = k->redirects = k->latency_us = 0;
-        k->acked = 0;
+        k->acked = k->wanted = 0;
         r->st[i] = (struct run_state){ .next = -1, .last = PR_EUNAVAIL };
     }
     return PR_OK;

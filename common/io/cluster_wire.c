@@ -46,10 +46,19 @@ static bool push_sent(struct link *l, int32_t what, int32_t owner)
     return true;
 }
 
+static bool waits(const struct run *r)
+{
+    return r->o->wait_replicas > 0 || r->o->wait_all;
+}
+
 static bool send_wait(struct run *r, struct link *l)
 {
     char replicas[16], ms[16];
-    const int a = snprintf(replicas, sizeof replicas, "%d", r->o->wait_replicas);
+    const int node = r->o->wait_all ? cluster_find_id(&r->c->topology, l->id) : -1;
+    l->wait_wanted = r->o->wait_replicas;
+    if (node >= 0 && r->c->topology.node[node].replicas > l->wait_wanted)
+        l->wait_wanted = r->c->topology.node[node].replicas;
+    const int a = snprintf(replicas, sizeof replicas, "%d", l->wait_wanted);
     const int b = snprintf(ms, sizeof ms, "%d", r->o->wait_ms);
     const char *argv[] = { "WAIT", replicas, ms };
     const size_t len[] = { 4, (size_t)a, (size_t)b };
@@ -77,7 +86,7 @@ static bool send_command(struct run *r, struct link *l, size_t i)
         return false;
     k->request_bytes += (uint32_t)(l->conn->appended - before);
     r->st[i].sent_us = r->now_us;
-    if (k->wait && r->o->wait_replicas > 0)
+    if (k->wait && waits(r))
         l->need_wait = true;
     return true;
 }
@@ -253,7 +262,7 @@ static void on_command(struct run *r, struct link *l, size_t i, redisReply *repl
     memcpy(k->node_host_port, l->conn->name, sizeof k->node_host_port);
     k->reply = reply;
     k->latency_us = (uint32_t)(r->now_us - r->st[i].sent_us);
-    if (!k->wait || r->o->wait_replicas <= 0) {
+    if (!k->wait || !waits(r)) {
         run_finish(r, i, PR_OK);
         return;
     }
@@ -276,6 +285,7 @@ static void on_wait(struct run *r, struct link *l, const redisReply *reply)
         l->unacked_head = r->st[i].next;
         if (reply->type == REDIS_REPLY_INTEGER) {
             r->cmd[i].acked = (int)reply->integer;
+            r->cmd[i].wanted = l->wait_wanted;
             run_finish(r, i, PR_OK);
         } else { /* executed, but nobody knows where */
             const char *text = reply->type == REDIS_REPLY_ERROR ? reply->str : "WAIT: no number";

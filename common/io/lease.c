@@ -62,13 +62,18 @@ void pr_lease_release(struct pr_db *db, struct pr_lease *l)
     l->epoch = 0;
 }
 
+/* A holder that is stopped within a transaction would keep the row locked, and
+ * with it everybody who wants to take over: PostgreSQL ends such a transaction when
+ * the lease runs out. */
 enum pr_code pr_lease_check(struct pr_db *db, const struct pr_lease *l, struct pr_err *err)
 {
     PGresult *found = NULL;
-    enum pr_code rc = pr_db_exec(db,
-                                 "SELECT epoch, holder, expires_at > clock_timestamp() "
-                                 "FROM leases WHERE name = $1 FOR SHARE",
-                                 PR_ARGS(pr_text(l->name)), &found, err);
+    enum pr_code rc = pr_db_exec(
+        db,
+        "SELECT epoch, holder, expires_at > clock_timestamp(), "
+        "set_config('idle_in_transaction_session_timeout', greatest($2::bigint, 1000)::text, true) "
+        "FROM leases WHERE name = $1 FOR SHARE",
+        PR_ARGS(pr_text(l->name), pr_i64(l->ttl_ms)), &found, err);
     if (rc != PR_OK)
         return rc;
 

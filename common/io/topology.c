@@ -245,6 +245,19 @@ out:
     return rc;
 }
 
+static void count_replicas(struct pr_topology *t)
+{
+    struct pr_node key;
+    for (size_t i = 0; i < t->nodes; i++) {
+        if (t->node[i].primary)
+            continue;
+        memcpy(key.id, t->node[i].primary_id, sizeof key.id);
+        struct pr_node *primary = bsearch(&key, t->node, t->nodes, sizeof key, by_id);
+        if (primary != NULL)
+            primary->replicas++;
+    }
+}
+
 enum pr_code pr_topology_parse(const char *cluster_nodes, const char *asked_host,
                                struct pr_topology *out, struct pr_err *err)
 {
@@ -265,6 +278,8 @@ enum pr_code pr_topology_parse(const char *cluster_nodes, const char *asked_host
         rc = pr_fail(err, PR_EDATA, "CLUSTER NODES: no node");
     if (rc == PR_OK)
         rc = sort_nodes(&t, err);
+    if (rc == PR_OK)
+        count_replicas(&t);
     if (rc != PR_OK)
         pr_topology_done(&t);
     else

@@ -173,12 +173,27 @@ void slots_roles_home(void)
     slots_shards(shard);
     for (int s = 0; s < SLOTS_SHARDS; s++) {
         struct awaited_primary a = { s, shard[s].port[0] };
-        if (shard[s].primary == a.port)
-            continue;
-        assert_true(slots_say(a.port, "CLUSTER FAILOVER"));
-        assert_true(it_await(is_primary, &a, 20000));
+        int tries = 0;
+        while (!is_primary(&a)) { /* soon after another fail-over it may time out, in 5 s */
+            assert_true(tries++ < 6);
+            assert_true(slots_say(a.port, "CLUSTER FAILOVER"));
+            (void)it_await(is_primary, &a, 6000);
+        }
     }
     it_cluster_await(60000);
+}
+
+void slots_close_all(void)
+{
+    struct slots_shard shard[SLOTS_SHARDS];
+    slots_shards(shard);
+    for (int s = 0; s < SLOTS_SHARDS; s++) {
+        redisContext *c = it_redis_admin(shard[s].primary);
+        for (int slot, way = 0; way < 2; way++)
+            while ((slot = slots_open_slot(c, way == 0)) >= 0)
+                freeReplyObject(redisCommand(c, "CLUSTER SETSLOT %d STABLE", slot));
+        redisFree(c);
+    }
 }
 
 /* --- the audit ---------------------------------------------------------------------------- */
@@ -186,8 +201,21 @@ void slots_roles_home(void)
 struct audit {
     char *what;
     size_t n;
-    int owner[PR_SLOTS]; /* port */
+    int owner[PR_SLOTS];                                      /* port */
+    char roles[SLOTS_SHARDS * SLOTS_SHARD_NODES][PR_NODE_ID]; /* its primary's id; "": is one */
 };
+
+static bool same_roles(struct audit *a, int port, const struct pr_topology *t, bool first)
+{
+    bool ok = t->nodes == PR_COUNT(a->roles);
+    for (size_t i = 0; i < t->nodes && ok; i++) { /* sorted by id */
+        ok = first || strcmp(a->roles[i], t->node[i].primary_id) == 0;
+        snprintf(a->roles[i], sizeof a->roles[i], "%s", t->node[i].primary_id);
+    }
+    if (!ok)
+        snprintf(a->what, a->n, "node %d does not know who is whose replica", port);
+    return ok;
+}
 
 static bool agrees(struct audit *a, int port, bool first)
 {
@@ -207,6 +235,7 @@ static bool agrees(struct audit *a, int port, bool first)
                      port, first ? 0 : a->owner[s]);
         a->owner[s] = owner;
     }
+    ok = ok && same_roles(a, port, &t, first);
     pr_topology_done(&t);
     return ok;
 }
@@ -221,6 +250,14 @@ static bool settled(void *ctx)
             return false;
     snprintf(a->what, a->n, "a node is not in step");
     return it_cluster_healthy();
+}
+
+void slots_agree(void)
+{
+    char what[256];
+    struct audit a = { .what = what, .n = sizeof what };
+    if (!it_await(settled, &a, SETTLE_MS))
+        fail_msg("%s", what);
 }
 
 static bool at_home(struct audit *a, int port, const redisReply *keys)

@@ -33,9 +33,14 @@ long slots_keys_in(redisContext *c, int slot); /* -1: no answer */
 /* Brings the first node of every shard back to its head, all servers being up. */
 void slots_roles_home(void);
 
-/* Awaited for a while: every slot is served, by the one node that all nodes name, none is open,
- * every node is in step. Then: every key is where its slot is, none is missing.
- * what: says what is wrong when false. */
+/* What a case that failed left open; its keys are about to be deleted. */
+void slots_close_all(void);
+
+/* Awaits: every slot is served, by the one node that all nodes name, none is open,
+ * every node is in step, and all know who is whose replica. */
+void slots_agree(void);
+/* The same, and then: every key is where its slot is, none is missing. what: says
+ * what is wrong when false. */
 bool slots_audit(char *what, size_t n);
 
 #endif

@@ -42,7 +42,6 @@ static void end(const char *label, struct slots_plan *p, const struct slots_stri
     it_cluster_await(60000);
     const struct slots_traffic t = slots_verify(label, p);
     tell(label, s, &t);
-    slots_roles_home();
 }
 
 static void kill_primaries(const char *name, enum slots_side side)
@@ -72,7 +71,6 @@ static void fail_over(const char *name, enum slots_side side)
         struct slots_strike s = { .side = side };
         snprintf(label, sizeof label, "%s %ld", name, i);
         strike(&p, &s, &rng, slots_fail_over);
-        slots_await_promoted(&s);
         end(label, &p, &s);
     }
 }

@@ -166,9 +166,12 @@ int slots_case_begin(void **state)
 {
     (void)state;
     struct pr_err err = { 0 };
-    slots_roles_home();
+    it_cluster_await(60000);
     assert_ok(pr_cluster_refresh(slots_scene.cluster, &err), &err);
     if (slots_scene.spoilt) {
+        slots_roles_home();
+        slots_close_all();
+        slots_agree();
         it_redis_flush();
         slots_keys_load(slots_scene.cluster);
     }

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_US = 300, ASK_PLAN_US = 300000, SKIP = 8, PROMOTE_MS = 60000 };
+enum { POLL_US = 300, ASK_PLAN_US = 300000, SKIP = 8, PROMOTE_MS = 60000, FAIL_OVER_MS = 6000 };
 
 static void nap_us(long us)
 {
@@ -181,6 +181,20 @@ void slots_revive(const struct slots_strike *s)
     it_server_up(name);
 }
 
+static bool promoted(void *ctx)
+{
+    const struct slots_strike *s = ctx;
+    struct slots_shard shard[SLOTS_SHARDS];
+    slots_shards(shard);
+    return shard[s->shard].primary != 0 && shard[s->shard].primary != s->port;
+}
+
+void slots_await_promoted(struct slots_strike *s)
+{
+    assert_true(it_await(promoted, s, PROMOTE_MS));
+    s->promoted_us = pr_mono_us();
+}
+
 bool slots_fail_over(struct slots_strike *s, struct pr_rng *rng)
 {
     struct sides w = { .ask_us = 0 };
@@ -203,21 +217,10 @@ bool slots_fail_over(struct slots_strike *s, struct pr_rng *rng)
         freeReplyObject(r);
     redisFree(c);
     sides_done(&w);
-    return ok;
-}
-
-static bool promoted(void *ctx)
-{
-    const struct slots_strike *s = ctx;
-    struct slots_shard shard[SLOTS_SHARDS];
-    slots_shards(shard);
-    return shard[s->shard].primary != 0 && shard[s->shard].primary != s->port;
-}
-
-void slots_await_promoted(struct slots_strike *s)
-{
-    assert_true(it_await(promoted, s, PROMOTE_MS));
+    /* Redis itself gives up now and then, soon after another fail-over. */
+    ok = ok && it_await(promoted, s, FAIL_OVER_MS);
     s->promoted_us = pr_mono_us();
+    return ok;
 }
 
 /* --- cutting the service off --------------------------------------------------------------- */

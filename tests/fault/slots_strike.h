@@ -25,7 +25,8 @@ bool slots_freeze(struct slots_strike *s, struct pr_rng *rng);
 void slots_thaw(const struct slots_strike *s);
 void slots_kill(const struct slots_strike *s); /* kill -9; stays down until slots_revive */
 void slots_revive(const struct slots_strike *s);
-/* CLUSTER FAILOVER to a seeded replica while the slot is open. */
+/* CLUSTER FAILOVER to a seeded replica while the slot is open; waits until it is
+ * promoted. false also when Redis gave that up. */
 bool slots_fail_over(struct slots_strike *s, struct pr_rng *rng);
 void slots_await_promoted(struct slots_strike *s);
 

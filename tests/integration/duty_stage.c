@@ -53,14 +53,14 @@ void ds_watch(void)
     const struct pr_topology *t = pr_cluster_topology(ds.cluster);
     struct rebalance_reported *r = pr_arena_alloc(&arena, t->nodes * sizeof *r);
     for (size_t i = 0; i < t->nodes; i++)
-        r[i] = (struct rebalance_reported){ t->node[i].id,      t->node[i].host,
-                                            t->node[i].port,    t->node[i].primary,
+        r[i] = (struct rebalance_reported){ t->node[i].id,     t->node[i].host,
+                                            t->node[i].port,   t->node[i].primary,
                                             t->node[i].failed, t->node[i].primary_id };
     const struct rebalance_cluster c = { r, t->nodes, t->slot_owner };
     assert_ok(rebalance_registered_load(ds.db, &arena, &reg, &err), &err);
-    assert_ok(rebalance_image(reg.node, reg.nodes, reg.subnet, reg.subnets, &c, &arena, &image,
-                              &err),
-              &err);
+    assert_ok(
+        rebalance_image(reg.node, reg.nodes, reg.subnet, reg.subnets, &c, &arena, &image, &err),
+        &err);
     assert_ok(pr_lease_hold(ds.db, &ds.watch_lease, &err), &err);
     assert_ok(rebalance_topology_write(ds.db, &ds.watch_lease, &reg, &image, &rows, &err), &err);
     pr_arena_done(&arena);
@@ -70,7 +70,6 @@ void ds_watch(void)
 
 static void register_stack(void)
 {
-    ds.ports = it_redis_ports(ds.port);
     ds_sql("INSERT INTO zones (id) VALUES ('a'), ('b'), ('c')");
     for (size_t i = 0; i < ds.ports; i++)
         ds_sql("INSERT INTO nodes (id, host, port, zone_id) "
@@ -111,16 +110,32 @@ static void open_service(void)
                                           .stop = &ds.stop };
 }
 
-/* Users of other tests' epochs, which may be higher than ours. */
-static void forget_users(void)
+/* Users as the stack made them: those of other tests' epochs may be newer than ours. */
+static void reset_users(void)
 {
+    for (size_t i = 0; i < ds.ports; i++)
+        assert_string_equal(ds_ask(ds.port[i], "ACL LOAD"), "OK");
+}
+
+/* Nodes of a test that failed half way. */
+static void forget_joiners(void)
+{
+    char id[64];
     for (size_t i = 0; i < ds.ports; i++) {
         redisContext *c = it_redis_admin(ds.port[i]);
-        redisReply *users = redisCommand(c, "ACL USERS");
-        for (size_t k = 0; k < users->elements; k++)
-            if (strncmp(users->element[k]->str, "prism-", 6) == 0)
-                freeReplyObject(redisCommand(c, "ACL DELUSER %s", users->element[k]->str));
-        freeReplyObject(users);
+        redisReply *r = redisCommand(c, "CLUSTER NODES");
+        for (const char *line = r->str; line != NULL && line[0] != '\0';) {
+            int port = 0;
+            bool ours = false;
+            if (sscanf(line, "%63s 127.0.0.1:%d@", id, &port) == 2)
+                for (size_t k = 0; k < ds.ports; k++)
+                    ours = ours || ds.port[k] == port;
+            if (port != 0 && !ours)
+                freeReplyObject(redisCommand(c, "CLUSTER FORGET %s", id));
+            line = strchr(line, '\n');
+            line = line == NULL ? NULL : line + 1;
+        }
+        freeReplyObject(r);
         redisFree(c);
     }
 }
@@ -128,6 +143,8 @@ static void forget_users(void)
 int duty_stage_open(void **state)
 {
     (void)state;
+    ds.ports = it_redis_ports(ds.port);
+    forget_joiners();
     struct pr_err err = { 0 };
     const struct pr_redis_auth admin = { it_env("IT_REDIS_ADMIN_USER"),
                                          it_env("IT_REDIS_ADMIN_PASSWORD") };
@@ -135,7 +152,7 @@ int duty_stage_open(void **state)
     it_redis_flush();
     it_database("duties", ds.uri);
     register_stack();
-    forget_users();
+    reset_users();
     assert_ok(pr_cluster_open(&c, it_env("IT_REDIS_SEEDS"), &admin, 3000, &err), &err);
     assert_ok(pr_cluster_load_library(c, pr_library_code, &err), &err);
     pr_cluster_close(c);
@@ -152,8 +169,9 @@ int duty_stage_open(void **state)
 int duty_stage_close(void **state)
 {
     (void)state;
+    forget_joiners();
     it_redis_flush();
-    forget_users();
+    reset_users();
     pr_cluster_close(ds.cluster);
     pr_db_close(ds.db);
     return 0;

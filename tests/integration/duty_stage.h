@@ -29,7 +29,7 @@ struct duty_stage {
     struct rebalance_user user;
     struct rebalance_duty_ctx ctx;
     atomic_int stop;
-    int steps; /* rows made so far */
+    int steps;              /* rows made so far */
     int port[IT_MAX_NODES]; /* of the stack */
     size_t ports;
 };
@@ -61,7 +61,7 @@ const char *ds_ask(int port, const char *fmt, ...);
 bool ds_knows(int port, const char *redis_id);
 /* How the node at this port says that it stands in the cluster. */
 void ds_redis_id(int port, char out[64]);
-int ds_primary_of_slot(int slot); /* its port */
+int ds_primary_of_slot(int slot);               /* its port */
 int ds_replica_of(int primary_port, int which); /* the port of one of its replicas */
 /* A hash tag whose keys are in the slot. */
 const char *ds_tag(int slot);

@@ -37,6 +37,11 @@ static void judge(const struct attempt *a, bool allowed, const char *why)
 #define SHARD  "INSERT INTO shards (id, primary_id, slots) VALUES ('s', 'n', 0)"
 #define AUDIT  "INSERT INTO audit (principal, action, resource) VALUES ('x', 'y', 'z')"
 #define OUTBOX "INSERT INTO outbox (subject, payload) VALUES ('prism.evt.x', '')"
+#define FLEET_PLAN                                                                                 \
+    "INSERT INTO plans (operation_id, kind, goal, created_by) "                                    \
+    "VALUES (gen_random_uuid(), 'fleet', '{}', 'x')"
+#define STEP "INSERT INTO steps (plan_id, step, wave, kind) VALUES (1, 1, 1, 'meet')"
+#define PIN  "INSERT INTO pins (kind, value, created_by) VALUES ('slot', '1', 'x')"
 #define PLAN                                                                                       \
     "INSERT INTO plans (operation_id, run_id, created_by) "                                        \
     "VALUES (gen_random_uuid(), 1, 'x')"
@@ -80,7 +85,12 @@ static const struct attempt sql[] = {
     { "rebalance", ROUTES("target"), false },
     { "rebalance", "INSERT INTO hints VALUES (1, 0, 'a', 1)", false },
     { "rebalance", "UPDATE placement_runs SET state = 'done'", false },
-    { "rebalance", PLAN, false },
+    { "rebalance", FLEET_PLAN, true }, /* standing orders make plans */
+    { "rebalance", STEP, true },
+    { "rebalance", "UPDATE steps SET state = 'verified'", true },
+    { "rebalance", "UPDATE policies SET halted = false", false },
+    { "rebalance", PIN, false },
+    { "rebalance", "DELETE FROM steps", false },
     { "rebalance", "DELETE FROM moves", false },
     { "rebalance", "INSERT INTO nodes (id, host, port) VALUES ('n', 'h', 1)", false },
     { "rebalance", "UPDATE nodes SET host = 'x'", false },
@@ -96,6 +106,12 @@ static const struct attempt sql[] = {
     { "metadata-api", AUDIT, true },
     { "metadata-api", OUTBOX, true },
     { "metadata-api", TOKEN, true },
+    { "metadata-api", FLEET_PLAN, true },
+    { "metadata-api", PIN, true },
+    { "metadata-api", "UPDATE policies SET halted = true", true },
+    { "metadata-api", STEP, false },
+    { "metadata-api", "UPDATE slot_history SET to_shard = 'x'", false },
+    { "metadata-api", "DELETE FROM policies", false },
     { "metadata-api", ROUTES("current"), false },
     { "metadata-api", ROUTES("target"), false },
     { "metadata-api", MOVE, false },

@@ -23,8 +23,9 @@ struct cluster {
     int16_t group[REBALANCE_SLOTS];
     struct rebalance_goal goal;
     struct rebalance_limits lim;
-    double mean; /* bytes of a slot */
-    bool held;   /* something is pinned, was moved lately, is capped or full */
+    double mean;   /* bytes of a slot */
+    bool permuted; /* groups are today's owners by other names */
+    bool held;     /* something is pinned, was moved lately, is capped or full */
 };
 
 static int below(struct pr_rng *g, int n)
@@ -137,6 +138,20 @@ static void random_goal(struct pr_rng *g, struct cluster *c)
     c->goal.groups = 1 + (size_t)below(g, (int)r->f.shards);
     for (int s = 0; s < REBALANCE_SLOTS; s++)
         c->group[s] = (int16_t)(s * (int)c->goal.groups / REBALANCE_SLOTS);
+    c->permuted = c->goal.kind == REBALANCE_ASSIGN && below(g, 3) == 0;
+    if (c->permuted) { /* the owners by other names */
+        const int shards = (int)r->f.shards, shift = below(g, shards);
+        c->goal.groups = r->f.shards;
+        for (int s = 0; s < REBALANCE_SLOTS; s++)
+            c->group[s] = (int16_t)((shards - 1 - r->slot[s].shard + shift) % shards);
+    }
+    if (c->goal.kind == REBALANCE_DRAIN && below(g, 2) == 0) { /* a whole shard */
+        const int shard = below(g, (int)r->f.shards);
+        c->goal.n = 0;
+        for (size_t n = 0; n < r->f.nodes; n++)
+            if (r->node[n].shard == shard)
+                c->node[c->goal.n++] = (int16_t)n;
+    }
 }
 
 static void random_cluster(struct pr_rng *g, struct cluster *c)
@@ -156,6 +171,7 @@ static void random_cluster(struct pr_rng *g, struct cluster *c)
     if (below(g, 3) == 0)
         random_troubles(g, c);
     random_goal(g, c);
+    c->lim.wave_bytes = below(g, 2) == 0 ? 1e15 : 1e8 * (1 + below(g, 100));
     double most = 0, held[RF_SHARDS] = { 0 };
     for (int s = 0; s < REBALANCE_SLOTS; s++)
         held[c->r.slot[s].shard] += c->r.slot[s].bytes;
@@ -164,7 +180,7 @@ static void random_cluster(struct pr_rng *g, struct cluster *c)
     rf_fill(&c->r, 0);
     if (below(g, 3) == 0) {
         c->held = true;
-        rf_fill(&c->r, most * (1 + pr_rng_unit(g) * pr_rng_unit(g)));
+        rf_fill(&c->r, most * (1 + pr_rng_unit(g)));
     }
 }
 
@@ -383,6 +399,8 @@ static void check_end(const struct cluster *c, const struct sim *s,
     if (c->goal.kind == REBALANCE_JOIN)
         for (size_t i = 0; i < c->goal.n; i++)
             assert_true(s->member[c->goal.node[i]]);
+    if (c->permuted)
+        assert_int_equal(p->steps, 0);
     if (c->lim.max_slots > 0)
         assert_true(p->slots <= c->lim.max_slots);
     double largest = 0;
@@ -468,7 +486,7 @@ static void every_wave_of_every_plan_keeps_the_hard_goals(void **state)
     for (int k = 0; k < 7; k++) {
         print_message("%s: %d of %d planned\n", rebalance_goal_name((enum rebalance_goal_kind)k),
                       planned[k], asked[k]);
-        assert_true(planned[k] * 4 > asked[k]); /* refusals are the exception */
+        assert_true(planned[k] * 6 > asked[k]); /* it does not just refuse */
     }
     free(c);
 }

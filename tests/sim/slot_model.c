@@ -17,7 +17,7 @@ void cluster_init(struct cluster *c)
         n->cred = 1;
         n->knows[0] = 1;
         n->knows[3] = 2;
-        n->knows[OBSERVER] = 3;
+        n->knows[OBSERVER] = n->current = 3;
     }
     c->shard[SRC].primary = 0;
     c->shard[DST].primary = MEMBERS;
@@ -72,6 +72,7 @@ void resync(struct cluster *c, int node)
 
     if (n->life != UP || n->primary || c->node[s->primary].life != UP)
         return;
+    gossip(c, s->primary, node); /* it asks whom it has heard of */
     n->synced = true;
     n->pos = s->head;
     n->data = c->node[s->primary].data;
@@ -121,13 +122,13 @@ bool set_migrating(struct cluster *c, int node, int to)
 void bump_epoch(struct cluster *c, int node)
 {
     struct node *n = &c->node[node];
-    uint8_t newest = 0;
+    uint8_t newest = n->current;
 
     for (int i = 0; i < NODES; i++)
         newest = n->knows[i] > newest ? n->knows[i] : newest;
     if (n->knows[node] == newest)
         return;
-    n->knows[node] = (uint8_t)(newest + 1); /* without asking: two may take the same */
+    n->knows[node] = n->current = (uint8_t)(newest + 1); /* without asking: two may take one */
     if (c->epoch < newest + 1)
         c->epoch = (uint8_t)(newest + 1);
 }
@@ -145,6 +146,7 @@ bool set_owner(struct cluster *c, int node, int owner)
     n->map = (int8_t)owner;
     if (owner == node && n->importing != NOBODY) {
         bump_epoch(c, node);
+        n->claimed = true;
         n->importing = NOBODY;
     }
     return true;
@@ -170,7 +172,7 @@ static void settle_collision(struct cluster *c, int from, int to)
     struct node *n = &c->node[to];
 
     if (n->primary && n->knows[to] == n->knows[from] && to > from)
-        n->knows[to] = ++c->epoch;
+        n->knows[to] = n->current = ++c->epoch;
 }
 
 /* A primary tells what it owns, and with which epoch. Who imports the slot does
@@ -180,9 +182,10 @@ void gossip(struct cluster *c, int from, int to)
     const struct node *s = &c->node[from];
     struct node *n = &c->node[to];
 
-    if (from == to || s->life != UP || n->life != UP || !s->primary)
+    if (from == to || (s->life != UP && !s->claimed) || n->life != UP || !s->primary)
         return;
-    const bool former = from != OBSERVER && c->shard[shard_of(from)].primary != from;
+    const bool former =
+        s->life == UP && from != OBSERVER && c->shard[shard_of(from)].primary != from;
     if (former) { /* everybody knows better by now; it is told so */
         demote(c, from);
         return;
@@ -190,6 +193,7 @@ void gossip(struct cluster *c, int from, int to)
     if (to != OBSERVER && n->primary && c->shard[shard_of(to)].primary != to)
         demote(c, to);
     n->knows[from] = s->knows[from];
+    n->current = s->current > n->current ? s->current : n->current;
     settle_collision(c, from, to);
     if (s->map != from || n->map == from || n->importing != NOBODY)
         return;
@@ -201,6 +205,12 @@ void gossip(struct cluster *c, int from, int to)
         memset(&n->data, 0, sizeof n->data);
         log_append(c, to);
     }
+}
+
+void gossip_round(struct cluster *c)
+{
+    for (int i = 0; i < NODES * NODES; i++)
+        gossip(c, i / NODES, i % NODES);
 }
 
 bool may_promote(const struct cluster *c, int node, bool manual)
@@ -234,6 +244,9 @@ bool promote(struct cluster *c, int node)
     n->primary = true;
     n->synced = false;
     n->knows[node] = n->promoted_at = ++c->epoch;
+    for (int i = 0; i < NODES; i++) /* all are asked for their vote */
+        if (c->node[i].life == UP)
+            c->node[i].current = c->epoch;
     n->migrating = n->importing = NOBODY;
     if (n->map == former)
         n->map = (int8_t)node;
@@ -252,7 +265,7 @@ void demote(struct cluster *c, int node)
 {
     struct node *n = &c->node[node];
 
-    n->primary = n->synced = false;
+    n->primary = n->synced = n->claimed = false;
     set_stable(c, node);
 }
 

@@ -30,12 +30,14 @@ enum life { UP, PAUSED, DOWN };
 
 struct node {
     uint8_t life;
+    bool claimed;         /* by a command, and told everybody */
     bool primary, synced; /* synced: a replica that holds a prefix of its primary's log */
     int8_t map;           /* whom it takes for the slot's owner */
     int8_t migrating, importing;
     uint8_t knows[NODES]; /* the others' config epochs, its own among them */
     uint8_t cred;         /* generation of MIGRATE's password that it accepts */
     uint8_t promoted_at;  /* epoch of its election */
+    uint8_t current;      /* the newest epoch that it has heard of, anybody's */
     uint32_t pos;
     struct data data;
 };
@@ -82,6 +84,9 @@ void bump_epoch(struct cluster *c, int node);
 
 /* --- the bus ------------------------------------------------------------------- */
 void gossip(struct cluster *c, int from, int to);
+/* What is in the sockets arrives, also from who has stopped since: who claims a
+ * slot tells everybody at once. */
+void gossip_round(struct cluster *c);
 bool may_promote(const struct cluster *c, int node, bool manual);
 /* False: the voters know a newer owner of what it claims; it has heard of it now. */
 bool promote(struct cluster *c, int node);

@@ -67,10 +67,15 @@ static struct rebalance_slot_side look(struct world *w, int side)
         return (struct rebalance_slot_side){ .there = false };
     const bool elected = RULE(GIVER_EPOCH) && s->elected[side] != n->promoted_at;
     if (s->primary[side] != NOBODY && (s->primary[side] != p || elected)) {
-        s->promoted_at[side] = s->seen_at[side]; /* at the earliest */
+        if (s->since == 0 || side != giver_of(w) || !RULE(FIRST_PROMOTED))
+            s->promoted_at[side] = s->seen_at[side]; /* at the earliest */
         s->settled = false;
+        if (s->batch != 0) /* it may have left copies */
+            s->conflict = s->uncertain = true;
         s->batch = 0;
         s->full[side] = false;
+        if (side == giver_of(w))
+            s->since += s->primary[side] == p ? 2 : 1; /* itself again: another was between */
         if (side == giver_of(w)) {
             s->stray = true;
             s->conflict = true;
@@ -90,7 +95,8 @@ static struct opened giver_now(const struct world *w)
     return (struct opened){ p, p == NOBODY ? 0 : w->s.elected[giver_of(w)] };
 }
 
-/* The slot was opened on another primary than the present one. */
+/* The slot was opened on another primary than the present one; or on the other
+ * side, and was never properly turned. */
 static bool reopened(const struct world *w)
 {
     const struct opened *was = &w->s.giver, now = giver_now(w);
@@ -106,18 +112,35 @@ static bool in_step(const struct world *w, int shard)
     return false;
 }
 
+/* The one of the two primaries that owns the slot by its own map; NOBODY: none. */
+static int owner_of(const struct world *w)
+{
+    for (int i = 0; i < 2; i++) {
+        const int p = w->c.shard[!giver_of(w) ^ i].primary; /* the taker, if both say so */
+        if (w->c.node[p].map == p && w->c.node[p].primary)
+            return p;
+    }
+    return NOBODY;
+}
+
 /* Everybody that answers, replicas too: one that has not heard claims the slot
- * once it is promoted. And no epoch of the giver that could outbid the owner's. */
+ * once it is promoted. */
 static bool agreed(const struct world *w)
 {
-    const int taker = !giver_of(w), owner = w->c.shard[taker].primary;
-    const int giver = w->c.shard[!taker].primary;
-
     for (int n = 0; n < NODES; n++)
-        if (w->c.node[n].life == UP && w->c.node[n].map != owner &&
+        if (w->c.node[n].life == UP && w->c.node[n].map != owner_of(w) &&
             (RULE(REPLICAS_AGREE) || w->c.node[n].primary))
             return false;
-    return w->c.node[owner].knows[owner] > w->c.node[giver].knows[giver] || !RULE(EPOCH_ABOVE);
+    return true;
+}
+
+static bool low(const struct world *w)
+{
+    const int owner = owner_of(w);
+    if (owner == NOBODY)
+        return false;
+    const int other = w->c.shard[!shard_of(owner)].primary;
+    return w->c.node[owner].knows[owner] <= w->c.node[other].knows[other];
 }
 
 static void complete_view(struct world *w)
@@ -126,7 +149,10 @@ static void complete_view(struct world *w)
     struct rebalance_slot_view *v = &s->view;
     const int g = giver_of(w);
 
-    if (reopened(w))
+    if (!reopened(w)) {
+        s->watched = true;
+        s->since = 0;
+    } else
         s->conflict = true; /* opened on another: it may have failed over while nobody looked */
     if ((g == SRC ? v->source : v->target).keys != 0)
         s->settled = false;
@@ -140,6 +166,7 @@ static void complete_view(struct world *w)
     const int gp = s->primary[g], tp = s->primary[!g];
     v->outbid = gp != NOBODY && tp != NOBODY && RULE(OUTBID) &&
                 w->c.node[tp].knows[gp] != w->c.node[gp].knows[gp];
+    v->low = low(w) && RULE(EPOCH_ABOVE);
     v->agreed = agreed(w) || !RULE(AGREED);
     v->refused[0] = s->full[DST] ? S(OOM) : S(ACCEPTS);
     v->refused[1] = s->full[SRC] ? S(OOM) : S(ACCEPTS);
@@ -290,7 +317,7 @@ void late_run(struct world *w)
     if (l->kind == CMD_SETSLOT)
         setslot(w, l->effect, l->node, l->peer);
     else if (n->primary)
-        (void)migrate(w, l->node, l->peer, l->keys, RULE(FENCE) ? l->cred : 255, false);
+        (void)migrate(w, l->node, l->peer, l->keys, RULE(FENCE) ? l->cred : 255, w->cfg.copy_first);
 }
 
 /* Kills our former connections where that can be done, and withdraws what a
@@ -330,7 +357,7 @@ static void drain(struct world *w, int g, int t)
                 s->batch |= 1u << k;
         w->db.in_flight = s->batch;
         w->db.in_flight_since = w->c.now;
-        w->db.copying = w->cfg.copy_first;
+        w->db.copying = w->cfg.copy_first ? s->batch : 0;
         s->uncertain = w->cfg.copy_first; /* it is served on until it is deleted */
         s->batch_pos = 0;
         return;
@@ -356,8 +383,8 @@ static void drain(struct world *w, int g, int t)
     }
     if (!all_have(c, shard_of(t), s->batch_pos - 1, true) && RULE(WAIT_BATCH))
         return; /* WAIT */
-    if (w->db.copying) {
-        w->db.copying = false; /* recorded before it is done */
+    if (w->db.copying != 0) {
+        w->db.copying = 0; /* recorded before it is done */
         return;
     }
     for (int k = 0; k < KEYS && w->cfg.copy_first; k++) {
@@ -379,17 +406,20 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
     static const enum rebalance_key_type type[] = { REBALANCE_TYPE_SET, REBALANCE_TYPE_HASH,
                                                     REBALANCE_TYPE_HASH, REBALANCE_TYPE_STRING };
     const enum rebalance_key_type ty = type[w->cfg.type[k]];
-    const bool vertex = w->cfg.type[k] == TYPE_VERTEX;
+    const bool vertex = w->cfg.type[k] == TYPE_VERTEX && !w->cfg.slow;
     const char *why;
     enum { STEP_S = 100 }; /* a step of the simulation is long beside the clock of IDLETIME */
     const uint32_t now = w->c.now + 1;
-    const bool gap = RULE(GAP_AT_DECISION) ? !in_step(w, shard_of(g)) : s->gap_at_open;
+    const bool watched = (s->watched && s->since == 1) || !RULE(GAP_WATCHED);
+    const bool gap = watched && (RULE(GAP_AT_DECISION) ? !in_step(w, shard_of(g)) : s->gap_at_open);
     /* Since when the giver's copy may have been written without the taker's. */
     uint32_t promoted = s->promoted_at[giver_of(w)];
     const bool flying = w->db.in_flight >> k & 1, uncertain = flying && s->uncertain;
-    if (uncertain && RULE(UNCERTAIN))
+    if ((uncertain || (flying && !s->watched)) && RULE(UNCERTAIN))
         promoted = w->db.in_flight_since;
-    const bool failed_over = reopened(w) && !(w->db.copying && flying);
+    else if (!s->watched && RULE(GAP_WATCHED))
+        promoted = 0; /* there may have been one before that we know of */
+    const bool failed_over = reopened(w) && !(w->db.copying >> k & 1);
     struct rebalance_conflict c = {
         .in_flight = flying,
         .source_failed_over = failed_over,
@@ -401,7 +431,11 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .source = { ty, vertex, false, false, 0, a->version, (int64_t)(now - a->touched) * STEP_S },
         .target = { ty, vertex, false, false, 0, b->version, (int64_t)(now - b->touched) * STEP_S },
     };
-    return rebalance_conflict_resolve(&c, &why);
+    const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
+    slot_trace(w, "key %d (%x v%u | %x v%u)%s%s%s: %s", k, a->bits, a->version, b->bits, b->version,
+               flying ? ", in flight" : "", failed_over ? ", failed over" : "",
+               c.gap_unacknowledged ? ", gap" : "", why);
+    return r;
 }
 
 /* One key; false: the taker's replicas have to hear first. */
@@ -412,13 +446,10 @@ static bool resolve_key(struct world *w, int k, int g, int t)
     const enum rebalance_resolution r =
         b->present ? judge(w, k, g, t) : REBALANCE_UNION_SETS /* only there: it moves */;
 
-    slot_trace(w, "key %d: %s (%x v%u | %x v%u)", k,
-               b->present ? rebalance_resolution_name(r) : "moves", a->bits, a->version, b->bits,
-               b->version);
     w->saw[SAW_CONFLICT]++;
     if (r == REBALANCE_STOP) {
         w->s.diverged = true;
-        w->allowed = w->cfg.slow || w->s.uncertain;
+        w->allowed = w->cfg.slow || w->s.uncertain || !w->s.watched || w->s.since != 1;
         return true;
     }
     if (r == REBALANCE_KEEP_SOURCE && c->node[g].map == g) {
@@ -436,6 +467,7 @@ static bool resolve_key(struct world *w, int k, int g, int t)
     }
     if (RULE(WAIT_UNION) && !all_have(c, shard_of(t), c->shard[shard_of(t)].head, true))
         return false;
+    w->db.copying &= ~(1u << k); /* the giver's may be gone from here on: recorded before */
     del_key(c, g, k);
     if (RULE(CLIENTS_CUT))
         clients_cut(w, g);
@@ -457,6 +489,9 @@ static void resolve(struct world *w, int g, int t)
             return;
         }
     }
+    for (int i = 0; i < 2; i++) /* or a promoted replica brings back what was dropped */
+        if (RULE(WAIT_RESOLVED) && !all_have(&w->c, i, w->c.shard[i].head, true))
+            return;
     s->conflict = s->uncertain = false;
     s->giver = w->db.giver = giver_now(w);
     w->db.in_flight = 0;
@@ -467,6 +502,7 @@ bool scheduler_ready(const struct world *w)
     const int g = w->db.at.back ? DST : SRC;
     const int p = w->c.shard[g].primary;
     return w->quiet || rebalance_slot_final(w->db.at.state) || w->db.giver.node == NOBODY ||
+           shard_of(w->db.giver.node) != g ||
            (w->db.giver.node == p && w->db.giver.epoch == w->c.node[p].promoted_at);
 }
 
@@ -498,12 +534,14 @@ static void act(struct world *w, enum rebalance_slot_effect effect)
                      all_have(c, DST, c->shard[DST].head, true);
         break;
     case S(DO_VERIFY):
-        if (c->node[t].life == UP && c->node[t].primary && ++s->verified % 4 == 0)
+        break;
+    case S(DO_BUMP):
+        if (c->node[t].life == UP && c->node[t].primary)
             bump_epoch(c, t);
         break;
     case S(DO_MIGRATE):
     case S(DO_RECLAIM):
-        if (s->giver.node == NOBODY)
+        if (s->giver.node == NOBODY || effect == S(DO_RECLAIM))
             s->giver = w->db.giver = giver_now(w);
         s->gap_at_open = !in_step(w, side);
         send_setslot(w, effect, g, t);
@@ -531,9 +569,9 @@ static enum rebalance_slot_effect twisted(struct world *w, const struct rebalanc
 
     if (!RULE(CLAIM_EMPTY) && untaken)
         return S(DO_CLAIM);
-    if (!RULE(GIVER_CLOSED_FIRST) && n->effect == S(DO_CLOSE_G) && w->db.at.back &&
+    if (!RULE(TARGET_CLOSED_FIRST) && n->event == S(EV_CANCELED) &&
         w->s.view.source.open != S(CLOSED))
-        return S(DO_CLOSE_T);
+        return S(DO_CLOSE_G);
     if (!RULE(TURN) && n->effect == S(DO_TURN)) {
         if (w->s.view.source.open != S(CLOSED))
             return S(DO_CLOSE_T);
@@ -571,8 +609,7 @@ static void record(struct world *w, const struct rebalance_slot_next *next)
 {
     struct scheduler *s = &w->s;
 
-    if (next->at.back && !w->db.at.back) { /* the target gives now */
-        s->giver = w->db.giver = (struct opened){ NOBODY, 0 };
+    if (next->at.back != w->db.at.back) { /* others' turn to give */
         w->db.in_flight = s->batch = 0;
         s->settled = false;
     }

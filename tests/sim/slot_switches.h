@@ -18,17 +18,20 @@ enum slot_rule {
     SLOT_GIVER_EPOCH,    /* with the epoch of its election: it may be voted out and in again */
     SLOT_FLIGHT_RECORDED, /* and so do the keys in flight */
     SLOT_UNCERTAIN,       /* a MIGRATE that failed may have left the giver serving: no gap then */
+    SLOT_FIRST_PROMOTED,  /* leftovers are older than the first fail-over since the opening */
+    SLOT_GAP_WATCHED,     /* and only after one fail-over, seen by who judges */
     SLOT_GAP_AT_DECISION, /* whether writes in the gap can count is asked when a copy is dropped */
     SLOT_CLIENTS_CUT,     /* who waits for a copy that is dropped is cut off */
     SLOT_WAIT_UNION,      /* the taker's replicas have a union before the giver's copy goes */
+    SLOT_WAIT_RESOLVED,   /* replicas have heard of all that before it counts as compared */
     SLOT_FENCE,           /* late commands of ours are made harmless */
     SLOT_DEADLINE,        /* a SETSLOT that comes too late refuses itself */
     SLOT_USERS,           /* a stale scheduler's user is deleted */
     SLOT_TURN,            /* who goes back gives the slot away first */
-    SLOT_GIVER_CLOSED_FIRST, /* a cancel closes the target before the source */
-    SLOT_AGREED,             /* done only when everybody says so */
-    SLOT_REPLICAS_AGREE,     /* replicas among them */
-    SLOT_EPOCH_ABOVE,        /* and the owner's epoch is above the giver's */
+    SLOT_TARGET_CLOSED_FIRST, /* a cancel closes the target before the source */
+    SLOT_AGREED,              /* done only when everybody says so */
+    SLOT_REPLICAS_AGREE,      /* replicas among them */
+    SLOT_EPOCH_ABOVE,         /* and the owner's epoch is above the giver's */
     SLOT_RULES
 };
 

@@ -63,14 +63,38 @@ static bool may_resync(const struct world *w, int node)
     return w->cfg.slow || shard_of(node) != giver || scheduler_ready(w);
 }
 
+/* What a look saw alive is not voted out before the command that follows: that
+ * takes a node time-out, and the command refuses itself when it is that late.
+ * A fail-over by hand takes no such time: one between the look and a claim, in
+ * the same millisecond, is the thing that a move does not survive. */
+static bool too_soon(struct world *w, int shard, bool manual)
+{
+    const struct scheduler *s = &w->s;
+    const bool looked = s->alive && (s->phase == ACT || (s->phase == LOOK_TARGET && shard == SRC));
+    const struct rebalance_slot_side *seen = shard == SRC ? &s->view.source : &s->view.target;
+    const int giver = w->db.at.back ? DST : SRC;
+    const bool claims = keys_in(primary_of(&w->c, giver)) == 0 || w->db.at.back || s->full[DST];
+
+    return looked && seen->there && (manual ? claims : RULE(DEADLINE));
+}
+
+static void settle_down(struct world *w)
+{
+    if (w->late.used && w->c.node[w->late.node].life == UP)
+        late_run(w);
+    gossip_round(&w->c);
+}
+
 static void try_promote(struct world *w, int node, bool manual)
 {
     const int shard = shard_of(node);
 
-    if (!may_promote(&w->c, node, manual))
+    if (!may_promote(&w->c, node, manual) || too_soon(w, shard, manual))
         return;
     if (manual)
         replicate(&w->c, node, w->c.shard[shard].head);
+    else /* that takes longer than it takes a word to get round, or a MIGRATE to time out */
+        settle_down(w);
     if (!promote(&w->c, node)) {
         w->saw[SAW_VOTE_REFUSED]++;
         return;
@@ -103,8 +127,7 @@ static void environment(struct world *w)
         heal(w, i);
     if (w->late.used && w->c.node[w->late.node].life == UP)
         late_run(w);
-    for (int i = 0; i < NODES * NODES; i++)
-        gossip(&w->c, i / NODES, i % NODES);
+    gossip_round(&w->c);
     for (int i = 0; i < OBSERVER; i++) {
         if (!w->c.node[i].synced && may_resync(w, i))
             resync(&w->c, i);

@@ -64,7 +64,7 @@ struct db { /* what is recorded */
     struct opened giver;
     uint32_t in_flight; /* keys */
     uint32_t in_flight_since;
-    bool copying; /* they are copies yet: the giver has not been told to delete its own */
+    uint32_t copying; /* of these the giver has not been told to delete its own yet */
 };
 
 enum phase { LOOK_SOURCE, LOOK_TARGET, ACT };
@@ -77,10 +77,11 @@ struct scheduler {
     uint8_t elected[2];
     struct opened giver; /* memory of db.giver */
     bool conflict, stray, settled, gap_at_open, diverged;
+    bool watched;   /* it has seen the primary on which the slot was opened */
+    uint32_t since; /* elections of the giver's shard since, as far as it knows */
     bool uncertain; /* whether the giver went on serving what is recorded as in flight */
     bool full[2];
     uint8_t cred;
-    uint32_t verified;
     uint32_t batch, batch_pos, versions[KEYS];
     uint32_t seen_at[2], promoted_at[2]; /* by side; 0: never */
 };

@@ -78,6 +78,7 @@ static void a_drained_shard_leaves_nothing_behind(void **state)
         assert_int_equal(l->slot_shard[s], r->slot[s].shard == 0 ? 3 : r->slot[s].shard);
     assert_false(l->node[0].member || l->node[1].member);
     assert_int_equal(rf_count(&plan, REBALANCE_FORGET), 2);
+    assert_int_equal(plan.step[plan.steps - 1].dst, 0); /* no primary before its replica */
     assert_true(plan.bytes == plan.bound_bytes);
 }
 

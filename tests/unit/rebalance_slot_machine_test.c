@@ -39,7 +39,7 @@ typedef void visit(struct rebalance_slot_at at, const struct rebalance_slot_view
 
 static void each_flag(struct rebalance_slot_view v, visit *see)
 {
-    for (unsigned bits = 0; bits < 1u << 10; bits++) {
+    for (unsigned bits = 0; bits < 1u << 11; bits++) {
         v.third = bits & 1;
         v.cancel = bits & 2;
         v.conflict = bits & 4;
@@ -49,6 +49,7 @@ static void each_flag(struct rebalance_slot_view v, visit *see)
         v.agreed = bits & 64;
         v.refused[0] = bits & 128 ? S(OOM) : S(ACCEPTS);
         v.outbid = bits & 512;
+        v.low = bits & 1024;
         v.refused[1] = bits & 256 ? S(OVERSIZED) : S(ACCEPTS);
         for (int state = 0; state < OPEN_STATES; state++) {
             for (int back = 0; back < 2; back++)
@@ -166,7 +167,7 @@ static void is_safe(struct rebalance_slot_at at, const struct rebalance_slot_vie
     const bool blind = !t->there || t->keys < 0 || (!g->gone && (!g->there || g->keys < 0));
     const int64_t given = g->gone ? 0 : g->keys;
 
-    MUST(!at.back || next.at.back);
+    MUST(at.back == next.at.back || next.event == S(EV_REFUSED) || next.event == S(EV_UNTURNED));
     MUST(!blind || next.effect == S(DO_WAIT) || next.effect == S(DO_STOP));
     switch (next.effect) {
     case S(DO_CLAIM): /* a giver that learns of it by gossip deletes what it holds */
@@ -188,26 +189,30 @@ static void is_safe(struct rebalance_slot_at at, const struct rebalance_slot_vie
         MUST(owns(g) && !owns(t) && g->open == S(MIGRATES) && t->open == S(IMPORTS));
         MUST(!v->conflict && !v->diverged && v->refused[at.back] == S(ACCEPTS));
         break;
-    case S(DO_TURN):
-        MUST(at.back && owns(t) && given > 0 && at.state != S(HANDOFF));
+    case S(DO_TURN): /* only with both open and nothing left to compare */
+        MUST(!at.back && next.at.back && owns(g) && given > 0 && !v->conflict);
+        MUST(g->open == S(MIGRATES) && t->open == S(IMPORTS));
         break;
     case S(DO_RECLAIM):
         MUST(!owns(t) && !owns(g) && given > 0 && !v->third);
         break;
     case S(DO_CLOSE_G):
+        MUST(owns(t) ? given == 0 : v->cancel && t->keys == 0 && t->open == S(CLOSED));
+        break;
     case S(DO_CLOSE_T):
-        MUST(owns(t) && given == 0);
-        MUST(next.effect == S(DO_CLOSE_G) || g->gone || g->open == S(CLOSED));
+        MUST(owns(t) ? given == 0 && (g->gone || g->open == S(CLOSED)) : v->cancel && t->keys == 0);
         break;
     default:
         break;
     }
     MUST(!v->stray || blind || t->gone || next.effect == S(DO_FENCE));
-    if (next.at.state == S(VERIFIED) || next.at.state == S(ROLLED_BACK)) {
-        MUST(owns(t) && given == 0 && v->agreed && t->open == S(CLOSED));
-        MUST(g->gone || g->open == S(CLOSED));
-        MUST((next.at.state == S(ROLLED_BACK)) == at.back);
-    }
+    if (next.at.state != S(VERIFIED) && next.at.state != S(ROLLED_BACK))
+        return;
+    const bool at_source = next.at.state == S(ROLLED_BACK);
+    MUST(owns(at_source ? &v->source : &v->target) && v->agreed);
+    MUST((v->source.gone || v->source.open == S(CLOSED)) &&
+         (v->target.gone || v->target.open == S(CLOSED)));
+    MUST(at_source ? v->target.gone || v->target.keys == 0 : v->source.gone || v->source.keys == 0);
 }
 
 static void never_does_what_would_lose_a_key_whatever_it_sees(void **state)
@@ -273,9 +278,8 @@ static void brings_keys_back_when_the_target_is_full(void **state)
                                      .agreed = true };
 
     v.refused[0] = S(OOM);
-    expect(&at, &v, S(DO_LOOK), S(DRAINING));
-    assert_true(at.back);
     expect(&at, &v, S(DO_TURN), S(DRAINING));
+    assert_true(at.back);
     v.source.map = S(TO_OTHER), v.source.open = S(IMPORTS);
     expect(&at, &v, S(DO_RECLAIM), S(DRAINING)); /* between the two, nobody owns it */
     v.target.map = S(TO_SELF), v.target.open = S(MIGRATES);
@@ -297,10 +301,9 @@ static void cancels_before_a_key_moved_by_closing_the_target_first(void **state)
                                      .cancel = true,
                                      .agreed = true };
 
-    expect(&at, &v, S(DO_LOOK), S(MIGRATING));
-    expect(&at, &v, S(DO_CLOSE_G), S(MIGRATING));
-    v.target.open = S(CLOSED);
     expect(&at, &v, S(DO_CLOSE_T), S(MIGRATING));
+    v.target.open = S(CLOSED);
+    expect(&at, &v, S(DO_CLOSE_G), S(MIGRATING));
     v.source.open = S(CLOSED);
     expect(&at, &v, S(DO_NOTHING), S(ROLLED_BACK));
 }
@@ -409,9 +412,15 @@ static const struct trap trap[] = {
       OTHER(CLOSED, 2),
       .want = S(EV_LEFTOVERS) },
     { "a key was created through ASK while a cancel closed the target",
-      { S(MIGRATING), true },
+      { S(MIGRATING), false },
       OWNER(MIGRATES, 5),
       OTHER(CLOSED, 1),
+      .cancel = true,
+      .want = S(EV_UNPREPARED) },
+    { "the source was not turned before it failed over",
+      { S(DRAINING), true },
+      OWNER(CLOSED, 5),
+      FORMER(IMPORTS_STALE, 1),
       .want = S(EV_UNTURNED) },
     { "a former primary may still send keys",
       { S(HANDOFF), false },

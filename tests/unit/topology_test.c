@@ -60,6 +60,8 @@ static void maps_every_slot_to_its_primary(void **state)
     assert_int_equal(replica->config_epoch, 4);
     assert_true(by_id(&t, ID_D)->primary);
     assert_string_equal(by_id(&t, ID_D)->primary_id, "");
+    assert_int_equal(by_id(&t, ID_D)->replicas, 1);
+    assert_int_equal(replica->replicas, 0);
     pr_topology_done(&t);
 }
 

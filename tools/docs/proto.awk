@@ -1,6 +1,6 @@
 # Messages of .proto files: the comment above a message, its fields, and the
 # comments beside or above them. Fails on what it does not know.
-FNR == 1 { comment = "" }
+FNR == 1 { comment = oneof = "" }
 { sub(/[ \t]+$/, "") }
 /^ *\/\// {
     line = $0
@@ -20,6 +20,8 @@ FNR == 1 { comment = "" }
     next
 }
 inside && /^\}$/ { inside = 0; next }
+inside && /^ +oneof [a-z_]+ \{$/ { oneof = $2; next } # its fields say so
+oneof != "" && /^ +\}$/ { oneof = ""; next }
 inside && /^ +(repeated )?[A-Za-z0-9_.]+ [a-z0-9_]+ = [0-9]+;/ {
     if (!fields++)
         print "\n| field | type | number | meaning |\n| --- | --- | --- | --- |"
@@ -34,6 +36,8 @@ inside && /^ +(repeated )?[A-Za-z0-9_.]+ [a-z0-9_]+ = [0-9]+;/ {
     meaning = comment
     if (match(rest, /\/\/ ?/))
         meaning = meaning (meaning == "" ? "" : " ") substr(rest, RSTART + RLENGTH)
+    if (oneof != "")
+        meaning = "one of `" oneof "`" (meaning == "" ? "" : ": ") meaning
     gsub(/\|/, "\\|", meaning)
     gsub(/</, "\\&lt;", meaning)
     printf "| `%s` | %s%s | %s | %s |\n", part[2], type, part[1], part[4], meaning

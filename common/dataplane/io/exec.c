@@ -225,7 +225,7 @@ static void after_reply(struct wave *w, struct dp_op *op)
 {
     struct client_cmd next = client_next(&op->state);
     if (next.kind == CLIENT_WAIT_HOME) { /* the claim's answer came with its WAIT's */
-        const bool safe = op->acked >= w->e->run.wait_replicas;
+        const bool safe = op->acked >= op->wanted;
         client_reply(&op->state, safe ? CLIENT_R_OK : CLIENT_R_BROKEN, 0, 0);
         next = client_next(&op->state);
     }
@@ -263,6 +263,7 @@ static void feed(struct wave *w, struct pr_rcmd *cmd, struct dp_op *op, const st
             freeReplyObject(op->reply);
         op->reply = cmd->reply;
         op->acked = cmd->acked;
+        op->wanted = cmd->wanted;
         memcpy(op->host_port, cmd->node_host_port, sizeof op->host_port);
     }
     client_reply(&op->state, result, partition, epoch);
@@ -293,7 +294,7 @@ enum pr_code dp_exec(struct dp_exec *e, struct dp_op *ops, size_t n, struct pr_e
         struct dp_op *op = &ops[i];
         op->rc = PR_EINTERNAL;
         op->reply = NULL;
-        op->acked = 0;
+        op->acked = op->wanted = 0;
         op->host_port[0] = '\0';
         op->ended = false;
         op->due_us = 0;

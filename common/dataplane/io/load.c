@@ -190,9 +190,8 @@ static enum pr_code load_moved(struct worker *w, const struct call *c, struct pr
     if (op.outcome != CLIENT_DONE)
         return pr_fail(err, PR_EUNAVAIL, "it moved and could not be reached (outcome %d)",
                        (int)op.outcome);
-    if (op.acked < w->exec.run.wait_replicas)
-        return pr_fail(err, PR_EUNAVAIL, "%d of %d replicas have it", op.acked,
-                       w->exec.run.wait_replicas);
+    if (op.acked < op.wanted)
+        return pr_fail(err, PR_EUNAVAIL, "%d of %d replicas have it", op.acked, op.wanted);
     atomic_fetch_add(&w->load->moved, 1);
     return PR_OK;
 }
@@ -294,6 +293,7 @@ static enum pr_code open_worker(struct worker *w, struct load *l, struct pr_err 
         (struct dp_exec){ .cluster = w->cluster,
                           .partitions = l->o->store->partitions,
                           .run = { .wait_replicas = dp_replicas(pr_cluster_topology(w->cluster)),
+                                   .wait_all = true,
                                    .wait_ms = WAIT_MS,
                                    .deadline_ms = WAVE_DEADLINE_MS,
                                    .write_retry = true },
@@ -363,6 +363,7 @@ static enum pr_code wait_for_replicas(struct worker *w, struct pr_err *err)
     const struct pr_topology *t = pr_cluster_topology(w->cluster);
     const struct dp_adjacency *a = w->load->a;
     const struct pr_run_options how = { .wait_replicas = w->exec.run.wait_replicas,
+                                        .wait_all = true,
                                         .wait_ms = WAIT_MS,
                                         .deadline_ms = 2 * WAIT_MS,
                                         .write_retry = true };
@@ -395,9 +396,9 @@ static enum pr_code wait_for_replicas(struct worker *w, struct pr_err *err)
     for (size_t i = 0; i < w->calls; i++) {
         if (rc == PR_OK && w->cmd[i].rc != PR_OK)
             rc = w->cmd[i].rc;
-        else if (rc == PR_OK && w->cmd[i].acked < how.wait_replicas)
+        else if (rc == PR_OK && w->cmd[i].acked < w->cmd[i].wanted)
             rc = pr_fail(err, PR_EUNAVAIL, "redis %s: %d of %d replicas have everything",
-                         w->cmd[i].node_host_port, w->cmd[i].acked, how.wait_replicas);
+                         w->cmd[i].node_host_port, w->cmd[i].acked, w->cmd[i].wanted);
         if (w->cmd[i].reply != NULL)
             freeReplyObject(w->cmd[i].reply);
     }

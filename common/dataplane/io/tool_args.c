@@ -94,14 +94,13 @@ enum pr_code dp_store_open(const struct dp_store *s, struct pr_cluster **c, stru
 
 int dp_replicas(const struct pr_topology *t)
 {
-    int most = 0;
-    for (size_t p = 0; p < t->nodes; p++) {
-        int n = 0;
-        for (size_t i = 0; i < t->nodes; i++)
-            n += !t->node[i].primary && strcmp(t->node[i].primary_id, t->node[p].id) == 0;
-        most = n > most ? n : most;
+    int fewest = -1;
+    for (size_t s = 0; s < PR_COUNT(t->slot_owner); s++) {
+        const int owner = t->slot_owner[s];
+        if (owner >= 0 && (fewest < 0 || t->node[owner].replicas < fewest))
+            fewest = t->node[owner].replicas;
     }
-    return most;
+    return fewest < 0 ? 0 : fewest;
 }
 
 enum pr_code dp_arg_integer(const char *option, const char *text, long long lo, long long hi,

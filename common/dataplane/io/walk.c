@@ -213,6 +213,7 @@ static enum pr_code read_level(struct walk *w, size_t from, size_t to, bool expa
         if (n == 0)
             return PR_OK;
         w->exec.run.wait_replicas = 0;
+        w->exec.run.wait_all = false;
         enum pr_code rc = dp_exec(&w->exec, w->op, n, err);
         for (size_t k = 0; k < n; k++) {
             if (rc == PR_OK)
@@ -240,7 +241,7 @@ static enum pr_code after_write(struct walk *w, const struct dp_op *op, const st
         w->tally.writes_refused++;
         return op->rc;
     }
-    if (op->rc == PR_OK && op->outcome == CLIENT_DONE && op->acked >= w->exec.run.wait_replicas) {
+    if (op->rc == PR_OK && op->outcome == CLIENT_DONE && op->acked >= op->wanted) {
         dp_ledger_acked(&w->ledger, p->entry);
         w->tally.writes_acked++;
         remember(w, op);
@@ -307,6 +308,7 @@ static enum pr_code write_some(struct walk *w, struct pr_err *err)
     if (n > 0 && w->ledger_fd >= 0) /* on file before it can be in the store */
         rc = dp_ledger_flush(&w->ledger, w->ledger_fd, w->o->ledger_path, err);
     w->exec.run.wait_replicas = w->o->replicas;
+    w->exec.run.wait_all = w->o->all_replicas;
     if (n > 0 && rc == PR_OK) {
         rc = dp_exec(&w->exec, w->op, n, err);
         for (size_t k = 0; k < n; k++) {

@@ -243,6 +243,7 @@ enum pr_code dp_workload_new(struct dp_workload **out, const struct dp_adjacency
         rc = rank_vertices(l, err);
     if (rc == PR_OK)
         rc = open_ledger(l, err);
+    l->o.all_replicas = l->o.replicas < 0;
     if (rc == PR_OK && l->o.replicas < 0)
         l->o.replicas = dp_replicas(pr_cluster_topology(l->cluster));
     if (rc == PR_OK && (l->worker = calloc((size_t)o->threads, sizeof *l->worker)) == NULL)

@@ -150,25 +150,29 @@ static bool consent(struct ctl *ctl, const struct ctl_line *line, json_int_t id,
     return false;
 }
 
+static void show_end(struct ctl *ctl, json_int_t id)
+{
+    struct ctl_reply r;
+    if (get_plan(ctl, id, &r) == CTL_OK)
+        ctl_print_plan_end(ctl, r.body);
+    ctl_reply_done(&r);
+}
+
 /* Executes the plan as it was shown, follows it, and shows how it ended. */
 static int execute(struct ctl *ctl, json_int_t id, const char *etag)
 {
     struct ctl_reply r;
     int code = post_verb(ctl, id, "execute", etag, &r);
     const char *operation = json_string_value(json_object_get(r.body, "executeOperationId"));
-    if (code == CTL_OK)
+    if (code == CTL_OK) {
         code = operation == NULL ? ctl_complain(CTL_FAILED, "the execution has no operation")
                                  : ctl_wait(ctl, operation);
-    ctl_reply_done(&r);
-    return code;
-}
-
-static int show_end(struct ctl *ctl, json_int_t id)
-{
-    struct ctl_reply r;
-    int code = get_plan(ctl, id, &r);
-    if (code == CTL_OK)
-        ctl_print_plan(ctl, r.body);
+        if (code != CTL_INTERRUPTED)
+            show_end(ctl, id);
+    } else {
+        fprintf(stderr, "  prismctl plan execute %" JSON_INTEGER_FORMAT " --wait   tries again\n",
+                id);
+    }
     ctl_reply_done(&r);
     return code;
 }
@@ -200,8 +204,6 @@ static int reach(struct ctl *ctl, const struct ctl_line *line, json_t *goal, boo
         if (consent(ctl, line, id, &code)) {
             code = execute(ctl, id, r.etag);
             *done = code == CTL_OK;
-            if (code != CTL_INTERRUPTED)
-                (void)show_end(ctl, id);
         }
     }
     ctl_reply_done(&r);

@@ -131,6 +131,8 @@ int ctl_start(struct ctl *ctl, const struct ctl_line *line, const char *path, js
 int ctl_fleet_params(const struct ctl_line *line, json_t *params);
 /* A plan as people read it; -o json: as it is. */
 void ctl_print_plan(const struct ctl *ctl, const json_t *plan);
+/* The same of one that was shown before it ran: only how it went. */
+void ctl_print_plan_end(const struct ctl *ctl, const json_t *plan);
 
 /* --- commands, by file --------------------------------------------------- */
 typedef int ctl_run_fn(struct ctl *, const struct ctl_line *);

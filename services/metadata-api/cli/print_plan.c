@@ -99,7 +99,8 @@ static void print_steps(const json_t *plan)
             snprintf(word, sizeof word, "%s %" JSON_INTEGER_FORMAT, kind, all);
         append(value, ", ", word);
     }
-    line(begun ? "done" : "moves", value[0] == '\0' ? "nothing" : value);
+    if (json_is_object(steps)) /* answers to a verb have none */
+        line(begun ? "done" : "moves", value[0] == '\0' ? "nothing" : value);
     if (json_is_integer(json_object_get(plan, "waves"))) {
         const json_t *wave = json_object_get(plan, "wave");
         snprintf(word, sizeof word, "%" JSON_INTEGER_FORMAT,
@@ -203,10 +204,23 @@ static void print_notes(const json_t *summary)
         printf("  and %.0f more: see -o json\n", more);
 }
 
+/* "1729 slots, 120000 keys, 1.3 GB in 95 s" */
+static void print_result(const json_t *plan)
+{
+    const json_t *result = json_object_get(plan, "result");
+    char value[VALUE], bytes[32], took[32];
+    if (!json_is_object(result))
+        return;
+    ctl_bytes_text(bytes, sizeof bytes, number(result, "bytes"));
+    ctl_duration_text(took, sizeof took, number(result, "seconds"));
+    snprintf(value, sizeof value, "%.0f slots, %.0f keys, %s in %s", number(result, "slots"),
+             number(result, "keys"), bytes, took);
+    line("moved", value);
+}
+
 void ctl_print_plan(const struct ctl *ctl, const json_t *plan)
 {
-    const json_t *summary = json_object_get(plan, "summary"),
-                 *result = json_object_get(plan, "result");
+    const json_t *summary = json_object_get(plan, "summary");
     char value[VALUE];
     if (ctl->json || strcmp(text(plan, "kind"), "fleet") != 0) {
         ctl_print(ctl, plan);
@@ -224,8 +238,17 @@ void ctl_print_plan(const struct ctl *ctl, const json_t *plan)
     print_size(summary, json_is_string(json_object_get(plan, "startedAt")));
     print_gain(summary);
     print_notes(summary);
-    if (json_is_object(result)) {
-        printf("result\n");
-        ctl_print(ctl, result);
+    print_result(plan);
+}
+
+void ctl_print_plan_end(const struct ctl *ctl, const json_t *plan)
+{
+    if (ctl->json) {
+        ctl_print(ctl, plan);
+        return;
     }
+    line("state", text(plan, "state"));
+    line("error", text(plan, "error"));
+    print_steps(plan);
+    print_result(plan);
 }

@@ -91,14 +91,20 @@ int ctl_change(struct ctl *ctl, const char *method, const char *path, json_t *bo
 }
 
 /* A plan has a page of its own, also in a table. */
+static void print_resource(const struct ctl *ctl, const char *path, const json_t *body)
+{
+    if (strncmp(path, "/v1/rebalance/plans", 19) == 0)
+        ctl_print_plan(ctl, body);
+    else
+        ctl_print(ctl, body);
+}
+
 static int show_resource(struct ctl *ctl, const char *path)
 {
     struct ctl_reply r;
     int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
-    if (code == CTL_OK && strncmp(path, "/v1/rebalance/plans/", 20) == 0)
-        ctl_print_plan(ctl, r.body);
-    else if (code == CTL_OK)
-        ctl_print(ctl, r.body);
+    if (code == CTL_OK)
+        print_resource(ctl, path, r.body);
     ctl_reply_done(&r);
     return code;
 }
@@ -112,7 +118,7 @@ int ctl_start(struct ctl *ctl, const struct ctl_line *line, const char *path, js
     const bool dry = json_is_true(json_object_get(r.body, "dryRun"));
     if (code != CTL_OK || dry || ctl_opt(line, "wait") == NULL) {
         if (code == CTL_OK)
-            ctl_print(ctl, r.body);
+            print_resource(ctl, path, r.body);
         ctl_reply_done(&r);
         return code;
     }

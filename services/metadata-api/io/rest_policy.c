@@ -31,7 +31,7 @@ enum pr_code api_not_halted(struct pr_db *db, struct api_change *c, struct pr_er
     if (rc == PR_OK && PQntuples(row) > 0)
         return api_change_fail(c, 409, err, PR_ECONFLICT,
                                "everything was stopped by %s at %s UTC: start it first "
-                               "(POST /v1/rebalance:start)",
+                               "(POST /v1/rebalance:start, prismctl rebalance start)",
                                pr_cell(row, 0, 0), pr_cell(row, 0, 1));
     return rc;
 }

@@ -28,7 +28,7 @@ static const struct {
                                "+cluster|info +cluster|meet +cluster|forget +cluster|replicate "
                                "+cluster|failover +cluster|reset +command|info "
                                /* slots: half-open states are never seen, copies are compared */
-                               "+multi +exec +watch +unwatch +cluster|delslots "
+                               "+time +multi +exec +watch +unwatch +cluster|delslots "
                                "+cluster|bumpepoch +object|idletime +object|encoding +eval "
                                "+hset +hincrby +hexists +hgetall +hlen +scard +zcard +llen +xlen" },
 };

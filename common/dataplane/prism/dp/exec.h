@@ -35,7 +35,7 @@ struct dp_op {
     enum client_outcome outcome;
     redisReply *reply; /* owned by the caller; of the last answer, when DONE */
     uint32_t found_at; /* partition, when DONE */
-    int acked;
+    int acked, wanted; /* replicas that have it, that had to (wait only) */
     char host_port[PR_HOST + 8]; /* node of the last answer */
     /* own */
     struct client state;
@@ -47,8 +47,8 @@ struct dp_op {
 struct dp_exec {
     struct pr_cluster *cluster;
     uint32_t partitions;
-    struct pr_run_options run; /* of each wave. Creations: wait_replicas is as many as could
-                                  be elected, else a fail-over may lose a claim */
+    struct pr_run_options run; /* of each wave. Creations: wait for as many as could be
+                                  elected, else a fail-over may lose a claim */
     int deadline_ms;           /* of the whole, pauses included */
     uint32_t max_backoffs;
     /* Called for every command answered or lost, bytes in cmd; may be NULL. */

@@ -22,7 +22,7 @@ PR_CHECKED enum pr_code dp_set(char **field, const char *value, struct pr_err *e
 PR_CHECKED enum pr_code dp_store_check(const struct dp_store *s, struct pr_err *err);
 PR_CHECKED enum pr_code dp_store_open(const struct dp_store *s, struct pr_cluster **c,
                                       struct pr_err *err);
-/* Most replicas that any primary with slots has, failed ones included. */
+/* Fewest replicas that any primary with slots has, failed ones included. */
 int dp_replicas(const struct pr_topology *t);
 
 /* Values of options; the error names the option, the value and the range. */

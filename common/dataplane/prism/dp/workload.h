@@ -18,6 +18,7 @@ struct dp_workload_options {
     int hops, fanout, threads, batch; /* batch: traversals at once, a thread */
     uint64_t seed;
     int replicas;            /* that must acknowledge a write; -1: as many as there are */
+    bool all_replicas;       /* set by the workload: more where a shard has more */
     const char *writer;      /* name of this process in "p:w<writer>.<thread>" */
     const char *ledger_path; /* NULL: in memory only */
     const void *routes;      /* packed, sorted (prism/routes.h): where vertices are known to */

@@ -59,6 +59,7 @@ struct pr_node {
     int port;
     bool primary, failed;        /* failed: FAIL or PFAIL by CLUSTER NODES */
     char primary_id[PR_NODE_ID]; /* of a replica */
+    int replicas;                /* of a primary, failed ones included */
     uint64_t config_epoch;
 };
 
@@ -102,10 +103,11 @@ struct pr_rcmd {
     uint32_t request_bytes, reply_bytes; /* on the wire, redirects included */
     uint32_t redirects;
     uint32_t latency_us; /* from sending it last to its answer */
-    int acked;           /* replicas that acknowledged (wait only) */
+    int acked, wanted;   /* replicas that acknowledged, and that WAIT asked for (wait only) */
 };
 struct pr_run_options {
     int wait_replicas, wait_ms; /* WAIT once per node after its `wait` commands, same connection */
+    bool wait_all;              /* for more than wait_replicas where a node has more */
     int deadline_ms;            /* whole batch, redirects and TRYAGAIN pauses included */
     bool write_retry; /* false: a write whose answer was lost is PR_ETIMEOUT, never resent */
 };

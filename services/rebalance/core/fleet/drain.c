@@ -198,7 +198,10 @@ enum pr_code draft_drain_after(struct draft *d)
                            "node %s would be left without a shard: drain it as well",
                            d->now->node[n].id);
     const enum pr_code rc = check_replicas(d, listed);
-    for (size_t i = 0; rc == PR_OK && i < d->goal->n; i++)
-        forget(d, d->goal->node[i]);
+    /* Replicas first: nobody who still has one may be forgotten. */
+    for (int primary = 0; rc == PR_OK && primary < 2; primary++)
+        for (size_t i = 0; i < d->goal->n; i++)
+            if (d->now->node[d->goal->node[i]].primary == (primary != 0))
+                forget(d, d->goal->node[i]);
     return rc;
 }

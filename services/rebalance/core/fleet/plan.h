@@ -86,7 +86,12 @@ struct rebalance_fleet_plan {          /* everything in the arena */
     size_t notes;
 };
 
-/* PR_EINVAL: the goal names nothing, or nonsense. PR_ECONFLICT: no plan keeps
+/* Every wave was checked by rebalance_hard_goals. A slot counts its bytes and a
+ * little for itself (64 bytes or a thousandth of the mean), so that an empty
+ * cluster is even by slots; heat counts at twice the ratios. BALANCE ends, and
+ * JOIN fills new shards, at leave_ratio; a capped plan takes moves between the
+ * most uneven shards first, and a note says what is left.
+ * PR_EINVAL: the goal names nothing, or nonsense. PR_ECONFLICT: no plan keeps
  * the hard goals; err says which one, where, and what would help. PR_ENOMEM. */
 PR_CHECKED enum pr_code rebalance_fleet_plan(const struct rebalance_fleet *fleet,
                                              const struct rebalance_goal *goal,
@@ -109,9 +114,10 @@ PR_CHECKED enum pr_code rebalance_layout_after(const struct rebalance_fleet *fle
                                                struct pr_arena *arena, struct rebalance_layout *out,
                                                struct pr_err *err);
 /* PR_ECONFLICT with the first hard goal that `now` breaks and `fleet` did not
- * already break: replicas in other zones than their primary and than each other
- * (as far as there are zones), no zone with half of the primaries or more (with
- * three zones or more), capacity, pins, every slot owned. */
+ * already break: every slot owned by a live node; pins; for each shard with
+ * slots the wanted replicas, and these and the primary in zones of their own (as
+ * far as there are zones; more members than wanted may double one); no zone with
+ * half of the primaries or more (with three zones or more); capacity. */
 PR_CHECKED enum pr_code rebalance_hard_goals(const struct rebalance_fleet *fleet,
                                              const struct rebalance_layout *now,
                                              struct pr_err *err);

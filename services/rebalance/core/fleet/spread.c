@@ -280,6 +280,27 @@ static enum pr_code flow_between(struct spread *z, struct flow_arc **out, size_t
     return flow_solve(sink + 1, arc, n, z->d->arena, &sent, z->d->err);
 }
 
+/* How many slots of a shard are held by what; returns how long cooldowns last. */
+static int64_t count_holds(const struct spread *z, size_t i, int why[DRAFT_HOLDS])
+{
+    const struct draft *d = z->d;
+    int64_t wait_ms = 0;
+    size_t n;
+    const int16_t *slot = spread_slots(z, i, &n);
+    for (size_t k = 0; k < n; k++) {
+        enum draft_hold h = draft_hold(d, slot[k], REBALANCE_NONE);
+        for (size_t j = 0; h == DRAFT_FREE && j < z->n; j++)
+            if (z->takes[j] && draft_hold(d, slot[k], z->shard[j]) == DRAFT_REVERSAL)
+                h = DRAFT_REVERSAL;
+        const int64_t left =
+            d->fleet->slot[slot[k]].moved_at_ms + d->lim.cooldown_ms - d->fleet->now_ms;
+        if (h == DRAFT_COOLING && left > wait_ms)
+            wait_ms = left;
+        why[h]++;
+    }
+    return wait_ms;
+}
+
 /* Why a shard stays above its bounds. */
 static void note_what_stays(const struct spread *z)
 {
@@ -288,22 +309,15 @@ static void note_what_stays(const struct spread *z)
         if (!z->gives[i] || z->held[i] <= z->high[i] * (1 + 1e-9))
             continue;
         int why[DRAFT_HOLDS] = { 0 };
-        size_t n;
-        const int16_t *slot = spread_slots(z, i, &n);
-        for (size_t k = 0; k < n; k++) {
-            enum draft_hold h = draft_hold(d, slot[k], REBALANCE_NONE);
-            for (size_t j = 0; h == DRAFT_FREE && j < z->n; j++)
-                if (z->takes[j] && draft_hold(d, slot[k], z->shard[j]) == DRAFT_REVERSAL)
-                    h = DRAFT_REVERSAL;
-            why[h]++;
-        }
+        const int64_t wait_ms = count_holds(z, i, why);
         draft_note(d, REBALANCE_NONE, REBALANCE_NONE, z->shard[i],
                    draft_text(d,
                               "shard %s stays %.1f %% above the mean of zone %s: %d of its slots "
-                              "are pinned, %d in cooldown, %d may not go back where they came from",
+                              "are pinned, %d in cooldown (for %lld s at most), %d may not go back "
+                              "where they came from",
                               d->now->shard[z->shard[i]].id, 100 * (z->held[i] / z->mean - 1),
                               draft_zone_name(d, z->zone), why[DRAFT_PINNED], why[DRAFT_COOLING],
-                              why[DRAFT_REVERSAL]));
+                              (long long)(wait_ms + 999) / 1000, why[DRAFT_REVERSAL]));
     }
 }
 

@@ -1,41 +1,9 @@
 /* Slot moves in waves: in each, a shard is in one pair at most, targets have
  * the memory, and no zone ends with half of the primaries. */
-#include "core/fleet/draft.h"
+#include "core/fleet/waves.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-struct move {
-    int16_t slot, from, to;
-    bool done, detour;
-    int next; /* of the same pair */
-};
-
-struct pair {
-    int16_t from, to;
-    int head;    /* first move; -1: none */
-    double left; /* weight */
-    const char *why;
-};
-
-struct schedule {
-    struct draft *d;
-    struct move *move;
-    int moves, open;
-    struct pair *pair;
-    size_t pairs, pair_room;
-    double *load;                        /* [shards] weight that still goes in or out */
-    double *free;                        /* [shards] bytes that its fullest member can take */
-    int *owned;                          /* [shards] slots */
-    bool *busy;                          /* [shards] in this wave */
-    int *primaries;                      /* [zones] that own slots */
-    bool *was_half, *no_open, *no_close; /* [zones] */
-    size_t *rank;                        /* order of pairs */
-    int *chosen, n_chosen;               /* moves of this wave */
-    int wave;
-    int live_zones;
-    int16_t half; /* the zone for which nothing could be chosen; NONE: none */
-};
 
 /* --- set up ------------------------------------------------------------------------ */
 
@@ -45,18 +13,18 @@ static int16_t primary_zone(const struct draft *d, int shard)
     return p == REBALANCE_NONE ? REBALANCE_NONE : d->now->node[p].zone;
 }
 
-static size_t find_pair(struct schedule *s, int16_t from, int16_t to)
+size_t schedule_pair(struct schedule *s, int16_t from, int16_t to)
 {
     for (size_t p = 0; p < s->pairs; p++)
         if (s->pair[p].from == from && s->pair[p].to == to)
             return p;
-    s->pair[s->pairs] = (struct pair){ .from = from, .to = to, .head = -1 };
+    s->pair[s->pairs] = (struct wave_pair){ .from = from, .to = to, .head = -1 };
     return s->pairs++;
 }
 
-static void add_to_pair(struct schedule *s, size_t p, int m)
+void schedule_add(struct schedule *s, size_t p, int m)
 {
-    struct move *move = &s->move[m];
+    struct wave_move *move = &s->move[m];
     const double w = s->d->weight[move->slot];
     move->next = s->pair[p].head;
     s->pair[p].head = m;
@@ -145,8 +113,8 @@ static enum pr_code schedule_init(struct schedule *s, struct draft *d)
     for (int i = REBALANCE_SLOTS; i-- > 0;)
         if (d->to[i] != f->slot[i].shard) {
             s->move[s->open] =
-                (struct move){ .slot = (int16_t)i, .from = f->slot[i].shard, .to = d->to[i] };
-            add_to_pair(s, find_pair(s, f->slot[i].shard, d->to[i]), s->open);
+                (struct wave_move){ .slot = (int16_t)i, .from = f->slot[i].shard, .to = d->to[i] };
+            schedule_add(s, schedule_pair(s, f->slot[i].shard, d->to[i]), s->open);
             s->open++;
         }
     return PR_OK;
@@ -154,7 +122,7 @@ static enum pr_code schedule_init(struct schedule *s, struct draft *d)
 
 /* --- one wave ------------------------------------------------------------------------ */
 
-static bool opens(const struct schedule *s, const struct pair *p)
+static bool opens(const struct schedule *s, const struct wave_pair *p)
 {
     return s->owned[p->to] == 0;
 }
@@ -184,7 +152,7 @@ static bool rank_pairs(struct schedule *s, size_t *n)
     if (r == NULL)
         return false;
     for (size_t p = 0; p < s->pairs; p++) {
-        const struct pair *q = &s->pair[p];
+        const struct wave_pair *q = &s->pair[p];
         if (q->head >= 0)
             r[(*n)++] =
                 (struct ranked){ opens(s, q), fmax(s->load[q->from], s->load[q->to]), q->left, p };
@@ -196,21 +164,21 @@ static bool rank_pairs(struct schedule *s, size_t *n)
     return true;
 }
 
-static bool fits(const struct schedule *s, int to, double bytes)
+bool schedule_fits(const struct schedule *s, int to, double bytes)
 {
     return s->free[to] >= s->d->lim.memory_ratio * bytes;
 }
 
 /* How many slots may leave the shard: the last one stays where closing it would
  * leave another zone with half of the primaries. */
-static int may_leave(const struct schedule *s, const struct pair *p)
+static int may_leave(const struct schedule *s, const struct wave_pair *p)
 {
     const int16_t zone = primary_zone(s->d, p->from);
     const bool keep = zone != REBALANCE_NONE && s->no_close[zone];
     return s->owned[p->from] - (keep ? 1 : 0);
 }
 
-static bool may_begin(const struct schedule *s, const struct pair *p)
+static bool may_begin(const struct schedule *s, const struct wave_pair *p)
 {
     const int16_t zone = primary_zone(s->d, p->to);
     if (s->busy[p->from] || s->busy[p->to] || may_leave(s, p) < 1)
@@ -218,7 +186,7 @@ static bool may_begin(const struct schedule *s, const struct pair *p)
     if (opens(s, p) && zone != REBALANCE_NONE && s->no_open[zone])
         return false;
     for (int m = p->head; m >= 0; m = s->move[m].next)
-        if (fits(s, p->to, s->d->fleet->slot[s->move[m].slot].bytes))
+        if (schedule_fits(s, p->to, s->d->fleet->slot[s->move[m].slot].bytes))
             return true;
     return false;
 }
@@ -235,16 +203,16 @@ static double quantum(const struct schedule *s, const size_t *pair, size_t n)
 {
     double *left = malloc((n + 1) * sizeof *left);
     if (left == NULL)
-        return s->d->lim.wave_bytes;
+        return 0; /* one slot each */
     for (size_t k = 0; k < n; k++)
         left[k] = s->pair[pair[k]].left;
     qsort(left, n, sizeof *left, by_size);
     const double q = 2 * left[n / 2];
     free(left);
-    return fmin(q, s->d->lim.wave_bytes);
+    return q;
 }
 
-static void choose_slots(struct schedule *s, const struct pair *p, double most)
+static void choose_slots(struct schedule *s, const struct wave_pair *p, double most)
 {
     double bytes = 0, weight = 0;
     int count = 0;
@@ -252,7 +220,8 @@ static void choose_slots(struct schedule *s, const struct pair *p, double most)
     for (int m = p->head; m >= 0 && count < may; m = s->move[m].next) {
         const int16_t slot = s->move[m].slot;
         const double b = s->d->fleet->slot[slot].bytes, w = s->d->weight[slot];
-        if ((count > 0 && weight + w > most) || !fits(s, p->to, bytes + b))
+        const bool enough = weight + w > most || bytes + b > s->d->lim.wave_bytes;
+        if ((count > 0 && enough) || !schedule_fits(s, p->to, bytes + b))
             continue;
         bytes += b;
         weight += w;
@@ -263,7 +232,7 @@ static void choose_slots(struct schedule *s, const struct pair *p, double most)
 
 static void count_primaries(struct schedule *s, int m, int sign)
 {
-    const struct move *v = &s->move[m];
+    const struct wave_move *v = &s->move[m];
     const int16_t a = primary_zone(s->d, v->from), b = primary_zone(s->d, v->to);
     if (sign > 0 && --s->owned[v->from] == 0 && a != REBALANCE_NONE)
         s->primaries[a]--;
@@ -285,7 +254,7 @@ static bool choose(struct schedule *s)
     if (!rank_pairs(s, &n))
         return false;
     for (size_t k = 0; k < n; k++) {
-        const struct pair *p = &s->pair[s->rank[k]];
+        const struct wave_pair *p = &s->pair[s->rank[k]];
         if (!may_begin(s, p))
             continue;
         s->busy[p->from] = s->busy[p->to] = true;
@@ -337,10 +306,10 @@ static bool choose_within_goals(struct schedule *s)
     return true;
 }
 
-static void emit(struct schedule *s, const struct move *v)
+void schedule_emit(struct schedule *s, const struct wave_move *v)
 {
     struct draft *d = s->d;
-    struct pair *p = &s->pair[find_pair(s, v->from, v->to)];
+    struct wave_pair *p = &s->pair[schedule_pair(s, v->from, v->to)];
     const struct rebalance_slot_facts *f = &d->fleet->slot[v->slot];
     if (p->why == NULL)
         p->why = reason(d, v->from, v->to);
@@ -359,9 +328,9 @@ static void carry_out(struct schedule *s)
 {
     s->wave++;
     for (int k = 0; k < s->n_chosen; k++) {
-        struct move *v = &s->move[s->chosen[k]];
+        struct wave_move *v = &s->move[s->chosen[k]];
         const double b = s->d->fleet->slot[v->slot].bytes, w = s->d->weight[v->slot];
-        emit(s, v);
+        schedule_emit(s, v);
         v->done = true;
         s->open--;
         s->free[v->from] += b;
@@ -372,7 +341,7 @@ static void carry_out(struct schedule *s)
     for (size_t p = 0; p < s->pairs; p++) {
         int *link = &s->pair[p].head;
         while (*link >= 0) {
-            const struct move *v = &s->move[*link];
+            const struct wave_move *v = &s->move[*link];
             if (v->done)
                 s->pair[p].left -= s->d->weight[v->slot];
             if (v->done)
@@ -381,85 +350,6 @@ static void carry_out(struct schedule *s)
                 link = &s->move[*link].next;
         }
     }
-}
-
-/* --- cycles of full shards --------------------------------------------------------------- */
-
-static int16_t spare_for(const struct schedule *s, const struct move *v)
-{
-    const struct draft *d = s->d;
-    int16_t best = REBALANCE_NONE;
-    for (size_t g = 0; g < d->now->shards; g++) {
-        if ((int16_t)g == v->from || (int16_t)g == v->to || d->leaving[g] ||
-            !draft_usable(d, (int)g) || s->owned[g] == 0 ||
-            (d->goal->kind != REBALANCE_ASSIGN &&
-             draft_zone(d, (int)g) != draft_zone(d, v->from)) ||
-            !fits(s, (int)g, d->fleet->slot[v->slot].bytes))
-            continue;
-        if (best == REBALANCE_NONE || s->free[g] > s->free[best])
-            best = (int16_t)g;
-    }
-    return best;
-}
-
-/* Every target is full until it gives: the smallest slot makes way through a
- * shard with room. */
-static enum pr_code break_cycle(struct schedule *s)
-{
-    struct draft *d = s->d;
-    int best = -1, stuck = -1;
-    int16_t by = REBALANCE_NONE;
-    for (int m = 0; m < s->moves; m++) {
-        const struct move *v = &s->move[m];
-        if (v->done)
-            continue;
-        stuck = stuck < 0 ? m : stuck;
-        if (v->detour || (best >= 0 && d->weight[v->slot] >= d->weight[s->move[best].slot]))
-            continue;
-        const int16_t g = spare_for(s, v);
-        if (g != REBALANCE_NONE) {
-            best = m;
-            by = g;
-        }
-    }
-    if (best < 0) {
-        const struct move *v = &s->move[stuck];
-        return pr_fail(
-            d->err, PR_ECONFLICT,
-            "shard %s is full: %.1f MB free, slot %d needs %.1f MB (%.1f x its size) and "
-            "no other shard of the zone has room; raise maxmemory or join a node",
-            d->now->shard[v->to].id, s->free[v->to] / 1e6, v->slot,
-            d->lim.memory_ratio * d->fleet->slot[v->slot].bytes / 1e6, d->lim.memory_ratio);
-    }
-    struct move *v = &s->move[best];
-    const double b = d->fleet->slot[v->slot].bytes, w = d->weight[v->slot];
-    const int16_t from = v->from;
-    struct move way = *v;
-    way.to = by;
-    s->wave++;
-    emit(s, &way);
-    draft_note(d, v->slot, REBALANCE_NONE, by,
-               draft_text(d, "slot %d makes way through shard %s: %s is full until it gives",
-                          v->slot, d->now->shard[by].id, d->now->shard[v->to].id));
-    s->owned[from]--;
-    s->owned[by]++;
-    s->free[from] += b;
-    s->free[by] -= b;
-    s->load[from] -= w;
-    s->load[by] += w;
-    const size_t old = find_pair(s, from, v->to);
-    for (int *link = &s->pair[old].head; *link >= 0; link = &s->move[*link].next)
-        if (*link == best) {
-            *link = v->next;
-            break;
-        }
-    s->pair[old].left -= w;
-    v->from = by;
-    v->detour = true;
-    s->load[v->to] -= w; /* counted again by the new pair */
-    s->load[by] -= w;
-    add_to_pair(s, find_pair(s, by, v->to), best);
-    return PR_OK;
 }
 
 enum pr_code draft_waves(struct draft *d)
@@ -477,7 +367,7 @@ enum pr_code draft_waves(struct draft *d)
                          "zones, or take one from it as well",
                          draft_zone_name(d, s.half));
         else
-            rc = break_cycle(&s);
+            rc = schedule_detour(&s);
     }
     return rc;
 }

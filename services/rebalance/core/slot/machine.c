@@ -33,6 +33,18 @@ static enum rebalance_slot_event unowned(const struct roles *r)
     return r->giver.keys > 0 ? S(EV_UNOWNED) : S(EV_ABANDONED);
 }
 
+/* Canceled, and nothing has moved. The target is closed first: while the source
+ * migrates, nobody makes a key anew that was created at the target just now;
+ * and if one was, it is seen before the source is closed, and the move goes on. */
+static enum rebalance_slot_event undoing(const struct roles *r, const struct rebalance_slot_view *v)
+{
+    if (r->taker.open != S(CLOSED))
+        return S(EV_CANCELED);
+    if (r->giver.open != S(CLOSED))
+        return S(EV_UNDOING);
+    return v->agreed ? S(EV_UNDONE) : S(EV_UNHEARD);
+}
+
 /* The giver owns it: open both, empty the giver. A taker that imports at all
  * answers ASKING, whomever it imports from; so after a fail-over of the giver
  * the promoted one is opened first: until then it says nil for keys that moved. */
@@ -42,8 +54,8 @@ static enum rebalance_slot_event giving(struct rebalance_slot_at at, const struc
     const struct rebalance_slot_side *g = &r->giver, *t = &r->taker;
     const bool imports = t->open == S(IMPORTS) || t->open == S(IMPORTS_STALE);
 
-    if (v->cancel && !at.back && t->keys == 0)
-        return S(EV_CANCELED);
+    if (v->cancel && !at.back && t->keys == 0 && !v->conflict)
+        return undoing(r, v);
     if (t->open == S(CLOSED) && t->map == S(TO_OTHER))
         return S(EV_UNPREPARED);
     if (imports && g->open != S(MIGRATES))
@@ -61,16 +73,18 @@ static enum rebalance_slot_event giving(struct rebalance_slot_at at, const struc
     return v->outbid ? S(EV_OUTBID) : S(EV_EMPTY);
 }
 
-/* The taker owns it: have the giver know, close what is open, see that everybody knows.
- * Keys on the giver then: before the handoff of a move that goes back they are
- * the ones to fetch; otherwise leftovers of a replica that had not heard of
- * their deletion. The giver is closed before the taker: while the source still
- * migrates, nobody creates a key that may exist at the target. */
+/* The taker owns it: have the giver know, close what is open, see that everybody
+ * knows. Keys on the giver then: before the handoff of a move that goes back,
+ * the slot was not turned round after all (the source may have failed over, and
+ * has to be opened and compared first); otherwise they are leftovers of a
+ * replica that had not heard of their deletion. */
 static enum rebalance_slot_event taken(struct rebalance_slot_at at, const struct roles *r,
                                        const struct rebalance_slot_view *v)
 {
     const struct rebalance_slot_side *g = &r->giver, *t = &r->taker;
 
+    if (g->keys == 0 && v->low && !g->gone)
+        return S(EV_LOW);
     if (g->keys > 0)
         return at.back && at.state != S(HANDOFF) ? S(EV_UNTURNED) : S(EV_LEFTOVERS);
     if (g->map != S(TO_OTHER))
@@ -132,13 +146,15 @@ static const struct rebalance_slot_row table[] = {
     GOES(DIVERGED, STUCK, STOP, "a key differs on both sides and no rule says which is right"),
     STAYS(STRAY, FENCE, "a command of unknown fate may still run: make it harmless first"),
 
-    OPENS(CANCELED, LOOK, "canceled before a key moved: close both sides", PLANNED, IMPORTING),
-    GOES(REFUSED, DRAINING, LOOK, "the target takes no more keys: bring them back"),
+    STAYS(CANCELED, CLOSE_T, "canceled before a key moved: close the target"),
+    STAYS(UNDOING, CLOSE_G, "canceled before a key moved: close the source"),
+    GOES(UNDONE, ROLLED_BACK, NOTHING, "canceled before a key moved: nothing is open"),
+    GOES(REFUSED, DRAINING, TURN, "the target takes no more: it owns the slot while its keys go back"),
     GOES(DEADLOCK, STUCK, STOP, "neither shard takes the rest; all keys are served where they are"),
-    ROW(PLANNED, UNTURNED, DRAINING, TURN, "keys come back: the target owns the slot meanwhile"),
-    ROW(IMPORTING, UNTURNED, DRAINING, TURN, "keys come back: the target owns the slot meanwhile"),
-    ROW(MIGRATING, UNTURNED, DRAINING, TURN, "keys come back: the target owns the slot meanwhile"),
-    ROW(DRAINING, UNTURNED, DRAINING, TURN, "keys come back: the target owns the slot meanwhile"),
+    ROW(PLANNED, UNTURNED, DRAINING, LOOK, "the source still owns the slot: forward again"),
+    ROW(IMPORTING, UNTURNED, DRAINING, LOOK, "the source still owns the slot: forward again"),
+    ROW(MIGRATING, UNTURNED, DRAINING, LOOK, "the source still owns the slot: forward again"),
+    ROW(DRAINING, UNTURNED, DRAINING, LOOK, "the source still owns the slot: forward again"),
     /* HANDOFF, UNTURNED: cannot be. A handoff begins with the giver empty; keys
      * seen there after it are leftovers. */
 
@@ -154,6 +170,7 @@ static const struct rebalance_slot_row table[] = {
     GOES(OUTBID, DRAINING, WAIT, "empty: have the taker hear of the giver's epoch first"),
     GOES(EMPTY, HANDOFF, CLAIM, "empty: the taker owns the slot, with a new epoch"),
 
+    STAYS(LOW, BUMP, "the giver's epoch could outbid the taker's: take a new one"),
     STAYS(CLAIMED, RELEASE, "the giver learns it from us, all others by gossip"),
     STAYS(LEFTOVERS, RESOLVE, "keys on a side that does not own the slot: compare, keep what is only there"),
     STAYS(GIVER_OPEN, CLOSE_G, "close the giver"),
@@ -200,7 +217,7 @@ struct rebalance_slot_next rebalance_slot_step(struct rebalance_slot_at at,
         return next;
     }
     next.at.state = row->to;
-    next.at.back = at.back || next.event == S(EV_CANCELED) || next.event == S(EV_REFUSED);
+    next.at.back = (at.back || next.event == S(EV_REFUSED)) && next.event != S(EV_UNTURNED);
     if (row->to == S(VERIFIED) && at.back)
         next.at.state = S(ROLLED_BACK);
     next.effect = row->effect;
@@ -213,15 +230,15 @@ static const char *const state_name[S(STATES)] = { "planned",     "importing", "
                                                    "draining",    "handoff",   "verified",
                                                    "rolled_back", "stuck" };
 static const char *const event_name[S(EVENTS)] = {
-    "missing",    "gone",       "foreign",   "diverged",  "stray",      "canceled", "refused",
-    "deadlock",   "unturned",   "unowned",   "abandoned", "unprepared", "misled",   "unopened",
-    "conflict",   "loaded",     "unsettled", "outbid",    "empty",      "claimed",  "leftovers",
-    "giver_open", "taker_open", "unheard",   "known"
+    "missing", "gone",     "foreign",   "diverged",   "stray",      "canceled",  "undoing",
+    "undone",  "refused",  "deadlock",  "unturned",   "unowned",    "abandoned", "unprepared",
+    "misled",  "unopened", "conflict",  "loaded",     "unsettled",  "outbid",    "empty",
+    "low",     "claimed",  "leftovers", "giver_open", "taker_open", "unheard",   "known"
 };
 static const char *const effect_name[S(EFFECTS)] = {
-    "nothing", "look",    "wait",        "fence",       "import", "cure",
-    "migrate", "resolve", "drain",       "settle",      "claim",  "release",
-    "turn",    "reclaim", "close_giver", "close_taker", "verify", "stop"
+    "nothing",     "look",        "wait",   "fence",  "import",  "cure", "migrate",
+    "resolve",     "drain",       "settle", "claim",  "release", "turn", "reclaim",
+    "close_giver", "close_taker", "bump",   "verify", "stop"
 };
 
 const char *rebalance_slot_state_name(enum rebalance_slot_state s)

@@ -25,7 +25,7 @@ enum rebalance_slot_state { /* the furthest step intended; as in steps.state */
 
 struct rebalance_slot_at { /* durable: recorded before the effect is carried out */
     enum rebalance_slot_state state;
-    bool back; /* keys go back to the source; never unset */
+    bool back; /* keys go back to the source */
 };
 
 /* --- what the cluster reports ------------------------------------------------ */
@@ -80,33 +80,37 @@ struct rebalance_slot_view {
     bool outbid;   /* the taker does not know the giver's present config epoch (the columns of
                       both in CLUSTER NODES differ): a claim might take a lower one, and lose slot
                       and keys again when the giver speaks */
+    bool low;      /* the owner's config epoch is not above the other side's: who has not heard
+                      of it yet may never, and claims the slot once promoted */
     bool agreed;   /* every reachable primary of the cluster, and every reachable replica of the
-                      two shards, maps the slot to the owner; and the owner's epoch is above the
-                      giver's: who has not heard would claim the slot once promoted */
+                      two shards, maps the slot to its owner */
     enum rebalance_slot_refusal refused[2]; /* by the target [0], by the source [1] */
 };
 
 /* --- what follows ------------------------------------------------------------ */
 enum rebalance_slot_event {
-    REBALANCE_SLOT_EV_MISSING,    /* a primary that is needed does not answer, or is none */
-    REBALANCE_SLOT_EV_GONE,       /* the taker's shard is no more */
-    REBALANCE_SLOT_EV_FOREIGN,    /* neither side owns it, a third party does */
-    REBALANCE_SLOT_EV_DIVERGED,   /* a key differs and no rule says which copy is right */
-    REBALANCE_SLOT_EV_STRAY,      /* a command of ours may still run */
-    REBALANCE_SLOT_EV_CANCELED,   /* cancel, and no key has moved */
-    REBALANCE_SLOT_EV_REFUSED,    /* forward: the target takes no more keys */
-    REBALANCE_SLOT_EV_DEADLOCK,   /* back: the source does not take them either */
-    REBALANCE_SLOT_EV_UNTURNED,   /* back: the source owns it, the target holds keys */
-    REBALANCE_SLOT_EV_UNOWNED,    /* nobody owns it, the giver holds keys */
-    REBALANCE_SLOT_EV_ABANDONED,  /* nobody owns it, the giver is empty */
+    REBALANCE_SLOT_EV_MISSING,   /* a primary that is needed does not answer, or is none */
+    REBALANCE_SLOT_EV_GONE,      /* the taker's shard is no more */
+    REBALANCE_SLOT_EV_FOREIGN,   /* neither side owns it, a third party does */
+    REBALANCE_SLOT_EV_DIVERGED,  /* a key differs and no rule says which copy is right */
+    REBALANCE_SLOT_EV_STRAY,     /* a command of ours may still run */
+    REBALANCE_SLOT_EV_CANCELED,  /* cancel, the source owns, no key has moved; the target is open */
+    REBALANCE_SLOT_EV_UNDOING,   /* the same; the target is closed, the source open */
+    REBALANCE_SLOT_EV_UNDONE,    /* the same; both are closed and everybody knows */
+    REBALANCE_SLOT_EV_REFUSED,   /* forward: the target takes no more keys */
+    REBALANCE_SLOT_EV_DEADLOCK,  /* back: the source does not take them either */
+    REBALANCE_SLOT_EV_UNTURNED,  /* back: but the source still owns it, and the target has keys */
+    REBALANCE_SLOT_EV_UNOWNED,   /* nobody owns it, the giver holds keys */
+    REBALANCE_SLOT_EV_ABANDONED, /* nobody owns it, the giver is empty */
     REBALANCE_SLOT_EV_UNPREPARED, /* giver owns; the taker is closed */
     REBALANCE_SLOT_EV_MISLED,     /* giver owns; the taker imports from, or believes in, another */
-    REBALANCE_SLOT_EV_UNOPENED,   /* giver owns, taker is ready; the giver is closed or stale */
+    REBALANCE_SLOT_EV_UNOPENED,   /* giver owns, taker imports; the giver is closed or stale */
     REBALANCE_SLOT_EV_CONFLICT,   /* both open; keys may be on both sides */
     REBALANCE_SLOT_EV_LOADED,     /* both open; the giver holds keys */
     REBALANCE_SLOT_EV_UNSETTLED,  /* both open, the giver is empty, replicas lag */
     REBALANCE_SLOT_EV_OUTBID,     /* both open, the giver is empty everywhere; epochs not known */
     REBALANCE_SLOT_EV_EMPTY,      /* both open, the giver is empty everywhere */
+    REBALANCE_SLOT_EV_LOW,        /* taker owns; its epoch is not above the giver's */
     REBALANCE_SLOT_EV_CLAIMED,    /* taker owns; the giver does not know yet */
     REBALANCE_SLOT_EV_LEFTOVERS,  /* taker owns; the giver holds keys nobody can reach */
     REBALANCE_SLOT_EV_GIVER_OPEN, /* taker owns, giver knows; a mark is left on the giver */
@@ -153,8 +157,9 @@ enum rebalance_slot_effect { /* G giver, T taker; ids are those of the present p
                                                            G, SETSLOT MIGRATING T} */
                              REBALANCE_SLOT_DO_CLOSE_G, /* on G: SETSLOT STABLE */
                              REBALANCE_SLOT_DO_CLOSE_T, /* on T: SETSLOT STABLE */
-                             REBALANCE_SLOT_DO_VERIFY,  /* ask every primary; after 1 s of dissent
-                                                           BUMPEPOCH on T */
+                             REBALANCE_SLOT_DO_BUMP,    /* on T: BUMPEPOCH */
+                             REBALANCE_SLOT_DO_VERIFY,  /* ask every primary, and the replicas of
+                                                           both, again */
                              REBALANCE_SLOT_DO_STOP,    /* report: plan and slot need a person */
                              REBALANCE_SLOT_EFFECTS
 };

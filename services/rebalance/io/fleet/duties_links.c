@@ -118,6 +118,26 @@ enum pr_code duty_act(const struct rebalance_duty_ctx *ctx, const char *host, in
     return rc == PR_OK ? pr_redis_open(conn, host, port, &auth, timeout_ms, err) : rc;
 }
 
+enum pr_code duty_ask(struct pr_cluster *c, const char *redis_id, const char *command,
+                      redisReply **reply, struct pr_err *err)
+{
+    enum pr_code rc = PR_EUNAVAIL;
+    for (int tries = 0; tries < 2 && rc == PR_EUNAVAIL; tries++) {
+        struct pr_redis *conn = NULL;
+        rc = pr_cluster_conn(c, redis_id, &conn, err);
+        if (rc == PR_OK)
+            rc = pr_redis_command(conn, reply, err, command);
+        if (rc != PR_OK)
+            pr_cluster_drop(c, redis_id);
+    }
+    if (rc == PR_OK && (*reply)->str == NULL) {
+        freeReplyObject(*reply);
+        *reply = NULL;
+        rc = pr_fail(err, PR_EDATA, "%s answered no text", command);
+    }
+    return rc == PR_OK ? rc : pr_wrap(err, rc, "node %.8s", redis_id);
+}
+
 /* --- waiting and sending ------------------------------------------------------------ */
 
 enum pr_code duty_nap(const struct rebalance_duty_ctx *ctx, int ms, struct pr_err *err)
@@ -326,22 +346,6 @@ double duty_info_number(const char *info, const char *name)
     return p == NULL ? 0 : strtod(p, NULL);
 }
 
-static redisReply *replication(struct pr_cluster *c, const char *id, struct pr_err *err)
-{
-    struct pr_redis *conn = NULL;
-    redisReply *got = NULL;
-    enum pr_code rc = pr_cluster_conn(c, id, &conn, err);
-    if (rc == PR_OK)
-        rc = pr_redis_command(conn, &got, err, "INFO replication");
-    if (rc != PR_OK)
-        pr_cluster_drop(c, id);
-    else if (got->str == NULL) {
-        freeReplyObject(got);
-        got = NULL;
-    }
-    return got;
-}
-
 /* "slave0:ip=10.0.0.1,port=7001,state=online,offset=123,lag=0". Behind an address
  * translation the ip is another one, so the port decides. */
 static bool listed(const char *info, int port, double *offset)
@@ -364,9 +368,12 @@ bool duty_in_step(const struct rebalance_duty_ctx *ctx, const char *primary_id,
     for (size_t i = 0; i < t->nodes; i++)
         if (strcmp(t->node[i].id, replica_id) == 0)
             port = t->node[i].port;
-    PR_AUTO(redisReply) *r = replication(ctx->cluster, replica_id, &err);
-    PR_AUTO(redisReply) *p = r == NULL ? NULL : replication(ctx->cluster, primary_id, &err);
-    if (r == NULL || p == NULL) {
+    PR_AUTO(redisReply) *r = NULL;
+    PR_AUTO(redisReply) *p = NULL;
+    enum pr_code rc = duty_ask(ctx->cluster, replica_id, "INFO replication", &r, &err);
+    if (rc == PR_OK)
+        rc = duty_ask(ctx->cluster, primary_id, "INFO replication", &p, &err);
+    if (rc != PR_OK) {
         snprintf(why, size, "%s", err.text);
         return false;
     }

@@ -32,6 +32,11 @@ static inline void pr_auto_duty_conn(struct pr_redis **c)
 }
 typedef struct pr_redis duty_conn; /* PR_AUTO(duty_conn) *c = NULL; */
 
+/* Asks a member as the service's own user; once more when the connection had been
+ * closed meanwhile. The reply is text. */
+PR_CHECKED enum pr_code duty_ask(struct pr_cluster *c, const char *redis_id, const char *command,
+                                 redisReply **reply, struct pr_err *err);
+
 /* Sends one command that changes something: only with more lease left than the
  * command's time-out (it waits for the renewal). reply may be NULL. */
 PR_CHECKED enum pr_code duty_send(const struct rebalance_duty_ctx *ctx, struct pr_redis *conn,

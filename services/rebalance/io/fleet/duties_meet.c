@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MEET_MS = 60000, MEET_AGAIN_MS = 2000 };
+enum { MEET_MS = 90000, MEET_AGAIN_MS = 2000, MEET_AT_ONCE = 64 };
 
 struct newcomer {
     const struct rebalance_duty_ctx *ctx;
@@ -100,31 +100,60 @@ static enum pr_code load_library(struct newcomer *n, struct pr_err *err)
     return rc == PR_OK ? rc : pr_wrap(err, rc, "node %s: library prism", n->node.id);
 }
 
-/* From the member with this number among those alive: one introduction is enough,
- * gossip does the rest; the next try asks another. */
-static enum pr_code introduce(struct newcomer *n, size_t turn, struct pr_err *err)
+struct host {
+    char name[PR_HOST], id[PR_NODE_ID];
+    int port;
+};
+
+static enum pr_code introduce_at(struct newcomer *n, const struct host *member, struct pr_err *err)
 {
-    const struct pr_topology *t = pr_cluster_topology(n->ctx->cluster);
-    char host[PR_HOST], port[16], bus[16];
-    size_t alive = 0, at = 0;
-    for (size_t i = 0; i < t->nodes; i++)
-        alive += t->node[i].primary && !t->node[i].failed;
-    if (alive == 0)
-        return pr_fail(err, PR_EUNAVAIL, "no primary is alive");
-    for (size_t k = turn % alive + 1, i = 0; i < t->nodes && k > 0; i++)
-        if (t->node[i].primary && !t->node[i].failed && --k == 0)
-            at = i;
-    const int member_port = t->node[at].port;
-    snprintf(host, sizeof host, "%s", t->node[at].host);
+    char port[16], bus[16];
     snprintf(port, sizeof port, "%d", n->node.port);
     snprintf(bus, sizeof bus, "%d", n->bus_port != 0 ? n->bus_port : n->node.port + 10000);
     PR_AUTO(duty_conn) *conn = NULL;
-    enum pr_code rc = duty_act(n->ctx, host, member_port, &conn, err);
+    enum pr_code rc = duty_act(n->ctx, member->name, member->port, &conn, err);
     if (rc == PR_OK)
         rc = DUTY_SEND(n->ctx, conn, err, "CLUSTER", "MEET", n->node.host, port, bus);
-    return rc == PR_OK
-               ? rc
-               : pr_wrap(err, rc, "MEET of node %s at %s:%d", n->node.id, host, member_port);
+    return rc == PR_OK ? rc
+                       : pr_wrap(err, rc, "MEET of node %s at %s:%d", n->node.id, member->name,
+                                 member->port);
+}
+
+static bool knows(const struct rebalance_view *v, const void *arg);
+
+static bool has_met(struct newcomer *n, const struct host *h)
+{
+    struct pr_redis *conn = NULL;
+    struct rebalance_view *v = pr_arena_alloc(&n->arena, sizeof *v);
+    return v != NULL && pr_cluster_conn(n->ctx->cluster, h->id, &conn, NULL) == PR_OK &&
+           duty_view(conn, h->name, &n->arena, v, NULL) == PR_OK && knows(v, n->id);
+}
+
+/* At first by one primary: gossip does the rest. Then by everybody who has not met it
+ * yet: who forgot it within the last minute takes no gossip about it. */
+static enum pr_code introduce(struct newcomer *n, bool first, struct pr_err *err)
+{
+    const struct pr_topology *t = pr_cluster_topology(n->ctx->cluster);
+    struct host *h = pr_arena_alloc(&n->arena, (t->nodes + 1) * sizeof *h);
+    size_t alive = 0, told = 0;
+    if (h == NULL)
+        return pr_fail(err, PR_ENOMEM, "%zu nodes", t->nodes);
+    for (size_t i = 0; i < t->nodes; i++) {
+        if (t->node[i].failed || (first && !t->node[i].primary) ||
+            strcmp(t->node[i].id, n->id) == 0)
+            continue;
+        memcpy(h[alive].name, t->node[i].host, sizeof h[alive].name);
+        memcpy(h[alive].id, t->node[i].id, sizeof h[alive].id);
+        h[alive++].port = t->node[i].port;
+    }
+    enum pr_code rc = alive > 0 ? PR_OK : pr_fail(err, PR_EUNAVAIL, "no primary is alive");
+    for (size_t i = 0; i < alive && rc == PR_OK && told < (first ? 1 : MEET_AT_ONCE); i++) {
+        if (!first && has_met(n, &h[i]))
+            continue;
+        told++;
+        rc = introduce_at(n, &h[i], err);
+    }
+    return rc;
 }
 
 static bool knows(const struct rebalance_view *v, const void *arg)
@@ -133,7 +162,8 @@ static bool knows(const struct rebalance_view *v, const void *arg)
     return s != NULL && !s->handshake && s->host[0] != '\0';
 }
 
-/* The newcomer has to know everybody, too. */
+/* The newcomer has to know everybody, too, and who serves what: until then it
+ * answers that the cluster is down. */
 static enum pr_code knows_all(struct newcomer *n, bool *all, struct pr_err *err)
 {
     const struct pr_topology *t = pr_cluster_topology(n->ctx->cluster);
@@ -145,6 +175,9 @@ static enum pr_code knows_all(struct newcomer *n, bool *all, struct pr_err *err)
     for (size_t i = 0; rc == PR_OK && i < t->nodes; i++)
         if (!t->node[i].failed && !knows(v, t->node[i].id))
             *all = false;
+    for (int s = 0; rc == PR_OK && s < REBALANCE_SLOTS; s++)
+        if (t->slot_owner[s] >= 0 && v->owner[s] < 0)
+            *all = false;
     return rc;
 }
 
@@ -152,7 +185,7 @@ static enum pr_code meet(struct newcomer *n, struct pr_err *err)
 {
     const int64_t until_us = pr_mono_us() + (int64_t)MEET_MS * 1000;
     enum pr_code rc = PR_OK;
-    for (size_t turn = 0; rc == PR_OK; turn++) {
+    for (int turn = 0; rc == PR_OK; turn++) {
         bool all = false;
         rc = pr_cluster_refresh(n->ctx->cluster, err);
         if (rc == PR_OK)
@@ -160,7 +193,7 @@ static enum pr_code meet(struct newcomer *n, struct pr_err *err)
         if (rc != PR_OK)
             break;
         if (!all || !in_topology(pr_cluster_topology(n->ctx->cluster), n->id))
-            rc = introduce(n, turn, err);
+            rc = introduce(n, turn == 0, err);
         if (rc == PR_OK)
             rc = duty_everyone(n->ctx, n->id, knows, n->id, MEET_AGAIN_MS, "they know the new node",
                                err);

@@ -68,17 +68,12 @@ static enum pr_code leader(const struct rebalance_duty_ctx *ctx, const char *sha
 static enum pr_code empty_node(const struct rebalance_duty_ctx *ctx, const struct duty_node *n,
                                struct pr_err *err)
 {
-    struct pr_redis *conn = NULL;
     PR_AUTO(redisReply) *info = NULL;
     if (n->slots > 0)
         return pr_fail(err, PR_ECONFLICT, "node %s still serves %d slots", n->id, n->slots);
-    enum pr_code rc = pr_cluster_conn(ctx->cluster, n->redis_id, &conn, err);
-    if (rc == PR_OK)
-        rc = pr_redis_command(conn, &info, err, "INFO keyspace");
-    if (rc != PR_OK) {
-        pr_cluster_drop(ctx->cluster, n->redis_id);
-        return pr_wrap(err, rc, "node %s", n->id);
-    }
+    enum pr_code rc = duty_ask(ctx->cluster, n->redis_id, "INFO keyspace", &info, err);
+    if (rc != PR_OK)
+        return rc;
     if (info->str != NULL && strstr(info->str, "keys=") != NULL)
         return pr_fail(
             err, PR_ECONFLICT,
@@ -92,8 +87,9 @@ static enum pr_code send_replicate(const struct rebalance_duty_ctx *ctx, const s
 {
     PR_AUTO(duty_conn) *conn = NULL;
     enum pr_code rc = n->primary ? empty_node(ctx, n, err) : PR_OK;
-    if (rc == PR_OK)
-        rc = duty_act(ctx, n->host, n->port, &conn, err);
+    if (rc != PR_OK)
+        return rc;
+    rc = duty_act(ctx, n->host, n->port, &conn, err);
     if (rc == PR_OK)
         rc = DUTY_SEND(ctx, conn, err, "CLUSTER", "REPLICATE", primary->redis_id);
     if (rc == PR_EINVAL && strstr(err->text, "nknown node") != NULL)
@@ -171,8 +167,8 @@ static enum pr_code standing(const struct rebalance_duty_ctx *ctx, const char *n
     *leads = n->primary && n->slots > 0;
     if (*leads)
         return PR_OK;
-    if (n->primary)
-        return pr_fail(err, PR_ECONFLICT, "node %s is a primary without slots, not a replica",
+    if (n->primary) /* or so it seems to a node that has not heard of the latest fail-over */
+        return pr_fail(err, PR_EUNAVAIL, "node %s is a primary without slots, not a replica",
                        n->id);
     rc = duty_member(ctx->db, ctx->cluster, n->primary_id, primary, err);
     if (rc == PR_OK && primary->failed)
@@ -236,7 +232,7 @@ enum pr_code duty_failover(const struct rebalance_duty_ctx *ctx, const char *nod
                            const char *shard, struct pr_err *err)
 {
     const int64_t until_us = pr_mono_us() + (int64_t)FAILOVER_MS * 1000;
-    struct duty_node n, primary = { .id = "" };
+    struct duty_node n = { .id = "" }, primary = { .id = "" };
     for (;;) {
         bool done = false;
         enum pr_code rc = standing(ctx, node, &n, &primary, &done, err);
@@ -247,8 +243,9 @@ enum pr_code duty_failover(const struct rebalance_duty_ctx *ctx, const char *nod
             return settled(ctx, &n, &primary, err);
         if (rc == PR_OK)
             rc = take_over(ctx, &n, &primary, err);
-        if ((rc != PR_OK && rc != PR_EUNAVAIL && rc != PR_ETIMEOUT) ||
-            (rc != PR_OK && pr_mono_us() > until_us))
+        if (rc != PR_OK && pr_mono_us() > until_us)
+            return n.primary ? PR_ECONFLICT : rc;
+        if (rc != PR_OK && rc != PR_EUNAVAIL && rc != PR_ETIMEOUT)
             return rc;
         if (rc == PR_OK && pr_mono_us() > until_us)
             return pr_fail(err, PR_ETIMEOUT, "node %s did not take over in %d s", n.id,

@@ -3,6 +3,7 @@
  * safe: after a pause, a crash, or by another replica. */
 #include "io/executor_private.h"
 
+#include "core/fleet/progress.h"
 #include "io/cluster_facts.h"
 #include "io/fleet/duties.h"
 #include "io/fleet/facts.h"
@@ -82,17 +83,22 @@ static void report(struct fleet_run *x, int64_t now_us, const char *phase)
 {
     char text[400];
     struct pr_err err = { 0 };
+    struct rebalance_steps_seen seen;
+    if (rebalance_steps_see(x->e->db, x->plan->id, &seen, &err) == PR_OK)
+        x->seen = seen;
     say(x, text, sizeof text);
     const uint64_t moving = x->slots == NULL ? 0 : atomic_load(&x->slots->bytes);
-    /* A step without bytes counts as one MiB: something, yet little. */
-    const double unit = 1 << 20;
-    const double total = x->seen.bytes + unit * (double)x->seen.steps;
-    const double done = x->seen.bytes_verified + unit * (double)x->seen.verified + (double)moving;
-    const double ratio = total > 0 ? (done < total ? done / total : 1) : 0;
-    const double seconds = x->plan->running_s + (double)(now_us - x->began_us) / 1e6;
-    const double eta_s = ratio > 0.001 ? seconds * (1 - ratio) / ratio : -1;
-    if (rebalance_plan_progress(x->e->db, &x->e->lease, x->plan, ratio, eta_s,
-                                phase != NULL ? phase : text, &err) == PR_EFENCED)
+    const struct rebalance_fleet_progress p = {
+        .steps = (double)x->seen.steps,
+        .verified = (double)x->seen.verified,
+        .bytes = x->seen.bytes,
+        .moved_bytes =
+            x->seen.bytes_verified > (double)moving ? x->seen.bytes_verified : (double)moving,
+        .running_s = x->plan->running_s + (double)(now_us - x->began_us) / 1e6
+    };
+    if (rebalance_plan_progress(x->e->db, &x->e->lease, x->plan, rebalance_fleet_ratio(&p),
+                                rebalance_fleet_eta_s(&p), phase != NULL ? phase : text,
+                                &err) == PR_EFENCED)
         atomic_store(&x->stop, REBALANCE_ABANDON);
 }
 

@@ -177,6 +177,8 @@ static enum pr_code load_nodes(struct load *l, struct rebalance_fleet_facts *out
     if (beside == NULL || l->node == NULL || l->says == NULL)
         return no_memory(l->err);
     enum pr_code rc = facts_ask_members(l->c, l->says, l->err);
+    if (rc == PR_EUNAVAIL) /* a connection that was closed since it was used last */
+        rc = facts_ask_members(l->c, l->says, l->err);
     for (size_t i = 0; i < n && rc == PR_OK; i++) {
         fill_node(l, i, &beside[i]);
         if (l->topology_of[i] < 0)

@@ -30,18 +30,11 @@ enum pr_code preflight_zone(struct pr_db *db, const char *node, struct pr_err *e
 
 enum pr_code preflight_answers(struct pr_cluster *c, const struct duty_node *n, struct pr_err *err)
 {
-    struct pr_redis *conn = NULL;
-    redisReply *got = NULL;
-    enum pr_code rc = pr_cluster_conn(c, n->redis_id, &conn, err);
-    if (rc == PR_OK)
-        rc = pr_redis_command(conn, &got, err, "INFO");
-    if (rc != PR_OK) {
-        pr_cluster_drop(c, n->redis_id);
-        return pr_wrap(err, rc, "node %s", n->id);
-    }
-    PR_AUTO(redisReply) *r = got;
     struct node_says says;
-    rc = facts_read_info(r->str == NULL ? "" : r->str, &says, err);
+    PR_AUTO(redisReply) *r = NULL;
+    enum pr_code rc = duty_ask(c, n->redis_id, "INFO", &r, err);
+    if (rc == PR_OK)
+        rc = facts_read_info(r->str, &says, err);
     return rc == PR_OK ? rc : pr_wrap(err, rc, "node %s", n->id);
 }
 
@@ -156,6 +149,32 @@ static const char *same_user(const redisReply *list, const char *line)
     return NULL;
 }
 
+static bool has_word(const char *line, const char *word, size_t n)
+{
+    for (const char *p = line; *p != '\0'; p += strspn(p, " ")) {
+        const size_t m = strcspn(p, " ");
+        if (m == n && memcmp(p, word, n) == 0)
+            return true;
+        p += m;
+    }
+    return false;
+}
+
+/* Redis lists a user's commands in the order of a hash table that differs from
+ * process to process: the same words in any order are the same rights. */
+static bool same_rights(const char *a, const char *b)
+{
+    if (strlen(a) != strlen(b))
+        return false;
+    for (const char *p = a; *p != '\0'; p += strspn(p, " ")) {
+        const size_t n = strcspn(p, " ");
+        if (!has_word(b, p, n))
+            return false;
+        p += n;
+    }
+    return true;
+}
+
 static enum pr_code list_users(struct pr_redis *conn, redisReply **out, struct pr_err *err)
 {
     enum pr_code rc = pr_redis_command(conn, out, err, "ACL LIST");
@@ -179,7 +198,7 @@ enum pr_code preflight_users(struct pr_redis *conn, struct pr_redis *model, stru
         if (here == NULL)
             rc = pr_fail(err, PR_ECONFLICT, "it has no Redis user %.*s, which the members have",
                          name, line + 5);
-        else if (strcmp(here, line) != 0)
+        else if (!same_rights(here, line))
             rc = pr_fail(err, PR_ECONFLICT,
                          "its Redis user %.*s has other rights or another password than at the "
                          "members",

@@ -1,5 +1,6 @@
 #include "io/fleet/propose.h"
 
+#include "core/fleet/progress.h"
 #include "core/policy/verdict.h"
 #include "io/cluster_facts.h"
 #include "io/fleet/goal.h"
@@ -80,8 +81,8 @@ struct rebalance_limits rebalance_limits_of(const struct rebalance_config *cfg,
     l.enter_ratio = cfg->enter_ratio;
     l.leave_ratio = cfg->leave_ratio;
     l.memory_ratio = cfg->memory_ratio;
-    l.cooldown_ms = cfg->cooldown_s * 1000;
-    l.reversal_ms = cfg->reversal_s * 1000;
+    l.cooldown_ms = cfg->cooldown_s > 0 ? cfg->cooldown_s * 1000 : 1; /* 0: the default */
+    l.reversal_ms = cfg->reversal_s > 0 ? cfg->reversal_s * 1000 : 1;
     return l;
 }
 
@@ -180,6 +181,28 @@ static double copied_bytes(const struct rebalance_fleet *f, const struct rebalan
     return bytes;
 }
 
+/* Pairs of nodes that move slots at once in the wave that has most of them. */
+static size_t widest(const struct rebalance_fleet_plan *plan, size_t most)
+{
+    size_t best = 1, n = 0;
+    int wave = 0;
+    int16_t src = REBALANCE_NONE, dst = REBALANCE_NONE;
+    for (size_t i = 0; i < plan->steps; i++) {
+        const struct rebalance_fleet_step *s = &plan->step[i];
+        if (s->kind != REBALANCE_SLOT)
+            continue;
+        if (s->wave != wave)
+            n = 0;
+        if (s->wave != wave || s->src != src || s->dst != dst)
+            n++;
+        wave = s->wave;
+        src = s->src;
+        dst = s->dst;
+        best = n > best ? n : best;
+    }
+    return best < most ? best : most;
+}
+
 static void add_verdict(const struct proposing *x, json_t *summary)
 {
     const struct rebalance_fleet_plan *plan = &x->out->plan;
@@ -201,7 +224,12 @@ static void add_verdict(const struct proposing *x, json_t *summary)
     rebalance_judge_fleet(&e, &v);
     (void)json_object_set_new(summary, "copied_bytes", json_real(bytes));
     (void)json_object_set_new(summary, "cross_zone_bytes", json_real(across));
-    (void)json_object_set_new(summary, "duration_s", json_real(v.duration_s));
+    const struct rebalance_fleet_work w = { .bytes = bytes,
+                                            .slots = plan->slots,
+                                            .others = plan->steps - plan->slots,
+                                            .pairs = widest(plan, (size_t)x->p->cfg->pairs),
+                                            .bytes_per_s = x->bytes_per_s };
+    (void)json_object_set_new(summary, "duration_s", json_real(rebalance_fleet_duration_s(&w)));
     (void)json_object_set_new(summary, "verdict",
                               json_pack("{s:b, s:s, s:f}", "worth_it", v.worth ? 1 : 0, "why",
                                         v.why, "move_usd", v.move_usd));

@@ -240,6 +240,8 @@ static enum pr_code find(struct rounds *x, struct pr_err *err)
     struct repair *r = x->r;
     uint8_t busy[2048];
     enum pr_code rc = repair_look(r, NULL, err);
+    if (rc == PR_EUNAVAIL) /* a connection that was closed since it was used last */
+        rc = repair_look(r, NULL, err);
     if (rc == PR_OK)
         rc = repair_busy(r, busy, err);
     if (rc != PR_OK)

@@ -5,89 +5,128 @@
 #include "prism/io/log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { POLL_US = 30000, DISSENT_US = 1000000 };
+enum { POLL_US = 30000 };
 
 /* --- SETSLOT -------------------------------------------------------------------------- */
 
 struct words { /* one CLUSTER command */
-    const char *verb, *id; /* NULL verb: DELSLOTS; NULL id: none */
+    const char *verb, *id; /* id "": none */
 };
+enum { MAX_WORDS = 4 };
 
-static enum pr_code append_setslot(struct pr_redis *conn, const char *slot, const struct words *w,
-                                   struct pr_err *err)
-{
-    const char *argv[] = { "CLUSTER", "SETSLOT", slot, w->verb, w->id };
-    const char *del[] = { "CLUSTER", "DELSLOTS", slot };
-    if (w->verb == NULL)
-        return pr_redis_append(conn, 3, del, NULL, err);
-    return pr_redis_append(conn, w->id == NULL ? 4 : 5, argv, NULL, err);
-}
+/* All of them or none is seen by a client; and nothing happens when the node runs it
+ * too late: one that was paused, and voted out meanwhile, first does what is in its
+ * sockets. */
+static const char SCRIPT[] =
+    "local t = redis.call('TIME') "
+    "if t[1] * 1000 + math.floor(t[2] / 1000) > tonumber(ARGV[1]) then "
+    "return redis.error_reply('ERR it is too late for this') end "
+    "for i = 3, #ARGV, 2 do "
+    "if ARGV[i] == 'DELSLOTS' then redis.call('CLUSTER', 'DELSLOTS', ARGV[2]) "
+    "elseif ARGV[i + 1] == '' then redis.call('CLUSTER', 'SETSLOT', ARGV[2], ARGV[i]) "
+    "else redis.call('CLUSTER', 'SETSLOT', ARGV[2], ARGV[i], ARGV[i + 1]) end end "
+    "return 'OK'";
 
-static enum pr_code read_ok(struct pr_redis *conn, struct pr_err *err)
+/* How far the clock of the primary of shard k is ahead of our monotonic one. */
+static enum pr_code learn_clock(struct rebalance_pair *p, struct pr_redis *conn, int k,
+                                struct pr_err *err)
 {
     redisReply *got = NULL;
-    enum pr_code rc = pr_redis_reply(conn, &got, err);
+    if (p->clock_known[k])
+        return PR_OK;
+    const int64_t asked_us = pr_mono_us();
+    const enum pr_code rc = pr_redis_command(conn, &got, err, "TIME");
     if (rc != PR_OK)
         return rc;
     PR_AUTO(redisReply) *r = got;
-    rc = pr_redis_reply_code(r, err);
-    for (size_t i = 0; rc == PR_OK && r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
-        rc = pr_redis_reply_code(r->element[i], err);
+    if (r->type != REDIS_REPLY_ARRAY || r->elements != 2)
+        return pr_fail(err, PR_EDATA, "TIME answered nonsense");
+    p->clock_us[k] = strtoll(r->element[0]->str, NULL, 10) * 1000000 +
+                     strtoll(r->element[1]->str, NULL, 10) - asked_us;
+    p->clock_known[k] = true;
+    return PR_OK;
+}
+
+static enum pr_code setslot(struct rebalance_pair *p, struct pr_redis *conn, int k, bool stable,
+                            const struct words *w, size_t n, struct pr_err *err)
+{
+    char slot[8], deadline[24];
+    const char *argv[5 + 2 * (MAX_WORDS + 1)] = { "EVAL", SCRIPT, "0", deadline, slot };
+    int argc = 5;
+    const int patience_ms = rebalance_pair_patience_ms(p->run);
+    enum pr_code rc = rebalance_pair_may_send(p, patience_ms, err);
+    if (rc == PR_OK)
+        rc = learn_clock(p, conn, k, err);
+    if (rc != PR_OK)
+        return rc;
+    snprintf(slot, sizeof slot, "%d", p->step->slot);
+    snprintf(deadline, sizeof deadline, "%lld",
+             (long long)((pr_mono_us() + p->clock_us[k]) / 1000 + patience_ms));
+    if (stable) {
+        argv[argc++] = "STABLE";
+        argv[argc++] = "";
+    }
+    for (size_t i = 0; i < n; i++) {
+        argv[argc++] = w[i].verb;
+        argv[argc++] = w[i].id;
+    }
+    redisReply *got = NULL;
+    pr_redis_set_timeout(conn, patience_ms);
+    rc = pr_redis_append(conn, argc, argv, NULL, err);
+    if (rc == PR_OK)
+        rc = pr_redis_reply(conn, &got, err);
+    if (rc == PR_OK)
+        rc = pr_redis_reply_code(got, err);
+    if (pr_redis_broken(conn))
+        p->view.stray = true; /* it may be carried out yet */
+    if (got != NULL)
+        freeReplyObject(got);
     return rc;
 }
 
-/* In one transaction, which begins with STABLE: a mark of the other kind would hide. */
-static enum pr_code setslot(struct rebalance_pair *p, struct pr_redis *conn, const struct words *w,
-                            size_t n, struct pr_err *err)
+static bool migrates(const struct rebalance_slot_side *s)
 {
-    static const char *const MULTI[] = { "MULTI" }, *const EXEC[] = { "EXEC" };
-    static const struct words STABLE = { "STABLE", NULL };
-    char slot[8];
-    snprintf(slot, sizeof slot, "%d", p->step->slot);
-    pr_redis_set_timeout(conn, rebalance_pair_patience_ms(p->run));
-    enum pr_code rc = rebalance_pair_may_send(p, rebalance_pair_patience_ms(p->run), err);
-    if (rc == PR_OK)
-        rc = pr_redis_append(conn, 1, MULTI, NULL, err);
-    if (rc == PR_OK)
-        rc = append_setslot(conn, slot, &STABLE, err);
-    for (size_t i = 0; i < n && rc == PR_OK; i++)
-        rc = append_setslot(conn, slot, &w[i], err);
-    if (rc == PR_OK)
-        rc = pr_redis_append(conn, 1, EXEC, NULL, err);
-    if (rc != PR_OK)
-        return rc;
-    struct pr_err first = { 0 };
-    for (size_t i = 0; i < n + 3 && !pr_redis_broken(conn); i++) {
-        struct pr_err why = { 0 };
-        const enum pr_code one = read_ok(conn, &why);
-        if (one != PR_OK && first.code == PR_OK)
-            first = why;
-    }
-    if (pr_redis_broken(conn))
-        p->view.stray = true; /* it may be carried out yet */
-    return first.code == PR_OK ? PR_OK : pr_fail(err, first.code, "%s", first.text);
+    return s->open == REBALANCE_SLOT_MIGRATES || s->open == REBALANCE_SLOT_MIGRATES_STALE;
+}
+
+static bool imports(const struct rebalance_slot_side *s)
+{
+    return s->open == REBALANCE_SLOT_IMPORTS || s->open == REBALANCE_SLOT_IMPORTS_STALE;
+}
+
+static struct rebalance_slot_side *side_of(struct rebalance_pair *p, int k)
+{
+    return k == 0 ? &p->view.source : &p->view.target;
 }
 
 static enum pr_code on_giver(struct rebalance_pair *p, const struct words *w, size_t n,
                              struct pr_err *err)
 {
     struct pr_redis *conn = NULL;
+    const int k = rebalance_pair_giver(p);
+    /* A mark of the other kind hides this one: it goes first. */
+    const bool stable = w == NULL || (strcmp(w->verb, "IMPORTING") == 0
+                                          ? migrates(side_of(p, k))
+                                          : imports(side_of(p, k)));
     enum pr_code rc = rebalance_pair_lane(p, 0, &conn, err);
-    if (rc == PR_OK && p->lane[0].waits) /* its answer comes first */
-        rc = rebalance_pair_settle(p, err);
-    return rc == PR_OK ? setslot(p, conn, w, n, err) : rc;
+    if (rc == PR_OK) /* its answer comes first */
+        rc = rebalance_pair_await_lane(p, 0, err);
+    return rc == PR_OK ? setslot(p, conn, k, stable, w, n, err) : rc;
 }
 
 static enum pr_code on_taker(struct rebalance_pair *p, const struct words *w, size_t n,
                              struct pr_err *err)
 {
     struct pr_redis *conn = NULL;
+    const int k = !rebalance_pair_giver(p);
+    const bool stable = w == NULL || migrates(side_of(p, k));
     enum pr_code rc = rebalance_pair_taker(p, &conn, err);
-    if (rc == PR_OK && p->taker_waits)
-        rc = rebalance_pair_settle(p, err);
-    return rc == PR_OK ? setslot(p, conn, w, n, err) : rc;
+    if (rc == PR_OK)
+        rc = rebalance_pair_await_taker(p, err);
+    return rc == PR_OK ? setslot(p, conn, k, stable, w, n, err) : rc;
 }
 
 static const char *giver_id(struct rebalance_pair *p)
@@ -140,7 +179,7 @@ static enum pr_code change_owner(struct rebalance_pair *p, enum rebalance_slot_e
     struct rebalance_slot_side *giver = p->step->at.back ? &p->view.target : &p->view.source,
                                *taker = p->step->at.back ? &p->view.source : &p->view.target;
     const struct words claim[] = { { "IMPORTING", g }, { "NODE", t } };
-    const struct words turn[] = { { NULL, NULL }, { "NODE", g }, { "IMPORTING", g } };
+    const struct words turn[] = { { "DELSLOTS", "" }, { "NODE", g }, { "IMPORTING", g } };
     const struct words reclaim[] = { { "IMPORTING", t }, { "NODE", g }, { "MIGRATING", t } };
     enum pr_code rc;
     switch (effect) {
@@ -198,33 +237,40 @@ static enum pr_code fence(struct rebalance_pair *p, struct pr_err *err)
     return rc;
 }
 
+/* Whoever owns it now: a canceled move is known once all agree on the source. */
 static enum pr_code verify(struct rebalance_pair *p, struct pr_err *err)
 {
-    const int64_t now_us = pr_mono_us();
     bool ok = false;
     struct rebalance_slot_step *one[] = { p->step };
-    enum pr_code rc =
-        rebalance_verify(&p->verifier, p->run, one, 1, taker_id(p), giver_id(p), &ok, err);
+    const struct rebalance_shard_member *source = rebalance_shard_primary(&p->shard[0]),
+                                        *target = rebalance_shard_primary(&p->shard[1]);
+    const bool back = p->view.source.map == REBALANCE_SLOT_TO_SELF;
+    const char *s = source == NULL ? "" : source->id, *t = target == NULL ? "" : target->id;
+    const enum pr_code rc =
+        rebalance_verify(&p->verifier, p->run, one, 1, back ? s : t, back ? t : s, &ok, err);
+    p->known = false;
     if (rc != PR_OK)
         return rc;
     p->view.agreed = ok;
-    if (ok)
-        return PR_OK;
-    p->known = false;
-    if (p->dissent_us == 0)
-        p->dissent_us = now_us;
-    if (now_us - p->dissent_us > DISSENT_US) {
-        struct pr_redis *conn = NULL;
-        redisReply *got = NULL;
-        p->dissent_us = now_us;
-        rc = rebalance_pair_taker(p, &conn, err);
-        if (rc == PR_OK)
-            rc = pr_redis_command(conn, &got, err, "CLUSTER BUMPEPOCH");
-        if (got != NULL)
-            freeReplyObject(got);
-    }
-    if (rc == PR_OK && !rebalance_slot_run_pause(p->run, POLL_US))
+    if (!ok && !rebalance_slot_run_pause(p->run, POLL_US))
         return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);
+    return PR_OK;
+}
+
+static enum pr_code bump(struct rebalance_pair *p, struct pr_err *err)
+{
+    struct pr_redis *conn = NULL;
+    redisReply *got = NULL;
+    p->known = false;
+    enum pr_code rc = rebalance_pair_taker(p, &conn, err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_await_taker(p, err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_may_send(p, rebalance_pair_patience_ms(p->run), err);
+    if (rc == PR_OK)
+        rc = pr_redis_command(conn, &got, err, "CLUSTER BUMPEPOCH");
+    if (got != NULL)
+        freeReplyObject(got);
     return rc;
 }
 
@@ -232,9 +278,10 @@ static enum pr_code wait(struct rebalance_pair *p, const struct rebalance_slot_n
                          struct pr_err *err)
 {
     char why[300];
-    const struct rebalance_shard *missing =
-        p->view.source.there || p->view.source.gone ? &p->shard[1] : &p->shard[0];
-    snprintf(why, sizeof why, "slot %d: %s (shard %.60s)", p->step->slot, next->why, missing->id);
+    const bool source = p->view.source.there || p->view.source.gone, target = p->view.target.there;
+    snprintf(why, sizeof why, "slot %d: %s%s%.60s", p->step->slot, next->why,
+             source && target ? "" : ": shard ",
+             source && target ? "" : p->shard[source].id);
     rebalance_slot_run_waits(p->run, why);
     rebalance_pair_unlink(p);
     p->known = p->calm = false;
@@ -272,7 +319,7 @@ enum pr_code rebalance_pair_effect(struct rebalance_pair *p, const struct rebala
 {
     if (!p->calm && next->effect != REBALANCE_SLOT_DO_WAIT)
         rebalance_slot_run_waits(p->run, NULL);
-    if (!p->calm && next->effect != REBALANCE_SLOT_DO_VERIFY)
+    if (!p->calm)
         p->known = false; /* in trouble nothing is taken for granted */
     switch (next->effect) {
     case REBALANCE_SLOT_DO_NOTHING:
@@ -304,6 +351,8 @@ enum pr_code rebalance_pair_effect(struct rebalance_pair *p, const struct rebala
         return close_side(p, true, err);
     case REBALANCE_SLOT_DO_CLOSE_T:
         return close_side(p, false, err);
+    case REBALANCE_SLOT_DO_BUMP:
+        return bump(p, err);
     case REBALANCE_SLOT_DO_VERIFY:
         return verify(p, err);
     case REBALANCE_SLOT_EFFECTS:

@@ -119,6 +119,7 @@ void rebalance_pair_unlink(struct rebalance_pair *p)
     for (int k = 0; k < 2; k++) {
         pr_redis_close(p->service[k]);
         p->service[k] = NULL;
+        p->clock_known[k] = false;
     }
 }
 

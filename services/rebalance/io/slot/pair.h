@@ -66,7 +66,8 @@ struct rebalance_pair {
     bool resumed;                  /* begun by somebody else: what is in flight says the row alone */
     struct rebalance_verifier verifier;
     int64_t told_us;               /* when the order to stop was seen first; 0: not */
-    int64_t dissent_us;            /* since when the primaries disagree on the owner; 0 */
+    int64_t clock_us[2];           /* of the primaries, minus our monotonic one */
+    bool clock_known[2];
     struct rebalance_lane lane[REBALANCE_LANES];
     struct pr_redis *taker;      /* for marks and WAIT */
     struct pr_redis *reader;

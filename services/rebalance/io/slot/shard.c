@@ -140,7 +140,7 @@ static void learn_replicas(struct rebalance_shard *s, const struct pr_topology *
 }
 
 static bool read_nodes(struct rebalance_shard *s, struct rebalance_shard_member *m,
-                       const char *nodes, unsigned slot)
+                       const char *peer, const char *nodes, unsigned slot)
 {
     struct pr_topology t;
     if (!read_self(nodes, m->id) || pr_topology_parse(nodes, m->host, &t, NULL) != PR_OK)
@@ -152,6 +152,8 @@ static bool read_nodes(struct rebalance_shard *s, struct rebalance_shard_member 
     m->elsewhere =
         m->there && !self->primary && !rebalance_shard_has(s, self->primary_id);
     m->epoch = m->there ? self->config_epoch : 0;
+    const struct pr_node *other = find(&t, peer);
+    m->peer_epoch = other == NULL ? UINT64_MAX : other->config_epoch;
     m->owner[0] = '\0';
     if (owner >= 0) {
         snprintf(m->owner, sizeof m->owner, "%s", t.node[owner].id);
@@ -198,7 +200,8 @@ static bool ask(struct rebalance_shard *s, struct rebalance_shard_member *m, uns
            pr_redis_flush(m->eye, NULL) == PR_OK;
 }
 
-static void hear(struct rebalance_shard *s, struct rebalance_shard_member *m, unsigned slot)
+static void hear(struct rebalance_shard *s, struct rebalance_shard_member *m, const char *peer,
+                 unsigned slot)
 {
     redisReply *r[ASKED] = { NULL };
     bool ok = true;
@@ -209,7 +212,7 @@ static void hear(struct rebalance_shard *s, struct rebalance_shard_member *m, un
     ok = ok && r[0]->str != NULL && r[0]->type != REDIS_REPLY_ERROR &&
          r[1]->type == REDIS_REPLY_INTEGER && r[2]->str != NULL;
     m->there = m->primary = false;
-    if (ok && read_nodes(s, m, r[0]->str, slot)) {
+    if (ok && read_nodes(s, m, peer, r[0]->str, slot)) {
         m->keys = r[1]->integer;
         m->replicas = rebalance_replicas_in_step(r[2]->str);
         m->primary = m->primary && m->replicas >= 0;
@@ -248,13 +251,17 @@ bool rebalance_shards_look(struct rebalance_shard *const shard[2], unsigned slot
 {
     bool asked[2][REBALANCE_SHARD_MEMBERS] = { { false } };
     size_t n[2] = { shard[0]->members, shard[1]->members };
+    char peer[2][PR_NODE_ID] = { "", "" }; /* the primary of the other, as far as known */
+    for (int k = 0; k < 2; k++)
+        if (shard[!k]->primary >= 0)
+            snprintf(peer[k], sizeof peer[k], "%s", shard[!k]->member[shard[!k]->primary].id);
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < n[k]; i++)
             asked[k][i] = ask(shard[k], &shard[k]->member[i], slot);
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < n[k]; i++)
             if (asked[k][i])
-                hear(shard[k], &shard[k]->member[i], slot);
+                hear(shard[k], &shard[k]->member[i], peer[k], slot);
     const bool a = elect(shard[0]), b = elect(shard[1]);
     return a || b;
 }

@@ -22,6 +22,7 @@ struct rebalance_shard_member {
     bool there, primary;
     bool elsewhere;            /* replica of a primary that is not of this shard */
     uint64_t epoch;            /* of its configuration */
+    uint64_t peer_epoch;       /* that it knows of the other shard's primary */
     char owner[PR_NODE_ID];    /* of the slot; "" nobody */
     char mark_id[PR_NODE_ID];  /* the slot is open towards */
     char mark;                 /* '>' migrates, '<' imports, 0 neither */

@@ -35,6 +35,17 @@ static void note_changes(struct rebalance_pair *p)
     }
 }
 
+static void look_at_epochs(struct rebalance_pair *p)
+{
+    const struct rebalance_shard_member *g = rebalance_shard_primary(rebalance_giver(p)),
+                                        *t = rebalance_shard_primary(rebalance_taker(p));
+    p->view.outbid = p->view.low = false;
+    if (g == NULL || t == NULL)
+        return;
+    p->view.outbid = t->peer_epoch != g->epoch;
+    p->view.low = t->epoch <= g->epoch;
+}
+
 static void look(struct rebalance_pair *p)
 {
     struct rebalance_shard *const both[2] = { &p->shard[0], &p->shard[1] };
@@ -53,6 +64,7 @@ static void look(struct rebalance_pair *p)
     const struct rebalance_slot_side *giver = p->step->at.back ? &v->target : &v->source;
     if (giver->keys > 0)
         v->settled = false;
+    look_at_epochs(p);
     p->known = true;
 }
 
@@ -154,7 +166,6 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->giver_failed = false;
     p->turn = 0;
     p->opened_us = pr_mono_us();
-    p->dissent_us = 0;
     for (int i = 0; i < REBALANCE_LANES; i++)
         pr_buf_reset(&p->recent[i]);
     p->resumed = !step->fresh;
@@ -251,7 +262,7 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
         if (!p->known)
             look(p);
         const struct rebalance_slot_next next = rebalance_slot_step(step->at, &p->view);
-        const bool turns = next.at.back && !step->at.back;
+        const bool turns = next.at.back != step->at.back;
         step->at = next.at;
         if (rebalance_slot_final(step->at.state))
             return stop_here(p, &next, err);

@@ -34,8 +34,10 @@ static bool wanted(const struct rebalance_verifier *v, const struct pr_topology 
                    const char *owner_id, const char *other_id, size_t primaries)
 {
     const struct pr_node *n = &t->node[i];
-    if (!n->primary || n->failed)
+    if (n->failed)
         return false;
+    if (!n->primary) /* a replica of either may be promoted, and then claims what it knows */
+        return strcmp(n->primary_id, owner_id) == 0 || strcmp(n->primary_id, other_id) == 0;
     if (strcmp(n->id, owner_id) == 0 || strcmp(n->id, other_id) == 0 || primaries <= MOST_ASKED)
         return true;
     return (i + t->nodes - v->next % t->nodes) % t->nodes < MOST_ASKED;

@@ -1,0 +1,417 @@
+/* Slots move on a real cluster with two replicas a shard, while a writer keeps a
+ * ledger of what was acknowledged. */
+#include "rebalance_slot_stage.h"
+
+#include "io/slot/pair.h"
+
+#include "prism/io/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void assert_moved(void)
+{
+    char history[100];
+    assert_int_equal(slot_stage_count("verified"), STAGE_SLOTS);
+    for (int i = 0; i < STAGE_SLOTS; i++)
+        slot_stage_await_owner(stage.slot[i], slot_stage_primary_of(stage.dst_port));
+    snprintf(history, sizeof history,
+             "SELECT count(*) FROM slot_history WHERE plan_id = $ AND to_shard = 's%d'",
+             stage.dst_port);
+    assert_int_equal(slot_stage_number(history), STAGE_SLOTS);
+    assert_int_equal(slot_stage_number("SELECT count(*) FROM steps WHERE plan_id = $ AND "
+                                       "in_flight IS NOT NULL"),
+                     0);
+}
+
+static void slots_move_while_they_are_written_to(void **state)
+{
+    (void)state;
+    slot_stage_load(300, 200);
+    slot_stage_plan("planned");
+    slot_writer_start();
+    slot_stage_move();
+    assert_true(slot_writer_stop() > 0);
+    assert_moved();
+    assert_int_equal(atomic_load(&stage.run.interruptions), 0);
+    assert_true(slot_stage_number("SELECT sum(moved_keys) FROM steps WHERE plan_id = $") >=
+                STAGE_SLOTS * 300);
+}
+
+static void empty_slots_move(void **state)
+{
+    (void)state;
+    slot_stage_plan("planned");
+    slot_stage_move();
+    assert_moved();
+}
+
+/* --- what an earlier executor left ---------------------------------------------------------- */
+
+static void id_of(int port, char id[64])
+{
+    snprintf(id, 64, "%s", slot_stage_ask(port, "CLUSTER MYID"));
+    assert_int_equal(strlen(id), 40);
+}
+
+static void open_slot(int slot, bool importing, bool migrating)
+{
+    char src[64], dst[64];
+    id_of(stage.src_port, src);
+    id_of(stage.dst_port, dst);
+    if (importing)
+        assert_string_equal(
+            slot_stage_ask(stage.dst_port, "CLUSTER SETSLOT %d IMPORTING %s", slot, src), "OK");
+    if (migrating)
+        assert_string_equal(
+            slot_stage_ask(stage.src_port, "CLUSTER SETSLOT %d MIGRATING %s", slot, dst), "OK");
+}
+
+/* One key by hand; how: COPY, REPLACE or "". */
+static void migrate_key(int slot, int key, const char *how)
+{
+    char name[64];
+    snprintf(name, sizeof name, "k%d:{%u}", key, rebalance_tag_of_slot((unsigned)slot));
+    assert_string_equal(
+        how[0] == '\0'
+            ? slot_stage_ask(stage.src_port, "MIGRATE 127.0.0.1 %d %s 0 5000 AUTH2 %s %s",
+                             stage.dst_port, name, it_env("IT_REDIS_ADMIN_USER"),
+                             it_env("IT_REDIS_ADMIN_PASSWORD"))
+            : slot_stage_ask(stage.src_port, "MIGRATE 127.0.0.1 %d %s 0 5000 %s AUTH2 %s %s",
+                             stage.dst_port, name, how, it_env("IT_REDIS_ADMIN_USER"),
+                             it_env("IT_REDIS_ADMIN_PASSWORD")),
+        "OK");
+}
+
+static void set_state(int i, const char *row_state)
+{
+    char sql[200], cell[8];
+    snprintf(sql, sizeof sql, "UPDATE steps SET state = '%s' WHERE plan_id = %lld AND step = %d",
+             row_state, (long long)stage.plan, i + 1);
+    it_sql(stage.uri, sql, cell, sizeof cell);
+}
+
+static void hand_over(int i, bool tell_source)
+{
+    char dst[64];
+    id_of(stage.dst_port, dst);
+    open_slot(stage.slot[i], true, true);
+    for (int k = 0; k < 20; k++)
+        migrate_key(stage.slot[i], k, "");
+    assert_string_equal(
+        slot_stage_ask(stage.dst_port, "CLUSTER SETSLOT %d NODE %s", stage.slot[i], dst), "OK");
+    if (tell_source)
+        assert_string_equal(
+            slot_stage_ask(stage.src_port, "CLUSTER SETSLOT %d NODE %s", stage.slot[i], dst),
+            "OK");
+}
+
+static void moves_resume_from_every_recorded_state(void **state)
+{
+    (void)state;
+    slot_stage_load(20, 100);
+    slot_stage_plan("planned");
+    set_state(0, "importing"); /* nothing was done yet */
+    set_state(1, "importing");
+    open_slot(stage.slot[1], true, false);
+    set_state(2, "migrating");
+    open_slot(stage.slot[2], true, false);
+    set_state(3, "migrating");
+    open_slot(stage.slot[3], true, true);
+    set_state(4, "draining");
+    open_slot(stage.slot[4], true, true);
+    migrate_key(stage.slot[4], 3, "");
+    migrate_key(stage.slot[4], 4, "");
+    set_state(5, "draining"); /* MIGRATE was cut off: on both sides */
+    open_slot(stage.slot[5], true, true);
+    migrate_key(stage.slot[5], 7, "COPY");
+    set_state(6, "handoff"); /* recorded ahead, never begun */
+    set_state(7, "handoff");
+    hand_over(7, false);
+    set_state(8, "handoff");
+    hand_over(8, true);
+    set_state(9, "handoff"); /* the source knows nothing of it */
+    open_slot(stage.slot[9], true, false);
+    slot_writer_start();
+    slot_stage_move();
+    assert_true(slot_writer_stop() > 0);
+    assert_int_equal(slot_stage_count("verified"), STAGE_SLOTS);
+    for (int i = 0; i < STAGE_SLOTS; i++)
+        slot_stage_await_owner(stage.slot[i], stage.dst_port);
+}
+
+static void canceled_slot_is_closed_and_one_with_moved_keys_finished(void **state)
+{
+    (void)state;
+    slot_stage_load(20, 100);
+    slot_stage_plan("planned");
+    set_state(0, "migrating");
+    open_slot(stage.slot[0], true, true);
+    set_state(1, "importing");
+    open_slot(stage.slot[1], true, false);
+    set_state(2, "draining");
+    open_slot(stage.slot[2], true, true);
+    migrate_key(stage.slot[2], 5, "");
+    atomic_store(&stage.roll_back, true);
+    atomic_store(&stage.stop, REBALANCE_FINISH);
+    slot_stage_move();
+    slot_verify();
+    assert_int_equal(slot_stage_count("rolled_back"), 2);
+    assert_int_equal(slot_stage_count("verified"), 1);
+    assert_int_equal(slot_stage_count("planned"), STAGE_SLOTS - 3);
+    slot_stage_await_owner(stage.slot[0], stage.src_port);
+    slot_stage_await_owner(stage.slot[1], stage.src_port);
+    slot_stage_await_owner(stage.slot[2], stage.dst_port);
+}
+
+/* --- keys --------------------------------------------------------------------------------------- */
+
+static void big_key_is_named_and_its_slot_not_opened(void **state)
+{
+    (void)state;
+    char error[512], key[64];
+    const double budget_ms = stage.cfg.slot_block_budget_ms;
+    stage.cfg.slot_block_budget_ms = 10;
+    slot_stage_load(5, 100);
+    snprintf(key, sizeof key, "big:{%u}", rebalance_tag_of_slot((unsigned)stage.slot[3]));
+    assert_string_equal(slot_stage_ask(stage.src_port, "SETRANGE %s 3000000 x", key), "3000001");
+    slot_stage_plan("planned");
+    slot_stage_move();
+    assert_int_equal(slot_stage_count("verified"), STAGE_SLOTS - 1);
+    assert_int_equal(slot_stage_count("stuck"), 1);
+    assert_int_equal(slot_stage_number("SELECT slot FROM steps WHERE plan_id = $ AND state = "
+                                       "'stuck'"),
+                     stage.slot[3]);
+    snprintf(error, sizeof error, "SELECT error FROM steps WHERE plan_id = %lld AND state = 'stuck'",
+             (long long)stage.plan);
+    it_sql(stage.uri, error, error, sizeof error);
+    assert_non_null(strstr(error, key));
+    assert_non_null(strstr(error, "needs approval"));
+    slot_stage_await_owner(stage.slot[3], stage.src_port);
+
+    set_state(3, "planned"); /* somebody approved it */
+    stage.allow_big_keys = true;
+    slot_stage_move();
+    stage.allow_big_keys = false;
+    stage.cfg.slot_block_budget_ms = budget_ms;
+    assert_int_equal(slot_stage_count("verified"), STAGE_SLOTS);
+    slot_stage_await_owner(stage.slot[3], stage.dst_port);
+    assert_string_equal(slot_stage_ask(stage.dst_port, "STRLEN %s", key), "3000001");
+    slot_verify();
+}
+
+static void source_wins_for_a_key_on_both_sides(void **state)
+{
+    (void)state;
+    char key[64], value[64];
+    const int slot = stage.slot[0];
+    slot_stage_load(20, 100);
+    slot_stage_plan("planned");
+    set_state(0, "draining");
+    open_slot(slot, true, true);
+    for (int i = 0; i < 20; i++)
+        migrate_key(slot, i, "COPY");
+    /* The source serves clients: what they wrote after the copy counts. */
+    snprintf(key, sizeof key, "k3:{%u}", rebalance_tag_of_slot((unsigned)slot));
+    snprintf(value, sizeof value, "999999999:newer");
+    assert_string_equal(slot_stage_ask(stage.src_port, "SET %s %s", key, value), "OK");
+    slot_stage_move();
+    slot_stage_await_owner(slot, stage.dst_port);
+    assert_string_equal(slot_stage_ask(stage.dst_port, "GET %s", key), value);
+    slot_verify();
+    assert_int_equal(slot_stage_count("verified"), STAGE_SLOTS);
+}
+
+static void keys_left_behind_are_brought_along(void **state)
+{
+    (void)state;
+    char src[64], dst[64], key[64], lost[64];
+    const int slot = stage.slot[0];
+    slot_stage_load(20, 100);
+    slot_stage_plan("planned");
+    set_state(0, "handoff");
+    hand_over(0, true);
+    id_of(stage.src_port, src);
+    id_of(stage.dst_port, dst);
+    snprintf(key, sizeof key, "k3:{%u}", rebalance_tag_of_slot((unsigned)slot));
+    snprintf(lost, sizeof lost, "lost:{%u}", rebalance_tag_of_slot((unsigned)slot));
+    /* Copies on the former owner: an old one, and one that only it has. */
+    redisContext *c = it_redis_admin(stage.src_port);
+    const char *const plain[] = { key, lost };
+    redisReply *r = redisCommand(c, "CLUSTER SETSLOT %d IMPORTING %s", slot, dst);
+    freeReplyObject(r);
+    for (int i = 0; i < 2; i++) {
+        freeReplyObject(redisCommand(c, "ASKING"));
+        r = redisCommand(c, "SET %s old", plain[i]);
+        assert_string_equal(r->str, "OK");
+        freeReplyObject(r);
+    }
+    freeReplyObject(redisCommand(c, "CLUSTER SETSLOT %d STABLE", slot));
+    redisFree(c);
+    slot_stage_move();
+    slot_verify(); /* key: the owner's */
+    assert_string_equal(slot_stage_ask(stage.dst_port, "GET %s", lost), "old");
+    assert_string_equal(slot_stage_ask(stage.src_port, "CLUSTER COUNTKEYSINSLOT %d", slot), "0");
+}
+
+static void slot_goes_back_when_the_target_is_full(void **state)
+{
+    (void)state;
+    slot_stage_load(200, 1000);
+    slot_stage_plan("planned");
+    stage.cfg.slot_batch_keys = 20;
+    const long used = strtol(
+        strstr(slot_stage_ask(stage.dst_port, "INFO memory"), "used_memory:") + 12, NULL, 10);
+    assert_string_equal(slot_stage_ask(stage.dst_port, "CONFIG SET maxmemory %ld", used + 900000),
+                        "OK");
+    slot_writer_start();
+    slot_stage_start();
+    slot_stage_join();
+    assert_true(slot_writer_stop() > 0);
+    assert_string_equal(slot_stage_ask(stage.dst_port, "CONFIG SET maxmemory 0"), "OK");
+    stage.cfg.slot_batch_keys = 200;
+    assert_int_equal(stage.run.fatal.code, PR_EFULL);
+    assert_non_null(strstr(stage.run.fatal.text, "OOM"));
+    assert_int_equal(slot_stage_count("rolled_back"), 1);
+    const long verified = slot_stage_count("verified");
+    for (int i = 0; i < STAGE_SLOTS; i++)
+        slot_stage_await_owner(stage.slot[i], i < verified ? stage.dst_port : stage.src_port);
+}
+
+/* --- orders ---------------------------------------------------------------------------------------- */
+
+static bool some_moved(void *ctx)
+{
+    return atomic_load(&stage.run.keys) >= *(unsigned long long *)ctx;
+}
+
+static void begin_slowly(int keys_per_slot, int bytes)
+{
+    unsigned long long want = 300;
+    slot_stage_load(keys_per_slot, bytes);
+    slot_stage_plan("planned");
+    stage.cfg.slot_batch_keys = 20;
+    stage.cfg.slot_node_bytes_per_s = 1e6;
+    slot_writer_start();
+    slot_stage_start();
+    if (!it_await(some_moved, &want, STAGE_AWAIT_MS))
+        fail_msg("nothing moves: %s", stage.run.waits_for);
+}
+
+static void full_speed(void)
+{
+    stage.cfg.slot_batch_keys = 200;
+    stage.cfg.slot_node_bytes_per_s = 0;
+}
+
+static void pause_takes_effect_within_a_second(void **state)
+{
+    (void)state;
+    begin_slowly(1500, 800); /* a slot takes longer than that: it stays open */
+    atomic_store(&stage.stop, REBALANCE_FINISH);
+    const int64_t from_us = pr_mono_us();
+    slot_stage_join();
+    assert_true(pr_mono_us() - from_us < 1000000);
+    assert_true(slot_stage_count("verified") < STAGE_SLOTS);
+    const unsigned long long moved = atomic_load(&stage.run.keys);
+    full_speed();
+    atomic_store(&stage.stop, REBALANCE_RUN_ON);
+    slot_stage_move();
+    assert_true(slot_writer_stop() > 0);
+    assert_true(moved > 0);
+    assert_moved();
+}
+
+/* --- fail-overs --------------------------------------------------------------------------------------- */
+
+static int replica_of(int port)
+{
+    const struct pr_topology *t = pr_cluster_topology(stage.cluster);
+    const char *id = NULL;
+    for (size_t i = 0; i < t->nodes; i++)
+        if (t->node[i].port == port)
+            id = t->node[i].id;
+    for (size_t i = 0; i < t->nodes; i++)
+        if (id != NULL && strcmp(t->node[i].primary_id, id) == 0)
+            return t->node[i].port;
+    fail_msg("port %d has no replica", port);
+    return 0;
+}
+
+static void fails_over(int port)
+{
+    begin_slowly(600, 400);
+    assert_string_equal(slot_stage_ask(replica_of(port), "CLUSTER FAILOVER"), "OK");
+    slot_stage_join();
+    full_speed();
+    if (stage.run.fatal.code != PR_OK)
+        fail_msg("the wave failed: %s", stage.run.fatal.text);
+    assert_true(slot_writer_stop() > 0);
+    assert_moved();
+}
+
+static void source_fails_over_in_mid_slot(void **state)
+{
+    (void)state;
+    fails_over(stage.src_port);
+}
+
+static void target_fails_over_in_mid_slot(void **state)
+{
+    (void)state;
+    fails_over(stage.dst_port);
+}
+
+static void is_killed(int port)
+{
+    char name[32];
+    begin_slowly(600, 400);
+    snprintf(name, sizeof name, "redis-%d", port);
+    it_server_kill(name, true);
+    slot_stage_join();
+    full_speed();
+    it_server_up(name);
+    if (stage.run.fatal.code != PR_OK)
+        fail_msg("the wave failed: %s", stage.run.fatal.text);
+    it_cluster_await(STAGE_AWAIT_MS);
+    assert_true(slot_writer_stop() > 0);
+    assert_moved();
+    slot_stage_ask(port, "CONFIG SET rdbcompression yes");
+}
+
+static void source_is_killed_in_mid_slot(void **state)
+{
+    (void)state;
+    is_killed(stage.src_port);
+}
+
+static void target_is_killed_in_mid_slot(void **state)
+{
+    (void)state;
+    is_killed(stage.dst_port);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, slot_stage_begin, slot_stage_end)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(slots_move_while_they_are_written_to),
+        CASE(empty_slots_move),
+        CASE(moves_resume_from_every_recorded_state),
+        CASE(canceled_slot_is_closed_and_one_with_moved_keys_finished),
+        CASE(big_key_is_named_and_its_slot_not_opened),
+        CASE(source_wins_for_a_key_on_both_sides),
+        CASE(keys_left_behind_are_brought_along),
+        CASE(slot_goes_back_when_the_target_is_full),
+        CASE(pause_takes_effect_within_a_second),
+        CASE(source_fails_over_in_mid_slot),
+        CASE(target_fails_over_in_mid_slot),
+        CASE(source_is_killed_in_mid_slot),
+        CASE(target_is_killed_in_mid_slot),
+    };
+    if (argc > 1) /* one of them, by name */
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("rebalance_slot", tests, slot_stage_open, slot_stage_close);
+}
