@@ -117,6 +117,20 @@ static void reset_users(void)
         assert_string_equal(ds_ask(ds.port[i], "ACL LOAD"), "OK");
 }
 
+/* Slots that a test left open when it failed. */
+static void close_slots(void)
+{
+    for (size_t i = 0; i < ds.ports; i++) {
+        redisContext *c = it_redis_admin(ds.port[i]);
+        redisReply *r = redisCommand(c, "CLUSTER NODES");
+        for (const char *p = strchr(r->str, '['); p != NULL; p = strchr(p + 1, '['))
+            freeReplyObject(
+                redisCommand(c, "CLUSTER SETSLOT %d STABLE", (int)strtol(p + 1, NULL, 10)));
+        freeReplyObject(r);
+        redisFree(c);
+    }
+}
+
 /* Nodes of a test that failed half way. */
 static void forget_joiners(void)
 {
@@ -145,6 +159,7 @@ int duty_stage_open(void **state)
     (void)state;
     ds.ports = it_redis_ports(ds.port);
     forget_joiners();
+    close_slots();
     struct pr_err err = { 0 };
     const struct pr_redis_auth admin = { it_env("IT_REDIS_ADMIN_USER"),
                                          it_env("IT_REDIS_ADMIN_PASSWORD") };
@@ -170,6 +185,7 @@ int duty_stage_close(void **state)
 {
     (void)state;
     forget_joiners();
+    close_slots();
     it_redis_flush();
     reset_users();
     pr_cluster_close(ds.cluster);

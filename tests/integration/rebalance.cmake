@@ -5,7 +5,7 @@ if(TARGET test_integration_rebalance)
 endif()
 prism_test(integration/rebalance_slot SOURCES ${T}/rebalance_slot_test.c
     ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it FIXTURE stack2 LABELS slots TIMEOUT 300)
-foreach(name duty facts)
+foreach(name duty facts mend)
     prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
         ${T}/duty_stage.c ${T}/own_redis.c
         LINK rebalance_io prism_it prism_dataplane_io FIXTURE stack2 TIMEOUT 300)

@@ -53,7 +53,9 @@ void slot_stage_await_owner(int slot, int port);
 const char *slot_stage_ask(int port, const char *format, ...); /* as admin; reply as text */
 int slot_stage_primary_of(int port); /* port of the present primary of the shard of that node */
 
-void slot_writer_start(void); /* writes and reads all loaded keys, one after the other */
+/* Writes and reads all loaded keys, one after the other. may_miss: between a fail-over
+ * of the source and the slot's reopening reads may find nothing; a write must stay. */
+void slot_writer_start(bool may_miss);
 /* Stops it; checks that every key holds its last acknowledged write or a later one.
  * Returns how many writes were acknowledged. */
 unsigned long slot_writer_stop(void);

@@ -30,7 +30,7 @@ static void slots_move_while_they_are_written_to(void **state)
     (void)state;
     slot_stage_load(300, 200);
     slot_stage_plan("planned");
-    slot_writer_start();
+    slot_writer_start(false);
     slot_stage_move();
     assert_true(slot_writer_stop() > 0);
     assert_moved();
@@ -133,7 +133,7 @@ static void moves_resume_from_every_recorded_state(void **state)
     hand_over(8, true);
     set_state(9, "handoff"); /* the source knows nothing of it */
     open_slot(stage.slot[9], true, false);
-    slot_writer_start();
+    slot_writer_start(false);
     slot_stage_move();
     assert_true(slot_writer_stop() > 0);
     assert_int_equal(slot_stage_count("verified"), STAGE_SLOTS);
@@ -265,7 +265,7 @@ static void slot_goes_back_when_the_target_is_full(void **state)
         strstr(slot_stage_ask(stage.dst_port, "INFO memory"), "used_memory:") + 12, NULL, 10);
     assert_string_equal(slot_stage_ask(stage.dst_port, "CONFIG SET maxmemory %ld", used + 900000),
                         "OK");
-    slot_writer_start();
+    slot_writer_start(false);
     slot_stage_start();
     slot_stage_join();
     assert_true(slot_writer_stop() > 0);
@@ -286,14 +286,14 @@ static bool some_moved(void *ctx)
     return atomic_load(&stage.run.keys) >= *(unsigned long long *)ctx;
 }
 
-static void begin_slowly(int keys_per_slot, int bytes)
+static void begin_slowly(int keys_per_slot, int bytes, bool may_miss)
 {
     unsigned long long want = 300;
     slot_stage_load(keys_per_slot, bytes);
     slot_stage_plan("planned");
     stage.cfg.slot_batch_keys = 20;
     stage.cfg.slot_node_bytes_per_s = 1e6;
-    slot_writer_start();
+    slot_writer_start(may_miss);
     slot_stage_start();
     if (!it_await(some_moved, &want, STAGE_AWAIT_MS))
         fail_msg("nothing moves: %s", stage.run.waits_for);
@@ -308,7 +308,7 @@ static void full_speed(void)
 static void pause_takes_effect_within_a_second(void **state)
 {
     (void)state;
-    begin_slowly(1500, 800); /* a slot takes longer than that: it stays open */
+    begin_slowly(1500, 800, false); /* a slot takes longer than that: it stays open */
     atomic_store(&stage.stop, REBALANCE_FINISH);
     const int64_t from_us = pr_mono_us();
     slot_stage_join();
@@ -341,7 +341,7 @@ static int replica_of(int port)
 
 static void fails_over(int port)
 {
-    begin_slowly(600, 400);
+    begin_slowly(600, 400, port == stage.src_port);
     assert_string_equal(slot_stage_ask(replica_of(port), "CLUSTER FAILOVER"), "OK");
     slot_stage_join();
     full_speed();
@@ -366,7 +366,7 @@ static void target_fails_over_in_mid_slot(void **state)
 static void is_killed(int port)
 {
     char name[32];
-    begin_slowly(600, 400);
+    begin_slowly(600, 400, port == stage.src_port);
     snprintf(name, sizeof name, "redis-%d", port);
     it_server_kill(name, true);
     slot_stage_join();

@@ -13,3 +13,13 @@ prism_test(sim/regressions SOURCES ${T}/regressions_test.c ${simulator}
 target_include_directories(test_sim_regressions PRIVATE ${T} ${core}
     ${CMAKE_SOURCE_DIR}/common/dataplane)
 target_compile_definitions(test_sim_regressions PRIVATE PRISM_SIM_RULES)
+
+# The state machine of a slot's move, as shipped, over a model of the cluster.
+set(slot_simulator ${T}/slot_model.c ${T}/slot_world.c ${T}/slot_scheduler.c ${T}/slot_keys.c
+    ${T}/slot_client.c)
+prism_test(sim/slot SOURCES ${T}/slot_test.c ${slot_simulator} LINK rebalance_core TIMEOUT 300)
+prism_test(sim/slot_rules SOURCES ${T}/slot_rules_test.c ${slot_simulator} LINK rebalance_core
+    TIMEOUT 300)
+foreach(name slot slot_rules)
+    target_include_directories(test_sim_${name} PRIVATE ${T})
+endforeach()

@@ -134,6 +134,15 @@ static void check_stuck(struct world *w)
             slot_violation(w, "an acknowledged write is lost");
 }
 
+void slot_check_known(struct world *w)
+{
+    const int owner = w->c.shard[w->db.at.state == S(VERIFIED) ? DST : SRC].primary;
+
+    for (int n = 0; n < NODES; n++)
+        if (w->c.node[n].life == UP && w->c.node[n].map != owner)
+            slot_violation(w, "done, and not everybody knows");
+}
+
 void slot_check_end(struct world *w)
 {
     if (w->broken != NULL)

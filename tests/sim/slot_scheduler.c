@@ -1,8 +1,6 @@
 /* The scheduler of the simulation: the machine as shipped, over the I/O that
  * its effects ask for, one command at a time. */
-#include "slot_world.h"
-
-#include "core/slot/drain.h"
+#include "slot_scheduler.h"
 
 #include <string.h>
 
@@ -19,19 +17,18 @@ void scheduler_spawn(struct world *w)
     s->uncertain = w->db.in_flight != 0;
     if (RULE(GIVER_RECORDED))
         s->giver = w->db.giver;
-    if (RULE(USERS)) { /* the users of those before are deleted before anything is done */
-        if (w->late.used && w->c.node[w->late.node].life == UP) {
-            w->late.used = false;
-            w->saw[SAW_STALE]++;
-        }
-        for (int n = 0; n < NODES; n++)
-            if (w->c.node[n].life == UP)
-                w->c.node[n].cred = s->cred;
+    /* the users of those before are deleted before anything is done */
+    if (w->late.used && w->c.node[w->late.node].life == UP) {
+        w->late.used = false;
+        w->saw[SAW_STALE]++;
     }
+    for (int n = 0; n < NODES; n++)
+        if (w->c.node[n].life == UP)
+            w->c.node[n].cred = s->cred;
     s->stray = w->late.used;
 }
 
-static int giver_of(const struct world *w)
+int giver_of(const struct world *w)
 {
     return w->db.at.back ? DST : SRC;
 }
@@ -89,7 +86,7 @@ static struct rebalance_slot_side look(struct world *w, int side)
     };
 }
 
-static struct opened giver_now(const struct world *w)
+struct opened giver_now(const struct world *w)
 {
     const int8_t p = w->s.primary[giver_of(w)];
     return (struct opened){ p, p == NOBODY ? 0 : w->s.elected[giver_of(w)] };
@@ -97,14 +94,14 @@ static struct opened giver_now(const struct world *w)
 
 /* The slot was opened on another primary than the present one; or on the other
  * side, and was never properly turned. */
-static bool reopened(const struct world *w)
+bool reopened(const struct world *w)
 {
     const struct opened *was = &w->s.giver, now = giver_now(w);
     return was->node != NOBODY &&
            (was->node != now.node || (was->epoch != now.epoch && RULE(GIVER_EPOCH)));
 }
 
-static bool in_step(const struct world *w, int shard)
+bool in_step(const struct world *w, int shard)
 {
     for (int m = shard * MEMBERS; m < (shard + 1) * MEMBERS; m++)
         if (w->c.node[m].synced && w->c.node[m].life != DOWN)
@@ -156,12 +153,14 @@ static void complete_view(struct world *w)
         s->conflict = true; /* opened on another: it may have failed over while nobody looked */
     if ((g == SRC ? v->source : v->target).keys != 0)
         s->settled = false;
-    if (!RULE(REOPEN) && w->db.at.state >= S(MIGRATING)) /* believes what it once sent */
+    if (!RULE(REOPEN) && w->db.at.state >= S(MIGRATING)) { /* believes what it once sent */
         (g == SRC ? &v->source : &v->target)->open = S(MIGRATES);
+        (g == SRC ? &v->target : &v->source)->open = S(IMPORTS);
+    }
     v->cancel = w->cancel;
     v->conflict = s->conflict && RULE(RESOLVE);
     v->diverged = s->diverged;
-    v->stray = s->stray && RULE(FENCE);
+    v->stray = s->stray;
     v->settled = s->settled || !RULE(SETTLE);
     const int gp = s->primary[g], tp = s->primary[!g];
     v->outbid = gp != NOBODY && tp != NOBODY && RULE(OUTBID) &&
@@ -233,7 +232,7 @@ static void setslot(struct world *w, enum rebalance_slot_effect effect, int node
 
 /* The command goes out; now and then its reply is not waited for, and it runs
  * whenever its node comes to it. Returns whether it ran. */
-static bool send_late(struct world *w, const struct command *cmd)
+bool send_late(struct world *w, const struct command *cmd)
 {
     const bool paused = w->c.node[cmd->node].life == PAUSED;
 
@@ -255,8 +254,6 @@ static void send_setslot(struct world *w, enum rebalance_slot_effect effect, int
         setslot(w, effect, node, other);
 }
 
-enum migrated { MIGRATED, BUSYKEY, IOERR, FULL };
-
 static bool has_room(const struct world *w, int node)
 {
     if (shard_of(node) == SRC)
@@ -265,8 +262,7 @@ static bool has_room(const struct world *w, int node)
 }
 
 /* MIGRATE at its source, key after key: RESTORE there, DEL here. */
-static enum migrated migrate(struct world *w, int from, int to, uint32_t keys, uint8_t cred,
-                             bool copy)
+enum migrated migrate(struct world *w, int from, int to, uint32_t keys, uint8_t cred, bool copy)
 {
     struct cluster *c = &w->c;
 
@@ -276,10 +272,8 @@ static enum migrated migrate(struct world *w, int from, int to, uint32_t keys, u
             continue;
         if (!may_restore(c, to) || c->node[to].cred > cred)
             return IOERR;
-        if (c->node[to].data.key[k].present) {
-            w->saw[SAW_BUSYKEY]++;
+        if (c->node[to].data.key[k].present)
             return BUSYKEY;
-        }
         if (!has_room(w, to))
             return FULL;
         put_key(c, to, k, v);
@@ -306,7 +300,7 @@ void late_run(struct world *w)
     w->saw[SAW_LATE]++;
     slot_trace(w, "late: %s at %d",
                l->kind == CMD_MIGRATE ? "MIGRATE" : rebalance_slot_effect_name(l->effect), l->node);
-    if (l->stale && RULE(USERS) && n->cred > l->cred) {
+    if (l->stale && n->cred > l->cred) {
         w->saw[SAW_LATE_REFUSED]++;
         return;
     }
@@ -317,7 +311,7 @@ void late_run(struct world *w)
     if (l->kind == CMD_SETSLOT)
         setslot(w, l->effect, l->node, l->peer);
     else if (n->primary)
-        (void)migrate(w, l->node, l->peer, l->keys, RULE(FENCE) ? l->cred : 255, w->cfg.copy_first);
+        (void)migrate(w, l->node, l->peer, l->keys, l->cred, w->cfg.copy_first);
 }
 
 /* Kills our former connections where that can be done, and withdraws what a
@@ -336,165 +330,6 @@ static void fence(struct world *w)
             w->late.used = false;
     }
     s->stray = false;
-}
-
-/* --- keys ------------------------------------------------------------------------ */
-static void drain(struct world *w, int g, int t)
-{
-    struct scheduler *s = &w->s;
-    struct cluster *c = &w->c;
-    const struct command cmd = {
-        .node = (int8_t)g, .peer = (int8_t)t, .cred = s->cred, .kind = CMD_MIGRATE, .keys = s->batch
-    };
-
-    if (c->node[g].life != UP || !c->node[g].primary)
-        return;
-    if (s->batch == 0) { /* the window moves on once the giver's replicas have heard of the last */
-        if (RULE(WAIT_GIVER) && !all_have(c, shard_of(g), c->shard[shard_of(g)].head, true))
-            return;
-        for (int k = 0; k < KEYS && __builtin_popcount(s->batch) < 2; k++)
-            if (c->node[g].data.key[k].present)
-                s->batch |= 1u << k;
-        w->db.in_flight = s->batch;
-        w->db.in_flight_since = w->c.now;
-        w->db.copying = w->cfg.copy_first ? s->batch : 0;
-        s->uncertain = w->cfg.copy_first; /* it is served on until it is deleted */
-        s->batch_pos = 0;
-        return;
-    }
-    if (s->batch_pos == 0) {
-        if (send_late(w, &cmd)) {
-            s->conflict = s->uncertain = true;
-            s->batch = 0;
-            return;
-        }
-        for (int k = 0; k < KEYS; k++)
-            s->versions[k] = c->node[g].data.key[k].version;
-        const enum migrated m = migrate(w, g, t, s->batch, s->cred, w->cfg.copy_first);
-        slot_trace(w, "migrate %x: %d", s->batch, m);
-        if (m != MIGRATED) {
-            s->conflict = s->uncertain = true; /* part of it may be there */
-            s->full[shard_of(t)] |= m == FULL;
-            s->batch = 0;
-            return;
-        }
-        s->batch_pos = c->shard[shard_of(t)].head + 1;
-        return;
-    }
-    if (!all_have(c, shard_of(t), s->batch_pos - 1, true) && RULE(WAIT_BATCH))
-        return; /* WAIT */
-    if (w->db.copying != 0) {
-        w->db.copying = 0; /* recorded before it is done */
-        return;
-    }
-    for (int k = 0; k < KEYS && w->cfg.copy_first; k++) {
-        const struct value *v = &c->node[g].data.key[k];
-        if (!(s->batch >> k & 1) || !v->present)
-            continue;
-        if (v->version != s->versions[k])
-            s->conflict = true; /* written meanwhile: the giver's copy is the newer one */
-        else
-            del_key(c, g, k);
-    }
-    s->batch = 0;
-}
-
-static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
-{
-    const struct scheduler *s = &w->s;
-    const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
-    static const enum rebalance_key_type type[] = { REBALANCE_TYPE_SET, REBALANCE_TYPE_HASH,
-                                                    REBALANCE_TYPE_HASH, REBALANCE_TYPE_STRING };
-    const enum rebalance_key_type ty = type[w->cfg.type[k]];
-    const bool vertex = w->cfg.type[k] == TYPE_VERTEX && !w->cfg.slow;
-    const char *why;
-    enum { STEP_S = 100 }; /* a step of the simulation is long beside the clock of IDLETIME */
-    const uint32_t now = w->c.now + 1;
-    const bool watched = (s->watched && s->since == 1) || !RULE(GAP_WATCHED);
-    const bool gap = watched && (RULE(GAP_AT_DECISION) ? !in_step(w, shard_of(g)) : s->gap_at_open);
-    /* Since when the giver's copy may have been written without the taker's. */
-    uint32_t promoted = s->promoted_at[giver_of(w)];
-    const bool flying = w->db.in_flight >> k & 1, uncertain = flying && s->uncertain;
-    if ((uncertain || (flying && !s->watched)) && RULE(UNCERTAIN))
-        promoted = w->db.in_flight_since;
-    else if (!s->watched && RULE(GAP_WATCHED))
-        promoted = 0; /* there may have been one before that we know of */
-    const bool failed_over = reopened(w) && !(w->db.copying >> k & 1);
-    struct rebalance_conflict c = {
-        .in_flight = flying,
-        .source_failed_over = failed_over,
-        .gap_unacknowledged = gap && !(uncertain && RULE(UNCERTAIN)),
-        .equal = a->bits == b->bits && a->version == b->version,
-        .strings_are_set = w->cfg.strings_are_set,
-        .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
-        .target_received_ms = (int64_t)(now - w->db.in_flight_since) * STEP_S * 1000,
-        .source = { ty, vertex, false, false, 0, a->version, (int64_t)(now - a->touched) * STEP_S },
-        .target = { ty, vertex, false, false, 0, b->version, (int64_t)(now - b->touched) * STEP_S },
-    };
-    const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
-    slot_trace(w, "key %d (%x v%u | %x v%u)%s%s%s: %s", k, a->bits, a->version, b->bits, b->version,
-               flying ? ", in flight" : "", failed_over ? ", failed over" : "",
-               c.gap_unacknowledged ? ", gap" : "", why);
-    return r;
-}
-
-/* One key; false: the taker's replicas have to hear first. */
-static bool resolve_key(struct world *w, int k, int g, int t)
-{
-    struct cluster *c = &w->c;
-    struct value *a = &c->node[g].data.key[k], *b = &c->node[t].data.key[k];
-    const enum rebalance_resolution r =
-        b->present ? judge(w, k, g, t) : REBALANCE_UNION_SETS /* only there: it moves */;
-
-    w->saw[SAW_CONFLICT]++;
-    if (r == REBALANCE_STOP) {
-        w->s.diverged = true;
-        w->allowed = w->cfg.slow || w->s.uncertain || !w->s.watched || w->s.since != 1;
-        return true;
-    }
-    if (r == REBALANCE_KEEP_SOURCE && c->node[g].map == g) {
-        del_key(c, t, k); /* the giver serves it; it moves later */
-        return true;
-    }
-    if (r == REBALANCE_KEEP_SOURCE || !b->present) {
-        put_key(c, t, k, a);
-    } else if (r == REBALANCE_UNION_SETS || r == REBALANCE_OVERLAY) {
-        if ((a->bits & ~b->bits) != 0) {
-            b->bits |= a->bits;
-            b->version++;
-            log_append(c, t);
-        }
-    }
-    if (RULE(WAIT_UNION) && !all_have(c, shard_of(t), c->shard[shard_of(t)].head, true))
-        return false;
-    w->db.copying &= ~(1u << k); /* the giver's may be gone from here on: recorded before */
-    del_key(c, g, k);
-    if (RULE(CLIENTS_CUT))
-        clients_cut(w, g);
-    return true;
-}
-
-static void resolve(struct world *w, int g, int t)
-{
-    struct scheduler *s = &w->s;
-    const bool leftovers = w->c.node[t].map == t;
-
-    if (w->c.node[g].life != UP || w->c.node[t].life != UP || !w->c.node[g].primary ||
-        !w->c.node[t].primary || w->c.node[g].promoted_at != w->s.elected[giver_of(w)])
-        return; /* neither reads nor writes: READONLY */
-    for (int k = 0; k < KEYS; k++) {
-        const bool there = w->c.node[g].data.key[k].present;
-        if (there && (leftovers || w->c.node[t].data.key[k].present)) {
-            (void)resolve_key(w, k, g, t);
-            return;
-        }
-    }
-    for (int i = 0; i < 2; i++) /* or a promoted replica brings back what was dropped */
-        if (RULE(WAIT_RESOLVED) && !all_have(&w->c, i, w->c.shard[i].head, true))
-            return;
-    s->conflict = s->uncertain = false;
-    s->giver = w->db.giver = giver_now(w);
-    w->db.in_flight = 0;
 }
 
 bool scheduler_ready(const struct world *w)
@@ -541,8 +376,6 @@ static void act(struct world *w, enum rebalance_slot_effect effect)
         break;
     case S(DO_MIGRATE):
     case S(DO_RECLAIM):
-        if (s->giver.node == NOBODY || effect == S(DO_RECLAIM))
-            s->giver = w->db.giver = giver_now(w);
         s->gap_at_open = !in_step(w, side);
         send_setslot(w, effect, g, t);
         break;
@@ -610,10 +443,14 @@ static void record(struct world *w, const struct rebalance_slot_next *next)
     struct scheduler *s = &w->s;
 
     if (next->at.back != w->db.at.back) { /* others' turn to give */
-        w->db.in_flight = s->batch = 0;
+        w->db.in_flight = w->db.copying = s->batch = 0;
         s->settled = false;
     }
     w->db.at = next->at;
+    if (next->event == S(EV_KNOWN) || next->event == S(EV_UNDONE))
+        slot_check_known(w);
+    if ((next->effect == S(DO_MIGRATE) && s->giver.node == NOBODY) || next->effect == S(DO_RECLAIM))
+        s->giver = w->db.giver = giver_now(w);
     if (next->at.state == S(STUCK))
         w->stuck_why = next->why;
 }

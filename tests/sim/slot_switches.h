@@ -1,21 +1,22 @@
-/* The rules of moving a slot, each with a switch that takes it out. */
+/* The rules of moving a slot, each with a switch that takes it out. Two have none: fencing a
+ * MIGRATE on a node that was voted out, and deleting a former scheduler's user. What they keep out
+ * can only bring back a key that a client deleted, and clients delete nothing here. */
 #ifndef PRISM_SIM_SLOT_SWITCHES_H
 #define PRISM_SIM_SLOT_SWITCHES_H
 
 #include <stdbool.h>
 
 enum slot_rule {
-    SLOT_CLAIM_EMPTY,    /* NODE on the taker only once the giver has no key */
-    SLOT_CLAIM_BUMPS,    /* the taker's NODE takes a new epoch */
-    SLOT_OUTBID,         /* the taker knows the giver's epoch before it claims */
-    SLOT_CURE,           /* an importing taker is told of a promoted giver */
-    SLOT_REOPEN,         /* marks are looked at again after a change of roles */
-    SLOT_SETTLE,         /* no handoff before live replicas have heard of the last DEL */
-    SLOT_WAIT_BATCH,     /* the taker's replicas have a batch before the giver deletes it */
-    SLOT_WAIT_GIVER,     /* the record of keys in flight moves on once the giver's replicas heard */
-    SLOT_RESOLVE,        /* compare what is on both sides */
-    SLOT_GIVER_RECORDED, /* on which primary the slot was opened outlives the scheduler */
-    SLOT_GIVER_EPOCH,    /* with the epoch of its election: it may be voted out and in again */
+    SLOT_CLAIM_EMPTY,     /* NODE on the taker only once the giver has no key */
+    SLOT_CLAIM_BUMPS,     /* the taker's NODE takes a new epoch */
+    SLOT_OUTBID,          /* the taker knows the giver's epoch before it claims */
+    SLOT_CURE,            /* an importing taker is told of a promoted giver */
+    SLOT_REOPEN,          /* marks are looked at again after a change of roles */
+    SLOT_SETTLE,          /* no handoff before live replicas have heard of the last DEL */
+    SLOT_WAIT_BATCH,      /* the taker's replicas have a batch before the giver deletes it */
+    SLOT_RESOLVE,         /* compare what is on both sides */
+    SLOT_GIVER_RECORDED,  /* on which primary the slot was opened outlives the scheduler */
+    SLOT_GIVER_EPOCH,     /* with the epoch of its election: it may be voted out and in again */
     SLOT_FLIGHT_RECORDED, /* and so do the keys in flight */
     SLOT_UNCERTAIN,       /* a MIGRATE that failed may have left the giver serving: no gap then */
     SLOT_FIRST_PROMOTED,  /* leftovers are older than the first fail-over since the opening */
@@ -24,9 +25,7 @@ enum slot_rule {
     SLOT_CLIENTS_CUT,     /* who waits for a copy that is dropped is cut off */
     SLOT_WAIT_UNION,      /* the taker's replicas have a union before the giver's copy goes */
     SLOT_WAIT_RESOLVED,   /* replicas have heard of all that before it counts as compared */
-    SLOT_FENCE,           /* late commands of ours are made harmless */
     SLOT_DEADLINE,        /* a SETSLOT that comes too late refuses itself */
-    SLOT_USERS,           /* a stale scheduler's user is deleted */
     SLOT_TURN,            /* who goes back gives the slot away first */
     SLOT_TARGET_CLOSED_FIRST, /* a cancel closes the target before the source */
     SLOT_AGREED,              /* done only when everybody says so */

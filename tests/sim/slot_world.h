@@ -109,7 +109,6 @@ enum slot_count {
     SAW_VOTE_REFUSED,
     SAW_LATE,
     SAW_LATE_REFUSED,
-    SAW_BUSYKEY,
     SAW_CUT_MIGRATE,
     SAW_CONFLICT,
     SAW_TURN,
@@ -155,6 +154,7 @@ void client_step(struct world *w, struct client *cl);
 bool client_idle(const struct client *cl);
 void clients_settle(struct world *w);        /* acknowledge what all replicas have */
 void clients_cut(struct world *w, int node); /* end every connection to it */
+void slot_check_known(struct world *w);      /* who answers maps the slot to its owner */
 void slot_check_end(struct world *w);
 
 #endif

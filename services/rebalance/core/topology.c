@@ -112,12 +112,14 @@ static enum pr_code find_leaders(struct work *w, struct pr_err *err)
 }
 
 /* A failed former primary has lost its slots, and is still the replica that its
- * shard lacks: it stays in the shard that its row names. */
+ * shard lacks: it stays in the shard that its row names, also when it is back and
+ * leads nothing. */
 static void keep_failed_members(struct work *w)
 {
     for (size_t j = 0; j < w->c->nodes; j++) {
         const int i = w->registered_of[j];
-        if (w->leader[j] >= 0 || !w->c->node[j].failed || i < 0 || w->reg[i].shard[0] == '\0')
+        if (w->leader[j] >= 0 || i < 0 || w->reg[i].shard[0] == '\0' ||
+            !(w->c->node[j].failed || w->c->node[j].primary))
             continue;
         for (size_t k = 0; k < w->c->nodes && w->leader[j] < 0; k++) {
             const int other = w->registered_of[k];

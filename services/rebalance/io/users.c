@@ -20,9 +20,11 @@ static const struct {
     [REBALANCE_USER_FLEET] = { "prism-fl-",
                                "resetchannels ~* -@all "
                                "+migrate +restore +restore-asking +asking +select +dump +unlink "
-                               "+exists +type +set +sunionstore +sadd +smembers +hmget +hget "
+                               "+exists +type +set +flushall +sunionstore +sadd +smembers +hmget "
+                               "+hget "
                                "+memory|usage +wait +ping +role +info +scan +config|get "
-                               "+config|set +config|rewrite +function|list +function|load +acl|getuser "
+                               "+config|set +config|rewrite +function|list +function|load "
+                               "+acl|getuser "
                                "+cluster|setslot +cluster|getkeysinslot +cluster|countkeysinslot "
                                "+cluster|nodes +cluster|slots +cluster|shards +cluster|myid "
                                "+cluster|info +cluster|meet +cluster|forget +cluster|replicate "

@@ -31,13 +31,13 @@ struct rebalance_limits rebalance_limits_filled(const struct rebalance_limits *l
 
 double rebalance_slot_least(const struct rebalance_fleet *f)
 {
-    /* A slot costs its own bookkeeping, and an almost empty cluster should be
-     * even by the number of slots. */
+    /* An empty cluster should be even by the number of slots, any other by bytes: so
+     * little that moving empty slots never passes for evening out. */
     double sum = 0;
     for (int s = 0; s < REBALANCE_SLOTS; s++)
         sum += f->slot[s].bytes;
     const double mean = sum / REBALANCE_SLOTS;
-    return mean / 1000 > 64 ? mean / 1000 : 64;
+    return mean > 0 ? mean / 1000 : 1;
 }
 
 const char *draft_hold_name(enum draft_hold h)

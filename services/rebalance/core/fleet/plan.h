@@ -87,8 +87,8 @@ struct rebalance_fleet_plan {          /* everything in the arena */
 };
 
 /* Every wave was checked by rebalance_hard_goals. A slot counts its bytes and a
- * little for itself (64 bytes or a thousandth of the mean), so that an empty
- * cluster is even by slots; heat counts at twice the ratios. BALANCE ends, and
+ * little for itself (a thousandth of the mean), so that an empty cluster is even
+ * by slots; heat counts at twice the ratios. BALANCE ends, and
  * JOIN fills new shards, at leave_ratio; a capped plan takes moves between the
  * most uneven shards first, and a note says what is left.
  * PR_EINVAL: the goal names nothing, or nonsense. PR_ECONFLICT: no plan keeps

@@ -172,6 +172,19 @@ static bool aim_at_evenness(struct spread *z)
     return true;
 }
 
+static void note_small_shards(const struct spread *z)
+{
+    struct draft *d = z->d;
+    for (size_t i = 0; i < z->n; i++)
+        if (z->takes[i] && z->high[i] < z->mean * (1 - d->lim.leave_ratio))
+            draft_note(d, REBALANCE_NONE, REBALANCE_NONE, REBALANCE_NONE,
+                       draft_text(d,
+                                  "new shard %s takes less than its share of zone %s: its memory "
+                                  "holds %.1f MB of %.1f MB",
+                                  d->now->shard[z->shard[i]].id, draft_zone_name(d, z->zone),
+                                  z->high[i] / 1e6, z->mean / 1e6));
+}
+
 /* New shards reach the band; beyond that they take what others hold above it. */
 static bool aim_at_new_shards(struct spread *z)
 {
@@ -190,6 +203,7 @@ static bool aim_at_new_shards(struct spread *z)
     double room = 0;
     for (size_t i = 0; i < z->n; i++)
         room += z->takes[i] ? z->high[i] - z->held[i] : 0;
+    note_small_shards(z);
     const double amount = fmin(fmax(above(z), below(z)), room);
     const double took = take_to_the_bottom(z, amount);
     give_from_the_top(z, took);

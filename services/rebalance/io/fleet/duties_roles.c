@@ -82,14 +82,35 @@ static enum pr_code empty_node(const struct rebalance_duty_ctx *ctx, const struc
     return PR_OK;
 }
 
+/* Back from a failure as a primary without slots, because more than one node took
+ * over its slots: Redis then lets it follow nobody. */
+static enum pr_code came_back(const struct rebalance_duty_ctx *ctx, const struct duty_node *n,
+                              const struct duty_node *primary, bool *yes, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc = pr_db_exec(
+        ctx->db,
+        "SELECT FROM nodes a JOIN nodes b ON a.shard_id = b.shard_id WHERE a.id = $1 AND b.id = $2",
+        PR_ARGS(pr_text(n->id), pr_text(primary->id)), &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    *yes = n->primary && n->slots == 0 && PQntuples(res) > 0;
+    return PR_OK;
+}
+
 static enum pr_code send_replicate(const struct rebalance_duty_ctx *ctx, const struct duty_node *n,
                                    const struct duty_node *primary, struct pr_err *err)
 {
     PR_AUTO(duty_conn) *conn = NULL;
-    enum pr_code rc = n->primary ? empty_node(ctx, n, err) : PR_OK;
-    if (rc != PR_OK)
-        return rc;
-    rc = duty_act(ctx, n->host, n->port, &conn, err);
+    bool back = false;
+    enum pr_code rc = came_back(ctx, n, primary, &back, err);
+    if (rc == PR_OK && n->primary && !back)
+        rc = empty_node(ctx, n, err);
+    if (rc == PR_OK)
+        rc = duty_act(ctx, n->host, n->port, &conn, err);
+    if (rc == PR_OK && back) /* its keys are the past of its shard's, as a resync sees them */
+        rc = DUTY_SEND(ctx, conn, err, "FLUSHALL");
     if (rc == PR_OK)
         rc = DUTY_SEND(ctx, conn, err, "CLUSTER", "REPLICATE", primary->redis_id);
     if (rc == PR_EINVAL && strstr(err->text, "nknown node") != NULL)

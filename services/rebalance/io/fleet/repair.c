@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATIENCE_MS = 10000 }; /* how long something may wait for the cluster itself */
+enum {
+    PATIENCE_MS = 10000, /* how long something may wait for the cluster itself */
+    SURE_MS = 2000       /* a slot has no owner for so long before it is given one */
+};
 
 static bool has(const uint8_t *set, int slot)
 {
@@ -74,6 +77,23 @@ static enum pr_code open_import(struct repair *r, struct repair_primary *at, int
     return rc == PR_OK ? setslot(r, at, slot, "IMPORTING", owner->id, err) : rc;
 }
 
+/* Nothing is left, and it is still the owner that says so: a replica that has taken
+ * over refuses, or is not the one that we ask. */
+static enum pr_code handed_out(struct repair *r, int slot, struct repair_primary *owner,
+                               const struct repair_primary *to, struct pr_err *err)
+{
+    struct pr_redis *conn = NULL;
+    PR_AUTO(redisReply) *keys = NULL;
+    enum pr_code rc = setslot(r, owner, slot, "MIGRATING", to->id, err);
+    if (rc == PR_OK)
+        rc = repair_conn(r, owner, &conn, err);
+    if (rc == PR_OK)
+        rc = pr_redis_command(conn, &keys, err, "CLUSTER COUNTKEYSINSLOT %d", slot);
+    if (rc == PR_OK && keys->integer != 0)
+        rc = pr_fail(err, PR_EUNAVAIL, "slot %d: a key came in between", slot);
+    return rc;
+}
+
 static enum pr_code forward(struct repair *r, int slot, struct repair_primary *owner,
                             struct repair_primary *to, char *left, size_t size, struct pr_err *err)
 {
@@ -86,7 +106,9 @@ static enum pr_code forward(struct repair *r, int slot, struct repair_primary *o
                           (struct repair_side_of){ to, true }, left, size, err);
     if (rc != PR_OK || left[0] != '\0')
         return rc; /* stays open: what has moved is reached through it */
-    rc = setslot(r, to, slot, "NODE", to->id, err);
+    rc = handed_out(r, slot, owner, to, err);
+    if (rc == PR_OK)
+        rc = setslot(r, to, slot, "NODE", to->id, err);
     if (rc == PR_OK)
         rc = setslot(r, owner, slot, "NODE", to->id, err);
     r->report->closed_forward += rc == PR_OK;
@@ -171,6 +193,10 @@ struct rounds {
     int64_t since_us; /* of the last thing that was done */
     char waits[256];  /* for what, of the first slot that does */
     bool acted;
+    struct {
+        int64_t since_us; /* 0: it has an owner */
+        int port;         /* who should have it */
+    } unowned[REBALANCE_SLOTS];
 };
 
 /* Something is left over that a person must look at. */
@@ -181,6 +207,18 @@ static void leave(struct rounds *x, int slot, const char *why)
     x->r->report->left++;
     if (x->r->report->first_left[0] == '\0')
         snprintf(x->r->report->first_left, sizeof x->r->report->first_left, "%s", why);
+}
+
+/* Nodes are asked one after the other, so a fail-over in between looks as if nobody
+ * served the slot; whoever was given it then would make its owner drop its keys. */
+static bool sure(struct rounds *x, int slot, const struct rebalance_mend *m)
+{
+    const int port = m->kind == REBALANCE_MEND_OWN ? x->r->p[m->owner].port : 0;
+    if (port == 0 || x->unowned[slot].port != port) {
+        x->unowned[slot].port = port;
+        x->unowned[slot].since_us = pr_mono_us();
+    }
+    return port == 0 || pr_mono_us() - x->unowned[slot].since_us > (int64_t)SURE_MS * 1000;
 }
 
 static enum pr_code mend(struct rounds *x, int slot, struct pr_err *err)
@@ -194,7 +232,7 @@ static enum pr_code mend(struct rounds *x, int slot, struct pr_err *err)
         drop(x->todo, slot);
         return PR_OK;
     }
-    if (m.kind == REBALANCE_MEND_WAIT) {
+    if (m.kind == REBALANCE_MEND_WAIT || !sure(x, slot, &m)) {
         if (x->waits[0] == '\0')
             snprintf(x->waits, sizeof x->waits, "slot %d: %s", slot, m.why);
         return PR_OK;

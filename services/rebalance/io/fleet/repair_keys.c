@@ -251,8 +251,8 @@ static enum pr_code list_keys(struct drain *d, struct pr_err *err)
     d->n = 0;
     enum pr_code rc = repair_conn(d->r, d->from.node, &conn, err);
     if (rc == PR_OK)
-        rc = pr_redis_command(conn, &d->list, err, "CLUSTER GETKEYSINSLOT %d %zu", d->slot,
-                              BATCH + d->n_stuck);
+        rc = pr_redis_command(conn, &d->list, err, "CLUSTER GETKEYSINSLOT %d %d", d->slot,
+                              (int)(BATCH + d->n_stuck));
     for (size_t i = 0; rc == PR_OK && i < d->list->elements && d->n < BATCH; i++) {
         const redisReply *k = d->list->element[i];
         if (is_stuck(d, k->str, k->len))
@@ -403,6 +403,12 @@ static enum pr_code next_batch(struct drain *d, bool *empty, struct pr_err *err)
     return rc;
 }
 
+/* There was a fail-over since we looked. */
+static bool elsewhere(const char *error)
+{
+    return strstr(error, "MOVED ") != NULL || strstr(error, "ASK ") != NULL;
+}
+
 enum pr_code repair_drain(struct repair *r, int slot, struct repair_side_of from,
                           struct repair_side_of to, char *left, size_t size, struct pr_err *err)
 {
@@ -413,9 +419,10 @@ enum pr_code repair_drain(struct repair *r, int slot, struct repair_side_of from
                        .limits = { .max_keys = BATCH },
                        .left = left,
                        .left_size = size };
-    enum pr_code rc = PR_OK;
+    struct pr_redis *conn = NULL;
     bool empty = false;
     pr_buf_init(&d.stuck, 0);
+    enum pr_code rc = repair_conn(r, to.node, &conn, err); /* makes our user there, for MIGRATE */
     for (int failed = 0; rc == PR_OK && !empty && d.n_stuck < MOST_STUCK;) {
         if ((rc = duty_nap(r->ctx, 0, err)) != PR_OK)
             break;
@@ -424,5 +431,7 @@ enum pr_code repair_drain(struct repair *r, int slot, struct repair_side_of from
             rc = PR_OK;
     }
     pr_buf_done(&d.stuck);
+    if (rc == PR_EINVAL && elsewhere(err->text))
+        rc = PR_EUNAVAIL;
     return rc == PR_OK ? rc : pr_wrap(err, rc, "slot %d", slot);
 }

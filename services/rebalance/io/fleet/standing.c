@@ -83,7 +83,7 @@ static bool automatic(const struct rebalance_standing *s, const char *goal)
 struct start { /* of one plan */
     const struct pr_lease *lease;
     int64_t plan;
-    const char *goal; /* of one to be made */
+    const char *goal; /* of one to be made: JSON */
 };
 
 /* An approved plan gets the operation of its execution; the executor takes it. */
@@ -118,7 +118,7 @@ static enum pr_code make(struct pr_db *db, void *ctx, struct pr_err *err)
         return rc;
     return pr_db_exec(db,
                       "WITH p AS (INSERT INTO plans (operation_id, kind, goal, created_by) VALUES "
-                      "(gen_random_uuid(), 'fleet', jsonb_build_object('kind', $1::text), $2) "
+                      "(gen_random_uuid(), 'fleet', $1::jsonb, $2) "
                       "RETURNING id, operation_id) "
                       "INSERT INTO operations (id, kind, resource, created_by) "
                       "SELECT operation_id, 'rebalance.plan', 'rebalance/plans/' || id, $2 FROM p",
@@ -168,7 +168,9 @@ static enum pr_code begin_waiting(struct rebalance_executor *e, const struct reb
         const struct rebalance_window_at at = s->has_window
                                                   ? rebalance_window_look(&s->window, local_min)
                                                   : (struct rebalance_window_at){ 0 };
-        if (approved) /* a person's word: only the window is still to come */
+        if (strcmp(f.goal, "join") == 0 && !approved) /* of ours: take_back */
+            may.what = REBALANCE_AUTO_NOW;
+        else if (approved) /* a person's word: only the window is still to come */
             may.what = !s->has_window || rebalance_window_may_start(&at, f.eta_s)
                            ? REBALANCE_AUTO_NOW
                            : REBALANCE_WAIT_FOR_WINDOW;
@@ -259,6 +261,29 @@ static bool always(struct rebalance_executor *e) /* the planner says whether it 
     return true;
 }
 
+/* Nodes that came back from a failure as primaries without slots: their shards lack
+ * them. Taking one in again only adds a replica, so nobody is asked. */
+static enum pr_code take_back(struct rebalance_executor *e, bool *made, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc =
+        pr_db_exec(e->db,
+                   "SELECT jsonb_build_object('kind', 'join', 'role', 'replica', 'nodes', "
+                   "jsonb_agg(n.id ORDER BY n.id)) FROM nodes n JOIN shards s ON s.id = n.shard_id "
+                   "WHERE n.state = 'up' AND n.role = 'primary' AND n.slots = 0 "
+                   "AND s.primary_id <> n.id HAVING count(*) > 0",
+                   NULL, 0, &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (PQntuples(res) == 0)
+        return PR_OK;
+    struct start start = { .lease = &e->lease, .goal = pr_cell(res, 0, 0) };
+    pr_info(PR_EV("plan.made_by_policy"), PR_S("goal", start.goal));
+    *made = true;
+    return pr_db_tx(e->db, make, &start, err);
+}
+
 /* What keeps coming back is not made again before it has cooled down, whatever
  * became of it; and never while another plan is in hand. */
 static enum pr_code make_needed(struct rebalance_executor *e, const struct rebalance_standing *s,
@@ -270,11 +295,15 @@ static enum pr_code make_needed(struct rebalance_executor *e, const struct rebal
     if (has_rows(e, "SELECT FROM plans WHERE state IN ('pending', 'approved', 'running', 'paused') "
                     "OR (state = 'proposed' AND created_by = 'policy rebalance') LIMIT 1"))
         return PR_OK;
+    bool made = false;
+    enum pr_code rc = take_back(e, &made, err);
+    if (rc != PR_OK || made)
+        return rc;
     for (size_t i = 0; i < PR_COUNT(need); i++) {
         if (!automatic(s, need[i].goal))
             continue;
         PGresult *got = NULL;
-        enum pr_code rc = pr_db_exec(
+        rc = pr_db_exec(
             e->db,
             "SELECT count(*) FILTER (WHERE created_at > now() - interval '1 day'), "
             "coalesce(extract(epoch FROM now() - max(created_at)) * 1000, -1) FROM plans "
@@ -288,7 +317,9 @@ static enum pr_code make_needed(struct rebalance_executor *e, const struct rebal
             rebalance_cooldown_ms(s->cooldown_ms, (unsigned)pr_cell_i64(res, 0, 0));
         if ((ago_ms >= 0 && ago_ms < (double)rest_ms) || !need[i].is(e))
             continue;
-        struct start start = { .lease = &e->lease, .goal = need[i].goal };
+        char goal[64];
+        struct start start = { .lease = &e->lease, .goal = goal };
+        snprintf(goal, sizeof goal, "{\"kind\": \"%s\"}", need[i].goal);
         pr_info(PR_EV("plan.made_by_policy"), PR_S("goal", need[i].goal));
         return pr_db_tx(e->db, make, &start, err);
     }

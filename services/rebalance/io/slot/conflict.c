@@ -345,6 +345,8 @@ static enum rebalance_resolution judge_it(const struct judge *j, const struct co
     const struct rebalance_conflict c = {
         .in_flight = was_in_flight(p, j->key, j->len),
         .source_failed_over = p->giver_failed,
+        .gap_unacknowledged = p->gap_unacknowledged,
+        .strings_are_set = p->run->cfg->strings_are_set,
         .equal = is_equal,
         .source_promoted_ms =
             giver->promoted_us > 0 ? (now_us - giver->promoted_us) / 1000 + 1 : 0,

@@ -141,6 +141,20 @@ static const char *taker_id(struct rebalance_pair *p)
     return m == NULL ? "" : m->id;
 }
 
+/* A promoted giver is open again: what was written there meanwhile nobody can have
+ * had acknowledged by a replica, if none is in step even now. */
+static void look_for_replicas(struct rebalance_pair *p)
+{
+    redisReply *got = NULL;
+    if (!p->giver_failed || p->reopened)
+        return;
+    p->reopened = true;
+    if (pr_redis_command(p->lane[0].conn, &got, NULL, "INFO replication") == PR_OK)
+        p->gap_unacknowledged = got->str != NULL && rebalance_replicas_in_step(got->str) == 0;
+    if (got != NULL)
+        freeReplyObject(got);
+}
+
 static enum pr_code open_slot(struct rebalance_pair *p, enum rebalance_slot_effect effect,
                               struct pr_err *err)
 {
@@ -159,6 +173,7 @@ static enum pr_code open_slot(struct rebalance_pair *p, enum rebalance_slot_effe
     default:
         rc = on_giver(p, migrate, 1, err);
         if (rc == PR_OK) {
+            look_for_replicas(p);
             giver->open = REBALANCE_SLOT_MIGRATES;
             /* Until it was seen empty while open, it is not. */
             giver->keys = giver->keys > 0 ? giver->keys : 1;

@@ -62,6 +62,7 @@ struct rebalance_pair {
     bool known;                    /* view is what the cluster said last */
     bool calm;                     /* nothing happened since the pair was looked at */
     unsigned seen_changes[2];      /* of the shards' primaries, when they were looked at last */
+    bool reopened, gap_unacknowledged; /* on a promoted giver; core/slot/drain.h */
     bool giver_failed;             /* over, since the slot was begun */
     bool resumed;                  /* begun by somebody else: what is in flight says the row alone */
     struct rebalance_verifier verifier;

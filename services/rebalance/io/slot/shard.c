@@ -171,8 +171,10 @@ static bool read_nodes(struct rebalance_shard *s, struct rebalance_shard_member 
 
 enum { ASKED = 3 };
 
+/* DEBUG */
 static bool ask(struct rebalance_shard *s, struct rebalance_shard_member *m, unsigned slot)
 {
+    struct pr_err derr = {0};
     char number[8];
     const int64_t now_us = pr_mono_us();
     if (now_us < m->blind_until_us)
@@ -182,7 +184,8 @@ static bool ask(struct rebalance_shard *s, struct rebalance_shard_member *m, uns
         m->eye = NULL;
     }
     if (m->eye == NULL &&
-        pr_redis_open(&m->eye, m->host, m->port, &s->auth, s->timeout_ms, NULL) != PR_OK) {
+        pr_redis_open(&m->eye, m->host, m->port, &s->auth, s->timeout_ms, &derr) != PR_OK) {
+        fprintf(stderr, "DEBUG eye %s: %s\n", m->name, derr.text);
         m->there = m->primary = false;
         /* A port that refuses costs nothing to ask again; one that is silent does. */
         if (pr_mono_us() - now_us > s->timeout_ms * 500)
@@ -227,15 +230,14 @@ static void hear(struct rebalance_shard *s, struct rebalance_shard_member *m, co
 static bool elect(struct rebalance_shard *s)
 {
     int best = -1;
-    size_t answered = 0, elsewhere = 0;
+    size_t elsewhere = 0;
     for (size_t i = 0; i < s->members; i++) {
         const struct rebalance_shard_member *m = &s->member[i];
-        answered += m->there;
         elsewhere += m->there && m->elsewhere;
         if (m->there && m->primary && (best < 0 || m->epoch > s->member[best].epoch))
             best = (int)i;
     }
-    s->gone = best < 0 && answered > 0 && elsewhere == answered;
+    s->gone = best < 0 && elsewhere == s->members; /* one that is silent may yet be promoted */
     if (best < 0 || best == s->primary)
         return false;
     const bool first = s->primary < 0;

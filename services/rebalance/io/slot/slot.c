@@ -28,6 +28,7 @@ static void note_changes(struct rebalance_pair *p)
         p->view.refused[0] = p->view.refused[1] = REBALANCE_SLOT_ACCEPTS;
         if (k == giver) {
             p->giver_failed = p->view.conflict = p->view.stray = true;
+            p->reopened = p->gap_unacknowledged = false;
             p->no_compression[k] = false; /* the new one's settings are its own */
         }
         pr_info(PR_EV("slot.failed_over"), PR_I("slot", p->step->slot),
@@ -163,7 +164,7 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->step = step;
     p->piece = piece;
     p->view = (struct rebalance_slot_view){ 0 };
-    p->giver_failed = false;
+    p->giver_failed = p->reopened = p->gap_unacknowledged = false;
     p->turn = 0;
     p->opened_us = pr_mono_us();
     for (int i = 0; i < REBALANCE_LANES; i++)
@@ -197,6 +198,7 @@ static void trouble(struct rebalance_pair *p, const struct rebalance_slot_next *
     p->calm = p->known = false;
     snprintf(why, sizeof why, "slot %d: %.230s", p->step->slot, err->text);
     rebalance_slot_run_waits(p->run, why);
+    pr_debug(PR_EV("slot.trouble"), PR_I("slot", p->step->slot), PR_E(err));
 }
 
 static bool ends_pair(enum pr_code rc)
@@ -252,6 +254,7 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
                                  struct rebalance_piece *piece, struct pr_err *err)
 {
     unsigned failures = 0;
+    enum rebalance_slot_event last = REBALANCE_SLOT_EVENTS;
     begin(p, step, piece);
     if (!p->known)
         look_first(p);
@@ -262,6 +265,12 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
         if (!p->known)
             look(p);
         const struct rebalance_slot_next next = rebalance_slot_step(step->at, &p->view);
+        if (!p->calm && (next.event != last || next.at.state != step->at.state))
+            pr_debug(PR_EV("slot.step"), PR_I("slot", step->slot),
+                     PR_S("event", rebalance_slot_event_name(next.event)),
+                     PR_S("state", rebalance_slot_state_name(next.at.state)),
+                     PR_S("effect", rebalance_slot_effect_name(next.effect)));
+        last = next.event;
         const bool turns = next.at.back != step->at.back;
         step->at = next.at;
         if (rebalance_slot_final(step->at.state))

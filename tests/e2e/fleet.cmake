@@ -1,1 +1,0 @@
-prism_script_test(e2e/fleet ${T}/fleet_test.sh TIMEOUT 400)

@@ -1,0 +1,165 @@
+/* What the scheduler of the simulation does with keys: moves them in batches, and
+ * judges those that are on both sides by the rules as shipped. */
+#include "slot_scheduler.h"
+
+#include "core/slot/drain.h"
+
+#define S(name) REBALANCE_SLOT_##name
+
+void drain(struct world *w, int g, int t)
+{
+    struct scheduler *s = &w->s;
+    struct cluster *c = &w->c;
+    const struct command cmd = {
+        .node = (int8_t)g, .peer = (int8_t)t, .cred = s->cred, .kind = CMD_MIGRATE, .keys = s->batch
+    };
+
+    if (c->node[g].life != UP || !c->node[g].primary)
+        return;
+    if (s->batch == 0) { /* the window moves on once the giver's replicas have heard of the last */
+        if (!all_have(c, shard_of(g), c->shard[shard_of(g)].head, true))
+            return;
+        for (int k = 0; k < KEYS && __builtin_popcount(s->batch) < 2; k++)
+            if (c->node[g].data.key[k].present)
+                s->batch |= 1u << k;
+        w->db.in_flight = s->batch;
+        w->db.in_flight_since = w->c.now;
+        w->db.copying = w->cfg.copy_first ? s->batch : 0;
+        s->uncertain = w->cfg.copy_first; /* it is served on until it is deleted */
+        s->batch_pos = 0;
+        return;
+    }
+    if (s->batch_pos == 0) {
+        if (send_late(w, &cmd)) {
+            s->conflict = s->uncertain = true;
+            s->batch = 0;
+            return;
+        }
+        for (int k = 0; k < KEYS; k++)
+            s->versions[k] = c->node[g].data.key[k].version;
+        const enum migrated m = migrate(w, g, t, s->batch, s->cred, w->cfg.copy_first);
+        slot_trace(w, "migrate %x: %d", s->batch, m);
+        if (m != MIGRATED) {
+            s->conflict = s->uncertain = true; /* part of it may be there */
+            s->full[shard_of(t)] |= m == FULL;
+            s->batch = 0;
+            return;
+        }
+        s->batch_pos = c->shard[shard_of(t)].head + 1;
+        return;
+    }
+    if (!all_have(c, shard_of(t), s->batch_pos - 1, true) && RULE(WAIT_BATCH))
+        return; /* WAIT */
+    if (w->db.copying != 0) {
+        w->db.copying = 0; /* recorded before it is done */
+        return;
+    }
+    for (int k = 0; k < KEYS && w->cfg.copy_first; k++) {
+        const struct value *v = &c->node[g].data.key[k];
+        if (!(s->batch >> k & 1) || !v->present)
+            continue;
+        if (v->version != s->versions[k])
+            s->conflict = true; /* written meanwhile: the giver's copy is the newer one */
+        else
+            del_key(c, g, k);
+    }
+    s->batch = 0;
+}
+
+static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
+{
+    const struct scheduler *s = &w->s;
+    const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
+    static const enum rebalance_key_type type[] = { REBALANCE_TYPE_SET, REBALANCE_TYPE_HASH,
+                                                    REBALANCE_TYPE_HASH, REBALANCE_TYPE_STRING };
+    const enum rebalance_key_type ty = type[w->cfg.type[k]];
+    const bool vertex = w->cfg.type[k] == TYPE_VERTEX && !w->cfg.slow;
+    const char *why;
+    enum { STEP_S = 100 }; /* a step of the simulation is long beside the clock of IDLETIME */
+    const uint32_t now = w->c.now + 1;
+    const bool watched = (s->watched && s->since == 1) || !RULE(GAP_WATCHED);
+    const bool gap = watched && (RULE(GAP_AT_DECISION) ? !in_step(w, shard_of(g)) : s->gap_at_open);
+    /* Since when the giver's copy may have been written without the taker's. */
+    uint32_t promoted = s->promoted_at[giver_of(w)];
+    const bool flying = w->db.in_flight >> k & 1, uncertain = flying && s->uncertain;
+    if ((uncertain || (flying && !s->watched)) && RULE(UNCERTAIN))
+        promoted = w->db.in_flight_since;
+    else if (!s->watched && RULE(GAP_WATCHED))
+        promoted = 0; /* there may have been one before that we know of */
+    const bool failed_over = reopened(w) && !(w->db.copying >> k & 1);
+    struct rebalance_conflict c = {
+        .in_flight = flying,
+        .source_failed_over = failed_over,
+        .gap_unacknowledged = gap && !(uncertain && RULE(UNCERTAIN)),
+        .equal = a->bits == b->bits && a->version == b->version,
+        .strings_are_set = w->cfg.strings_are_set,
+        .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
+        .target_received_ms = (int64_t)(now - w->db.in_flight_since) * STEP_S * 1000,
+        .source = { ty, vertex, false, false, 0, a->version, (int64_t)(now - a->touched) * STEP_S },
+        .target = { ty, vertex, false, false, 0, b->version, (int64_t)(now - b->touched) * STEP_S },
+    };
+    const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
+    slot_trace(w, "key %d (%x v%u | %x v%u)%s%s%s: %s", k, a->bits, a->version, b->bits, b->version,
+               flying ? ", in flight" : "", failed_over ? ", failed over" : "",
+               c.gap_unacknowledged ? ", gap" : "", why);
+    return r;
+}
+
+/* One key; false: the taker's replicas have to hear first. */
+static bool resolve_key(struct world *w, int k, int g, int t)
+{
+    struct cluster *c = &w->c;
+    struct value *a = &c->node[g].data.key[k], *b = &c->node[t].data.key[k];
+    const enum rebalance_resolution r =
+        b->present ? judge(w, k, g, t) : REBALANCE_UNION_SETS /* only there: it moves */;
+
+    w->saw[SAW_CONFLICT]++;
+    if (r == REBALANCE_STOP) {
+        w->s.diverged = true;
+        w->allowed = w->cfg.slow || w->s.uncertain || !w->s.watched || w->s.since != 1;
+        return true;
+    }
+    if (r == REBALANCE_KEEP_SOURCE && c->node[g].map == g) {
+        del_key(c, t, k); /* the giver serves it; it moves later */
+        return true;
+    }
+    if (r == REBALANCE_KEEP_SOURCE || !b->present) {
+        put_key(c, t, k, a);
+    } else if (r == REBALANCE_UNION_SETS || r == REBALANCE_OVERLAY) {
+        if ((a->bits & ~b->bits) != 0) {
+            b->bits |= a->bits;
+            b->version++;
+            log_append(c, t);
+        }
+    }
+    if (RULE(WAIT_UNION) && !all_have(c, shard_of(t), c->shard[shard_of(t)].head, true))
+        return false;
+    w->db.copying &= ~(1u << k); /* the giver's may be gone from here on: recorded before */
+    del_key(c, g, k);
+    if (RULE(CLIENTS_CUT))
+        clients_cut(w, g);
+    return true;
+}
+
+void resolve(struct world *w, int g, int t)
+{
+    struct scheduler *s = &w->s;
+    const bool leftovers = w->c.node[t].map == t;
+
+    if (w->c.node[g].life != UP || w->c.node[t].life != UP || !w->c.node[g].primary ||
+        !w->c.node[t].primary || w->c.node[g].promoted_at != w->s.elected[giver_of(w)])
+        return; /* neither reads nor writes: READONLY */
+    for (int k = 0; k < KEYS; k++) {
+        const bool there = w->c.node[g].data.key[k].present;
+        if (there && (leftovers || w->c.node[t].data.key[k].present)) {
+            (void)resolve_key(w, k, g, t);
+            return;
+        }
+    }
+    for (int i = 0; i < 2; i++) /* or a promoted replica brings back what was dropped */
+        if (RULE(WAIT_RESOLVED) && !all_have(&w->c, i, w->c.shard[i].head, true))
+            return;
+    s->conflict = s->uncertain = false;
+    s->giver = w->db.giver = giver_now(w);
+    w->db.in_flight = w->db.copying = 0;
+}
