@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the reference pages that come from the code (docs/reference/{settings,
-# metrics,messages,cli}.md), or checks that they are as the code says and that
+# metrics,messages,cli,slot-states}.md), or checks that they are as the code says and that
 # no page names a file, command, setting or metric that does not exist.
 # shellcheck disable=SC2016 # backquotes in single quotes are Markdown
 set -euo pipefail
@@ -9,12 +9,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 SERVICES=(placement rebalance metadata-api)
 TOOLS=(prism-admin prism-load prism-workload)
-PAGES=(settings metrics messages cli)
+PAGES=(settings metrics messages cli slot-states)
 
 usage() {
     cat >&2 <<'EOU'
 usage: tools/docs.sh [--check] BIN_DIR
-Writes docs/reference/{settings,metrics,messages,cli}.md from the programs in
+Writes docs/reference/{settings,metrics,messages,cli,slot-states}.md from the programs in
 BIN_DIR and from the tables in the source. --check writes nothing, and exits 1
 naming each page that is out of date or names something that is not there.
 EOU
@@ -159,6 +159,17 @@ page_cli() {
     printf '`prism-placement`, `prism-rebalance` and `prism-metadata-api` take `--help`, `--version` and\n'
     printf '`--print-config`; everything else is [settings](settings.md). Each answers `/livez`, `/readyz`\n'
     printf 'and `/metrics`; metadata-api describes its REST interface at `/openapi.json`.\n'
+}
+
+# --- the slot machine -----------------------------------------------------------
+page_slot-states() {
+    generated 'the table of `services/rebalance/core/slot/machine.c`'
+    printf '# States of a slot on its way\n\n'
+    printf 'A row of `steps` holds the furthest state that was intended; what happens next follows from it and\n'
+    printf 'from what both shards report, again and again until a final state. The *giver* has the keys, the\n'
+    printf '*taker* gets them: source and target, or the other way round once the move goes back.\n'
+    printf '[How the fleet changes](../explanation/rebalance.md) says why.\n\n'
+    program slot-states
 }
 
 # --- what the pages say -----------------------------------------------------

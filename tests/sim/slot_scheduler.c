@@ -369,6 +369,9 @@ static void act(struct world *w, enum rebalance_slot_effect effect)
                      all_have(c, DST, c->shard[DST].head, true);
         break;
     case S(DO_VERIFY):
+        if (++s->dissent % 4 == 0 && owner_of(w) != NOBODY && RULE(DISSENT_BUMPS) &&
+            c->node[owner_of(w)].life == UP)
+            bump_epoch(c, owner_of(w));
         break;
     case S(DO_BUMP):
         if (c->node[t].life == UP && c->node[t].primary)

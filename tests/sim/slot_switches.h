@@ -30,6 +30,7 @@ enum slot_rule {
     SLOT_TARGET_CLOSED_FIRST, /* a cancel closes the target before the source */
     SLOT_AGREED,              /* done only when everybody says so */
     SLOT_REPLICAS_AGREE,      /* replicas among them */
+    SLOT_DISSENT_BUMPS,       /* lasting dissent makes the owner take a new epoch */
     SLOT_EPOCH_ABOVE,         /* and the owner's epoch is above the giver's */
     SLOT_RULES
 };

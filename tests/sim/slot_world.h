@@ -82,6 +82,7 @@ struct scheduler {
     bool uncertain; /* whether the giver went on serving what is recorded as in flight */
     bool full[2];
     uint8_t cred;
+    uint32_t dissent;
     uint32_t batch, batch_pos, versions[KEYS];
     uint32_t seen_at[2], promoted_at[2]; /* by side; 0: never */
 };

@@ -159,7 +159,9 @@ enum rebalance_slot_effect { /* G giver, T taker; ids are those of the present p
                              REBALANCE_SLOT_DO_CLOSE_T, /* on T: SETSLOT STABLE */
                              REBALANCE_SLOT_DO_BUMP,    /* on T: BUMPEPOCH */
                              REBALANCE_SLOT_DO_VERIFY,  /* ask every primary, and the replicas of
-                                                           both, again */
+                                  both, again; after 1 s of  dissent BUMPEPOCH on the owner, once a
+                                  second: a node that was  voted out after it claimed may be believed
+                                  still */
                              REBALANCE_SLOT_DO_STOP,    /* report: plan and slot need a person */
                              REBALANCE_SLOT_EFFECTS
 };
