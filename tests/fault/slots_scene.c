@@ -296,16 +296,24 @@ bool slots_plan_over(struct slots_plan *p)
            is_over(p->state, p->error);
 }
 
-static bool over(void *ctx)
+struct awaited_state {
+    struct slots_plan *plan;
+    const char *state;
+};
+
+/* A stuck plan that is to be canceled stays stuck for a moment. */
+static bool ended(void *ctx)
 {
-    return slots_plan_over(ctx);
+    const struct awaited_state *a = ctx;
+    return slots_plan_over(a->plan) &&
+           (strcmp(a->plan->state, "paused") != 0 || strcmp(a->state, "canceled") != 0);
 }
 
 void slots_plan_await(struct slots_plan *p, const char *state)
 {
     char phase[400];
-    const bool ended = it_await(over, p, SLOTS_AWAIT_MS);
-    if (ended && strcmp(p->state, state) == 0)
+    struct awaited_state a = { p, state };
+    if (it_await(ended, &a, SLOTS_AWAIT_MS) && strcmp(p->state, state) == 0)
         return;
     (void)slots_cell(phase, sizeof phase,
                      "SELECT coalesce(o.phase, '') || ' | ' || (SELECT string_agg(state || ':' || "
@@ -315,11 +323,6 @@ void slots_plan_await(struct slots_plan *p, const char *state)
                      p->id);
     fail_msg("plan %ld is not %s but %s: %s (%s)", p->id, state, p->state, p->error, phase);
 }
-
-struct awaited_state {
-    struct slots_plan *plan;
-    const char *state;
-};
 
 static bool reached(void *ctx)
 {

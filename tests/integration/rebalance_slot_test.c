@@ -363,6 +363,23 @@ static void target_fails_over_in_mid_slot(void **state)
     fails_over(stage.dst_port);
 }
 
+static bool knows_its_place(void *ctx)
+{
+    const char *nodes = slot_stage_ask(*(int *)ctx, "CLUSTER NODES"), *self = strstr(nodes, "myself");
+    return self != NULL && strncmp(self, "myself,slave", 12) == 0;
+}
+
+/* A primary that comes back after its successor took slots from elsewhere does not
+ * become its replica by itself (cluster-allow-replica-migration no): somebody says so. */
+static void rejoin(int port)
+{
+    char id[64];
+    if (it_await(knows_its_place, &port, 5000))
+        return;
+    id_of(slot_stage_owner(stage.slot[0]), id); /* moved there meanwhile */
+    assert_string_equal(slot_stage_ask(port, "CLUSTER REPLICATE %s", id), "OK");
+}
+
 static void is_killed(int port)
 {
     char name[32];
@@ -372,6 +389,8 @@ static void is_killed(int port)
     slot_stage_join();
     full_speed();
     it_server_up(name);
+    if (port == stage.dst_port)
+        rejoin(port);
     if (stage.run.fatal.code != PR_OK)
         fail_msg("the wave failed: %s", stage.run.fatal.text);
     it_cluster_await(STAGE_AWAIT_MS);

@@ -71,9 +71,8 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
     const struct scheduler *s = &w->s;
     const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
     static const enum rebalance_key_type type[] = { REBALANCE_TYPE_SET, REBALANCE_TYPE_HASH,
-                                                    REBALANCE_TYPE_HASH, REBALANCE_TYPE_STRING };
+                                                    REBALANCE_TYPE_STRING };
     const enum rebalance_key_type ty = type[w->cfg.type[k]];
-    const bool vertex = w->cfg.type[k] == TYPE_VERTEX && !w->cfg.slow;
     const char *why;
     enum { STEP_S = 100 }; /* a step of the simulation is long beside the clock of IDLETIME */
     const uint32_t now = w->c.now + 1;
@@ -95,8 +94,8 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .strings_are_set = w->cfg.strings_are_set,
         .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
         .target_received_ms = (int64_t)(now - w->db.in_flight_since) * STEP_S * 1000,
-        .source = { ty, vertex, false, false, 0, a->version, (int64_t)(now - a->touched) * STEP_S },
-        .target = { ty, vertex, false, false, 0, b->version, (int64_t)(now - b->touched) * STEP_S },
+        .source = { ty, false, false, false, 0, a->version, (int64_t)(now - a->touched) * STEP_S },
+        .target = { ty, false, false, false, 0, b->version, (int64_t)(now - b->touched) * STEP_S },
     };
     const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
     slot_trace(w, "key %d (%x v%u | %x v%u)%s%s%s: %s", k, a->bits, a->version, b->bits, b->version,

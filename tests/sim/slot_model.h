@@ -13,7 +13,8 @@ enum { KEYS = 3, MEMBERS = 3, NODES = 7, OBSERVER = 6, LOG = 64, NOBODY = -1 };
 
 enum { SRC, DST }; /* shards; node n < 6 is of shard n / MEMBERS */
 
-enum key_type { TYPE_SET, TYPE_HASH, TYPE_VERTEX, TYPE_STRING, KEY_TYPES };
+/* No vertices: only their own functions create those, never a plain write. */
+enum key_type { TYPE_SET, TYPE_HASH, TYPE_STRING, KEY_TYPES };
 
 struct value {     /* of a key: the writes in it, whatever its type */
     uint32_t bits; /* bit i: write i */

@@ -60,7 +60,8 @@ static const struct rule rules[] = {
     RULE_ROW(TARGET_CLOSED_FIRST, NULL, BUSY, .cancel = true),
     RULE_ROW(AGREED, "done, and not everybody knows", PLAIN),
     RULE_ROW(REPLICAS_AGREE, "done, and not everybody knows", PLAIN),
-    RULE_ROW(DISSENT_BUMPS, "the move does not end", BUSY, .cancel = true),
+    RULE_ROW(DISSENT_BUMPS, "the move does not end", .keys = 0, .ops = 1, .faults = 4,
+             .fail_overs = true, .cancel = true, .copy_first = true),
     RULE_ROW(EPOCH_ABOVE, NULL, BUSY, .target_holds = 1),
 };
 

@@ -132,7 +132,7 @@ static void holds_for_every_single_disturbance(void **state)
         { SMALL, .target_holds = 1 },
         { SMALL, .target_holds = 1, .source_full = true },
         { SMALL, .type = { TYPE_STRING, TYPE_STRING, TYPE_STRING } },
-        { SMALL, .type = { TYPE_VERTEX, TYPE_VERTEX, TYPE_HASH } },
+        { SMALL, .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH } },
         { .keys = 3, .ops = 4, .faults = 2, .fail_overs = true, .copy_first = true },
         { .keys = 0, .ops = 4, .faults = 2, .fail_overs = true, .copy_first = true },
         { .keys = 3, .ops = 4, .faults = 2, .fail_overs = true, .prompt = true },

@@ -101,6 +101,8 @@ static void try_promote(struct world *w, int node, bool manual)
     }
     slot_trace(w, "%d is promoted%s", node, manual ? " by hand" : "");
     w->saw[shard == SRC ? SAW_PROMOTED_SOURCE : SAW_PROMOTED_TARGET]++;
+    for (int i = 0; i < CLIENTS; i++) /* ASK is followed at once, or asked for again */
+        w->client[i].asking = false;
     clients_settle(w);
 }
 
@@ -113,9 +115,18 @@ static void heal(struct world *w, int node)
         return; /* nobody was elected yet */
     if (n->life == DOWN)
         demote(&w->c, node);
-    if (n->life != UP)
-        slot_trace(w, "%d is back", node);
+    if (n->life == UP)
+        return;
+    slot_trace(w, "%d is back", node);
     n->life = UP;
+    if (!replaced || !n->primary)
+        return;
+    /* It runs what is in its sockets, then hears that it was voted out. What it may
+     * tell a client in that moment (ASK, for a key that its successor has made
+     * anew) is left out. */
+    if (w->late.used && w->late.node == node)
+        late_run(w);
+    demote(&w->c, node);
 }
 
 /* Everything that is pending happens. */

@@ -22,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TICK_US = 20000, DRAIN_US = 10 * 1000 * 1000, MAX_PAIRS = 64 };
+enum { TICK_US = 20000, GUARD_MS = 200, DRAIN_US = 10 * 1000 * 1000, MAX_PAIRS = 64 };
 
 struct fleet_run {
     struct rebalance_executor *e;
@@ -39,6 +39,7 @@ struct fleet_run {
     int64_t next_order_us, next_progress_us, next_cluster_us;
     struct rebalance_slot_run *slots; /* of the wave in hand, NULL none */
     char doing[120];
+    bool guarding; /* paused with a slot open, and a primary changed */
 };
 
 static bool stopped(const struct fleet_run *x)
@@ -213,6 +214,7 @@ static enum pr_code new_slot_run(struct fleet_run *x, struct rebalance_slot_run 
         .pairs = n,
         .allow_big_keys = x->in.allow_big_keys,
         .allow_no_replicas = x->in.allow_no_replicas,
+        .to_the_end = x->guarding,
         .stop = &x->stop,
         .roll_back = &x->roll_back,
     };
@@ -349,6 +351,45 @@ static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
                           : rebalance_finish(x->e, x->plan, "failed", text, done.first_left, err);
 }
 
+static uint64_t roles(struct rebalance_executor *e)
+{
+    const struct pr_topology *t = pr_cluster_topology(e->cluster);
+    uint64_t h = 14695981039346656037U; /* FNV-1a: only compared with itself */
+    for (size_t i = 0; i < t->nodes; i++)
+        for (const char *c = t->node[i].primary ? t->node[i].id : ""; *c != '\0'; c++)
+            h = (h ^ (unsigned char)*c) * 1099511628211U;
+    return h;
+}
+
+/* A pause may leave slots open. Their state is lost when a primary fails over, so while
+ * it lasts somebody watches; what is open is then brought to its end at once. */
+static enum pr_code guard(struct fleet_run *x, struct pr_err *err)
+{
+    struct rebalance_executor *e = x->e;
+    enum pr_code rc = pr_cluster_refresh(e->cluster, err);
+    uint64_t before = rc == PR_OK ? roles(e) : 0;
+    x->guarding = true;
+    while (x->order == REBALANCE_PAUSE && rebalance_executor_lives(e) &&
+           !atomic_load(&e->stopping)) {
+        struct rebalance_steps_seen seen;
+        rc = rebalance_steps_see(e->db, x->plan->id, &seen, err);
+        if (rc == PR_EFENCED || (rc == PR_OK && seen.begun == 0))
+            return rc;
+        if (pr_cluster_refresh(e->cluster, NULL) == PR_OK && roles(e) != before) {
+            pr_warn(PR_EV("plan.finishes_open_slots"), PR_I("plan", x->plan->id));
+            rc = run_slots(x, err);
+            if (rc != PR_OK)
+                return rc;
+            before = roles(e);
+        }
+        const struct timespec ts = { 0, GUARD_MS * 1000000 };
+        (void)nanosleep(&ts, NULL);
+        if (rebalance_plan_order(e->db, x->plan->id, &x->order, err) != PR_OK)
+            x->order = REBALANCE_PAUSE;
+    }
+    return PR_OK;
+}
+
 static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
 {
     struct rebalance_executor *e = x->e;
@@ -374,7 +415,7 @@ static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
         return rebalance_plan_stuck(e->db, &e->lease, x->plan, x->seen.stuck_why, err);
     if (stopped(x)) { /* paused, halted, or this replica stops */
         report(x, pr_mono_us(), x->order == REBALANCE_PAUSE ? "paused" : "interrupted");
-        return PR_OK;
+        return guard(x, err);
     }
     return x->in.repair ? PR_OK : finish(x, "done", NULL, err);
 }

@@ -39,6 +39,7 @@ struct rebalance_slot_run {
     const struct rebalance_slot_pair *pair; /* [pairs] */
     size_t pairs;
     bool allow_big_keys, allow_no_replicas; /* what somebody approved */
+    bool to_the_end; /* FINISH brings an open slot to its end however long it takes */
 
     atomic_int *stop;       /* enum rebalance_stop. FINISH: finish the open slot, begin no other */
     atomic_bool *roll_back; /* and with it: an open slot without moved keys is given up */

@@ -171,10 +171,8 @@ static bool read_nodes(struct rebalance_shard *s, struct rebalance_shard_member 
 
 enum { ASKED = 3 };
 
-/* DEBUG */
 static bool ask(struct rebalance_shard *s, struct rebalance_shard_member *m, unsigned slot)
 {
-    struct pr_err derr = {0};
     char number[8];
     const int64_t now_us = pr_mono_us();
     if (now_us < m->blind_until_us)
@@ -184,8 +182,7 @@ static bool ask(struct rebalance_shard *s, struct rebalance_shard_member *m, uns
         m->eye = NULL;
     }
     if (m->eye == NULL &&
-        pr_redis_open(&m->eye, m->host, m->port, &s->auth, s->timeout_ms, &derr) != PR_OK) {
-        fprintf(stderr, "DEBUG eye %s: %s\n", m->name, derr.text);
+        pr_redis_open(&m->eye, m->host, m->port, &s->auth, s->timeout_ms, NULL) != PR_OK) {
         m->there = m->primary = false;
         /* A port that refuses costs nothing to ask again; one that is silent does. */
         if (pr_mono_us() - now_us > s->timeout_ms * 500)

@@ -234,13 +234,14 @@ static enum pr_code stop_here(struct rebalance_pair *p, const struct rebalance_s
     return end(p, s, err);
 }
 
-/* A pause must take effect within a second: a slot that takes longer stays open and
- * is served from both sides. One that is canceled is brought to an end. */
+/* A pause must take effect within a second: a slot that takes longer stays open, is
+ * served from both sides, and is brought to its end should one of them fail over
+ * (io/fleet/execute.c, guard). One that is canceled is brought to an end too. */
 bool rebalance_pair_leaves(struct rebalance_pair *p)
 {
     enum { PATIENCE_US = 600000 };
     const int order = rebalance_slot_run_order(p->run);
-    if (order != REBALANCE_FINISH || atomic_load(p->run->roll_back)) {
+    if (order != REBALANCE_FINISH || p->run->to_the_end || atomic_load(p->run->roll_back)) {
         p->told_us = 0;
         return order == REBALANCE_ABANDON;
     }
