@@ -90,6 +90,9 @@ void slots_big_key_needs_approval(void **state)
     struct pr_rng rng = slots_rng("big key", 0);
     struct slots_plan p;
     char key[64];
+    /* No command is sent that could outlast the lease: this one takes a while. */
+    slots_service_kill(0);
+    slots_service_start(0, (const char *[]){ "PRISM_REBALANCE_LEASE_TTL_MS=6000", NULL });
     refused(&p, &rng, "{}", key, BIG);
     slots_plan_propose(&p, &rng, p.from, p.to, "{\"allow_big_keys\": true}", "proposed");
     slots_plan_execute(&p);

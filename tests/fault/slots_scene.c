@@ -80,11 +80,16 @@ static bool watched(void *ctx)
 
 void slots_service_start(int i, const char *const *extra)
 {
-    const char *set[16] = { "PRISM_REBALANCE_LEASE_TTL_MS=2000", "PRISM_REBALANCE_COOLDOWN_S=0",
-                            "PRISM_REBALANCE_REVERSAL_S=0", "PRISM_REDIS_TIMEOUT_MS=1000" };
-    size_t n = 4;
+    static const char *const usual[] = { "PRISM_REBALANCE_LEASE_TTL_MS=2000",
+                                         "PRISM_REBALANCE_COOLDOWN_S=0",
+                                         "PRISM_REBALANCE_REVERSAL_S=0",
+                                         "PRISM_REDIS_TIMEOUT_MS=1000" };
+    const char *set[16] = { NULL };
+    size_t n = 0;
     for (; extra != NULL && *extra != NULL; extra++)
-        set[n++] = *extra;
+        set[n++] = *extra; /* they win */
+    for (size_t k = 0; k < PR_COUNT(usual); k++)
+        set[n++] = usual[k];
     it_service(&slots_scene.service[i], "rebalance", slots_scene.uri, set);
     slots_scene.runs[i] = true;
 }

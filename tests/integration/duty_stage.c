@@ -84,6 +84,13 @@ static int64_t lease_left(void *arg)
     return pr_lease_hold(ds.db, &ds.lease, &err) == PR_OK ? ds.lease.ttl_ms : 0;
 }
 
+static void renew(void *arg)
+{
+    static int calls;
+    if (++calls % 50 == 0)
+        (void)lease_left(arg);
+}
+
 static void open_service(void)
 {
     struct pr_err err = { 0 };
@@ -107,7 +114,8 @@ static void open_service(void)
                                           .lease = &ds.lease,
                                           .plan_id = 1,
                                           .lease_left_ms = lease_left,
-                                          .stop = &ds.stop };
+                                          .stop = &ds.stop,
+                                          .tend = renew };
 }
 
 /* Users as the stack made them: those of other tests' epochs may be newer than ours. */

@@ -10,3 +10,9 @@ foreach(name duty facts mend)
         ${T}/duty_stage.c ${T}/own_redis.c
         LINK rebalance_io prism_it prism_dataplane_io FIXTURE stack2 TIMEOUT 300)
 endforeach()
+prism_test(integration/rebalance_fleet SOURCES ${T}/rebalance_fleet_test.c
+    ${T}/rebalance_fleet_stage.c LINK prism_it prism_dataplane_io prism_io prism_proto
+    FIXTURE stack2 TIMEOUT 300)
+if(TARGET test_integration_rebalance_fleet)
+    add_dependencies(test_integration_rebalance_fleet prism-rebalance)
+endif()

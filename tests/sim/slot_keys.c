@@ -93,9 +93,8 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .equal = a->bits == b->bits && a->version == b->version,
         .strings_are_set = w->cfg.strings_are_set,
         .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
-        .target_received_ms = (int64_t)(now - w->db.in_flight_since) * STEP_S * 1000,
-        .source = { ty, false, false, false, 0, a->version, (int64_t)(now - a->touched) * STEP_S },
-        .target = { ty, false, false, false, 0, b->version, (int64_t)(now - b->touched) * STEP_S },
+        .source = { ty, false, false, false, 0, (int64_t)(now - a->touched) * STEP_S },
+        .target = { ty, false, false, false, 0, (int64_t)(now - b->touched) * STEP_S },
     };
     const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
     slot_trace(w, "key %d (%x v%u | %x v%u)%s%s%s: %s", k, a->bits, a->version, b->bits, b->version,

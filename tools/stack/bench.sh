@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# ./dev bench placement: the engine against METIS and igraph. Uses ./dev's root.
+# ./dev bench placement: the engine against METIS and igraph. ./dev bench rebalance: slot
+# moves against redis-cli. Uses ./dev's root.
 
 cmd_bench() {
     case ${1:-} in
@@ -7,7 +8,11 @@ cmd_bench() {
         shift
         bench_placement "$@"
         ;;
-    *) die "bench: what? ./dev bench placement [--help]" ;;
+    rebalance)
+        shift
+        bench_rebalance "$@"
+        ;;
+    *) die "bench: what? ./dev bench placement|rebalance [--help]" ;;
     esac
 }
 
@@ -25,3 +30,54 @@ bench_placement() {
     "$tree/bench/placement-bench" --data "$root/tests/data" --cache "$root/build/bench-graphs" \
         --json "$root/build/bench-placement.json" --as "./dev bench placement${*:+ $*}" "$@"
 }
+
+# Slot moves against redis-cli --cluster reshard, without replicas and with one. Each
+# time a cluster of its own, in build/bench-rebalance, which is removed afterwards.
+bench_rebalance() {
+    local tree=$root/build/release replicas=(0 1) server="" args=() n
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --replicas) IFS=, read -r -a replicas <<<"${2:?}" && shift ;;
+        --server) server=$(readlink -f "${2:?}") && [ -x "$server" ] || die "no program $2" && shift ;;
+        --help) exec "$tree/bench/rebalance-bench" --help ;;
+        *) args+=("$1") ;;
+        esac
+        shift
+    done
+    ensure_packages "${PACKAGES_UP[@]}"
+    step "build"
+    build "$root" release rebalance-bench
+    for n in "${replicas[@]}"; do
+        step "bench with $n replica(s) a shard"
+        bench_rebalance_once "$tree" "$n" "$server" "${args[@]}"
+    done
+    jq -s . "$root"/build/bench-rebalance-[0-9].json >"$root/build/bench-rebalance.json"
+    rm -f "$root"/build/bench-rebalance-[0-9].json
+}
+
+bench_rebalance_once() ( # TREE REPLICAS SERVER ARGS...
+    tree=$1 replicas=$2 server=$3
+    shift 3
+    home=$root/build/bench-rebalance
+    if [ -n "$server" ]; then # the stack starts whatever redis-server is found first
+        mkdir -p "$home.bin"
+        ln -sfn "$server" "$home.bin/redis-server"
+        PATH=$home.bin:$PATH
+    fi
+    trap '"$root/tools/localstack" stop "$home"' EXIT
+    "$root/tools/localstack" start "$home" --fresh --shards 6 --replicas "$replicas" ||
+        die "the servers did not start: see above"
+    dir=$(readlink -f "$home")
+    pg_sql "$dir" postgres -c 'CREATE DATABASE prism' >/dev/null
+    pg_migrate "$dir" prism "$root/migrations" >/dev/null || die "the database is not ready"
+    for port in $(stack_env "$dir" IT_REDIS_SEEDS | tr ',' '\n' | cut -d: -f2); do
+        redis_cli "$dir" "$port" config set appendonly no >/dev/null # no disk in the figures
+    done
+    BENCH_SEEDS=$(stack_env "$dir" IT_REDIS_SEEDS) \
+        BENCH_DB_URI=$(stack_env "$dir" IT_DB_URI | sed 's|/postgres$|/prism|') \
+        BENCH_ADMIN=$(stack_env "$dir" IT_REDIS_ADMIN_USER) \
+        BENCH_ADMIN_PASSWORD=$(stack_env "$dir" IT_REDIS_ADMIN_PASSWORD) \
+        BENCH_SERVICE=$(stack_env "$dir" IT_REBALANCE_REDIS_USER) \
+        BENCH_SERVICE_PASSWORD=$(stack_env "$dir" IT_REBALANCE_REDIS_PASSWORD) \
+        "$tree/bench/rebalance-bench" --json "$root/build/bench-rebalance-$replicas.json" "$@"
+)

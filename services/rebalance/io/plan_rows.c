@@ -128,9 +128,9 @@ static enum pr_code begin_plan(struct pr_db *db, void *ctx, struct pr_err *err)
         rc = pr_db_exec(
             db,
             "UPDATE plans SET state = 'running', error = NULL, started_at = "
-            "coalesce(started_at, now()) WHERE id = $1 AND state IN ('approved', 'running') "
-            "RETURNING revision",
-            PR_ARGS(pr_i64(c->p->id)), &got, err);
+            "coalesce(started_at, now()) WHERE id = $1 AND (state IN ('approved', 'running') "
+            "OR (state = 'paused' AND $2)) RETURNING revision",
+            PR_ARGS(pr_i64(c->p->id), pr_bool(c->p->cancel_requested)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;

@@ -217,26 +217,6 @@ static enum when touched(int64_t idle_s, int64_t ago_ms)
     return idle_s * 1000 > ago_ms + TICK_MS ? NOT_SINCE : SINCE;
 }
 
-/* The target received the key when it was touched first, so only an access that is
- * later beyond doubt counts. */
-static bool written_after_arrival(const struct rebalance_conflict *c)
-{
-    return c->target.idle_s >= 0 && c->target_received_ms > 0 &&
-           c->target.idle_s * 1000 + TICK_MS < c->target_received_ms;
-}
-
-static struct resolution by_version(const struct rebalance_copy *s, const struct rebalance_copy *t)
-{
-    const bool same_epoch = s->epoch == t->epoch;
-    if (same_epoch && s->version == t->version)
-        return (struct resolution){ REBALANCE_STOP,
-                                    "both copies of the vertex have one version and differ" };
-    const bool later = same_epoch ? s->version > t->version : s->epoch > t->epoch;
-    return (struct resolution){ later ? REBALANCE_KEEP_SOURCE : REBALANCE_KEEP_TARGET,
-                                later ? "the source's vertex has the later version"
-                                      : "the target's vertex has the later version" };
-}
-
 /* Both copies come from one: the source's was to be deleted, and that was lost
  * with the old primary. The target's has what was written through ASK since. */
 static struct resolution in_flight(const struct rebalance_conflict *c)
@@ -252,16 +232,12 @@ static struct resolution in_flight(const struct rebalance_conflict *c)
                                     "fail-over" };
     if (s->type == t->type && s->type == REBALANCE_TYPE_SET)
         return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
-    if (s->vertex && t->vertex)
-        return by_version(s, t);
-    if (since == UNKNOWN || t->idle_s < 0 || c->target_received_ms <= 0)
-        return (struct resolution){ REBALANCE_KEEP_TARGET,
-                                    "in flight: the target has what was written since" };
-    if (written_after_arrival(c))
-        return (struct resolution){ REBALANCE_STOP,
-                                    "in flight, and used on both sides since the fail-over" };
-    return (struct resolution){ REBALANCE_KEEP_SOURCE,
-                                "in flight, and used at the promoted source alone" };
+    return (struct resolution){ REBALANCE_STOP,
+                                since == UNKNOWN
+                                    ? "in flight, and nobody knows whether the source's copy was "
+                                      "used since its fail-over"
+                                    : "in flight, and the source's copy was used since its "
+                                      "fail-over" };
 }
 
 /* The key was gone from the source and its replicas: who wrote it on the promoted
@@ -286,7 +262,8 @@ static struct resolution made_anew(const struct rebalance_conflict *c)
     if (s->odd_vertex || t->odd_vertex || s->vertex != t->vertex)
         return (struct resolution){ REBALANCE_STOP, "a stub or tombstone of a vertex on one side" };
     if (s->vertex && s->epoch > 0) /* a new vertex begins at epoch 0: this one is not new */
-        return by_version(s, t);
+        return (struct resolution){ REBALANCE_STOP,
+                                    "both copies of the vertex have moved before, and differ" };
     return (struct resolution){ REBALANCE_OVERLAY,
                                 "a hash made anew on the promoted source: its fields over the "
                                 "target's" };

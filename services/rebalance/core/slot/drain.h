@@ -77,11 +77,11 @@ size_t rebalance_batch_cut(const struct rebalance_key_size *k, size_t n, double 
  * round while a slot goes back. */
 struct rebalance_copy {
     enum rebalance_key_type type;
-    bool vertex;             /* hash with _v and _e, neither stub (_m) nor tombstone (_x) */
-    bool odd_vertex;         /* a stub or a tombstone */
-    bool integer;            /* OBJECT ENCODING is int: may be a counter */
-    uint64_t epoch, version; /* of a vertex */
-    int64_t idle_s; /* OBJECT IDLETIME, asked before DUMP, HLEN... (they touch); -1 unknown */
+    bool vertex;     /* hash with _v and _e, neither stub (_m) nor tombstone (_x) */
+    bool odd_vertex; /* a stub or a tombstone */
+    bool integer;    /* OBJECT ENCODING is int: may be a counter */
+    uint64_t epoch;  /* of a vertex */
+    int64_t idle_s;  /* OBJECT IDLETIME, asked before DUMP, HLEN... (they touch); -1 unknown */
 };
 struct rebalance_conflict {
     bool in_flight;          /* in the recorded window: its DEL may not have been replicated */
@@ -94,7 +94,6 @@ struct rebalance_conflict {
     bool equal;
     bool strings_are_set; /* nobody APPENDs, SETRANGEs or SETBITs: the later string is whole */
     int64_t source_promoted_ms; /* ago; 0 unknown */
-    int64_t target_received_ms; /* ago: when the MIGRATE was sent; 0 unknown */
     struct rebalance_copy source, target;
 };
 enum rebalance_resolution {

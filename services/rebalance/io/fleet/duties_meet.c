@@ -192,7 +192,7 @@ static enum pr_code meet(struct newcomer *n, struct pr_err *err)
             rc = knows_all(n, &all, err);
         if (rc != PR_OK)
             break;
-        if (!all || !in_topology(pr_cluster_topology(n->ctx->cluster), n->id))
+        if (turn > 0 || !all || !in_topology(pr_cluster_topology(n->ctx->cluster), n->id))
             rc = introduce(n, turn == 0, err);
         if (rc == PR_OK)
             rc = duty_everyone(n->ctx, n->id, knows, n->id, MEET_AGAIN_MS, "they know the new node",

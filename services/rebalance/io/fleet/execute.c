@@ -171,7 +171,7 @@ static enum pr_code run_duties(struct fleet_run *x, struct pr_err *err)
                                       .stop = &x->stop,
                                       .tend = tend,
                                       .tend_ctx = x };
-    for (int i = 0; i < PQntuples(res) && rc == PR_OK && !stopped(x); i++) {
+    for (int i = 0; i < PQntuples(res) && rc == PR_OK && !stopped(x) && x->seen.stuck == 0; i++) {
         struct rebalance_duty_step step = { .step = (int)pr_cell_i64(res, i, 0),
                                             .kind = pr_cell(res, i, 1),
                                             .shard = pr_cell(res, i, 2),
@@ -180,6 +180,7 @@ static enum pr_code run_duties(struct fleet_run *x, struct pr_err *err)
                                             .state = pr_cell(res, i, 5) };
         snprintf(x->doing, sizeof x->doing, "%s %.60s", step.kind, step.dst);
         rc = rebalance_duty(&ctx, &step, err);
+        x->seen.stuck += step.stuck;
     }
     return rc;
 }
@@ -285,7 +286,7 @@ static enum pr_code run_waves(struct fleet_run *x, struct pr_err *err)
         if (stopped(x) && atomic_load(&x->stop) == REBALANCE_ABANDON)
             return PR_OK;
         rc = run_duties(x, err);
-        if (rc == PR_OK)
+        if (rc == PR_OK && x->seen.stuck == 0)
             rc = run_slots(x, err);
         if (stopped(x))
             break;

@@ -88,7 +88,6 @@ static enum pr_code read_vertex(const struct judge *j, bool at_taker, struct reb
     const bool v = r->element[0]->str != NULL, e = r->element[1]->str != NULL;
     is->odd_vertex = r->element[2]->str != NULL || r->element[3]->str != NULL;
     is->vertex = v && e && !is->odd_vertex;
-    is->version = v ? strtoull(r->element[0]->str, NULL, 10) : 0;
     is->epoch = e ? strtoull(r->element[1]->str, NULL, 10) : 0;
     return PR_OK;
 }
@@ -350,7 +349,6 @@ static enum rebalance_resolution judge_it(const struct judge *j, const struct co
         .equal = is_equal,
         .source_promoted_ms =
             giver->promoted_us > 0 ? (now_us - giver->promoted_us) / 1000 + 1 : 0,
-        .target_received_ms = p->last_sent_us > 0 ? (now_us - p->last_sent_us) / 1000 + 1 : 0,
         .source = g->is,
         .target = t->is,
     };

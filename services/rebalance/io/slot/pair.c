@@ -38,6 +38,7 @@ static void look(struct rebalance_pair *p)
     pthread_mutex_lock(&p->lock);
     (void)rebalance_shards_look(both, (unsigned)p->steps[0].slot);
     pthread_mutex_unlock(&p->lock);
+    rebalance_pair_miss_users(p);
 }
 
 static enum pr_code node_timeout(struct rebalance_pair *p, struct pr_err *err)

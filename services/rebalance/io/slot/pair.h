@@ -113,6 +113,14 @@ static inline struct rebalance_shard *rebalance_taker(struct rebalance_pair *p)
     return &p->shard[!rebalance_pair_giver(p)];
 }
 
+/* After a look at the shards: a member that refused our user lost it in a restart. */
+static inline void rebalance_pair_miss_users(struct rebalance_pair *p)
+{
+    if (p->shard[0].refused || p->shard[1].refused)
+        atomic_store(&p->run->users_missing, true);
+    p->shard[0].refused = p->shard[1].refused = false;
+}
+
 /* pair.c: one pair, from its rows to its end. */
 PR_CHECKED enum pr_code rebalance_pair_run(struct rebalance_slot_run *run, size_t number,
                                            struct pr_err *err);

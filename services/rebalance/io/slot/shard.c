@@ -181,9 +181,13 @@ static bool ask(struct rebalance_shard *s, struct rebalance_shard_member *m, uns
         pr_redis_close(m->eye);
         m->eye = NULL;
     }
-    if (m->eye == NULL &&
-        pr_redis_open(&m->eye, m->host, m->port, &s->auth, s->timeout_ms, NULL) != PR_OK) {
+    const enum pr_code rc =
+        m->eye != NULL
+            ? PR_OK
+            : pr_redis_open(&m->eye, m->host, m->port, &s->auth, s->timeout_ms, NULL);
+    if (rc != PR_OK) {
         m->there = m->primary = false;
+        s->refused = s->refused || rc == PR_EDENIED;
         /* A port that refuses costs nothing to ask again; one that is silent does. */
         if (pr_mono_us() - now_us > s->timeout_ms * 500)
             blind(m, now_us);

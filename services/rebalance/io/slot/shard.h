@@ -40,6 +40,8 @@ struct rebalance_shard {
     bool gone;              /* every member that answers serves another shard */
     int64_t promoted_us;    /* when this primary was first seen; 0: it was the first one */
     unsigned changes;       /* of the primary */
+    bool refused;           /* a member that was restarted does not know our user; unset by who
+                               reads it */
     struct pr_redis_auth auth;
     int timeout_ms; /* of a look */
 };

@@ -54,6 +54,7 @@ static void look(struct rebalance_pair *p)
     pthread_mutex_lock(&p->lock); /* the scout reads who the primaries are */
     const bool changed = rebalance_shards_look(both, (unsigned)p->step->slot);
     pthread_mutex_unlock(&p->lock);
+    rebalance_pair_miss_users(p);
     v->source = rebalance_shard_side(&p->shard[0], &p->shard[1]);
     v->target = rebalance_shard_side(&p->shard[1], &p->shard[0]);
     if (changed) {
