@@ -30,6 +30,7 @@ CREATE TABLE steps (
                 CHECK (state IN ('planned', 'acting', 'importing', 'migrating', 'draining',
                                  'handoff', 'verified', 'rolled_back', 'stuck')),
     back        boolean NOT NULL DEFAULT false, -- of a slot: its keys return to the source
+    failed_over boolean NOT NULL DEFAULT false, -- who gives keys did, and they are not compared yet
     in_flight   bytea, -- keys that may be on both sides; packed: uint32 length, bytes
     moved_keys  bigint NOT NULL DEFAULT 0,
     moved_bytes bigint NOT NULL DEFAULT 0,

@@ -94,7 +94,9 @@ void slots_big_key_needs_approval(void **state)
     slots_service_kill(0);
     slots_service_start(0, (const char *[]){ "PRISM_REBALANCE_LEASE_TTL_MS=6000", NULL });
     refused(&p, &rng, "{}", key, BIG);
-    slots_plan_propose(&p, &rng, p.from, p.to, "{\"allow_big_keys\": true}", "proposed");
+    assert_int_equal(take_away(&p, key), p.from); /* a plan made with it would be another */
+    slots_plan_propose(&p, &rng, -1, -1, "{\"allow_big_keys\": true}", "proposed");
+    make_big(&p, big_key(&p, key), BIG);
     slots_plan_execute(&p);
     slots_plan_await(&p, "done");
     assert_int_equal(take_away(&p, key), p.to);

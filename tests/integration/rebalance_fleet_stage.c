@@ -168,6 +168,16 @@ void fs_load(int slot, int n, int bytes)
     redisFree(c);
 }
 
+void fs_ballast(void)
+{
+    int first[FS_SHARDS] = { -1, -1, -1 };
+    const struct pr_topology *t = topology();
+    for (int slot = PR_SLOTS - 1; slot >= 0; slot--)
+        first[fs_shard_of_port(t->node[t->slot_owner[slot]].port)] = slot;
+    for (int s = 0; s < FS_SHARDS; s++)
+        fs_load(first[s], 2000, 1000);
+}
+
 long fs_keys(int port, int slot)
 {
     return strtol(fs_ask(port, "CLUSTER COUNTKEYSINSLOT %d", slot), NULL, 10);

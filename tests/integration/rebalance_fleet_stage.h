@@ -62,6 +62,9 @@ void fs_check_done(long plan);
 const char *fs_ask(int port, const char *format, ...);
 const char *fs_tag(int slot);
 void fs_load(int slot, int n, int bytes); /* keys {tag}k<i> */
+/* 2 MB in the first slot of each shard: groups of slots are matched to shards by the
+ * bytes that stay, and a test's few keys shall not exchange whole shards. */
+void fs_ballast(void);
 long fs_keys(int port, int slot);
 int fs_owner(int slot);      /* port, as of now */
 int fs_shard_of_port(int port);

@@ -20,7 +20,7 @@ static const struct {
     [REBALANCE_USER_FLEET] = { "prism-fl-",
                                "resetchannels ~* -@all "
                                "+migrate +restore +restore-asking +asking +select +dump +unlink "
-                               "+exists +type +set +flushall +sunionstore +sadd +smembers +hmget "
+                               "+exists +type +set +flushall +client|kill +sunionstore +sadd +smembers +hmget "
                                "+hget "
                                "+memory|usage +wait +ping +role +info +scan +config|get "
                                "+config|set +config|rewrite +function|list +function|load "

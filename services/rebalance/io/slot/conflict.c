@@ -214,8 +214,10 @@ static enum pr_code move_over(const struct judge *j, struct pr_err *err)
     const int ms = rebalance_pair_patience_ms(p->run);
     snprintf(port, sizeof port, "%d", to->port);
     snprintf(timeout, sizeof timeout, "%d", ms);
-    const char *argv[] = { "MIGRATE", to->host, port, "", "0", timeout, "REPLACE", "AUTH2",
-                           p->carrier.name, p->carrier.password, "KEYS", j->key };
+    const char *argv[] = {
+        "MIGRATE",           to->host, port,  "", "0", timeout, "REPLACE", "AUTH2", p->carrier.name,
+        p->carrier.password, "KEYS",   j->key
+    };
     size_t len[PR_COUNT(argv)];
     for (size_t i = 0; i + 1 < PR_COUNT(argv); i++)
         len[i] = strlen(argv[i]);
@@ -296,8 +298,19 @@ static enum pr_code overlay(const struct judge *j, struct pr_err *err)
     return rc;
 }
 
-static enum pr_code carry_out(const struct judge *j, enum rebalance_resolution what,
-                              bool *changed, struct pr_err *err)
+/* Who waits for replicas of a write to the copy that is gone must not be told that
+ * they have it. Our other connections come back by themselves. */
+static enum pr_code cut_clients(const struct judge *j, struct pr_err *err)
+{
+    redisReply *r = NULL;
+    const enum pr_code rc =
+        pr_redis_command(j->giver, &r, err, "CLIENT KILL TYPE normal SKIPME yes");
+    drop(r);
+    return rc;
+}
+
+static enum pr_code carry_out(const struct judge *j, enum rebalance_resolution what, bool *changed,
+                              struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
     switch (what) {
@@ -315,10 +328,13 @@ static enum pr_code carry_out(const struct judge *j, enum rebalance_resolution w
     case REBALANCE_STOP:
         break;
     }
-    return rc == PR_OK ? delete_watched(j, changed, err) : rc;
+    if (rc == PR_OK)
+        rc = delete_watched(j, changed, err);
+    return rc == PR_OK && !*changed && j->p->giver_failed ? cut_clients(j, err) : rc;
 }
 
-/* --- judging ------------------------------------------------------------------------------------ */
+/* --- judging ------------------------------------------------------------------------------------
+ */
 
 static bool was_in_flight(const struct rebalance_pair *p, const char *key, size_t len)
 {
@@ -334,21 +350,28 @@ static bool was_in_flight(const struct rebalance_pair *p, const char *key, size_
            rebalance_in_flight_has(&r, key, len);
 }
 
+/* Still: a replica that has come in step may have acknowledged writes since. */
+static bool no_replica_yet(const struct judge *j)
+{
+    redisReply *got = NULL;
+    if (pr_redis_command(j->giver, &got, NULL, "INFO replication") != PR_OK)
+        return false;
+    PR_AUTO(redisReply) *r = got;
+    return r->str != NULL && rebalance_replicas_in_step(r->str) == 0;
+}
+
 static enum rebalance_resolution judge_it(const struct judge *j, const struct copy *g,
-                                          const struct copy *t, bool is_equal,
-                                          const char **why)
+                                          const struct copy *t, bool is_equal, const char **why)
 {
     const struct rebalance_pair *p = j->p;
-    const struct rebalance_shard *giver = &p->shard[rebalance_pair_giver(p)];
     const int64_t now_us = pr_mono_us();
     const struct rebalance_conflict c = {
         .in_flight = was_in_flight(p, j->key, j->len),
         .source_failed_over = p->giver_failed,
-        .gap_unacknowledged = p->gap_unacknowledged,
+        .gap_unacknowledged = !is_equal && p->gap_unacknowledged && no_replica_yet(j),
         .strings_are_set = p->run->cfg->strings_are_set,
         .equal = is_equal,
-        .source_promoted_ms =
-            giver->promoted_us > 0 ? (now_us - giver->promoted_us) / 1000 + 1 : 0,
+        .source_promoted_ms = p->promoted_us > 0 ? (now_us - p->promoted_us) / 1000 + 1 : 0,
         .source = g->is,
         .target = t->is,
     };
@@ -422,7 +445,8 @@ static enum pr_code one_key(const struct judge *j, struct pr_err *err)
                    (int)(j->len < 80 ? j->len : 80), j->key);
 }
 
-/* --- all of them --------------------------------------------------------------------------------- */
+/* --- all of them ---------------------------------------------------------------------------------
+ */
 
 /* Which of the keys the taker has too. */
 static enum pr_code on_both(struct judge *j, const redisReply *keys, size_t from, size_t n,

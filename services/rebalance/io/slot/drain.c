@@ -61,8 +61,8 @@ static enum pr_code append_migrate(struct rebalance_pair *p, struct pr_redis *co
     const struct rebalance_shard_member *to = rebalance_shard_primary(rebalance_taker(p));
     char port[8], timeout[16];
     const char *argv[FIXED_ARGS + MAX_BATCH] = {
-        "MIGRATE", to->host, port, "", "0", timeout, "AUTH2", p->carrier.name, p->carrier.password,
-        "KEYS"
+        "MIGRATE",           to->host, port, "", "0", timeout, "AUTH2", p->carrier.name,
+        p->carrier.password, "KEYS"
     };
     size_t len[FIXED_ARGS + MAX_BATCH];
     snprintf(port, sizeof port, "%d", to->port);
@@ -70,8 +70,7 @@ static enum pr_code append_migrate(struct rebalance_pair *p, struct pr_redis *co
     for (size_t i = 0; i < FIXED_ARGS; i++)
         len[i] = strlen(argv[i]);
     for (size_t i = 0; i < b->n; i++)
-        argv[FIXED_ARGS + i] =
-            rebalance_key_at(b->keys, b->from + i, &len[FIXED_ARGS + i]);
+        argv[FIXED_ARGS + i] = rebalance_key_at(b->keys, b->from + i, &len[FIXED_ARGS + i]);
     return pr_redis_append(conn, (int)(FIXED_ARGS + b->n), argv, len, err);
 }
 
@@ -157,11 +156,9 @@ static void tally(struct rebalance_pair *p, const struct batch *b)
     pr_metrics_add(p->run->metrics, M_SLOT_KEYS, NULL, (double)b->n);
     pr_metrics_add(p->run->metrics, M_SLOT_BYTES, NULL, (double)b->bytes);
     pr_metrics_observe(p->run->metrics, M_MIGRATE_SECONDS, NULL, (double)p->busy_us / 1e6);
-    p->limits.slowness =
-        rebalance_slowness(p->limits.slowness, b->predicted_ms / (p->limits.slowness > 0
-                                                                      ? p->limits.slowness
-                                                                      : 1),
-                           (double)p->busy_us / 1e3);
+    p->limits.slowness = rebalance_slowness(
+        p->limits.slowness, b->predicted_ms / (p->limits.slowness > 0 ? p->limits.slowness : 1),
+        (double)p->busy_us / 1e3);
 }
 
 /* *left: what the giver still holds of the slot, after the last batch of a list. */

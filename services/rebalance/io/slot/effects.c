@@ -12,7 +12,7 @@ enum { POLL_US = 30000 };
 
 /* --- SETSLOT -------------------------------------------------------------------------- */
 
-struct words { /* one CLUSTER command */
+struct words {             /* one CLUSTER command */
     const char *verb, *id; /* id "": none */
 };
 enum { MAX_WORDS = 4 };
@@ -108,9 +108,8 @@ static enum pr_code on_giver(struct rebalance_pair *p, const struct words *w, si
     struct pr_redis *conn = NULL;
     const int k = rebalance_pair_giver(p);
     /* A mark of the other kind hides this one: it goes first. */
-    const bool stable = w == NULL || (strcmp(w->verb, "IMPORTING") == 0
-                                          ? migrates(side_of(p, k))
-                                          : imports(side_of(p, k)));
+    const bool stable = w == NULL || (strcmp(w->verb, "IMPORTING") == 0 ? migrates(side_of(p, k))
+                                                                        : imports(side_of(p, k)));
     enum pr_code rc = rebalance_pair_lane(p, 0, &conn, err);
     if (rc == PR_OK) /* its answer comes first */
         rc = rebalance_pair_await_lane(p, 0, err);
@@ -142,7 +141,8 @@ static const char *taker_id(struct rebalance_pair *p)
 }
 
 /* A promoted giver is open again: what was written there meanwhile nobody can have
- * had acknowledged by a replica, if none is in step even now. */
+ * had acknowledged by a replica, if none is in step even now, and this was the only
+ * fail-over. */
 static void look_for_replicas(struct rebalance_pair *p)
 {
     redisReply *got = NULL;
@@ -150,7 +150,8 @@ static void look_for_replicas(struct rebalance_pair *p)
         return;
     p->reopened = true;
     if (pr_redis_command(p->lane[0].conn, &got, NULL, "INFO replication") == PR_OK)
-        p->gap_unacknowledged = got->str != NULL && rebalance_replicas_in_step(got->str) == 0;
+        p->gap_unacknowledged = p->failovers == 1 && !p->resumed && got->str != NULL &&
+                                rebalance_replicas_in_step(got->str) == 0;
     if (got != NULL)
         freeReplyObject(got);
 }
@@ -295,8 +296,7 @@ static enum pr_code wait(struct rebalance_pair *p, const struct rebalance_slot_n
     char why[300];
     const bool source = p->view.source.there || p->view.source.gone, target = p->view.target.there;
     snprintf(why, sizeof why, "slot %d: %s%s%.60s", p->step->slot, next->why,
-             source && target ? "" : ": shard ",
-             source && target ? "" : p->shard[source].id);
+             source && target ? "" : ": shard ", source && target ? "" : p->shard[source].id);
     rebalance_slot_run_waits(p->run, why);
     rebalance_pair_unlink(p);
     p->known = p->calm = false;
@@ -318,7 +318,13 @@ static enum pr_code resolve(struct rebalance_pair *p, struct pr_err *err)
     }
     if (rc != PR_OK)
         return rc;
-    p->view.conflict = false;
+    p->calm = false;
+    rc = rebalance_pair_settle(p, err); /* what was judged must not be undone by a fail-over */
+    if (rc != PR_OK)
+        return rc;
+    p->view.conflict = p->giver_failed = p->step->failed_over = false;
+    for (int i = 0; i < REBALANCE_LANES; i++)
+        pr_buf_reset(&p->recent[i]);
     pr_buf_reset(&p->step->in_flight);
     return rebalance_pair_intend(p, p->step, err);
 }

@@ -45,8 +45,8 @@ static enum pr_code connect_to(struct rebalance_pair *p, struct rebalance_shard 
     *conn = NULL;
     if (m == NULL)
         return pr_fail(err, PR_EUNAVAIL, "shard %s has no primary", s->id);
-    const enum pr_code rc = pr_redis_open(conn, m->host, m->port, auth,
-                                          rebalance_pair_patience_ms(p->run), err);
+    const enum pr_code rc =
+        pr_redis_open(conn, m->host, m->port, auth, rebalance_pair_patience_ms(p->run), err);
     if (rc == PR_EDENIED)
         atomic_store(&p->run->users_missing, true);
     return rc == PR_OK ? rc : pr_wrap(err, rc, "node %s", m->name);
@@ -57,8 +57,7 @@ enum pr_code rebalance_pair_lane(struct rebalance_pair *p, unsigned i, struct pr
 {
     struct rebalance_lane *l = &p->lane[i];
     const bool fresh = l->conn == NULL || pr_redis_broken(l->conn);
-    const enum pr_code rc =
-        connect_to(p, rebalance_giver(p), &p->run->mover, &l->conn, err);
+    const enum pr_code rc = connect_to(p, rebalance_giver(p), &p->run->mover, &l->conn, err);
     l->waits = fresh ? false : l->waits;
     *conn = l->conn;
     return rc;
@@ -77,8 +76,7 @@ enum pr_code rebalance_pair_taker(struct rebalance_pair *p, struct pr_redis **co
 enum pr_code rebalance_pair_reader(struct rebalance_pair *p, struct pr_redis **conn,
                                    struct pr_err *err)
 {
-    const enum pr_code rc =
-        connect_to(p, rebalance_giver(p), &p->run->mover, &p->reader, err);
+    const enum pr_code rc = connect_to(p, rebalance_giver(p), &p->run->mover, &p->reader, err);
     *conn = p->reader;
     return rc;
 }
@@ -100,8 +98,7 @@ enum pr_code rebalance_pair_primary(struct rebalance_pair *p, int k,
 enum pr_code rebalance_pair_service(struct rebalance_pair *p, int k, struct pr_redis **conn,
                                     struct pr_err *err)
 {
-    const enum pr_code rc =
-        connect_to(p, &p->shard[k], &p->run->service, &p->service[k], err);
+    const enum pr_code rc = connect_to(p, &p->shard[k], &p->run->service, &p->service[k], err);
     *conn = p->service[k];
     return rc;
 }
@@ -133,8 +130,8 @@ static enum pr_code name_carrier(struct rebalance_pair *p, struct pr_err *err)
     if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
         return pr_fail(err, PR_EINTERNAL, "no random bytes for a Redis password");
     c->generation++;
-    snprintf(c->name, sizeof c->name, "prism-fl-%" PRIu64 "-%zu-%u", p->run->lease.epoch,
-             p->number, c->generation);
+    snprintf(c->name, sizeof c->name, "prism-fl-%" PRIu64 "-%zu-%u", p->run->lease.epoch, p->number,
+             c->generation);
     for (size_t i = 0; i < sizeof raw; i++)
         snprintf(c->password + 2 * i, 3, "%02x", raw[i]);
     return PR_OK;
@@ -158,8 +155,7 @@ static enum pr_code make(struct rebalance_pair *p, struct pr_redis *conn, struct
 static enum pr_code unmake(struct rebalance_pair *p, struct pr_redis *conn, struct pr_err *err)
 {
     redisReply *got = NULL;
-    const enum pr_code rc =
-        pr_redis_command(conn, &got, err, "ACL DELUSER %s", p->carrier.name);
+    const enum pr_code rc = pr_redis_command(conn, &got, err, "ACL DELUSER %s", p->carrier.name);
     if (got != NULL)
         freeReplyObject(got);
     return rc;
@@ -247,9 +243,9 @@ enum pr_code rebalance_pair_replicas(struct rebalance_pair *p, struct pr_err *er
 {
     for (int k = 0; k < 2; k++) {
         const struct rebalance_shard_member *m = rebalance_shard_primary(&p->shard[k]);
-        const struct rebalance_wait w = rebalance_wait_policy(
-            p->shard[k].id, m == NULL ? 0 : m->replicas, (int)p->shard[k].members - 1,
-            p->run->allow_no_replicas);
+        const struct rebalance_wait w =
+            rebalance_wait_policy(p->shard[k].id, m == NULL ? 0 : m->replicas,
+                                  (int)p->shard[k].members - 1, p->run->allow_no_replicas);
         if (w.needs_approval)
             return pr_fail(err, p->shard[k].members > 1 ? PR_EUNAVAIL : PR_EINVAL, "%s", w.why);
         p->live[k] = w.replicas;

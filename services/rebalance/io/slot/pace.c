@@ -27,8 +27,8 @@ double rebalance_pair_pace(struct rebalance_pair *p)
 {
     char why[96] = "";
     pthread_mutex_lock(&p->lock);
-    const struct rebalance_throttle_order order = rebalance_throttle_order(
-        &p->throttle[0], &p->throttle[1], &p->throttle_limits, p->busy_us);
+    const struct rebalance_throttle_order order =
+        rebalance_throttle_order(&p->throttle[0], &p->throttle[1], &p->throttle_limits, p->busy_us);
     if (order.pause_us > 0)
         snprintf(why, sizeof why, "%s", order.why);
     pthread_mutex_unlock(&p->lock);
@@ -81,8 +81,8 @@ static bool link_up(struct rebalance_pair *p, struct rebalance_probe *probe, int
     pr_redis_close(probe->conn[k]);
     probe->conn[k] = NULL;
     return rebalance_pair_primary(p, k, &m, NULL) == PR_OK &&
-           pr_redis_open(&probe->conn[k], m.host, m.port, &p->run->mover, PROBE_TIMEOUT_MS,
-                         NULL) == PR_OK;
+           pr_redis_open(&probe->conn[k], m.host, m.port, &p->run->mover, PROBE_TIMEOUT_MS, NULL) ==
+               PR_OK;
 }
 
 static double number_after(const char *text, const char *name, double otherwise)
@@ -114,7 +114,8 @@ static void end_window(struct rebalance_pair *p, struct rebalance_probe *probe, 
                                    .errors = probe->errors[k] };
     redisReply *got = NULL;
     if (link_up(p, probe, k) &&
-        pr_redis_command(probe->conn[k], &got, NULL, "INFO replication cpu") == PR_OK && got->str != NULL) {
+        pr_redis_command(probe->conn[k], &got, NULL, "INFO replication cpu") == PR_OK &&
+        got->str != NULL) {
         double cpu_s = number_after(got->str, "used_cpu_sys_main_thread:", 0) +
                        number_after(got->str, "used_cpu_user_main_thread:", 0);
         if (probe->cpu_s[k] > 0 && seconds > 0)
@@ -124,7 +125,8 @@ static void end_window(struct rebalance_pair *p, struct rebalance_probe *probe, 
     } else
         load.errors++;
     pthread_mutex_lock(&p->lock);
-    const int replicas = got != NULL && got->str != NULL ? rebalance_replicas_in_step(got->str) : -1;
+    const int replicas =
+        got != NULL && got->str != NULL ? rebalance_replicas_in_step(got->str) : -1;
     struct rebalance_shard_member *m = rebalance_shard_primary(&p->shard[k]);
     if (m != NULL && replicas >= 0)
         m->replicas = replicas;

@@ -19,7 +19,7 @@ struct rebalance_piece { /* keys of one slot, recorded as in flight */
     struct rebalance_keys keys;
     bool whole; /* all that the slot held when it was scanned */
 };
-enum { REBALANCE_WINDOW_SLOTS = 256, REBALANCE_WINDOW_KEYS = 8192, REBALANCE_SLOT_KEYS = 32768 };
+enum { REBALANCE_WINDOW_SLOTS = 256, REBALANCE_WINDOW_KEYS = 8192, REBALANCE_SLOT_KEYS = 16384 };
 struct rebalance_window {
     struct rebalance_piece piece[REBALANCE_WINDOW_SLOTS];
     size_t n;
@@ -47,9 +47,9 @@ struct rebalance_pair {
     struct rebalance_slot_pair name;
     size_t number;
     struct pr_db *db;
-    struct rebalance_shard shard[2];     /* source, target; addresses of primaries under lock */
-    struct rebalance_slot_step *steps;   /* [n_steps] */
-    size_t n_steps, next_step;           /* next_step: for the scout, under lock */
+    struct rebalance_shard shard[2];   /* source, target; addresses of primaries under lock */
+    struct rebalance_slot_step *steps; /* [n_steps] */
+    size_t n_steps, next_step;         /* next_step: for the scout, under lock */
     struct rebalance_carrier carrier;
     struct rebalance_drain_limits limits;
     struct rebalance_bucket bucket[2]; /* of the two nodes */
@@ -58,29 +58,31 @@ struct rebalance_pair {
     /* Of the slot in hand: */
     struct rebalance_slot_step *step;
     struct rebalance_slot_view view;
-    struct rebalance_piece *piece; /* keys known beforehand; NULL */
-    bool known;                    /* view is what the cluster said last */
-    bool calm;                     /* nothing happened since the pair was looked at */
-    unsigned seen_changes[2];      /* of the shards' primaries, when they were looked at last */
+    struct rebalance_piece *piece;     /* keys known beforehand; NULL */
+    bool known;                        /* view is what the cluster said last */
+    bool calm;                         /* nothing happened since the pair was looked at */
+    unsigned seen_changes[2];          /* of the shards' primaries, when they were looked at last */
     bool reopened, gap_unacknowledged; /* on a promoted giver; core/slot/drain.h */
-    bool giver_failed;             /* over, since the slot was begun */
-    bool resumed;                  /* begun by somebody else: what is in flight says the row alone */
+    bool giver_failed;                 /* over, and keys on both sides are not compared yet */
+    unsigned failovers;                /* of the giver in this slot, that we saw */
+    int64_t promoted_us;               /* before the first of them, by our clock; 0 unknown */
+    bool resumed; /* begun by somebody else: what is in flight says the row alone */
     struct rebalance_verifier verifier;
-    int64_t told_us;               /* when the order to stop was seen first; 0: not */
-    int64_t clock_us[2];           /* of the primaries, minus our monotonic one */
+    int64_t told_us;     /* when the order to stop was seen first; 0: not */
+    int64_t clock_us[2]; /* of the primaries, minus our monotonic one */
     bool clock_known[2];
     struct rebalance_lane lane[REBALANCE_LANES];
-    struct pr_redis *taker;      /* for marks and WAIT */
+    struct pr_redis *taker; /* for marks and WAIT */
     struct pr_redis *reader;
     bool taker_waits;
-    unsigned turn;               /* batches sent in this slot */
+    unsigned turn;                         /* batches sent in this slot */
     struct pr_buf recent[REBALANCE_LANES]; /* the last batches' keys: their DEL may be lost */
-    struct rebalance_keys late;  /* keys that came after the scan */
-    int live[2];                 /* replicas to wait for: giver's side [0], taker's [1] by shard */
-    bool no_compression[2];      /* rdbcompression was turned off on that primary */
-    bool touched[2];             /* and on some member of that shard */
-    uint64_t busy_us;            /* of the last batch */
-    bool slowed;                 /* by the throttle, at the last batch */
+    struct rebalance_keys late;            /* keys that came after the scan */
+    int live[2];            /* replicas to wait for: giver's side [0], taker's [1] by shard */
+    bool no_compression[2]; /* rdbcompression was turned off on that primary */
+    bool touched[2];        /* and on some member of that shard */
+    uint64_t busy_us;       /* of the last batch */
+    bool slowed;            /* by the throttle, at the last batch */
     int64_t opened_us, last_sent_us;
 
     /* The scout's, and what the two tell each other under lock: */
@@ -88,14 +90,14 @@ struct rebalance_pair {
     bool scout_runs;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool scout_ends;   /* set by the worker */
-    bool scout_idle;   /* no step is left to prepare */
-    bool doubt;        /* set by the scout: something handed over does not become known */
+    bool scout_ends; /* set by the worker */
+    bool scout_idle; /* no step is left to prepare */
+    bool doubt;      /* set by the scout: something handed over does not become known */
     struct rebalance_drain_limits scout_limits;
-    struct rebalance_window *ready;         /* prepared and recorded; NULL */
-    struct rebalance_slot_step **handed;    /* [n_handed] to verify; cap n_steps */
+    struct rebalance_window *ready;      /* prepared and recorded; NULL */
+    struct rebalance_slot_step **handed; /* [n_handed] to verify; cap n_steps */
     size_t n_handed;
-    struct pr_err scout_err;                /* code PR_OK: none */
+    struct pr_err scout_err; /* code PR_OK: none */
     struct rebalance_throttle throttle[2];
     struct rebalance_throttle_limits throttle_limits;
 };
@@ -135,8 +137,7 @@ PR_CHECKED enum pr_code rebalance_pair_slot(struct rebalance_pair *p,
 bool rebalance_pair_leaves(struct rebalance_pair *p);
 /* Records what step->at and step->in_flight intend, however long PostgreSQL takes. */
 PR_CHECKED enum pr_code rebalance_pair_intend(struct rebalance_pair *p,
-                                              struct rebalance_slot_step *step,
-                                              struct pr_err *err);
+                                              struct rebalance_slot_step *step, struct pr_err *err);
 void rebalance_pair_tally(struct rebalance_slot_run *run, const struct rebalance_slot_step *step);
 
 /* effects.c: carries one out. PR_OK: done, and the view says so; anything else makes
@@ -219,7 +220,7 @@ void rebalance_scout_stop(struct rebalance_pair *p);
 
 /* pace.c: what the throttle and the budgets allow. */
 void rebalance_pair_pace_init(struct rebalance_pair *p, int64_t now_us);
-double rebalance_pair_pace(struct rebalance_pair *p);             /* sleeps; factor for the batch */
+double rebalance_pair_pace(struct rebalance_pair *p);            /* sleeps; factor for the batch */
 void rebalance_pair_pay(struct rebalance_pair *p, double bytes); /* sleeps until they may flow */
 struct rebalance_probe { /* the scout's: what the two primaries are like */
     struct pr_redis *conn[2];

@@ -17,8 +17,10 @@ struct rebalance_slot_step {
     uint64_t keys, bytes;        /* moved by us */
     struct pr_buf in_flight;     /* as recorded; core/slot/drain.h */
     bool fresh;                  /* planned when it was loaded */
+    bool failed_over;            /* the giver, since keys on both sides were compared */
     struct rebalance_slot_at on; /* as recorded last */
-    char error[256];             /* of a stuck one */
+    bool failed_over_on;
+    char error[256]; /* of a stuck one */
 };
 
 /* The slots of one pair that are not verified or rolled back, in order; those
@@ -33,7 +35,7 @@ struct rebalance_slot_write { /* one transaction; nothing written when there is 
     const struct pr_lease *lease;
     int64_t plan_id;
     const char *src_shard, *dst_shard; /* shards.id, for slot_history */
-    /* Intents: state, back, in_flight (NULL buffer: none) and lease epoch. */
+    /* Intents: state, back, failed_over, in_flight (NULL buffer: none) and lease epoch. */
     struct rebalance_slot_step *const *intent; /* [intents] */
     size_t intents;
     /* Ends: state verified, rolled_back or stuck as in step->at, what was moved, no
@@ -41,7 +43,8 @@ struct rebalance_slot_write { /* one transaction; nothing written when there is 
     struct rebalance_slot_step *const *end; /* [ends] */
     size_t ends;
 };
-/* On PR_OK step->on is step->at of all that were written. PR_EFENCED: the lease is lost. */
+/* On PR_OK step->on (failed_over_on) is step->at (failed_over) of all that were written.
+ * PR_EFENCED: the lease is lost. */
 PR_CHECKED enum pr_code rebalance_slot_steps_write(struct pr_db *db,
                                                    const struct rebalance_slot_write *w,
                                                    struct pr_err *err);

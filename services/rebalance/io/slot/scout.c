@@ -115,8 +115,8 @@ static void judge(struct scout *s, struct rebalance_window *w)
     size_t kept = 0;
     for (size_t i = 0; i < w->n; i++) {
         struct pr_err why = { 0 };
-        if (rebalance_keys_judge(&w->piece[i].keys, 0, &s->p->scout_limits, s->p->run->allow_big_keys,
-                                 &why) == PR_OK) {
+        if (rebalance_keys_judge(&w->piece[i].keys, 0, &s->p->scout_limits,
+                                 s->p->run->allow_big_keys, &why) == PR_OK) {
             const struct rebalance_piece piece = w->piece[kept];
             w->piece[kept++] = w->piece[i];
             w->piece[i] = piece;
@@ -259,8 +259,7 @@ static bool wants_window(struct scout *s, bool *ends)
 {
     struct rebalance_pair *p = s->p;
     pthread_mutex_lock(&p->lock);
-    const bool wants = !p->scout_ends && p->ready == NULL &&
-                       p->next_step < p->n_steps &&
+    const bool wants = !p->scout_ends && p->ready == NULL && p->next_step < p->n_steps &&
                        rebalance_slot_run_order(p->run) == REBALANCE_RUN_ON;
     *ends = p->scout_ends;
     pthread_mutex_unlock(&p->lock);

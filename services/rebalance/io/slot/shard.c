@@ -149,8 +149,7 @@ static bool read_nodes(struct rebalance_shard *s, struct rebalance_shard_member 
     const int owner = t.slot_owner[slot];
     m->there = self != NULL;
     m->primary = m->there && self->primary;
-    m->elsewhere =
-        m->there && !self->primary && !rebalance_shard_has(s, self->primary_id);
+    m->elsewhere = m->there && !self->primary && !rebalance_shard_has(s, self->primary_id);
     m->epoch = m->there ? self->config_epoch : 0;
     const struct pr_node *other = find(&t, peer);
     m->peer_epoch = other == NULL ? UINT64_MAX : other->config_epoch;
@@ -182,9 +181,8 @@ static bool ask(struct rebalance_shard *s, struct rebalance_shard_member *m, uns
         m->eye = NULL;
     }
     const enum pr_code rc =
-        m->eye != NULL
-            ? PR_OK
-            : pr_redis_open(&m->eye, m->host, m->port, &s->auth, s->timeout_ms, NULL);
+        m->eye != NULL ? PR_OK
+                       : pr_redis_open(&m->eye, m->host, m->port, &s->auth, s->timeout_ms, NULL);
     if (rc != PR_OK) {
         m->there = m->primary = false;
         s->refused = s->refused || rc == PR_EDENIED;
@@ -239,14 +237,18 @@ static bool elect(struct rebalance_shard *s)
             best = (int)i;
     }
     s->gone = best < 0 && elsewhere == s->members; /* one that is silent may yet be promoted */
+    const int64_t now_us = pr_mono_us();
+    if (best >= 0 && best == s->primary)
+        s->seen_us = now_us;
     if (best < 0 || best == s->primary)
         return false;
     const bool first = s->primary < 0;
     s->primary = best;
     if (!first) {
         s->changes++;
-        s->promoted_us = pr_mono_us();
+        s->promoted_us = s->seen_us > 0 ? s->seen_us : now_us;
     }
+    s->seen_us = now_us;
     return !first;
 }
 

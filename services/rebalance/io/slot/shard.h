@@ -20,15 +20,15 @@ struct rebalance_shard_member {
     int64_t blind_until_us; /* did not answer: not asked before */
     /* As it said last: */
     bool there, primary;
-    bool elsewhere;            /* replica of a primary that is not of this shard */
-    uint64_t epoch;            /* of its configuration */
-    uint64_t peer_epoch;       /* that it knows of the other shard's primary */
-    char owner[PR_NODE_ID];    /* of the slot; "" nobody */
-    char mark_id[PR_NODE_ID];  /* the slot is open towards */
-    char mark;                 /* '>' migrates, '<' imports, 0 neither */
-    int64_t keys;              /* in the slot; -1 unknown */
-    int replicas;              /* in step with it */
-    char owner_host[PR_HOST];  /* address of owner */
+    bool elsewhere;           /* replica of a primary that is not of this shard */
+    uint64_t epoch;           /* of its configuration */
+    uint64_t peer_epoch;      /* that it knows of the other shard's primary */
+    char owner[PR_NODE_ID];   /* of the slot; "" nobody */
+    char mark_id[PR_NODE_ID]; /* the slot is open towards */
+    char mark;                /* '>' migrates, '<' imports, 0 neither */
+    int64_t keys;             /* in the slot; -1 unknown */
+    int replicas;             /* in step with it */
+    char owner_host[PR_HOST]; /* address of owner */
     int owner_port;
 };
 
@@ -36,12 +36,13 @@ struct rebalance_shard {
     char id[64]; /* shards.id; the node's own when it has none yet */
     struct rebalance_shard_member member[REBALANCE_SHARD_MEMBERS];
     size_t members;
-    int primary;            /* index; -1 none */
-    bool gone;              /* every member that answers serves another shard */
-    int64_t promoted_us;    /* when this primary was first seen; 0: it was the first one */
-    unsigned changes;       /* of the primary */
-    bool refused;           /* a member that was restarted does not know our user; unset by who
-                               reads it */
+    int primary;         /* index; -1 none */
+    bool gone;           /* every member that answers serves another shard */
+    int64_t seen_us;     /* when the primary was last seen to be one */
+    int64_t promoted_us; /* when the one before this was; 0: there was none */
+    unsigned changes;    /* of the primary */
+    bool refused;        /* a member that was restarted does not know our user; unset by who
+                            reads it */
     struct pr_redis_auth auth;
     int timeout_ms; /* of a look */
 };

@@ -27,7 +27,9 @@ static void note_changes(struct rebalance_pair *p)
         p->calm = p->view.settled = p->view.agreed = false;
         p->view.refused[0] = p->view.refused[1] = REBALANCE_SLOT_ACCEPTS;
         if (k == giver) {
-            p->giver_failed = p->view.conflict = p->view.stray = true;
+            p->giver_failed = p->step->failed_over = p->view.conflict = p->view.stray = true;
+            if (p->failovers++ == 0)
+                p->promoted_us = p->shard[k].promoted_us;
             p->reopened = p->gap_unacknowledged = false;
             p->no_compression[k] = false; /* the new one's settings are its own */
         }
@@ -80,10 +82,13 @@ static void look_first(struct rebalance_pair *p)
     const struct rebalance_slot_view *v = &p->view;
     const struct rebalance_slot_side *giver = p->step->at.back ? &v->target : &v->source,
                                      *taker = p->step->at.back ? &v->source : &v->target;
-    const bool imports = taker->open == REBALANCE_SLOT_IMPORTS ||
-                         taker->open == REBALANCE_SLOT_IMPORTS_STALE;
+    const bool imports =
+        taker->open == REBALANCE_SLOT_IMPORTS || taker->open == REBALANCE_SLOT_IMPORTS_STALE;
     p->view.conflict = p->step->in_flight.len > 0 || imports;
-    p->giver_failed = giver->there && imports && giver->open != REBALANCE_SLOT_MIGRATES;
+    p->giver_failed =
+        p->step->failed_over || (giver->there && imports && giver->open != REBALANCE_SLOT_MIGRATES);
+    p->step->failed_over = p->giver_failed;
+    p->view.conflict = p->view.conflict || p->giver_failed;
 }
 
 /* --- recording ---------------------------------------------------------------------------- */
@@ -92,7 +97,7 @@ static void look_first(struct rebalance_pair *p)
  * told to take. Going back is said step by step. */
 static bool recorded(const struct rebalance_slot_step *s, struct rebalance_slot_at at)
 {
-    if (at.back != s->on.back)
+    if (at.back != s->on.back || s->failed_over != s->failed_over_on)
         return false;
     return at.back ? at.state == s->on.state : at.state <= s->on.state;
 }
@@ -123,8 +128,7 @@ enum pr_code rebalance_pair_intend(struct rebalance_pair *p, struct rebalance_sl
     return write_steps(p, &w, err);
 }
 
-static enum pr_code end(struct rebalance_pair *p, struct rebalance_slot_step *s,
-                        struct pr_err *err)
+static enum pr_code end(struct rebalance_pair *p, struct rebalance_slot_step *s, struct pr_err *err)
 {
     struct rebalance_slot_step *one[] = { s };
     const struct rebalance_slot_write w = { .lease = &p->run->lease,
@@ -166,6 +170,8 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->piece = piece;
     p->view = (struct rebalance_slot_view){ 0 };
     p->giver_failed = p->reopened = p->gap_unacknowledged = false;
+    p->failovers = 0;
+    p->promoted_us = 0;
     p->turn = 0;
     p->opened_us = pr_mono_us();
     for (int i = 0; i < REBALANCE_LANES; i++)
@@ -178,8 +184,8 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
         p->view.source = (struct rebalance_slot_side){ .there = true,
                                                        .map = REBALANCE_SLOT_TO_SELF,
                                                        .keys = (int64_t)piece->keys.n };
-        p->view.target = (struct rebalance_slot_side){ .there = true,
-                                                       .map = REBALANCE_SLOT_TO_OTHER };
+        p->view.target =
+            (struct rebalance_slot_side){ .there = true, .map = REBALANCE_SLOT_TO_OTHER };
         p->known = true;
     }
     step->fresh = false;
@@ -279,9 +285,9 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
             return stop_here(p, &next, err);
         if (p->calm && piece != NULL && next.effect == REBALANCE_SLOT_DO_VERIFY)
             return PR_OK; /* the scout's */
-        if (turns) { /* roles change: so do connections, and what was heard of replicas */
+        if (turns) {      /* roles change: so do connections, and what was heard of replicas */
             rebalance_pair_unlink(p);
-            p->view.settled = p->calm = p->giver_failed = false;
+            p->view.settled = p->calm = p->giver_failed = step->failed_over = false;
         }
         enum pr_code rc = recorded(step, next.at) ? PR_OK : rebalance_pair_intend(p, step, err);
         if (rc == PR_OK)
