@@ -7,6 +7,7 @@ ALTER TABLE plans
     ADD COLUMN kind        text NOT NULL DEFAULT 'vertices' CHECK (kind IN ('vertices', 'fleet')),
     ADD COLUMN goal        jsonb, -- of a fleet plan: {"kind": "drain", "nodes": ["n3"], ...}
     ADD COLUMN fingerprint text,  -- of the cluster state that it was computed from
+    ADD COLUMN active_s    double precision NOT NULL DEFAULT 0, -- carried out so far, without pauses
     ADD CHECK ((kind = 'vertices' AND run_id IS NOT NULL) OR (kind = 'fleet' AND goal IS NOT NULL));
 
 -- What a fleet plan does, in waves: a wave begins when the one before is
@@ -39,11 +40,22 @@ CREATE TABLE steps (
     updated_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (plan_id, step)
 ) PARTITION BY HASH (plan_id);
+-- Keys of vertices hardly shrink, and are written again with every group of slots.
+ALTER TABLE steps ALTER COLUMN in_flight SET STORAGE EXTERNAL;
+-- A row is updated a few times, never in a column of the key: with room in its page
+-- each is a HOT update (no index on state or slot would allow that). A plan touches
+-- 16,384 rows at most: vacuum by a count of rows, whatever older plans left.
 DO $$
 BEGIN
     FOR i IN 0..7 LOOP
         EXECUTE format('CREATE TABLE steps_%s PARTITION OF steps '
-                       'FOR VALUES WITH (MODULUS 8, REMAINDER %s)', i, i);
+                       'FOR VALUES WITH (MODULUS 8, REMAINDER %s) '
+                       'WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, '
+                       'autovacuum_vacuum_threshold = 4000, '
+                       'autovacuum_vacuum_insert_scale_factor = 0, '
+                       'autovacuum_vacuum_insert_threshold = 16000, '
+                       'autovacuum_analyze_scale_factor = 0, '
+                       'autovacuum_analyze_threshold = 8000)', i, i);
     END LOOP;
 END $$;
 
@@ -86,13 +98,17 @@ INSERT INTO policies (name) VALUES ('rebalance');
 ALTER TABLE shards ADD COLUMN home_zone text;
 UPDATE shards SET home_zone = (SELECT zone_id FROM nodes WHERE nodes.id = shards.primary_id);
 
-GRANT SELECT ON steps, slot_history, pins, policies TO prism_rebalance, prism_metadata_api;
-GRANT INSERT, UPDATE ON steps TO prism_rebalance;
+GRANT SELECT ON slot_history, pins, policies TO prism_rebalance, prism_metadata_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON steps TO prism_rebalance;
+-- all but in_flight: those are keys of clients
+GRANT SELECT (plan_id, step, wave, kind, slot, shard, src_node, dst_node, bytes, keys, why, state,
+              back, failed_over, moved_keys, moved_bytes, error, lease_epoch, updated_at)
+    ON steps TO prism_metadata_api;
 GRANT INSERT, UPDATE ON slot_history TO prism_rebalance;
 GRANT INSERT ON plans TO prism_rebalance;         -- standing orders make plans
 GRANT INSERT ON operations TO prism_rebalance;
-GRANT UPDATE (approved_by) ON plans TO prism_rebalance;
 GRANT INSERT, UPDATE, DELETE ON pins TO prism_metadata_api;
 GRANT UPDATE ON policies TO prism_metadata_api;
+GRANT UPDATE (params) ON plans TO prism_metadata_api; -- what is allowed to a plan later
 
 -- migrate:down

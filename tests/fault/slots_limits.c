@@ -153,11 +153,10 @@ void slots_target_gets_full(void **state)
     struct pr_rng rng = slots_rng("full", 0);
     struct slots_shard shard[SLOTS_SHARDS];
     struct slots_plan p;
-    slots_plan_start(&p, &rng, "{}");
+    struct slots_strike s;
     slots_shards(shard);
+    slots_start_open(&s, &p, &rng);
     const int port = shard[p.to].primary;
-    struct slots_strike s = { .plan = &p };
-    assert_true(slots_await_open(&s, &rng));
     assert_true(slots_say(port, "CONFIG SET maxmemory %ld", used_memory(port) / 2));
     assert_true(it_await(over, &p, SLOTS_AWAIT_MS));
     assert_string_not_equal(p.state, "done");
@@ -179,9 +178,8 @@ void slots_canceled_plan_closes_its_slot(void **state)
     (void)state;
     struct pr_rng rng = slots_rng("canceled", 0);
     struct slots_plan p;
-    struct slots_strike s = { .plan = &p };
-    slots_plan_start(&p, &rng, "{}");
-    assert_true(slots_await_open(&s, &rng));
+    struct slots_strike s;
+    slots_start_open(&s, &p, &rng);
     slots_plan_cancel(&p);
     slots_plan_await(&p, "canceled");
     const struct slots_traffic t = slots_verify("canceled", &p);

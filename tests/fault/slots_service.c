@@ -19,15 +19,11 @@ static void verify_quietly(const char *label, struct slots_plan *p)
     assert_int_equal(t.old, 0);
 }
 
-/* At a seeded slot, or a little later: between two slots, while one is handed over. */
-static bool await_point(struct slots_plan *p, struct pr_rng *rng, struct slots_strike *s)
+/* A little later: between two slots, or while one is handed over. */
+static void maybe_later(struct pr_rng *rng)
 {
-    *s = (struct slots_strike){ .plan = p };
-    if (!slots_await_open(s, rng))
-        return false;
     if (pr_rng_below(rng, 2) == 0)
         slots_last((int)pr_rng_below(rng, 25));
-    return true;
 }
 
 /* --- one and two schedulers -------------------------------------------------------------- */
@@ -50,11 +46,13 @@ void slots_scheduler_is_killed(void **state)
     struct slots_strike s;
     slots_plan_start(&p, &rng, "{}");
     for (long kills = 0; kills < slots_counts.kills;) {
-        if (!await_point(&p, &rng, &s)) {
+        s = (struct slots_strike){ .plan = &p };
+        if (!slots_await_open(&s, &rng)) {
             verify_quietly("scheduler killed", &p);
             slots_plan_start(&p, &rng, "{}");
             continue;
         }
+        maybe_later(&rng);
         slots_service_kill(0);
         kills++;
         slots_service_start(0, NULL);
@@ -70,8 +68,8 @@ void slots_other_scheduler_takes_over(void **state)
     struct slots_strike s;
     slots_service_start(1, NULL);
     for (long kills = 0; kills < slots_counts.strikes; kills++) {
-        slots_plan_start(&p, &rng, "{}");
-        assert_true(await_point(&p, &rng, &s));
+        slots_start_open(&s, &p, &rng);
+        maybe_later(&rng);
         const int holder = slots_lease_holder();
         assert_true(holder >= 0);
         slots_service_kill(holder);
@@ -107,9 +105,8 @@ void slots_scheduler_is_stopped_past_its_lease(void **state)
     for (long i = 0; i < slots_counts.strikes; i++) {
         struct pr_rng rng = slots_rng("scheduler stopped", i);
         struct slots_plan p;
-        struct slots_strike s = { .plan = &p };
-        slots_plan_start(&p, &rng, "{}");
-        assert_true(slots_await_open(&s, &rng));
+        struct slots_strike s;
+        slots_start_open(&s, &p, &rng);
         const int first = slots_lease_holder();
         assert_true(first >= 0);
         const long epoch = slots_number("SELECT epoch FROM leases WHERE name = "
@@ -141,12 +138,11 @@ void slots_scheduler_is_cut_off_from_a_node(void **state)
         struct pr_rng rng = slots_rng("cut off", i);
         struct slots_shard shard[SLOTS_SHARDS];
         struct slots_plan p;
-        struct slots_strike s = { .plan = &p };
+        struct slots_strike s;
         const bool source = pr_rng_below(&rng, 2) == 0;
         snprintf(label, sizeof label, "cut off from the %s %ld", source ? "source" : "target", i);
-        slots_plan_start(&p, &rng, "{}");
         slots_shards(shard);
-        assert_true(slots_await_open(&s, &rng));
+        slots_start_open(&s, &p, &rng);
         slots_cut(shard[source ? p.from : p.to].primary);
         slots_last(CUT_MS);
         assert_false(slots_plan_over(&p));
@@ -161,9 +157,8 @@ void slots_nats_is_restarted(void **state)
     for (long i = 0; i < slots_counts.strikes; i++) {
         struct pr_rng rng = slots_rng("nats", i);
         struct slots_plan p;
-        struct slots_strike s = { .plan = &p };
-        slots_plan_start(&p, &rng, "{}");
-        assert_true(slots_await_open(&s, &rng));
+        struct slots_strike s;
+        slots_start_open(&s, &p, &rng);
         it_server_kill("nats", true);
         slots_plan_await(&p, "done"); /* it needs no bus to go on */
         it_server_up("nats");
@@ -179,9 +174,8 @@ void slots_postgres_is_restarted(void **state)
     for (long i = 0; i < slots_counts.strikes; i++) {
         struct pr_rng rng = slots_rng("postgres", i);
         struct slots_plan p;
-        struct slots_strike s = { .plan = &p };
-        slots_plan_start(&p, &rng, "{}");
-        assert_true(slots_await_open(&s, &rng));
+        struct slots_strike s;
+        slots_start_open(&s, &p, &rng);
         it_server_kill("postgres", true);
         slots_last((int)pr_rng_below(&rng, DOWN_MS));
         it_server_up("postgres");

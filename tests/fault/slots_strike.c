@@ -125,6 +125,18 @@ bool slots_await_open(struct slots_strike *s, struct pr_rng *rng)
     return ok;
 }
 
+void slots_start_open(struct slots_strike *s, struct slots_plan *p, struct pr_rng *rng)
+{
+    for (int tries = 0; tries < 10; tries++) {
+        *s = (struct slots_strike){ .plan = p };
+        slots_plan_start(p, rng, "{}");
+        if (slots_await_open(s, rng))
+            return;
+        slots_plan_await(p, "done");
+    }
+    fail_msg("no slot was caught half way");
+}
+
 /* --- nodes ------------------------------------------------------------------------------ */
 
 static void signal_node(int port, int what)

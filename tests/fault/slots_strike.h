@@ -19,7 +19,9 @@ struct slots_strike {
 /* Waits until a slot of the plan is on its way: a seeded one, a seeded part of whose keys
  * have moved. false: the plan was over before. */
 bool slots_await_open(struct slots_strike *s, struct pr_rng *rng);
-/* The same, and stops (SIGSTOP) the primary of s->side there. That the slot was
+/* Starts plans until that is so. */
+void slots_start_open(struct slots_strike *s, struct slots_plan *p, struct pr_rng *rng);
+/* As slots_await_open, and stops (SIGSTOP) the primary of s->side there. That the slot was
  * still open then is what the other side says. */
 bool slots_freeze(struct slots_strike *s, struct pr_rng *rng);
 void slots_thaw(const struct slots_strike *s);

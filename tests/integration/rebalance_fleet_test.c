@@ -12,7 +12,7 @@
 /* Slow enough to be caught in the middle: some 40 keys, 40 KB, a slot. */
 static const char *const slowly[] = { "PRISM_REBALANCE_COOLDOWN_S=0",
                                       "PRISM_REBALANCE_REVERSAL_S=0",
-                                      "PRISM_REBALANCE_SLOT_NODE_BYTES_PER_S=60000",
+                                      "PRISM_REBALANCE_SLOT_NODE_BYTES_PER_S=30000",
                                       "PRISM_REBALANCE_SLOT_BATCH_KEYS=5", NULL };
 enum { SLOTS = 12, KEYS = 40, BYTES = 1000, SECOND_US = 1000000 };
 
@@ -359,8 +359,17 @@ static void paused_plan_with_an_open_slot_is_canceled(void **state)
                   "SELECT o.phase FROM operations o JOIN plans p ON p.execute_operation_id = o.id "
                   "WHERE p.id = %ld",
                   plan);
+    assert_int_equal(fs_open_marks(), 2); /* the slot is served from both sides */
     fs_cancel(plan);
     fs_await_plan(plan, "canceled");
+    assert_string_equal(fs_text("SELECT o.state FROM operations o JOIN plans p ON "
+                                "p.execute_operation_id = o.id WHERE p.id = %ld",
+                                plan),
+                        "canceled");
+    assert_int_equal(fs_number("SELECT count(*) FROM steps WHERE plan_id = %ld AND state NOT IN "
+                               "('verified', 'rolled_back')",
+                               plan),
+                     0);
     assert_int_equal(fs_open_marks(), 0);
     assert_true(all_there(slot));
 }

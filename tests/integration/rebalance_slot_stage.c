@@ -209,6 +209,12 @@ static void choose(void)
     }
     for (int s = 0; s < 16384 && second < 0; s++)
         second = t->slot_owner[s] != first ? t->slot_owner[s] : -1;
+    for (int s = 0; s < 16384; s++) {
+        if (t->slot_owner[s] == first)
+            stage.kept[0] = s;
+        if (t->slot_owner[s] == second)
+            stage.kept[1] = s;
+    }
     assert_int_equal(n, STAGE_SLOTS);
     assert_true(second >= 0);
     stage.src_port = t->node[first].port;

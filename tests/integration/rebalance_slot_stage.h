@@ -23,6 +23,7 @@ struct slot_stage {
     char src[16], dst[16]; /* nodes.id of the primaries of two shards */
     int src_port, dst_port;
     int slot[STAGE_SLOTS]; /* of src, with keys */
+    int kept[2];           /* a slot of src and one of dst that stay */
     int64_t plan;
     struct rebalance_slot_pair pair;
     struct rebalance_slot_run run;

@@ -376,7 +376,7 @@ static void rejoin(int port)
     char id[64];
     if (it_await(knows_its_place, &port, 5000))
         return;
-    id_of(slot_stage_owner(stage.slot[0]), id); /* moved there meanwhile */
+    id_of(slot_stage_owner(stage.kept[port == stage.dst_port]), id);
     assert_string_equal(slot_stage_ask(port, "CLUSTER REPLICATE %s", id), "OK");
 }
 
@@ -389,8 +389,7 @@ static void is_killed(int port)
     slot_stage_join();
     full_speed();
     it_server_up(name);
-    if (port == stage.dst_port)
-        rejoin(port);
+    rejoin(port);
     if (stage.run.fatal.code != PR_OK)
         fail_msg("the wave failed: %s", stage.run.fatal.text);
     it_cluster_await(STAGE_AWAIT_MS);

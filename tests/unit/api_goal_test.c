@@ -127,15 +127,27 @@ static void a_cron_text_has_five_fields_in_range(void **state)
         const char *text;
         bool ok;
     } row[] = {
-        { "0 3 * * 0", true },     { "*/15 0-6 1,15 * 1-5", true }, { "59 23 31 12 7", true },
-        { "0 3  * * 0", true },    { "60 3 * * 0", false },         { "0 24 * * 0", false },
-        { "0 3 0 * 0", false },    { "0 3 * 13 0", false },         { "0 3 * * 8", false },
-        { "0 3 * *", false },      { "0 3 * * 0 0", false },        { "", false },
-        { "0 3 * * sun", false },  { "0 3 * * 0 ", false },         { " 0 3 * * 0", false },
-        { "5-2 3 * * 0", false },  { "*/0 3 * * 0", false },        { "1, 3 * * 0", false },
-        { "@weekly", false },      { "-1 3 * * 0", false },         { "0 3 30 2 *", false },
-        { "0 3 29 2 *", true },    { "0 3 30 2 0", true },          { "0 3 31 4,6 */2", false },
-        { "30/10 3 * * 0", true },
+        { "0 3 * * 0", true },        { "*/15 0-6 1,15 * 1-5", true },
+        { "59 23 31 12 7", true },    { "0 3  * * 0", true },
+        { "60 3 * * 0", false },      { "0 24 * * 0", false },
+        { "0 3 0 * 0", false },       { "0 3 * 13 0", false },
+        { "0 3 * * 8", false },       { "0 3 * *", false },
+        { "0 3 * * 0 0", false },     { "", false },
+        { "0 3 * * sun", true },      { "0 3 * * 0 ", false },
+        { " 0 3 * * 0", false },      { "5-2 3 * * 0", false },
+        { "*/0 3 * * 0", false },     { "1, 3 * * 0", false },
+        { "@weekly", false },         { "-1 3 * * 0", false },
+        { "0 3 30 2 *", false },      { "0 3 29 2 *", true },
+        { "0 3 30 2 0", true },       { "0 3 31 4,6 */2", false },
+        { "30/10 3 * * 0", true },    { "0 0 30 2 *", false },
+        { "0 0 30 feb *", false },    { "0 0 31 jun,sep *", false },
+        { "0 0 31 jun,Oct *", true }, { "0 0 29 FEB mon", true },
+        { "0 3 * * fri-sun", true },  { "0 3 * * Mon-fri/2", true },
+        { "0 3 * dec-jan *", false }, { "0 3 * * sunday", false },
+        { "0 3 * * ju", false },      { "0 jan * * *", false },
+        { "0 3 * sun *", false },     { "0 3 * * jan", false },
+        { "0 3 * * */sun", false },   { "0 3 * * 5-0", true },
+        { "0 3 * * 0-0", true },      { "0 3 30 2 */2", false },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++)
         if (api_cron_valid(row[i].text) != row[i].ok)

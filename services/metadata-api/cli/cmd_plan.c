@@ -163,8 +163,15 @@ int ctl_plan_explain(struct ctl *ctl, const struct ctl_line *line)
 static int plan_verb(struct ctl *ctl, const struct ctl_line *line, const char *verb)
 {
     char path[600];
+    json_t *body = json_object();
+    ctl_flag_option(line, "allow-big-keys", body, "allowBigKeys");
+    ctl_flag_option(line, "allow-no-replicas", body, "allowNoReplicas");
+    if (json_object_size(body) == 0) {
+        json_decref(body);
+        body = NULL;
+    }
     ctl_path(path, sizeof path, plans, line->arg[0], verb);
-    return ctl_start(ctl, line, path, NULL, plans, "executeOperationId");
+    return ctl_start(ctl, line, path, body, plans, "executeOperationId");
 }
 
 int ctl_plan_execute(struct ctl *ctl, const struct ctl_line *line)

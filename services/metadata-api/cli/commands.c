@@ -1,10 +1,15 @@
 /* The table of commands; usage, parsing and completion come from it. */
 #include "ctl.h"
 
+/* What somebody may allow a change of the fleet, before it runs or while it is stuck. */
+#define ALLOW_OPTIONS                                                                              \
+    { "allow-big-keys", NULL },                                                                    \
+    {                                                                                              \
+        "allow-no-replicas", NULL                                                                  \
+    }
 /* Of every command that plans a change of the fleet. */
 #define FLEET_OPTIONS                                                                              \
-    { "allow-big-keys", NULL }, { "allow-no-replicas", NULL }, { "max-bytes", "N" },               \
-        { "max-slots", "N" },                                                                      \
+    ALLOW_OPTIONS, { "max-bytes", "N" }, { "max-slots", "N" },                                     \
     {                                                                                              \
         "pairs", "N"                                                                               \
     }
@@ -219,21 +224,21 @@ const struct ctl_command ctl_commands[] = {
       1,
       { { "slot", "SLOT" }, { "node", "ID" } },
       ctl_plan_explain,
-      "Why a slot or a node is moved, or is not: by a plan, or as the cluster is now" },
+      "Why a slot or a node is moved, or is not: by PLAN's step, else as it is now" },
     { "plan",
       "approve",
       "PLAN",
       1,
       1,
-      { { NULL, NULL } },
+      { ALLOW_OPTIONS },
       ctl_plan_approve,
-      "Approve a plan without carrying it out" },
+      "Approve a plan without carrying it out: a window begins it, or execute" },
     { "plan",
       "execute",
       "PLAN",
       1,
       1,
-      { { "wait", NULL } },
+      { ALLOW_OPTIONS, { "wait", NULL } },
       ctl_plan_execute,
       "Approve a plan and carry it out" },
     { "plan", "pause", "PLAN", 1, 1, { { NULL, NULL } }, ctl_plan_pause, "Pause a running plan" },
@@ -242,9 +247,9 @@ const struct ctl_command ctl_commands[] = {
       "PLAN",
       1,
       1,
-      { { "wait", NULL } },
+      { ALLOW_OPTIONS, { "wait", NULL } },
       ctl_plan_resume,
-      "Resume a paused plan" },
+      "Resume a paused plan, allowing what it was stuck at" },
     { "plan", "cancel", "PLAN", 1, 1, { { NULL, NULL } }, ctl_plan_cancel, "Cancel a plan" },
     { "rebalance",
       "stop",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_WHY = 500, MAX_CRON = 100, WEEK_MINUTES = 7 * 24 * 60, MAX_PAIRS = 64 };
 
@@ -176,35 +177,57 @@ void api_check_fleet_params(const struct api_fleet_params_in *in, struct api_err
 
 /* --- cron -------------------------------------------------------------------- */
 
-/* One item at *p: *, a number or a range, and its step; its values into *bits. */
-static bool item_valid(const char **p, int lo, int hi, uint64_t *bits)
+struct cron_field {
+    int lo, hi;
+    const char *names; /* of lo, lo + 1, ...: three letters each; "": none */
+};
+
+/* A number or a name in either case at *p; -1: neither. */
+static int value_at(const char **p, const struct cron_field *f)
 {
-    int first = lo, last = hi, step = 1;
+    enum { LETTERS = 3 };
+    const int v = number_at(p);
+    if (v >= 0)
+        return v;
+    for (int i = 0; f->names[LETTERS * i] != '\0'; i++)
+        if (strncasecmp(*p, f->names + (ptrdiff_t)LETTERS * i, LETTERS) == 0) {
+            *p += LETTERS;
+            return f->lo + i;
+        }
+    return -1;
+}
+
+/* One item at *p: *, a value or a range, and its step; its values into *bits. */
+static bool item_valid(const char **p, const struct cron_field *f, uint64_t *bits)
+{
+    int first = f->lo, last = f->hi, step = 1;
     const bool all = **p == '*';
     if (all)
         (*p)++;
     else
-        first = last = number_at(p);
+        first = last = value_at(p, f);
     if (!all && **p == '-') {
         (*p)++;
-        last = number_at(p);
+        last = value_at(p, f);
+        if (last == 0 && first > 0 && f->hi == 7)
+            last = 7; /* fri-sun */
     } else if (!all && **p == '/') {
-        last = hi;
+        last = f->hi;
     }
     if (**p == '/') {
         (*p)++;
         step = number_at(p);
     }
-    if (first < lo || last < first || last > hi || step < 1 || step > hi)
+    if (first < f->lo || last < first || last > f->hi || step < 1 || step > f->hi)
         return false;
     for (int v = first; v <= last; v += step)
         *bits |= UINT64_C(1) << v;
     return true;
 }
 
-static bool field_valid(const char **p, int lo, int hi, uint64_t *bits)
+static bool field_valid(const char **p, const struct cron_field *f, uint64_t *bits)
 {
-    while (item_valid(p, lo, hi, bits)) {
+    while (item_valid(p, f, bits)) {
         if (**p != ',')
             return true;
         (*p)++;
@@ -226,15 +249,18 @@ static bool day_exists(uint64_t days, uint64_t months)
 bool api_cron_valid(const char *text)
 {
     enum { DAY = 2, MONTH = 3, WEEKDAY = 4, FIELDS };
-    static const struct {
-        int lo, hi;
-    } field[FIELDS] = { { 0, 59 }, { 0, 23 }, { 1, 31 }, { 1, 12 }, { 0, 7 } };
+    static const struct cron_field field[FIELDS] = { { 0, 59, "" },
+                                                     { 0, 23, "" },
+                                                     { 1, 31, "" },
+                                                     { 1, 12,
+                                                       "janfebmaraprmayjunjulaugsepoctnovdec" },
+                                                     { 0, 7, "sunmontuewedthufrisat" } };
     uint64_t bits[FIELDS] = { 0 };
     bool any[FIELDS];
     const char *p = text;
     for (size_t i = 0; i < FIELDS; i++) {
         any[i] = *p == '*';
-        if (!field_valid(&p, field[i].lo, field[i].hi, &bits[i]))
+        if (!field_valid(&p, &field[i], &bits[i]))
             return false;
         if (i + 1 < FIELDS && *p != ' ')
             return false;
@@ -266,7 +292,8 @@ void api_check_policy(const struct api_policy_in *in, struct api_errors *errs)
     }
     if (in->has_window && (in->cron == NULL || !api_cron_valid(in->cron)))
         api_error(errs, "window.cron",
-                  "five fields (minute hour day month weekday) such as \"0 3 * * 0\"");
+                  "five fields (minute hour day month weekday) such as \"0 3 * * sun\", on a day "
+                  "that comes some time");
     if (in->has_window && (in->time_zone == NULL || in->time_zone[0] == '\0'))
         api_error(errs, "window.timeZone", "a time zone such as Europe/Berlin or UTC");
     if (in->has_window && (in->minutes < 1 || in->minutes > WEEK_MINUTES))

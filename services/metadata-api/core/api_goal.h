@@ -57,7 +57,8 @@ void api_check_policy(const struct api_policy_in *in, struct api_errors *errs);
 
 /* Five fields: minute, hour, day of the month, month, day of the week (0 and 7
  * are Sunday); each *, or numbers and ranges separated by commas, with an
- * optional step; on a day that comes some time. */
+ * optional step; months and weekdays also by three letters (jan, SUN); on a day
+ * that comes some time. Takes nothing that the rebalance service would refuse. */
 bool api_cron_valid(const char *text);
 
 /* kind: "slot", "shard" or "node"; value: a slot's number, or a name. */

@@ -83,9 +83,14 @@ void api_plan_took(struct api_change *c, const char *json)
 
 /* --- what may be done to a plan ----------------------------------------- */
 
+struct allowance { /* the optional body */
+    bool big_keys, no_replicas, has_big_keys, has_no_replicas;
+};
+
 struct verb {
     enum api_verb verb;
     int64_t plan;
+    struct allowance allow;
 };
 
 static const char *const verb_name[API_VERB_COUNT] = {
@@ -112,6 +117,27 @@ static enum pr_code none_active(struct pr_db *db, struct api_change *c, int64_t 
                                "plan %" PRId64 " is %s: one plan at a time", pr_cell_i64(row, 0, 0),
                                pr_cell(row, 0, 1));
     return rc;
+}
+
+/* What only a run of the plan came upon (a key, a shard) is allowed to it here. */
+static enum pr_code allow(struct pr_db *db, struct api_change *c, const struct verb *v,
+                          struct pr_err *err)
+{
+    const struct allowance *a = &v->allow;
+    const char *kind = json_string_value(json_object_get(c->before, "kind"));
+    if (!a->has_big_keys && !a->has_no_replicas)
+        return PR_OK;
+    if (kind == NULL || strcmp(kind, "fleet") != 0)
+        return api_change_fail_at(c, 400, a->has_big_keys ? "allowBigKeys" : "allowNoReplicas", err,
+                                  PR_EINVAL, "plan %" PRId64 " moves vertices: nothing to allow",
+                                  v->plan);
+    return pr_db_exec(
+        db,
+        "UPDATE plans SET params = params || jsonb_strip_nulls(jsonb_build_object("
+        "'allow_big_keys', $2::boolean, 'allow_no_replicas', $3::boolean)) WHERE id = $1",
+        PR_ARGS(pr_i64(v->plan), a->has_big_keys ? pr_bool(a->big_keys) : pr_text(NULL),
+                a->has_no_replicas ? pr_bool(a->no_replicas) : pr_text(NULL)),
+        NULL, err);
 }
 
 static enum pr_code approve(struct pr_db *db, const struct api_change *c, int64_t plan,
@@ -181,6 +207,8 @@ static enum pr_code carry_out(struct pr_db *db, struct api_change *c, const stru
     enum pr_code rc = PR_OK;
     if (v->verb == API_EXECUTE || v->verb == API_RESUME)
         rc = api_not_halted(db, c, err);
+    if (rc == PR_OK)
+        rc = allow(db, c, v, err);
     if (rc == PR_OK && v->verb == API_EXECUTE)
         rc = execute(db, c, v->plan, err);
     if (rc == PR_OK && v->verb == API_APPROVE)
@@ -212,12 +240,34 @@ static enum pr_code apply(struct pr_db *db, struct api_change *c, struct pr_err 
     return api_change_event(db, c, c->etag, pr_cell(row, 0, 0), err);
 }
 
+/* The body may be absent. False after writing a problem. */
+static bool read_allow(const struct pr_http_req *req, struct allowance *in, struct pr_http_res *res)
+{
+    static const struct api_member members[] = {
+        { "allowBigKeys", API_BOOLEAN, 0, offsetof(struct allowance, big_keys),
+          offsetof(struct allowance, has_big_keys) },
+        { "allowNoReplicas", API_BOOLEAN, 0, offsetof(struct allowance, no_replicas),
+          offsetof(struct allowance, has_no_replicas) },
+    };
+    struct api_errors errs = { 0 };
+    if (req->body_len == 0)
+        return true;
+    PR_AUTO(json_t) *body = api_body(req, res);
+    if (body == NULL)
+        return false;
+    api_members(body, "", members, PR_COUNT(members), in, &errs);
+    if (errs.n > 0)
+        api_refuse(res, 400, "Bad request", &errs);
+    return errs.n == 0;
+}
+
 static void run_verb(void *ctx, const struct pr_http_req *req, struct pr_http_res *res,
                      enum api_verb verb, const char *action)
 {
     struct verb v = { .verb = verb };
     struct api_change c = { .action = action, .fn = apply, .in = &v };
-    if (api_plan_id(req, res, &v.plan))
+    const bool allows = verb == API_EXECUTE || verb == API_APPROVE || verb == API_RESUME;
+    if (api_plan_id(req, res, &v.plan) && (!allows || read_allow(req, &v.allow, res)))
         api_change_run(ctx, &c, req, res);
 }
 

@@ -376,7 +376,7 @@ static enum pr_code finish(struct execution *x, const char *state, const char *e
              "{\"moved\": %" PRIu64 ", \"seconds\": %.3f, \"vertices_per_s\": %.0f, "
              "\"retries\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"batches\": %" PRIu64
              ", \"interruptions\": %" PRIu64 "}",
-             x->moved_before + moved, x->plan.running_s + seconds,
+             x->moved_before + moved, x->plan.active_s + seconds,
              seconds > 0 ? (double)moved / seconds : 0, (uint64_t)run->refusals,
              (uint64_t)run->bytes, (uint64_t)run->batches, (uint64_t)run->interruptions);
     return rebalance_finish(x->e, &x->plan, state, result, error, err);

@@ -2,6 +2,7 @@
 
 #include "io/fleet/step_rows.h"
 
+#include "prism/io/log.h"
 #include "prism/io/outbox.h"
 #include "prism/v1/rebalance.pb-c.h"
 
@@ -28,7 +29,8 @@ enum pr_code rebalance_plan_load(struct pr_db *db, int64_t id, struct rebalance_
                    "THEN (p.params->>'workers')::numeric::bigint ELSE 0 END, "
                    "(SELECT coalesce(sum(moved), 0) FROM moves m WHERE m.plan_id = p.id), "
                    "(SELECT coalesce(max(batch), 0) + 1 FROM moves m WHERE m.plan_id = p.id), "
-                   "coalesce(extract(epoch FROM now() - p.started_at), 0), p.kind = 'fleet' "
+                   "p.active_s, p.kind = 'fleet', "
+                   "(SELECT halted FROM policies WHERE name = 'rebalance') "
                    "FROM plans p LEFT JOIN placement_runs r ON r.id = p.run_id "
                    "LEFT JOIN operations o ON o.id = p.execute_operation_id WHERE p.id = $1",
                    PR_ARGS(pr_i64(id)), &got, err);
@@ -44,8 +46,9 @@ enum pr_code rebalance_plan_load(struct pr_db *db, int64_t id, struct rebalance_
                                     .workers = pr_cell_i64(res, 0, 7),
                                     .moved = pr_cell_i64(res, 0, 8),
                                     .next_batch = pr_cell_i64(res, 0, 9),
-                                    .running_s = pr_cell_real(res, 0, 10),
-                                    .fleet = pr_cell_bool(res, 0, 11) };
+                                    .active_s = pr_cell_real(res, 0, 10),
+                                    .fleet = pr_cell_bool(res, 0, 11),
+                                    .halted = pr_cell_bool(res, 0, 12) };
     copy(out->state, sizeof out->state, pr_cell(res, 0, 1));
     copy(out->run_state, sizeof out->run_state, pr_cell(res, 0, 2));
     copy(out->plan_operation, sizeof out->plan_operation, pr_cell(res, 0, 3));
@@ -54,18 +57,23 @@ enum pr_code rebalance_plan_load(struct pr_db *db, int64_t id, struct rebalance_
 }
 
 /* Approved and asked for; running (here before, or by an executor that died);
- * or canceled while nobody was at work on it. */
+ * canceled while nobody was at work on it; or paused with slots that may be open:
+ * somebody has to watch those. */
 enum pr_code rebalance_plan_next(struct pr_db *db, int64_t *id, struct pr_err *err)
 {
     PGresult *got = NULL;
     enum pr_code rc = pr_db_exec(
         db,
         "SELECT p.id FROM plans p LEFT JOIN operations o ON o.id = p.execute_operation_id "
-        "WHERE NOT (SELECT halted FROM policies WHERE name = 'rebalance') AND (p.state = 'running' "
+        "CROSS JOIN LATERAL (SELECT NOT halted AND (p.state = 'running' "
         "OR (p.state = 'approved' AND p.execute_operation_id IS NOT NULL) "
         "OR (p.state = 'paused' AND o.cancel_requested) "
-        "OR (p.state = 'canceled' AND o.state IN ('pending', 'running'))) "
-        "ORDER BY p.state = 'running' DESC, p.id LIMIT 1",
+        "OR (p.state = 'canceled' AND o.state IN ('pending', 'running'))) AS goes "
+        "FROM policies WHERE name = 'rebalance') q "
+        "WHERE q.goes OR (p.kind = 'fleet' AND p.state IN ('running', 'paused') AND EXISTS ("
+        "SELECT FROM steps s WHERE s.plan_id = p.id AND s.kind = 'slot' "
+        "AND s.state IN ('importing', 'migrating', 'draining', 'handoff'))) "
+        "ORDER BY q.goes DESC, p.state = 'running' DESC, p.id LIMIT 1",
         NULL, 0, &got, err);
     if (rc != PR_OK)
         return rc;
@@ -226,10 +234,12 @@ static enum pr_code stick_plan(struct pr_db *db, void *ctx, struct pr_err *err)
     PGresult *got = NULL;
     enum pr_code rc = pr_lease_check(db, c->lease, err);
     if (rc == PR_OK)
-        rc = pr_db_exec(db,
-                        "UPDATE plans SET state = 'paused', error = 'stuck: ' || $2 "
-                        "WHERE id = $1 AND state = 'running' RETURNING revision",
-                        PR_ARGS(pr_i64(c->p->id), pr_text(c->error)), &got, err);
+        rc = pr_db_exec(
+            db,
+            "UPDATE plans SET state = 'paused', error = 'stuck: ' || $2 "
+            "WHERE id = $1 AND state IN ('running', 'paused') AND error IS DISTINCT FROM "
+            "'stuck: ' || $2 RETURNING revision",
+            PR_ARGS(pr_i64(c->p->id), pr_text(c->error)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
@@ -250,6 +260,24 @@ enum pr_code rebalance_plan_stuck(struct pr_db *db, const struct pr_lease *lease
 {
     struct change c = { .lease = lease, .p = p, .error = why };
     return pr_db_tx(db, stick_plan, &c, err);
+}
+
+static enum pr_code add_active(struct pr_db *db, void *ctx, struct pr_err *err)
+{
+    const struct change *c = ctx;
+    enum pr_code rc = pr_lease_check(db, c->lease, err);
+    return rc == PR_OK ? pr_db_exec(db, "UPDATE plans SET active_s = active_s + $2 WHERE id = $1",
+                                    PR_ARGS(pr_i64(c->p->id), pr_real(c->eta_s)), NULL, err)
+                       : rc;
+}
+
+void rebalance_plan_active(struct pr_db *db, const struct pr_lease *lease,
+                           const struct rebalance_plan *p, double seconds)
+{
+    struct pr_err err = { 0 };
+    struct change c = { .lease = lease, .p = p, .eta_s = seconds };
+    if (pr_db_tx(db, add_active, &c, &err) != PR_OK) /* an ETA of later is a little off */
+        pr_debug(PR_EV("plan.active_not_counted"), PR_E(&err));
 }
 
 /* --- the planner's ------------------------------------------------------------ */

@@ -15,7 +15,8 @@ struct rebalance_plan {
     bool cancel_requested;                          /* of the execution */
     int64_t batch_vertices, workers;                /* of params; 0: not given */
     int64_t moved, next_batch;                      /* from its rows of moves */
-    double running_s;                               /* since it was started; 0: was not */
+    double active_s;                                /* in which it was carried out so far */
+    bool halted;                                    /* everything was told to stop */
 };
 
 /* PR_ENOTFOUND: no such plan. */
@@ -46,6 +47,10 @@ PR_CHECKED enum pr_code rebalance_plan_end(struct pr_db *db, const struct pr_lea
 PR_CHECKED enum pr_code rebalance_plan_stuck(struct pr_db *db, const struct pr_lease *lease,
                                              const struct rebalance_plan *p, const char *why,
                                              struct pr_err *err);
+
+/* Adds to the time in which the plan was carried out; pauses do not count. */
+void rebalance_plan_active(struct pr_db *db, const struct pr_lease *lease,
+                           const struct rebalance_plan *p, double seconds);
 
 struct rebalance_fleet;
 struct rebalance_fleet_plan;

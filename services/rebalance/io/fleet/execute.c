@@ -22,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TICK_US = 20000, GUARD_MS = 200, DRAIN_US = 10 * 1000 * 1000, MAX_PAIRS = 64 };
+enum { TICK_US = 20000, DRAIN_US = 10 * 1000 * 1000, MAX_PAIRS = 64 };
 
 struct fleet_run {
     struct rebalance_executor *e;
@@ -35,11 +35,13 @@ struct fleet_run {
     atomic_int stop; /* enum rebalance_stop, of everything that runs for the plan */
     atomic_bool roll_back;
     enum rebalance_order order;
+    bool begun;                   /* the plan's row says running */
+    bool paused;                  /* draining because of an order, which may be taken back */
+    double wave_bytes;            /* verified before the wave in hand */
     int64_t began_us, drained_us; /* drained_us 0: not draining */
     int64_t next_order_us, next_progress_us, next_cluster_us;
     struct rebalance_slot_run *slots; /* of the wave in hand, NULL none */
     char doing[120];
-    bool guarding; /* paused with a slot open, and a primary changed */
 };
 
 static bool stopped(const struct fleet_run *x)
@@ -93,9 +95,10 @@ static void report(struct fleet_run *x, int64_t now_us, const char *phase)
         .steps = (double)x->seen.steps,
         .verified = (double)x->seen.verified,
         .bytes = x->seen.bytes,
-        .moved_bytes =
-            x->seen.bytes_verified > (double)moving ? x->seen.bytes_verified : (double)moving,
-        .running_s = x->plan->running_s + (double)(now_us - x->began_us) / 1e6
+        .moved_bytes = x->seen.bytes_verified > x->wave_bytes + (double)moving
+                           ? x->seen.bytes_verified
+                           : x->wave_bytes + (double)moving,
+        .running_s = x->plan->active_s + (double)(now_us - x->began_us) / 1e6
     };
     if (rebalance_plan_progress(x->e->db, &x->e->lease, x->plan, rebalance_fleet_ratio(&p),
                                 rebalance_fleet_eta_s(&p), phase != NULL ? phase : text,
@@ -114,12 +117,26 @@ static void drain(struct fleet_run *x, int64_t now_us)
 static void read_order(struct fleet_run *x, int64_t now_us)
 {
     struct pr_err err = { 0 };
-    if (rebalance_plan_order(x->e->db, x->plan->id, &x->order, &err) != PR_OK ||
-        x->order == REBALANCE_GO)
+    if (rebalance_plan_order(x->e->db, x->plan->id, &x->order, &err) != PR_OK)
         return;
+    if (x->order == REBALANCE_GO) { /* resumed while slots were held open */
+        int finish = REBALANCE_FINISH;
+        if (x->paused && !atomic_load(&x->e->stopping) &&
+            atomic_compare_exchange_strong(&x->stop, &finish, REBALANCE_RUN_ON))
+            x->paused = false, x->drained_us = 0;
+        return;
+    }
     if (x->order == REBALANCE_CANCEL)
         atomic_store(&x->roll_back, true);
+    x->paused = x->paused || atomic_load(&x->stop) == REBALANCE_RUN_ON;
     drain(x, now_us);
+}
+
+/* Nothing but slots that are held open: the next holder of the lease holds them. */
+static bool only_held(const struct fleet_run *x)
+{
+    return x->slots != NULL &&
+           atomic_load(&x->slots->holding) >= atomic_load(&x->slots->workers_left);
 }
 
 /* Everything that has its own rhythm; called every few ms while something runs. */
@@ -131,7 +148,7 @@ static void tend(void *ctx)
     const int64_t now_us = pr_mono_us();
     if (atomic_load(&e->stopping)) {
         drain(x, now_us);
-        if (now_us - x->drained_us > DRAIN_US)
+        if (now_us - x->drained_us > DRAIN_US || only_held(x))
             atomic_store(&x->stop, REBALANCE_ABANDON);
     }
     if (now_us >= x->next_order_us) {
@@ -215,7 +232,6 @@ static enum pr_code new_slot_run(struct fleet_run *x, struct rebalance_slot_run 
         .pairs = n,
         .allow_big_keys = x->in.allow_big_keys,
         .allow_no_replicas = x->in.allow_no_replicas,
-        .to_the_end = x->guarding,
         .stop = &x->stop,
         .roll_back = &x->roll_back,
     };
@@ -286,6 +302,7 @@ static enum pr_code run_waves(struct fleet_run *x, struct pr_err *err)
         if (stopped(x) && atomic_load(&x->stop) == REBALANCE_ABANDON)
             return PR_OK;
         rc = run_duties(x, err);
+        x->wave_bytes = x->seen.bytes_verified;
         if (rc == PR_OK && x->seen.stuck == 0)
             rc = run_slots(x, err);
         if (stopped(x))
@@ -306,7 +323,8 @@ static enum pr_code check(struct fleet_run *x, struct pr_err *err)
     enum pr_code rc = rebalance_fingerprint(e->db, e->cluster, now, err);
     if (rc != PR_OK)
         return rc;
-    if (strcmp(now, x->fingerprint) != 0)
+    /* A repair has computed nothing from it: it looks at what it finds. */
+    if (!x->in.repair && strcmp(now, x->fingerprint) != 0)
         return pr_fail(err, PR_EINVAL,
                        "the cluster is no longer as it was when the plan was made (another node, "
                        "role, owner of a slot or zone): make a new plan");
@@ -323,8 +341,8 @@ static enum pr_code finish(struct fleet_run *x, const char *state, const char *e
              ", \"keys\": %" PRId64 ", \"bytes\": %" PRId64
              ", \"seconds\": %.3f, \"keys_per_s\": %.0f}",
              x->seen.steps, x->seen.verified, x->seen.slots_verified, x->seen.moved_keys,
-             x->seen.moved_bytes, x->plan->running_s + seconds,
-             seconds > 0 ? (double)x->seen.moved_keys / seconds : 0);
+             x->seen.moved_bytes, x->plan->active_s + seconds,
+             (double)x->seen.moved_keys / (x->plan->active_s + seconds + 1e-9));
     return rebalance_finish(x->e, x->plan, state, result, error, err);
 }
 
@@ -345,6 +363,8 @@ static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
     struct rebalance_repair_report done = { 0 };
     snprintf(x->doing, sizeof x->doing, "repairing open slots and stray keys");
     enum pr_code rc = rebalance_repair(&ctx, &done, err);
+    if (rc == PR_ECANCELED && stopped(x) && atomic_load(&x->stop) != REBALANCE_ABANDON)
+        return PR_OK; /* told to */
     if (rc != PR_OK || stopped(x))
         return rc;
     rebalance_repair_json(&done, text, sizeof text);
@@ -352,53 +372,18 @@ static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
                           : rebalance_finish(x->e, x->plan, "failed", text, done.first_left, err);
 }
 
-static uint64_t roles(struct rebalance_executor *e)
-{
-    const struct pr_topology *t = pr_cluster_topology(e->cluster);
-    uint64_t h = 14695981039346656037U; /* FNV-1a: only compared with itself */
-    for (size_t i = 0; i < t->nodes; i++)
-        for (const char *c = t->node[i].primary ? t->node[i].id : ""; *c != '\0'; c++)
-            h = (h ^ (unsigned char)*c) * 1099511628211U;
-    return h;
-}
-
-/* A pause may leave slots open. Their state is lost when a primary fails over, so while
- * it lasts somebody watches; what is open is then brought to its end at once. */
-static enum pr_code guard(struct fleet_run *x, struct pr_err *err)
-{
-    struct rebalance_executor *e = x->e;
-    enum pr_code rc = pr_cluster_refresh(e->cluster, err);
-    uint64_t before = rc == PR_OK ? roles(e) : 0;
-    x->guarding = true;
-    while (x->order == REBALANCE_PAUSE && rebalance_executor_lives(e) &&
-           !atomic_load(&e->stopping)) {
-        struct rebalance_steps_seen seen;
-        rc = rebalance_steps_see(e->db, x->plan->id, &seen, err);
-        if (rc == PR_EFENCED || (rc == PR_OK && seen.begun == 0))
-            return rc;
-        if (pr_cluster_refresh(e->cluster, NULL) == PR_OK && roles(e) != before) {
-            pr_warn(PR_EV("plan.finishes_open_slots"), PR_I("plan", x->plan->id));
-            rc = run_slots(x, err);
-            if (rc != PR_OK)
-                return rc;
-            before = roles(e);
-        }
-        const struct timespec ts = { 0, GUARD_MS * 1000000 };
-        (void)nanosleep(&ts, NULL);
-        if (rebalance_plan_order(e->db, x->plan->id, &x->order, err) != PR_OK)
-            x->order = REBALANCE_PAUSE;
-    }
-    return PR_OK;
-}
-
 static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
 {
     struct rebalance_executor *e = x->e;
-    enum pr_code rc = rebalance_plan_begin(e->db, &e->lease, x->plan, err);
-    if (rc == PR_OK)
-        rc = rebalance_steps_unstick(e->db, &e->lease, x->plan->id, err);
+    enum pr_code rc = PR_OK;
+    if (x->order != REBALANCE_PAUSE) { /* else only what is open is looked after */
+        rc = rebalance_plan_begin(e->db, &e->lease, x->plan, err);
+        if (rc == PR_OK)
+            rc = rebalance_steps_unstick(e->db, &e->lease, x->plan->id, err);
+    }
     if (rc != PR_OK)
         return rc;
+    x->begun = true;
     pr_info(PR_EV("plan.begins"), PR_I("plan", x->plan->id), PR_S("goal", x->goal));
     if (x->in.repair)
         rc = repair(x, err);
@@ -410,13 +395,19 @@ static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
         return pr_fail(err, PR_ECANCELED, "plan %lld is left as it is", (long long)x->plan->id);
     if (x->order == REBALANCE_CANCEL) {
         rc = rebalance_steps_cancel(e->db, &e->lease, x->plan->id, err);
-        return rc == PR_OK ? finish(x, "canceled", NULL, err) : rc;
+        if (rc != PR_OK)
+            return rc;
+        char left[300];
+        snprintf(left, sizeof left, "canceled, but something is left open, repair it: %s",
+                 x->seen.stuck_why);
+        return x->seen.stuck > 0 ? finish(x, "failed", left, err)
+                                 : finish(x, "canceled", NULL, err);
     }
     if (x->seen.stuck > 0)
         return rebalance_plan_stuck(e->db, &e->lease, x->plan, x->seen.stuck_why, err);
     if (stopped(x)) { /* paused, halted, or this replica stops */
         report(x, pr_mono_us(), x->order == REBALANCE_PAUSE ? "paused" : "interrupted");
-        return guard(x, err);
+        return PR_OK;
     }
     return x->in.repair ? PR_OK : finish(x, "done", NULL, err);
 }
@@ -446,30 +437,35 @@ enum pr_code rebalance_fleet_execute(struct rebalance_executor *e, struct rebala
 {
     struct fleet_run x = { .e = e, .plan = plan, .began_us = pr_mono_us() };
     const bool fresh = strcmp(plan->state, "approved") == 0;
+    const bool paused = strcmp(plan->state, "paused") == 0 || plan->halted;
     const bool canceled = plan->cancel_requested || strcmp(plan->state, "canceled") == 0;
     if (canceled && (fresh || strcmp(plan->state, "canceled") == 0))
         return finish(&x, "canceled", NULL, err);
-    x.order = canceled ? REBALANCE_CANCEL : REBALANCE_GO;
+    x.order = canceled ? REBALANCE_CANCEL : paused ? REBALANCE_PAUSE : REBALANCE_GO;
+    x.paused = x.order == REBALANCE_PAUSE;
     rebalance_executor_runs(e, &x.stop);
     enum pr_code rc = open_run(&x, err);
     if (rc == PR_OK && canceled) { /* paused: what is open is closed, then it ends */
         atomic_store(&x.roll_back, true);
         drain(&x, pr_mono_us());
-    }
+    } else if (rc == PR_OK && x.paused) /* here before, by an executor that is no more */
+        drain(&x, pr_mono_us());
     if (rc == PR_OK)
         rc = carry_out(&x, err);
     rebalance_executor_runs(e, NULL);
     if (ends_plan(rc)) {
         struct pr_err why = *err;
         pr_error(PR_EV("plan.failed"), PR_I("plan", plan->id), PR_E(&why));
-        rc = fresh ? finish(&x, "failed", why.text, err)
-                   : rebalance_plan_stuck(e->db, &e->lease, plan, why.text, err);
+        rc = fresh && !x.begun ? finish(&x, "failed", why.text, err)
+                               : rebalance_plan_stuck(e->db, &e->lease, plan, why.text, err);
     } else if (rc != PR_OK && rc != PR_EFENCED && rc != PR_ECANCELED) {
         char text[sizeof err->text + 16];
         snprintf(text, sizeof text, "waiting: %s", err->text);
         if (rebalance_plan_progress(e->db, &e->lease, plan, -1, -1, text, NULL) == PR_EFENCED)
             rc = PR_EFENCED;
     }
+    if (x.begun)
+        rebalance_plan_active(e->db, &e->lease, plan, (double)(pr_mono_us() - x.began_us) / 1e6);
     pr_arena_done(&x.arena);
     return rc;
 }

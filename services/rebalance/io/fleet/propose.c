@@ -250,6 +250,10 @@ static char *summary_json(const struct proposing *x)
                           (json_int_t)(plan->notes > MAX_NOTES ? plan->notes - MAX_NOTES : 0));
     if (o != NULL && !x->in.repair)
         add_verdict(x, o);
+    else if (o != NULL) { /* without it no window would ever be long enough */
+        const struct rebalance_fleet_work w = { .slots = x->out->facts.open_slots, .others = 1 };
+        (void)json_object_set_new(o, "duration_s", json_real(rebalance_fleet_duration_s(&w)));
+    }
     char *text = o == NULL ? NULL : json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(o);
     return text;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 enum { LOOK_US = 5 * 1000 * 1000, COOLDOWN_MS = 60 * 60 * 1000 };
+enum { TAKE_BACK_MS = 5 * 1000, TAKE_BACK_MOST_MS = 10 * 60 * 1000 };
 
 static const char WHO[] = "policy rebalance";
 
@@ -127,6 +128,41 @@ static enum pr_code make(struct pr_db *db, void *ctx, struct pr_err *err)
 
 /* --- what there is to do ---------------------------------------------------------------- */
 
+/* A person's word: only the window is still to come. Without one the plan waits for
+ * `plan execute`. */
+static void wait_for_window(const struct rebalance_standing *s,
+                            const struct rebalance_window_at *at, double eta_s,
+                            struct rebalance_approval_out *out)
+{
+    char next[24] = "never";
+    if (s->has_window && rebalance_window_may_start(at, eta_s)) {
+        *out = (struct rebalance_approval_out){ .what = REBALANCE_AUTO_NOW,
+                                                .why = "approved, and the window is open" };
+        return;
+    }
+    out->what = REBALANCE_WAIT_FOR_WINDOW;
+    if (at->next_min >= 0)
+        rebalance_window_text(at->next_min, next);
+    if (!s->has_window)
+        snprintf(out->why, sizeof out->why, "approved; there is no window: execute it");
+    else if (eta_s > s->window.minutes * 60)
+        snprintf(out->why, sizeof out->why,
+                 "approved, but it takes %.0f min and a window lasts %d: execute it, or cap it",
+                 eta_s / 60, s->window.minutes);
+    else
+        snprintf(out->why, sizeof out->why, "approved; waits for the window of %s", next);
+}
+
+/* What keeps a plan from beginning is shown as its error until it does. */
+static enum pr_code say_why(struct rebalance_executor *e, int64_t plan, const char *why,
+                            struct pr_err *err)
+{
+    return pr_db_exec(e->db,
+                      "UPDATE plans SET error = $2 WHERE id = $1 AND state IN ('proposed', "
+                      "'approved') AND error IS DISTINCT FROM $2",
+                      PR_ARGS(pr_i64(plan), pr_text(why)), NULL, err);
+}
+
 /* Plans that wait to be begun: approved by a person, or proposed by us. */
 static enum pr_code begin_waiting(struct rebalance_executor *e, const struct rebalance_standing *s,
                                   int64_t local_min, struct pr_err *err)
@@ -167,17 +203,17 @@ static enum pr_code begin_waiting(struct rebalance_executor *e, const struct reb
         struct rebalance_approval_out may = { 0 };
         const struct rebalance_window_at at = s->has_window
                                                   ? rebalance_window_look(&s->window, local_min)
-                                                  : (struct rebalance_window_at){ 0 };
+                                                  : (struct rebalance_window_at){ .next_min = -1 };
         if (strcmp(f.goal, "join") == 0 && !approved) /* of ours: take_back */
             may.what = REBALANCE_AUTO_NOW;
         else if (approved) /* a person's word: only the window is still to come */
-            may.what = !s->has_window || rebalance_window_may_start(&at, f.eta_s)
-                           ? REBALANCE_AUTO_NOW
-                           : REBALANCE_WAIT_FOR_WINDOW;
+            wait_for_window(s, &at, f.eta_s, &may);
         else
             rebalance_approve(s, &f, local_min, &may);
-        if (may.what != REBALANCE_AUTO_NOW)
+        if (may.what != REBALANCE_AUTO_NOW) {
+            rc = say_why(e, start.plan, may.why, err);
             continue;
+        }
         pr_info(PR_EV("plan.begun_by_policy"), PR_I("plan", start.plan), PR_S("why", may.why));
         rc = pr_db_tx(e->db, begin, &start, err);
     }
@@ -269,14 +305,25 @@ static enum pr_code take_back(struct rebalance_executor *e, bool *made, struct p
     enum pr_code rc =
         pr_db_exec(e->db,
                    "SELECT jsonb_build_object('kind', 'join', 'role', 'replica', 'nodes', "
-                   "jsonb_agg(n.id ORDER BY n.id)) FROM nodes n JOIN shards s ON s.id = n.shard_id "
+                   "jsonb_agg(n.id ORDER BY n.id)), "
+                   "(SELECT count(*) FROM plans WHERE created_by = $1 AND goal->>'kind' = 'join' "
+                   "AND created_at > now() - interval '1 day'), "
+                   "(SELECT coalesce(extract(epoch FROM now() - max(created_at)) * 1000, -1) FROM "
+                   "plans WHERE created_by = $1 AND goal->>'kind' = 'join') "
+                   "FROM nodes n JOIN shards s ON s.id = n.shard_id "
                    "WHERE n.state = 'up' AND n.role = 'primary' AND n.slots = 0 "
                    "AND s.primary_id <> n.id HAVING count(*) > 0",
-                   NULL, 0, &got, err);
+                   PR_ARGS(pr_text(WHO)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
     if (PQntuples(res) == 0)
+        return PR_OK;
+    /* One that is refused again and again shall not fill the table of plans. */
+    int64_t rest_ms = rebalance_cooldown_ms(TAKE_BACK_MS, (unsigned)pr_cell_i64(res, 0, 1));
+    rest_ms = rest_ms < TAKE_BACK_MOST_MS ? rest_ms : TAKE_BACK_MOST_MS;
+    const double ago_ms = pr_cell_real(res, 0, 2);
+    if (ago_ms >= 0 && ago_ms < (double)rest_ms)
         return PR_OK;
     struct start start = { .lease = &e->lease, .goal = pr_cell(res, 0, 0) };
     pr_info(PR_EV("plan.made_by_policy"), PR_S("goal", start.goal));

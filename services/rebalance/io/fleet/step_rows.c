@@ -127,9 +127,11 @@ enum pr_code rebalance_steps_unstick(struct pr_db *db, const struct pr_lease *le
 {
     /* The furthest intent that it may have had: where it really is, the cluster says. */
     struct change c = { lease, plan_id,
-                        "UPDATE steps SET state = CASE kind WHEN 'slot' THEN 'draining' "
-                        "ELSE 'acting' END, error = NULL, updated_at = now() "
-                        "WHERE plan_id = $1 AND state = 'stuck'" };
+                        "UPDATE steps SET state = CASE WHEN state = 'rolled_back' THEN 'planned' "
+                        "WHEN kind = 'slot' THEN 'draining' ELSE 'acting' END, "
+                        "back = back AND state = 'stuck', error = NULL, updated_at = now() "
+                        "WHERE plan_id = $1 AND (state = 'stuck' "
+                        "OR (state = 'rolled_back' AND error IS NOT NULL))" };
     return pr_db_tx(db, apply, &c, err);
 }
 

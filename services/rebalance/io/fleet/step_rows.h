@@ -34,7 +34,8 @@ PR_CHECKED enum pr_code rebalance_steps_duties(struct pr_db *db, int64_t plan_id
  * longest first. */
 PR_CHECKED enum pr_code rebalance_steps_pairs(struct pr_db *db, int64_t plan_id, int wave,
                                               PGresult **rows, struct pr_err *err);
-/* A plan that goes on after it was stuck tries those steps again. */
+/* A plan that goes on after it was stuck tries those steps again, and slots that their
+ * target refused and that were taken back. */
 PR_CHECKED enum pr_code rebalance_steps_unstick(struct pr_db *db, const struct pr_lease *lease,
                                                 int64_t plan_id, struct pr_err *err);
 /* What was never begun is rolled_back: the plan was canceled. */

@@ -30,7 +30,8 @@ static bool says(const redisReply *r, const char *text)
 
 /* PR_OK also when the taker refuses for good: the view then says so, and the machine
  * goes back. */
-static enum pr_code heed(struct rebalance_pair *p, const redisReply *r, struct pr_err *err)
+static enum pr_code heed(struct rebalance_pair *p, unsigned lane, const redisReply *r,
+                         struct pr_err *err)
 {
     static const char *const AUTH[] = { "NOAUTH", "WRONGPASS", "NOPERM" };
     if (r->type == REDIS_REPLY_STATUS)
@@ -50,6 +51,8 @@ static enum pr_code heed(struct rebalance_pair *p, const redisReply *r, struct p
         if (says(r, AUTH[i]) && says(r, "Target instance") &&
             rebalance_pair_carrier(p, false, err) != PR_OK)
             return err->code;
+    if (!says(r, "Target instance") && !says(r, "IOERR"))
+        pr_buf_reset(&p->recent[lane]); /* refused by the giver itself: nothing was sent */
     return pr_fail(err, PR_EUNAVAIL, "MIGRATE: %.200s", r->str);
 }
 
@@ -135,7 +138,7 @@ static enum pr_code read_batch(struct rebalance_pair *p, unsigned lane, const st
             p->view.conflict = p->view.stray = true;
         PR_AUTO(redisReply) *r = got;
         if (rc == PR_OK)
-            rc = heed(p, r, err);
+            rc = heed(p, lane, r, err);
         p->busy_us = (uint64_t)(pr_mono_us() - p->last_sent_us);
     }
     if (pr_redis_broken(conn) || !b->last)
@@ -293,7 +296,9 @@ enum pr_code rebalance_pair_drain(struct rebalance_pair *p, struct pr_err *err)
         return rc;
     rebalance_pair_compression(p, rebalance_pair_giver(p), true);
     rc = drain(p, err);
-    if (rc != PR_OK || !p->known || !p->calm)
-        rebalance_pair_unlink(p); /* answers may be outstanding */
+    if (rc != PR_OK || !p->known || !p->calm) { /* answers may be outstanding */
+        rebalance_pair_hear_lanes(p);
+        rebalance_pair_unlink(p);
+    }
     return rc;
 }

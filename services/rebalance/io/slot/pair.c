@@ -133,15 +133,31 @@ static enum pr_code one_slot(struct rebalance_pair *p, struct rebalance_slot_ste
     return rc;
 }
 
-/* What was begun before, by whomever, is brought to an end first. */
+/* What was begun before, by whomever, is brought to an end first. Rows that only say
+ * so, because they were written ahead, are planned again. */
 static enum pr_code finish_begun(struct rebalance_pair *p, bool *on, struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
+    struct rebalance_slot_step **back = calloc(p->n_steps + 1, sizeof *back);
+    if (back == NULL)
+        return pr_fail(err, PR_ENOMEM, "%zu slots", p->n_steps);
     p->calm = false;
     for (size_t i = 0; i < p->n_steps && !p->steps[i].fresh && *on && rc == PR_OK; i++) {
         rc = one_slot(p, &p->steps[i], NULL, on, err);
         p->next_step = i + 1;
+        if (rc != PR_ECANCELED || !p->steps[i].fresh)
+            continue;
+        rc = PR_OK;
+        pr_buf_reset(&p->steps[i].in_flight);
+        p->steps[i].at = (struct rebalance_slot_at){ REBALANCE_SLOT_PLANNED, false };
+        back[p->put_back++] = &p->steps[i];
     }
+    const struct rebalance_slot_write write = {
+        .lease = &p->run->lease, .plan_id = p->run->plan_id, .intent = back, .intents = p->put_back
+    };
+    if (rc == PR_OK)
+        rc = rebalance_slot_steps_write(p->db, &write, err);
+    free(back);
     return rc;
 }
 
@@ -229,7 +245,7 @@ static enum pr_code move_all(struct rebalance_pair *p, struct pr_err *err)
     enum pr_code rc = await_shards(p, err);
     if (rc == PR_OK)
         rc = finish_begun(p, &on, err);
-    if (rc == PR_OK && on && p->next_step < p->n_steps)
+    if (rc == PR_OK && on && p->put_back == 0 && p->next_step < p->n_steps)
         rc = move_fresh(p, &on, err);
     rebalance_scout_stop(p); /* verifies what it can */
     if (p->ready != NULL && rebalance_slot_run_order(p->run) != REBALANCE_ABANDON) {
@@ -265,9 +281,11 @@ enum pr_code rebalance_pair_run(struct rebalance_slot_run *run, size_t number, s
                 PR_S("to", p->name.dst), PR_I("slots", p->n_steps));
         rc = move_all(p, err);
     }
+    const bool again =
+        rc == PR_OK && p->put_back > 0 && rebalance_slot_run_order(run) == REBALANCE_RUN_ON;
     done(p);
     free(p);
-    return rc;
+    return again ? rebalance_pair_run(run, number, err) : rc; /* now they are fresh */
 }
 
 /* --- the threads ------------------------------------------------------------------------------ */

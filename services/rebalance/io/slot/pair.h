@@ -64,6 +64,8 @@ struct rebalance_pair {
     unsigned seen_changes[2];          /* of the shards' primaries, when they were looked at last */
     bool reopened, gap_unacknowledged; /* on a promoted giver; core/slot/drain.h */
     bool giver_failed;                 /* over, and keys on both sides are not compared yet */
+    size_t put_back;                   /* rows that said more than was done */
+    bool urgent;                       /* to its end although a pause was asked for */
     unsigned failovers;                /* of the giver in this slot, that we saw */
     int64_t promoted_us;               /* before the first of them, by our clock; 0 unknown */
     bool resumed; /* begun by somebody else: what is in flight says the row alone */
@@ -187,6 +189,7 @@ PR_CHECKED enum pr_code rebalance_pair_mark(struct rebalance_pair *p, struct pr_
 /* Reads what WAIT answered on lane i, or on the taker's connection, if one is open. */
 PR_CHECKED enum pr_code rebalance_pair_await_lane(struct rebalance_pair *p, unsigned i,
                                                   struct pr_err *err);
+void rebalance_pair_hear_lanes(struct rebalance_pair *p);
 PR_CHECKED enum pr_code rebalance_pair_await_taker(struct rebalance_pair *p, struct pr_err *err);
 /* All live replicas of both hold everything. */
 PR_CHECKED enum pr_code rebalance_pair_settle(struct rebalance_pair *p, struct pr_err *err);

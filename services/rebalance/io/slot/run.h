@@ -45,6 +45,7 @@ struct rebalance_slot_run {
     atomic_bool *roll_back; /* and with it: an open slot without moved keys is given up */
 
     atomic_size_t next_pair, workers_left; /* workers_left: set before they start */
+    atomic_size_t holding;                 /* workers that hold a slot open through a pause */
     atomic_ullong keys, bytes;             /* moved; bytes as MEMORY USAGE counts */
     atomic_ullong verified, rolled_back, stuck, interruptions;
     atomic_bool users_missing; /* a node refused the mover's user: make it again */

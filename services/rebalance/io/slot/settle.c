@@ -114,7 +114,30 @@ enum pr_code rebalance_pair_await_lane(struct rebalance_pair *p, unsigned i, str
     if (!p->lane[i].waits)
         return PR_OK;
     p->lane[i].waits = false;
-    return await(p, p->lane[i].conn, rebalance_pair_giver(p), err);
+    const enum pr_code rc = await(p, p->lane[i].conn, rebalance_pair_giver(p), err);
+    if (rc == PR_OK && p->live[rebalance_pair_giver(p)] > 0)
+        pr_buf_reset(&p->recent[i]); /* every replica knows that these are gone */
+    return rc;
+}
+
+/* Something went wrong: what the replicas have answered already still counts. */
+void rebalance_pair_hear_lanes(struct rebalance_pair *p)
+{
+    enum { MOMENT_MS = 20 };
+    for (int i = 0; i < REBALANCE_LANES; i++) {
+        struct rebalance_lane *l = &p->lane[i];
+        redisReply *got = NULL;
+        if (!l->waits || l->conn == NULL || pr_redis_broken(l->conn))
+            continue;
+        l->waits = false;
+        pr_redis_set_timeout(l->conn, MOMENT_MS);
+        if (pr_redis_reply(l->conn, &got, NULL) != PR_OK)
+            continue;
+        if (got->type == REDIS_REPLY_INTEGER && got->integer > 0 &&
+            got->integer >= p->live[rebalance_pair_giver(p)])
+            pr_buf_reset(&p->recent[i]);
+        freeReplyObject(got);
+    }
 }
 
 enum pr_code rebalance_pair_await_taker(struct rebalance_pair *p, struct pr_err *err)

@@ -6,8 +6,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-enum { POLL_US = 30000 };
+enum { POLL_US = 30000, HOLD_US = 100000 };
 
 static const char *name_of(struct rebalance_shard *s)
 {
@@ -172,6 +173,7 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->giver_failed = p->reopened = p->gap_unacknowledged = false;
     p->failovers = 0;
     p->promoted_us = 0;
+    p->urgent = false;
     p->turn = 0;
     p->opened_us = pr_mono_us();
     for (int i = 0; i < REBALANCE_LANES; i++)
@@ -241,14 +243,15 @@ static enum pr_code stop_here(struct rebalance_pair *p, const struct rebalance_s
     return end(p, s, err);
 }
 
-/* A pause must take effect within a second: a slot that takes longer stays open, is
- * served from both sides, and is brought to its end should one of them fail over
- * (io/fleet/execute.c, guard). One that is canceled is brought to an end too. */
+/* A pause must take effect within a second: a slot that takes longer is held open and
+ * served from both sides. One that is canceled, or whose shards changed while it was
+ * held, is brought to an end. */
 bool rebalance_pair_leaves(struct rebalance_pair *p)
 {
     enum { PATIENCE_US = 600000 };
     const int order = rebalance_slot_run_order(p->run);
-    if (order != REBALANCE_FINISH || p->run->to_the_end || atomic_load(p->run->roll_back)) {
+    if (order != REBALANCE_FINISH || p->urgent || p->run->to_the_end ||
+        atomic_load(p->run->roll_back)) {
         p->told_us = 0;
         return order == REBALANCE_ABANDON;
     }
@@ -256,6 +259,39 @@ bool rebalance_pair_leaves(struct rebalance_pair *p)
     if (p->told_us == 0)
         p->told_us = now_us;
     return now_us - p->told_us > PATIENCE_US;
+}
+
+/* Paused in mid-slot: nothing moves, but the slot's open state dies with a primary, so
+ * the worker watches both shards; a change brings the slot to its end at once. False:
+ * it must be left as it is. */
+static bool hold(struct rebalance_pair *p)
+{
+    const unsigned before = p->shard[0].changes + p->shard[1].changes;
+    char why[80];
+    snprintf(why, sizeof why, "slot %d is held open", p->step->slot);
+    rebalance_slot_run_waits(p->run, why);
+    atomic_fetch_add(&p->run->holding, 1);
+    while (rebalance_slot_run_order(p->run) == REBALANCE_FINISH && !p->run->to_the_end &&
+           !atomic_load(p->run->roll_back) && !p->urgent) {
+        const struct timespec ts = { 0, HOLD_US * 1000 };
+        (void)nanosleep(&ts, NULL);
+        look(p);
+        p->urgent = p->shard[0].changes + p->shard[1].changes != before;
+    }
+    atomic_fetch_sub(&p->run->holding, 1);
+    rebalance_slot_run_waits(p->run, NULL);
+    p->told_us = 0;
+    p->known = p->calm = false;
+    return rebalance_slot_run_order(p->run) != REBALANCE_ABANDON;
+}
+
+/* Its row was written ahead, or it was refused before it was opened: no key has moved. */
+static bool never_opened(const struct rebalance_pair *p)
+{
+    const struct rebalance_slot_side *s = &p->view.source, *t = &p->view.target;
+    return !p->step->at.back && !p->step->failed_over && s->there && t->there &&
+           s->map == REBALANCE_SLOT_TO_SELF && s->open == REBALANCE_SLOT_CLOSED &&
+           t->open == REBALANCE_SLOT_CLOSED && t->keys == 0;
 }
 
 enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot_step *step,
@@ -266,8 +302,12 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
     begin(p, step, piece);
     if (!p->known)
         look_first(p);
+    if (p->resumed && never_opened(p)) {
+        step->fresh = true;
+        return pr_fail(err, PR_ECANCELED, "slot %d was not opened", step->slot);
+    }
     for (;;) {
-        if (rebalance_pair_leaves(p))
+        if (rebalance_pair_leaves(p) && !hold(p))
             return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", step->slot);
         p->view.cancel = atomic_load(p->run->roll_back);
         if (!p->known)
