@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -211,6 +212,20 @@ static void name_instance(struct pr_service *svc)
                    (int)getpid());
 }
 
+/* As many connections as the system grants: in a fleet of 1000 nodes one each is already
+ * about the usual soft limit. Nothing here uses select. */
+static void raise_file_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    const rlim_t before = files.rlim_cur;
+    files.rlim_cur = files.rlim_max;
+    const bool raised = setrlimit(RLIMIT_NOFILE, &files) == 0;
+    pr_info(PR_EV("service.file_limit"), PR_I("files", raised ? files.rlim_cur : before),
+            PR_I("before", before));
+}
+
 enum pr_code pr_service_open(struct pr_service *svc, const struct pr_service_def *def, int argc,
                              char **argv, struct pr_err *err)
 {
@@ -219,6 +234,7 @@ enum pr_code pr_service_open(struct pr_service *svc, const struct pr_service_def
     enum pr_code rc = pr_service_args(svc, argc, argv, err);
     if (rc != PR_OK)
         return rc;
+    raise_file_limit();
     struct pr_shell *sh = new_shell(svc);
     if (sh == NULL)
         return pr_fail(err, PR_ENOMEM, "out of memory");

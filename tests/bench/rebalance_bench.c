@@ -143,7 +143,7 @@ static void set_up(struct bench *b)
     struct pr_err err = { 0 };
     struct pr_buf problems = { 0 };
     struct pr_cluster *service = NULL;
-    size_t failed = 0;
+    struct rebalance_users_ready ready = { .says = "" };
     b->metrics = pr_metrics_new(rebalance_metric_rows, REBALANCE_METRICS);
     b->lease = (struct pr_lease){ .holder = "bench", .ttl_ms = 24 * 3600 * 1000 };
     snprintf(b->lease.name, sizeof b->lease.name, "bench-%d", (int)getpid());
@@ -160,7 +160,9 @@ static void set_up(struct bench *b)
     if (rc == PR_OK)
         rc = pr_cluster_open(&service, b->seeds, &b->service, 3000, &err);
     if (rc == PR_OK)
-        rc = rebalance_users_prepare(service, &b->user, &failed, &err);
+        rc = rebalance_users_prepare(&ready, pr_cluster_topology(service), &b->service, &b->user, 1,
+                                     pr_mono_us() + 10000000, &err);
+    rebalance_users_ready_done(&ready);
     if (rc != PR_OK)
         bench_fail("setting up", &err);
     pr_cluster_close(service);

@@ -83,7 +83,9 @@ void slots_service_start(int i, const char *const *extra)
     static const char *const usual[] = { "PRISM_REBALANCE_LEASE_TTL_MS=2000",
                                          "PRISM_REBALANCE_COOLDOWN_S=0",
                                          "PRISM_REBALANCE_REVERSAL_S=0",
-                                         "PRISM_REDIS_TIMEOUT_MS=1000" };
+                                         "PRISM_REDIS_TIMEOUT_MS=1000",
+                                         /* Our clients only SET them. */
+                                         "PRISM_REBALANCE_STRINGS_ARE_SET=true" };
     const char *set[16] = { NULL };
     size_t n = 0;
     for (; extra != NULL && *extra != NULL; extra++)

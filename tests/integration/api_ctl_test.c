@@ -233,7 +233,8 @@ static void bash_completion_knows_groups_verbs_and_options(void **state)
         "echo \"[${COMPREPLY[*]}]\"; }; try pla; try plan exec; try plan execute --";
     const char *argv[] = { "/bin/bash", "-c", script, PRISM_BIN_DIR "/prismctl", NULL };
     assert_int_equal(it_run(NULL, argv, out, sizeof out, 10000), 0);
-    assert_string_equal(out, "[placement plan]\n[execute]\n[--wait]\n");
+    assert_string_equal(out, "[placement plan]\n[execute]\n"
+                             "[--allow-big-keys --allow-no-replicas --wait]\n");
 }
 
 int main(void)

@@ -246,6 +246,33 @@ static void a_stuck_plan_ends_the_waiting(void **state)
     api_sql("UPDATE plans SET state = 'canceled' WHERE id = %lld", last_plan());
 }
 
+static void what_a_plan_is_stuck_at_is_allowed_by_an_option(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *verb, *options, *before, *params; /* allow_big_keys, allow_no_replicas */
+    } row[] = {
+        { "approve", "--allow-no-replicas", "proposed", "true" },
+        { "execute", "", "approved", "true" },
+        { "resume", "--allow-big-keys --allow-no-replicas", "paused", "true true" },
+    };
+    char line[100];
+    orders(3, false, NULL);
+    expect("operator", "plan create --goal balance", 0);
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        api_sql("UPDATE plans SET state = '%s' WHERE id = %lld", row[i].before, last_plan());
+        snprintf(line, sizeof line, "plan %s %lld %s", row[i].verb, last_plan(), row[i].options);
+        expect("operator", line, 0);
+        assert_string_equal(api_sql("SELECT concat_ws(' ', params->'allow_big_keys', "
+                                    "params->'allow_no_replicas') FROM plans WHERE id = %lld",
+                                    last_plan()),
+                            row[i].params);
+    }
+    snprintf(line, sizeof line, "plan pause %lld --allow-big-keys", last_plan());
+    expect("operator", line, 2);
+    api_sql("UPDATE plans SET state = 'canceled' WHERE id = %lld", last_plan());
+}
+
 static void interrupting_leaves_the_work_alone(void **state)
 {
     (void)state;
@@ -398,6 +425,7 @@ int main(void)
         cmocka_unit_test(replace_takes_a_new_node_and_removes_the_old),
         cmocka_unit_test(a_refusal_is_exit_status_1_and_moves_nothing),
         cmocka_unit_test(a_stuck_plan_ends_the_waiting),
+        cmocka_unit_test(what_a_plan_is_stuck_at_is_allowed_by_an_option),
         cmocka_unit_test(interrupting_leaves_the_work_alone),
         cmocka_unit_test(goals_are_made_of_options),
         cmocka_unit_test(a_plan_is_shown_as_people_read_it),

@@ -333,6 +333,84 @@ static void a_stuck_plan_is_resumed_or_canceled(void **state)
     api_sql("UPDATE plans SET state = 'canceled' WHERE id = %lld", id);
 }
 
+static void post_body(const char *role, long long id, const char *verb, const char *body,
+                      int status)
+{
+    char path[100];
+    snprintf(path, sizeof path, "/v1/rebalance/plans/%lld:%s", id, verb);
+    api_call(&r, role, "POST", path, body, NULL);
+    assert_status(&r, status);
+}
+
+static const char *params_of(long long id)
+{
+    return api_sql("SELECT concat_ws(' ', params->'allow_big_keys', params->'allow_no_replicas', "
+                   "params->'max_slots') FROM plans WHERE id = %lld",
+                   id);
+}
+
+/* A step is stuck at a key that nobody knew when the plan was made. */
+static void a_plan_is_allowed_what_it_is_stuck_at(void **state)
+{
+    (void)state;
+    const long long id =
+        create_plan("{\"goal\":{\"kind\":\"balance\"},\"params\":{\"maxSlots\":7}}");
+    post_body("operator", id, "approve", "{\"allowBigKeys\":true}", 409); /* not proposed yet */
+    assert_string_equal(params_of(id), "7");
+    api_sql("UPDATE plans SET state = 'proposed' WHERE id = %lld", id);
+    post_body("viewer", id, "approve", "{\"allowBigKeys\":true}", 403);
+    post_body("operator", id, "approve", "{\"allowNoReplicas\":false}", 200);
+    assert_string_equal(params_of(id), "false 7");
+    post_body("operator", id, "execute", "{}", 202);
+    assert_string_equal(params_of(id), "false 7");
+
+    api_sql("UPDATE plans SET state = 'paused', error = 'stuck: key k7' WHERE id = %lld", id);
+    static const struct {
+        const char *body, *field;
+    } bad[] = {
+        { "{\"allowBigKeys\":1}", "allowBigKeys" },
+        { "{\"allowBigKeys\":null}", "allowBigKeys" },
+        { "{\"maxSlots\":1}", "maxSlots" },
+        { "{\"allowBigKeys\":", "JSON" },
+        { "[]", "object" },
+    };
+    for (size_t i = 0; i < PR_COUNT(bad); i++) {
+        post_body("operator", id, "resume", bad[i].body, 400);
+        assert_non_null(strstr(r.text, bad[i].field));
+    }
+    assert_string_equal(params_of(id), "false 7");
+    post_body("operator", id, "resume", "{\"allowBigKeys\":true,\"allowNoReplicas\":true}", 200);
+    assert_string_equal(api_str(&r, "state"), "running");
+    assert_string_equal(params_of(id), "true true 7");
+    assert_true(json_is_true(json_object_get(json_object_get(r.j, "params"), "allowBigKeys")));
+    assert_string_equal(
+        api_sql("SELECT concat_ws(' ', principal, before->'params'->'allowBigKeys', "
+                "before->'params'->'allowNoReplicas', after->'params'->'allowBigKeys', "
+                "after->'params'->'allowNoReplicas') FROM audit WHERE resource = "
+                "'rebalance/plans/%lld' AND action = 'rebalance.plan.resume'",
+                id),
+        "operator false true true");
+    api_sql("UPDATE plans SET state = 'done' WHERE id = %lld", id);
+    post_body("operator", id, "resume", "{\"allowBigKeys\":false}", 409);
+    assert_string_equal(params_of(id), "true true 7");
+}
+
+static void a_plan_of_vertices_is_allowed_nothing(void **state)
+{
+    (void)state;
+    const long long run = atoll(api_sql("INSERT INTO placement_runs (operation_id, source, state, "
+                                        "created_by) VALUES (gen_random_uuid(), '{}', 'done', "
+                                        "'it') RETURNING id"));
+    char body[40];
+    snprintf(body, sizeof body, "{\"runId\":%lld}", run);
+    const long long id = create_plan(body);
+    api_sql("UPDATE plans SET state = 'proposed' WHERE id = %lld", id);
+    post_body("operator", id, "execute", "{\"allowNoReplicas\":true}", 400);
+    assert_string_equal(problem_field(), "allowNoReplicas");
+    assert_string_equal(api_sql("SELECT state || params::text FROM plans WHERE id = %lld", id),
+                        "proposed{}");
+}
+
 static void while_everything_is_stopped_nothing_begins(void **state)
 {
     (void)state;
@@ -419,6 +497,8 @@ static void a_policy_that_cannot_be_is_refused_by_its_field(void **state)
         { "{\"auto\":\"failback\"}", "auto" },
         { "{\"halted\":true}", "halted" },
         { "{\"window\":{\"cron\":\"0 3 * *\",\"timeZone\":\"UTC\",\"minutes\":60}}",
+          "window.cron" },
+        { "{\"window\":{\"cron\":\"0 0 30 2 *\",\"timeZone\":\"UTC\",\"minutes\":60}}",
           "window.cron" },
         { "{\"window\":{\"cron\":\"0 3 * * 0\",\"timeZone\":\"UTC\"}}", "window.minutes" },
         { "{\"window\":{\"cron\":\"0 3 * * 0\",\"timeZone\":\"Mars/Olympus\",\"minutes\":60}}",
@@ -596,6 +676,8 @@ int main(void)
         cmocka_unit_test(an_approved_plan_waits_until_it_is_executed),
         cmocka_unit_test(an_approved_plan_that_waits_is_canceled_at_once),
         cmocka_unit_test(a_stuck_plan_is_resumed_or_canceled),
+        cmocka_unit_test(a_plan_is_allowed_what_it_is_stuck_at),
+        cmocka_unit_test(a_plan_of_vertices_is_allowed_nothing),
         cmocka_unit_test(while_everything_is_stopped_nothing_begins),
         cmocka_unit_test(a_policy_is_replaced_as_it_was_read),
         cmocka_unit_test(a_policy_that_cannot_be_is_refused_by_its_field),

@@ -6,6 +6,7 @@
 #include "io/topology_rows.h"
 
 #include "prism/dp/library.h"
+#include "prism/io/clock.h"
 #include "prism/slot.h"
 
 #include <signal.h>
@@ -180,9 +181,13 @@ int duty_stage_open(void **state)
     assert_ok(pr_cluster_load_library(c, pr_library_code, &err), &err);
     pr_cluster_close(c);
     open_service();
-    size_t failed = 0;
-    assert_ok(rebalance_users_prepare(ds.cluster, &ds.user, &failed, &err), &err);
-    assert_int_equal(failed, 0);
+    struct rebalance_users_ready ready = { .says = "" };
+    const struct pr_redis_auth service = { ds.cfg.redis_user, ds.cfg.redis_password };
+    assert_ok(rebalance_users_prepare(&ready, pr_cluster_topology(ds.cluster), &service, &ds.user,
+                                      1, pr_mono_us() + 10000000, &err),
+              &err);
+    assert_string_equal(ready.says, "");
+    rebalance_users_ready_done(&ready);
     ds_sql("INSERT INTO plans (operation_id, kind, goal, state, created_by) "
            "VALUES (gen_random_uuid(), 'fleet', '{\"kind\": \"balance\"}', 'running', 'test')");
     ds_watch();

@@ -3,6 +3,8 @@ prism_test(integration/rebalance SOURCES ${T}/rebalance_test.c ${T}/rebalance_st
 if(TARGET test_integration_rebalance)
     add_dependencies(test_integration_rebalance prism-rebalance)
 endif()
+prism_test(integration/rebalance_retention SOURCES ${T}/rebalance_retention_test.c
+    LINK rebalance_io prism_it FIXTURE stack)
 prism_test(integration/rebalance_slot SOURCES ${T}/rebalance_slot_test.c
     ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it FIXTURE stack2 LABELS slots TIMEOUT 300)
 foreach(name duty facts mend)
@@ -10,9 +12,11 @@ foreach(name duty facts mend)
         ${T}/duty_stage.c ${T}/own_redis.c
         LINK rebalance_io prism_it prism_dataplane_io FIXTURE stack2 TIMEOUT 300)
 endforeach()
-prism_test(integration/rebalance_fleet SOURCES ${T}/rebalance_fleet_test.c
-    ${T}/rebalance_fleet_stage.c LINK prism_it prism_dataplane_io prism_io prism_proto
-    FIXTURE stack2 TIMEOUT 300)
-if(TARGET test_integration_rebalance_fleet)
-    add_dependencies(test_integration_rebalance_fleet prism-rebalance)
-endif()
+foreach(name fleet fleet_orders)
+    prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
+        ${T}/rebalance_fleet_stage.c LINK prism_it prism_dataplane_io prism_io prism_proto
+        FIXTURE stack2 TIMEOUT 300)
+    if(TARGET test_integration_rebalance_${name})
+        add_dependencies(test_integration_rebalance_${name} prism-rebalance)
+    endif()
+endforeach()

@@ -2,6 +2,9 @@
  * nodes themselves report, and may be run again. */
 #include "duty_stage.h"
 
+#include "prism/io/clock.h"
+
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,6 +352,141 @@ static void nothing_is_sent_without_a_lease(void **state)
     ds_joiner_stop(&j);
 }
 
+/* --- a node that comes back as a primary without slots ----------------------------------- */
+
+static long keys_of(const struct joiner *j)
+{
+    return strtol(ds_ask(j->port, "DBSIZE"), NULL, 10);
+}
+
+/* As if the shard had been its own: only who serves nothing any more loses its keys. */
+static void keys_are_deleted_only_where_nobody_serves_them(void **state)
+{
+    (void)state;
+    struct joiner j;
+    char shard[64], why[256], id[64], tag[32];
+    const int a = ds_primary_of_slot(100), b = ds_primary_of_slot(16000);
+    take_in(&j, "a");
+    shard_of(b, shard);
+    ds_redis_id(a, id);
+    snprintf(tag, sizeof tag, "%s", ds_tag(100));
+    ds_sql("UPDATE nodes SET shard_id = '%s' WHERE id = '%s'", shard, j.id);
+    redisContext *c = it_redis_admin(j.port);
+    freeReplyObject(redisCommand(c, "CLUSTER SETSLOT 100 IMPORTING %s", id));
+    freeReplyObject(redisCommand(c, "ASKING"));
+    freeReplyObject(redisCommand(c, "SET {%s}moving 1", tag));
+    assert_int_equal(keys_of(&j), 1);
+    assert_string_equal(ds_duty("replicate", shard, "", j.id, why, sizeof why), "stuck");
+    if (strstr(why, "slot 100 is open there") == NULL)
+        fail_msg("%s", why);
+    assert_int_equal(keys_of(&j), 1);
+    freeReplyObject(redisCommand(c, "CLUSTER SETSLOT 100 STABLE"));
+
+    freeReplyObject(redisCommand(c, "CLUSTER BUMPEPOCH")); /* it may lead, for all we know */
+    redisFree(c);
+    assert_string_equal(ds_duty("replicate", shard, "", j.id, why, sizeof why), "stuck");
+    if (strstr(why, "is no older than") == NULL)
+        fail_msg("%s", why);
+    assert_int_equal(keys_of(&j), 1);
+
+    assert_non_null(strstr(ds_ask(b, "CLUSTER BUMPEPOCH"), "BUMPED"));
+    char state_of[16] = "";
+    for (int i = 0; i < 50 && strcmp(state_of, "verified") != 0; i++) /* once it has heard */
+        snprintf(state_of, sizeof state_of, "%s",
+                 ds_duty("replicate", shard, "", j.id, why, sizeof why));
+    if (strcmp(state_of, "verified") != 0)
+        fail_msg("%s: %s", state_of, why);
+    is_replica_of(j.port, b);
+    leave(&j);
+}
+
+/* --- users --------------------------------------------------------------------------------- */
+
+static enum pr_code prepare(struct rebalance_users_ready *r, const struct pr_topology *t)
+{
+    struct pr_err err = { 0 };
+    const struct pr_redis_auth service = { ds.cfg.redis_user, ds.cfg.redis_password };
+    const enum pr_code rc =
+        rebalance_users_prepare(r, t, &service, &ds.user, 1, pr_mono_us() + 2000000, &err);
+    if (rc != PR_OK)
+        fail_msg("%s", err.text);
+    return rc;
+}
+
+static bool has_user(int port)
+{
+    return strstr(ds_ask(port, "ACL USERS"), ds.user.name) != NULL;
+}
+
+static void node_that_does_not_answer_holds_nobody_up(void **state)
+{
+    (void)state;
+    struct joiner j;
+    struct pr_err err = { 0 };
+    struct rebalance_users_ready r = { .says = "" };
+    take_in(&j, "a");
+    for (size_t i = 0; i < ds.ports; i++)
+        (void)ds_ask(ds.port[i], "ACL DELUSER %s", ds.user.name);
+    assert_string_equal(ds_ask(j.port, "ACL DELUSER %s", ds.user.name), "1");
+    assert_string_equal(ds_ask(j.port, "ACL SETUSER prism-fl-0 on"), "OK"); /* of no epoch */
+    assert_ok(pr_cluster_refresh(ds.cluster, &err), &err);
+    const struct pr_topology *t = pr_cluster_topology(ds.cluster);
+    assert_int_equal(kill(j.pid, SIGSTOP), 0);
+    const int64_t from_us = pr_mono_us();
+    assert_true(rebalance_users_due(&r, t, from_us));
+    (void)prepare(&r, t);
+    const int64_t took_us = pr_mono_us() - from_us;
+    assert_int_equal(kill(j.pid, SIGCONT), 0);
+    if (took_us > 1900000) /* one patience, not one after the other */
+        fail_msg("took %lld us", (long long)took_us);
+    for (size_t i = 0; i < ds.ports; i++)
+        assert_true(has_user(ds.port[i]));
+    assert_int_equal(r.late.n, 1);
+    assert_non_null(strstr(r.says, "missing at 1 nodes"));
+
+    assert_false(rebalance_users_due(&r, t, r.again_us - 1));
+    assert_true(rebalance_users_due(&r, t, r.again_us));
+    (void)prepare(&r, t);
+    assert_true(has_user(j.port));
+    assert_string_equal(r.says, "");
+    assert_false(rebalance_users_due(&r, t, r.again_us + 10000000));
+    rebalance_users_ready_done(&r);
+    assert_string_equal(ds_ask(j.port, "ACL DELUSER prism-fl-0"), "1");
+    leave(&j);
+}
+
+/* While one comes back another fails: there are as many as before, but not the same. */
+static void node_that_comes_back_is_prepared_while_another_fails(void **state)
+{
+    (void)state;
+    enum { MANY = 64 };
+    struct pr_err err = { 0 };
+    struct rebalance_users_ready r = { .says = "" };
+    struct pr_node node[MANY];
+    assert_ok(pr_cluster_refresh(ds.cluster, &err), &err);
+    struct pr_topology t = *pr_cluster_topology(ds.cluster);
+    assert_true(t.nodes >= 2 && t.nodes <= MANY);
+    memcpy(node, t.node, t.nodes * sizeof *node);
+    t.node = node;
+    node[0].failed = true;
+    assert_int_equal(ds_ask(node[0].port, "ACL DELUSER %s", ds.user.name)[0], '1');
+    (void)prepare(&r, &t);
+    assert_int_equal(r.made.n, t.nodes - 1);
+    assert_false(has_user(node[0].port));
+    assert_false(rebalance_users_due(&r, &t, r.again_us));
+
+    node[0].failed = false;
+    node[1].failed = true;
+    assert_true(rebalance_users_due(&r, &t, 0)); /* at once */
+    (void)prepare(&r, &t);
+    assert_true(has_user(node[0].port));
+    node[1].failed = false; /* restarted meanwhile, for all we know */
+    assert_true(rebalance_users_due(&r, &t, 0));
+    (void)prepare(&r, &t);
+    assert_int_equal(r.made.n, t.nodes);
+    rebalance_users_ready_done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +501,9 @@ int main(void)
         cmocka_unit_test(dead_node_is_forgotten_and_stays_away),
         cmocka_unit_test(asked_to_stop_it_stops_and_goes_on_later),
         cmocka_unit_test(nothing_is_sent_without_a_lease),
+        cmocka_unit_test(keys_are_deleted_only_where_nobody_serves_them),
+        cmocka_unit_test(node_that_does_not_answer_holds_nobody_up),
+        cmocka_unit_test(node_that_comes_back_is_prepared_while_another_fails),
     };
     return cmocka_run_group_tests(tests, duty_stage_open, duty_stage_close);
 }

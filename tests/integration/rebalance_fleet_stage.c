@@ -74,7 +74,7 @@ void fs_await_text(const char *want, const char *format, ...)
     va_end(words);
     struct awaited a = { sql, want };
     if (!it_await(says_so, &a, FS_AWAIT_MS))
-        fail_msg("%s: '%s', want '%s'; plans: %s", sql, fs_text("%s", sql), want,
+        fail_msg("%s: want '%s'; plans: %s", sql, want,
                  fs_text("SELECT string_agg(id || ' ' || (goal->>'kind') || ' ' || state || ' ' || "
                          "coalesce(error, ''), '; ' ORDER BY id) FROM plans"));
 }

@@ -14,7 +14,7 @@ static const char *const slowly[] = { "PRISM_REBALANCE_COOLDOWN_S=0",
                                       "PRISM_REBALANCE_REVERSAL_S=0",
                                       "PRISM_REBALANCE_SLOT_NODE_BYTES_PER_S=30000",
                                       "PRISM_REBALANCE_SLOT_BATCH_KEYS=5", NULL };
-enum { SLOTS = 12, KEYS = 40, BYTES = 1000, SECOND_US = 1000000 };
+enum { SLOTS = 12, KEYS = 40, BYTES = 1000 };
 
 /* --- goals that cannot be ---------------------------------------------------------- */
 
@@ -251,8 +251,16 @@ static long start_slowly(int slot[SLOTS])
 static long keys_gone(const int slot[SLOTS])
 {
     long n = 0;
+    redisContext *c = it_redis_admin(fs.shard[0].port[0]);
     for (int i = 0; i < SLOTS; i++)
-        n += fs_keys(fs.shard[0].port[0], slot[i]);
+        assert_int_equal(redisAppendCommand(c, "CLUSTER COUNTKEYSINSLOT %d", slot[i]), REDIS_OK);
+    for (int i = 0; i < SLOTS; i++) {
+        redisReply *r = NULL;
+        assert_int_equal(redisGetReply(c, (void **)&r), REDIS_OK);
+        n += (long)r->integer;
+        freeReplyObject(r);
+    }
+    redisFree(c);
     return n;
 }
 
@@ -277,7 +285,19 @@ static void await_middle(const int slot[SLOTS])
 static void nothing_more_goes(const int slot[SLOTS])
 {
     struct gone g = { slot, keys_gone(slot) };
-    assert_false(it_await(more_gone, &g, 700));
+    assert_false(it_await(more_gone, &g, 1000));
+}
+
+/* How long after from_us the last key went; it took a second to be sure of it. */
+static double stillness_s(const int slot[SLOTS], int64_t from_us)
+{
+    int64_t last_us = from_us;
+    for (;;) {
+        struct gone g = { slot, keys_gone(slot) };
+        if (!it_await(more_gone, &g, 1000))
+            return (double)(last_us - from_us) / 1e6;
+        last_us = pr_mono_us();
+    }
 }
 
 static bool all_there(const int slot[SLOTS])
@@ -296,16 +316,14 @@ static void pause_takes_a_second_and_the_rest_follows(void **state)
     await_middle(slot);
     const int64_t from_us = pr_mono_us();
     fs_sql("UPDATE plans SET state = 'paused' WHERE id = %ld AND state = 'running'", plan);
-    fs_await_text("paused",
-                  "SELECT o.phase FROM operations o JOIN plans p ON p.execute_operation_id = o.id "
-                  "WHERE p.id = %ld",
-                  plan);
-    const int64_t took_us = pr_mono_us() - from_us;
+    const double took_s = stillness_s(slot, from_us);
     const long gone = keys_gone(slot);
-    nothing_more_goes(slot);
-    print_message("  paused after %.2f s, %ld of %d keys moved, %d marks open\n",
-                  (double)took_us / 1e6, gone, SLOTS * KEYS, fs_open_marks());
-    assert_true(took_us < 3 * SECOND_US / 2); /* a second, and what else two cores do */
+    print_message("  paused after %.2f s, %ld of %d keys moved, %d marks open: %s\n", took_s, gone,
+                  SLOTS * KEYS, fs_open_marks(),
+                  fs_text("SELECT o.phase FROM operations o JOIN plans p ON p.execute_operation_id "
+                          "= o.id WHERE p.id = %ld",
+                          plan));
+    assert_true(took_s <= 1.0);
     assert_true(gone < SLOTS * KEYS);
     fs_service((const char *const[]){ "PRISM_REBALANCE_COOLDOWN_S=0", NULL }); /* quickly */
     fs_sql("UPDATE plans SET state = 'running' WHERE id = %ld AND state = 'paused'", plan);
@@ -354,11 +372,9 @@ static void paused_plan_with_an_open_slot_is_canceled(void **state)
     int slot[SLOTS];
     const long plan = start_slowly(slot);
     await_middle(slot);
+    const int64_t from_us = pr_mono_us();
     fs_sql("UPDATE plans SET state = 'paused' WHERE id = %ld AND state = 'running'", plan);
-    fs_await_text("paused",
-                  "SELECT o.phase FROM operations o JOIN plans p ON p.execute_operation_id = o.id "
-                  "WHERE p.id = %ld",
-                  plan);
+    (void)stillness_s(slot, from_us);
     assert_int_equal(fs_open_marks(), 2); /* the slot is served from both sides */
     fs_cancel(plan);
     fs_await_plan(plan, "canceled");
@@ -382,13 +398,9 @@ static void stop_holds_everything_until_start(void **state)
     await_middle(slot);
     const int64_t from_us = pr_mono_us();
     fs_sql("UPDATE policies SET halted = true WHERE name = 'rebalance'");
-    fs_await_text("0",
-                  "SELECT count(*) FROM operations o JOIN plans p ON p.execute_operation_id = o.id "
-                  "WHERE p.id = %ld AND o.phase NOT IN ('paused', 'interrupted')",
-                  plan);
-    print_message("  stopped after %.2f s\n", (double)(pr_mono_us() - from_us) / 1e6);
-    assert_true(pr_mono_us() - from_us < 3 * SECOND_US / 2);
-    nothing_more_goes(slot);
+    const double took_s = stillness_s(slot, from_us);
+    print_message("  stopped after %.2f s\n", took_s);
+    assert_true(took_s <= 1.0);
     /* No other begins either. */
     const long repair = fs_proposed("{\"kind\": \"repair\"}", "{}");
     fs_execute(repair);

@@ -480,6 +480,69 @@ static void key_that_would_block_a_node_too_long_stays(void **state)
     everything_is_right();
 }
 
+/* Members count, not bytes alone; and what a plan allows goes. */
+static void set_of_many_members_needs_approval(void **state)
+{
+    (void)state;
+    enum { MEMBERS = 200000 };
+    const int slot = 74;
+    const struct pair p = pair_of(slot);
+    redisContext *c = it_redis_admin(p.src);
+    for (int i = 0; i < MEMBERS; i++)
+        assert_int_equal(redisAppendCommand(c, "SADD {%s}set m%d", ds_tag(slot), i), REDIS_OK);
+    for (int i = 0; i < MEMBERS; i++) {
+        redisReply *r = NULL;
+        assert_int_equal(redisGetReply(c, (void **)&r), REDIS_OK);
+        freeReplyObject(r);
+    }
+    redisFree(c);
+    put_stray(p.dst, slot, p.src_id, "SET", "moved", "1");
+    open_slot(&p, slot);
+    ds.cfg.slot_block_budget_ms = 60;
+    struct rebalance_repair_report got = repair();
+    assert_int_equal(got.left, 1);
+    if (strstr(got.first_left, "set, 200000 elements") == NULL ||
+        strstr(got.first_left, "needs approval") == NULL)
+        fail_msg("%s", got.first_left);
+    ds.ctx.allow_big_keys = true;
+    got = repair();
+    ds.ctx.allow_big_keys = false;
+    ds.cfg.slot_block_budget_ms = 0;
+    assert_int_equal(got.left, 0);
+    assert_int_equal(ds_keys(p.src, slot), 0);
+    everything_is_right();
+}
+
+/* No owner changes while a replica that is there lacks what was moved. */
+static void slot_stays_open_until_replicas_have_its_keys(void **state)
+{
+    (void)state;
+    const int slot = 75;
+    const struct pair p = pair_of(slot);
+    char server[2][32];
+    it_cluster_await(DUTY_AWAIT_MS);
+    ds_load(slot, 100);
+    open_slot(&p, slot);
+    move_some(&p, slot, 40);
+    for (int i = 0; i < 2; i++) {
+        snprintf(server[i], sizeof server[i], "redis-%d", ds_replica_of(p.dst, i));
+        it_server_kill(server[i], true);
+    }
+    const struct rebalance_repair_report got = repair();
+    assert_int_equal(got.left, 1);
+    if (strstr(got.first_left, "no live replica") == NULL)
+        fail_msg("%s", got.first_left);
+    assert_int_equal(got.moved_keys, 0);
+    assert_int_equal(ds_primary_of_slot(slot), p.src);
+    for (int i = 0; i < 2; i++)
+        it_server_up(server[i]);
+    it_cluster_await(DUTY_AWAIT_MS);
+    assert_int_equal(repair().moved_keys, 60);
+    assert_int_equal(ds_primary_of_slot(slot), p.dst);
+    ds_check(slot, 100);
+    everything_is_right();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -495,6 +558,8 @@ int main(void)
         cmocka_unit_test(copies_that_differ_are_left_and_named),
         cmocka_unit_test(move_with_a_key_on_both_sides_is_finished_only_when_they_agree),
         cmocka_unit_test(key_that_would_block_a_node_too_long_stays),
+        cmocka_unit_test(set_of_many_members_needs_approval),
+        cmocka_unit_test(slot_stays_open_until_replicas_have_its_keys),
     };
     return cmocka_run_group_tests(tests, duty_stage_open, duty_stage_close);
 }

@@ -187,12 +187,14 @@ static void make_users(void)
 {
     struct pr_err err = { 0 };
     struct pr_cluster *c = NULL;
-    size_t failed = 0;
+    struct rebalance_users_ready ready = { .says = "" };
     const struct pr_redis_auth service = { it_env("IT_REBALANCE_REDIS_USER"),
                                            it_env("IT_REBALANCE_REDIS_PASSWORD") };
     assert_ok(pr_cluster_open(&c, it_env("IT_REDIS_SEEDS"), &service, 3000, &err), &err);
-    if (rebalance_users_prepare(c, &stage.user, &failed, &err) == PR_EDENIED) /* others: later */
+    if (rebalance_users_prepare(&ready, pr_cluster_topology(c), &service, &stage.user, 1,
+                                pr_mono_us() + 10000000, &err) == PR_EDENIED) /* others: later */
         fail_msg("%s", err.text);
+    rebalance_users_ready_done(&ready);
     pr_cluster_close(c);
 }
 
@@ -223,13 +225,29 @@ static void choose(void)
     snprintf(stage.dst, sizeof stage.dst, "n%d", stage.dst_port);
 }
 
+/* A node that was killed is a replica again, for every node's eyes. */
+static bool three_primaries(void *ctx)
+{
+    int port[IT_MAX_NODES];
+    const size_t n = it_redis_ports(port);
+    (void)ctx;
+    for (size_t i = 0; i < n; i++) {
+        int primaries = 0;
+        for (const char *p = slot_stage_ask(port[i], "CLUSTER NODES");
+             (p = strstr(p, "master")) != NULL; p++)
+            primaries++;
+        if (primaries != 3)
+            return false;
+    }
+    return pr_cluster_refresh(stage.cluster, NULL) == PR_OK;
+}
+
 int slot_stage_begin(void **state)
 {
     (void)state;
-    struct pr_err err = { 0 };
     it_cluster_await(STAGE_AWAIT_MS);
+    assert_true(it_await(three_primaries, NULL, 10000));
     it_redis_flush();
-    assert_ok(pr_cluster_refresh(stage.cluster, &err), &err);
     register_fleet();
     make_users();
     choose();

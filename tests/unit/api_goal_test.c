@@ -106,14 +106,14 @@ static void caps_of_a_fleet_plan_are_numbers_that_can_be(void **state)
     struct api_errors errs = { 0 };
     struct api_fleet_params_in in = { .max_slots = 16384,
                                       .has_max_slots = true,
-                                      .pairs = 64,
+                                      .pairs = 16,
                                       .has_pairs = true,
                                       .max_bytes = 1,
                                       .has_max_bytes = true };
     api_check_fleet_params(&in, &errs);
     assert_int_equal(errs.n, 0);
     in.max_slots = 16385;
-    in.pairs = 0;
+    in.pairs = 17; /* the executor has no more threads */
     in.max_bytes = NAN;
     api_check_fleet_params(&in, &errs);
     assert_true(names(&errs, "params.maxSlots") && names(&errs, "params.pairs") &&

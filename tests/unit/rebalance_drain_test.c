@@ -5,6 +5,7 @@
 #include "core/slot/drain.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct rebalance_drain_limits DEFAULTS = { 0 };
@@ -175,8 +176,48 @@ static void slowness_follows_the_machine(void **state)
     for (int i = 0; i < 200; i++)
         s = rebalance_slowness(s, 100, 0.001);
     assert_true(s >= 0.2);
-    assert_int_equal(rebalance_migrate_timeout_ms(2.1), 1002);
-    assert_int_equal(rebalance_migrate_timeout_ms(1e9), 60000);
+}
+
+/* A target that is paused is given up before its replica can be promoted. */
+static void migrate_times_out_before_a_fail_over(void **state)
+{
+    (void)state;
+    static const struct {
+        double predicted_ms;
+        int64_t patience_ms, node_timeout_ms;
+        int want;
+    } row[] = {
+        { 2.1, 0, 0, 1002 },      { 5000, 0, 0, 6000 },      { 1e9, 0, 0, 7500 },
+        { 2.1, 250, 15000, 252 }, { 300, 1000, 2000, 1000 }, { 2.1, 1000, 2000, 1000 },
+        { 0, 1000, 1, 1 }, /* never none at all: 0 is for ever */
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        const struct rebalance_drain_limits l = { .patience_ms = row[i].patience_ms,
+                                                  .node_timeout_ms = row[i].node_timeout_ms };
+        assert_int_equal(rebalance_migrate_timeout_ms(row[i].predicted_ms, &l), row[i].want);
+    }
+}
+
+/* What a lease can never cover is refused by name, whatever somebody approved. */
+static void key_that_would_outlive_the_lease_is_refused(void **state)
+{
+    (void)state;
+    const struct rebalance_key_size big = { .type = REBALANCE_TYPE_STRING, .bytes = 300000000 };
+    struct rebalance_drain_limits l = { .lease_ms = 60000, .block_budget_ms = 4000 };
+    struct rebalance_key_judgement j;
+    rebalance_key_judge("big", 3, &big, &l, &j);
+    assert_int_equal(j.verdict, REBALANCE_KEY_ALONE);
+    const int needs_ms = 2 * rebalance_migrate_timeout_ms(j.block_ms, &l);
+    l.lease_ms = needs_ms;
+    rebalance_key_judge("big", 3, &big, &l, &j);
+    assert_int_equal(j.verdict, REBALANCE_KEY_ALONE);
+    l.lease_ms = needs_ms - 1;
+    rebalance_key_judge("big", 3, &big, &l, &j);
+    assert_int_equal(j.verdict, REBALANCE_KEY_REFUSED);
+    char want[80];
+    snprintf(want, sizeof want, "needs PRISM_REBALANCE_LEASE_TTL_MS >= %d: refused",
+             needs_ms + REBALANCE_LEASE_MARGIN_MS);
+    assert_non_null(strstr(j.why, want));
 }
 
 #define STR  REBALANCE_TYPE_STRING
@@ -418,6 +459,8 @@ int main(void)
         cmocka_unit_test(batch_is_cut_by_keys_bytes_and_block),
         cmocka_unit_test(large_key_goes_alone),
         cmocka_unit_test(slowness_follows_the_machine),
+        cmocka_unit_test(migrate_times_out_before_a_fail_over),
+        cmocka_unit_test(key_that_would_outlive_the_lease_is_refused),
         cmocka_unit_test(source_that_stayed_keeps_its_copy),
         cmocka_unit_test(failed_over_source_is_judged_by_window_and_evidence),
         cmocka_unit_test(counter_made_anew_is_left_to_a_person),

@@ -192,6 +192,15 @@ static void a_slot_says_what_holds_it(void **state)
     r->slot[4].moved_from = 3;
     r->slot[5].moved_at_ms = r->f.now_ms - 2 * 3600 * 1000;
     r->slot[5].moved_from = 3;
+    for (int s = 6; s < 8; s++) {
+        r->slot[s].moved_at_ms = r->f.now_ms - 10 * 1000;
+        r->slot[s].moved_from = 3;
+    }
+    r->slot[6].pinned = true;
+    r->slot[7].open = true;
+    r->slot[8].open = r->slot[8].pinned = true;
+    r->slot[3001].moved_at_ms = r->f.now_ms - 10 * 1000;
+    r->slot[3001].moved_from = 3;
     r->shard[1].pinned = true;
     r->shard[2].primary = REBALANCE_NONE;
     static const struct {
@@ -204,13 +213,23 @@ static void a_slot_says_what_holds_it(void **state)
         { 3, "owned by no node" },
         { 4, "stays for another 10 s; it does not go back to shard n7 for another 168 h" },
         { 5, "it does not go back to shard n7 for another 166 h" },
+        { 6, "it is pinned" },
+        { 7, "it is open" },
+        { 8, "it is pinned, and open" },
         { 3000, "its shard is pinned" },
+        { 3001, "its shard is pinned" },
         { 6000, "no live primary" },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         const char *text = rebalance_fleet_explain_slot(&r->f, NULL, row[i].slot, &arena);
         if (text == NULL || strstr(text, row[i].says) == NULL)
             fail_msg("slot %d: %s", row[i].slot, text);
+    }
+    static const int held[] = { 6, 7, 3001 }; /* moved lately too, which does not matter then */
+    for (size_t i = 0; i < PR_COUNT(held); i++) {
+        const char *text = rebalance_fleet_explain_slot(&r->f, NULL, held[i], &arena);
+        if (text == NULL || strstr(text, "for another") != NULL)
+            fail_msg("slot %d: %s", held[i], text);
     }
     assert_null(rebalance_fleet_explain_slot(&r->f, NULL, REBALANCE_SLOTS, &arena));
     rf_make(r, 3, 3, 1, 1e6);

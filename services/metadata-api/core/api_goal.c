@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-enum { MAX_WHY = 500, MAX_CRON = 100, WEEK_MINUTES = 7 * 24 * 60, MAX_PAIRS = 64 };
+enum { MAX_WHY = 500, MAX_CRON = 100, WEEK_MINUTES = 7 * 24 * 60, MAX_PAIRS = 16 };
 
 /* Which members a kind of goal takes; all of them but role are then needed. */
 static const struct {
@@ -182,17 +181,24 @@ struct cron_field {
     const char *names; /* of lo, lo + 1, ...: three letters each; "": none */
 };
 
+static bool named(const char *text, const char *name)
+{
+    for (int i = 0; i < 3; i++)
+        if ((text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]) != name[i])
+            return false;
+    return true;
+}
+
 /* A number or a name in either case at *p; -1: neither. */
 static int value_at(const char **p, const struct cron_field *f)
 {
-    enum { LETTERS = 3 };
     const int v = number_at(p);
     if (v >= 0)
         return v;
-    for (int i = 0; f->names[LETTERS * i] != '\0'; i++)
-        if (strncasecmp(*p, f->names + (ptrdiff_t)LETTERS * i, LETTERS) == 0) {
-            *p += LETTERS;
-            return f->lo + i;
+    for (int i = 0; f->names[i] != '\0'; i += 3)
+        if (named(*p, f->names + i)) {
+            *p += 3;
+            return f->lo + i / 3;
         }
     return -1;
 }

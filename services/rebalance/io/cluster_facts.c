@@ -53,15 +53,33 @@ static enum pr_code ask(struct pr_cluster *c, const char *node_id, const char *c
     return rc;
 }
 
-/* A node's CLUSTER NODES shows its own open slots only, so each is asked. */
-enum pr_code rebalance_cluster_open_slots(struct pr_cluster *c, uint8_t open[2048],
-                                          struct pr_err *err)
+static bool listed(const PGresult *ids, const char *id)
+{
+    for (int i = 0; i < PQntuples(ids); i++)
+        if (strcmp(pr_cell(ids, i, 0), id) == 0)
+            return true;
+    return false;
+}
+
+/* A node's CLUSTER NODES shows its own open slots only, so each is asked. One that came
+ * back from a failure and leads nothing may still show what was open when it died. */
+enum pr_code rebalance_cluster_open_slots(struct pr_db *db, struct pr_cluster *c,
+                                          uint8_t open[2048], struct pr_err *err)
 {
     const struct pr_topology *t = pr_cluster_topology(c);
+    PGresult *rows = NULL;
     memset(open, 0, 2048);
+    enum pr_code back =
+        pr_db_exec(db,
+                   "SELECT n.redis_id FROM nodes n JOIN shards s ON s.id = n.shard_id "
+                   "WHERE n.role = 'primary' AND n.slots = 0 AND s.primary_id <> n.id",
+                   NULL, 0, &rows, err);
+    if (back != PR_OK)
+        return back;
+    PR_AUTO(PGresult) *came_back = rows;
     for (size_t i = 0; i < t->nodes; i++) {
         redisReply *got = NULL;
-        if (!t->node[i].primary || t->node[i].failed)
+        if (!t->node[i].primary || t->node[i].failed || listed(came_back, t->node[i].id))
             continue;
         enum pr_code rc = ask(c, t->node[i].id, "CLUSTER NODES", &got, err);
         if (rc != PR_OK)

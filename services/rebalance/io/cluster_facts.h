@@ -15,9 +15,10 @@ PR_CHECKED enum pr_code rebalance_seeds(struct pr_db *db, const struct rebalance
 PR_CHECKED enum pr_code rebalance_cluster_open(struct pr_cluster **c, const char *seeds,
                                                const struct rebalance_config *cfg,
                                                struct pr_err *err);
-/* Every slot that any primary shows as migrating or importing. */
-PR_CHECKED enum pr_code rebalance_cluster_open_slots(struct pr_cluster *c, uint8_t open[2048],
-                                                     struct pr_err *err);
+/* Every slot that any primary shows as migrating or importing, but those that came back
+ * from a failure and lead nothing. */
+PR_CHECKED enum pr_code rebalance_cluster_open_slots(struct pr_db *db, struct pr_cluster *c,
+                                                     uint8_t open[2048], struct pr_err *err);
 /* Mean bytes of memory a key of this node takes; 0 when it holds none. */
 PR_CHECKED enum pr_code rebalance_key_bytes(struct pr_cluster *c, const char *node_id, double *out,
                                             struct pr_err *err);

@@ -136,6 +136,9 @@ static void say(const struct execution *x, char *out, size_t size)
         snprintf(out, size, "moving %" PRIu64 " of %" PRIu64,
                  x->moved_before + (uint64_t)atomic_load(&run->moved), x->total);
     pthread_mutex_unlock(&run->lock);
+    const size_t n = strlen(out);
+    if (x->e->ready.says[0] != '\0')
+        snprintf(out + n, size - n, "; %s", x->e->ready.says);
 }
 
 static void report(struct execution *x, int64_t now_us, const char *phase)

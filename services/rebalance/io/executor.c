@@ -216,6 +216,7 @@ void rebalance_executor_free(struct rebalance_executor *e)
     pr_cluster_close(e->cluster);
     pr_db_close(e->db);
     free(e->seeds);
+    rebalance_users_ready_done(&e->ready);
     pthread_mutex_destroy(&e->lock);
     pthread_cond_destroy(&e->wake);
     free(e);

@@ -29,8 +29,8 @@ struct rebalance_executor {
     char *seeds;
     struct pr_lease lease; /* what it acts under */
     struct rebalance_user user[REBALANCE_USER_KINDS];
-    uint64_t prepared;        /* epoch whose user was made everywhere */
-    size_t unprepared;        /* nodes left out then: the cluster called them failed */
+    uint64_t prepared;        /* epoch whose users ready speaks of */
+    struct rebalance_users_ready ready;
     uint64_t recovered;       /* epoch under which nothing unfinished is left */
     int64_t next_standing_us; /* when the standing orders are looked at again */
     struct pr_hist probe[2];  /* PING latency in us: this window, the last */
@@ -62,7 +62,8 @@ PR_CHECKED enum pr_code rebalance_execute_recovery(struct rebalance_executor *e,
 
 /* tend.c: what the supervisor does beside, while workers run. */
 PR_CHECKED enum pr_code rebalance_connect(struct rebalance_executor *e, struct pr_err *err);
-/* Our users on every node, unless they are there: again says that one was missed. */
+/* Our users on every node that answers, unless they are there; e->ready.says names those
+ * without. again: one was refused where they had been made. */
 PR_CHECKED enum pr_code rebalance_tend_users(struct rebalance_executor *e, bool again,
                                              struct pr_err *err);
 /* Users on every node, the topology, open slots. PR_EUNAVAIL: what is missing. */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { USERS_MS = 2000, ONE_NODE_MS = 3000 }; /* the longest that a tick is held up */
+
 enum pr_code rebalance_connect(struct rebalance_executor *e, struct pr_err *err)
 {
     if (e->cluster != NULL)
@@ -34,41 +36,34 @@ static enum pr_code prepare_users(struct rebalance_executor *e, struct pr_err *e
     if (PQntuples(res) != 1 || (uint64_t)pr_cell_i64(res, 0, 0) != e->lease.epoch ||
         !pr_cell_bool(res, 0, 1))
         return pr_fail(err, PR_EFENCED, "lease %s: lost", e->lease.name);
-    for (int k = 0; k < REBALANCE_USER_KINDS && rc == PR_OK; k++)
-        rc = rebalance_users_prepare(e->cluster, &e->user[k], &e->unprepared, err);
-    return rc;
+    const struct rebalance_config *cfg = e->o.cfg;
+    const struct pr_redis_auth service = { cfg->redis_user[0] == '\0' ? NULL : cfg->redis_user,
+                                           cfg->redis_password };
+    int64_t ms = rebalance_lease_left_ms(e) - ONE_NODE_MS;
+    ms = ms < USERS_MS ? ms : USERS_MS;
+    return rebalance_users_prepare(&e->ready, pr_cluster_topology(e->cluster), &service, e->user,
+                                   REBALANCE_USER_KINDS, pr_mono_us() + ms * 1000, err);
 }
 
 static enum pr_code find_open_slots(struct rebalance_executor *e, struct rebalance_run *run,
                                     struct pr_err *err)
 {
     uint8_t open[2048];
-    enum pr_code rc = rebalance_cluster_open_slots(e->cluster, open, err);
+    enum pr_code rc = rebalance_cluster_open_slots(e->db, e->cluster, open, err);
     for (size_t i = 0; rc == PR_OK && i < sizeof open; i++)
         atomic_store_explicit(&run->open_slot[i], open[i], memory_order_relaxed);
     return rc;
 }
 
-static size_t failed_nodes(const struct rebalance_executor *e)
-{
-    const struct pr_topology *t = pr_cluster_topology(e->cluster);
-    size_t n = 0;
-    for (size_t i = 0; i < t->nodes; i++)
-        n += t->node[i].failed;
-    return n;
-}
-
+/* A node that does not answer holds up nothing but what concerns it. */
 enum pr_code rebalance_tend_users(struct rebalance_executor *e, bool again, struct pr_err *err)
 {
-    if (again)
-        e->prepared = 0;
-    if (e->prepared == e->lease.epoch && failed_nodes(e) >= e->unprepared)
-        return PR_OK;
-    e->prepared = 0;
-    const enum pr_code rc = prepare_users(e, err);
-    if (rc == PR_OK)
-        e->prepared = e->lease.epoch;
-    return rc;
+    if (again || e->prepared != e->lease.epoch)
+        rebalance_users_ready_done(&e->ready);
+    e->prepared = e->lease.epoch;
+    return rebalance_users_due(&e->ready, pr_cluster_topology(e->cluster), pr_mono_us())
+               ? prepare_users(e, err)
+               : PR_OK;
 }
 
 enum pr_code rebalance_tend_cluster(struct rebalance_executor *e, struct rebalance_run *run,

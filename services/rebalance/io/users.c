@@ -20,7 +20,8 @@ static const struct {
     [REBALANCE_USER_FLEET] = { "prism-fl-",
                                "resetchannels ~* -@all "
                                "+migrate +restore +restore-asking +asking +select +dump +unlink "
-                               "+exists +type +set +flushall +client|kill +sunionstore +sadd +smembers +hmget "
+                               "+exists +type +set +flushall +client|kill +sunionstore +sadd "
+                               "+smembers +hmget "
                                "+hget "
                                "+memory|usage +wait +ping +role +info +scan +config|get "
                                "+config|set +config|rewrite +function|list +function|load "
@@ -99,33 +100,6 @@ enum pr_code rebalance_user_make(struct pr_redis *conn, const struct rebalance_u
             freeReplyObject(gone);
     }
     return rc == PR_OK ? make_user(conn, u, err) : rc; /* there already: made the same again */
-}
-
-enum pr_code rebalance_users_prepare(struct pr_cluster *c, const struct rebalance_user *u,
-                                     size_t *failed, struct pr_err *err)
-{
-    enum pr_code worst = PR_OK;
-    *failed = 0;
-    const struct pr_topology *t = pr_cluster_topology(c);
-    for (size_t i = 0; i < t->nodes; i++) {
-        const struct pr_node *node = &t->node[i];
-        struct pr_redis *conn = NULL;
-        struct pr_err why = { 0 };
-        if (node->failed) {
-            ++*failed;
-            continue;
-        }
-        enum pr_code rc = pr_cluster_conn(c, node->id, &conn, &why);
-        if (rc == PR_OK)
-            rc = rebalance_user_make(conn, u, &why);
-        if (rc == PR_OK)
-            continue;
-        pr_cluster_drop(c, node->id);
-        if (rc == PR_EFENCED || rc == PR_EDENIED)
-            return pr_fail(err, rc, "node %s:%d: %s", node->host, node->port, why.text);
-        worst = pr_fail(err, PR_EUNAVAIL, "node %s:%d: %s", node->host, node->port, why.text);
-    }
-    return worst;
 }
 
 void rebalance_users_remove(struct pr_cluster *c, const struct rebalance_user *u)

@@ -103,7 +103,9 @@ static const char *slot_reason(const struct rebalance_fleet *f, const struct reb
     const struct rebalance_slot_facts *s = &f->slot[slot];
     switch (rebalance_slot_hold(f, lim, slot, REBALANCE_NONE)) {
     case DRAFT_OPEN:
-        return "it is open: a move of it is not finished";
+        return s->pinned || f->shard[s->shard].pinned
+                   ? "it is pinned, and open: a move of it is not finished"
+                   : "it is open: a move of it is not finished";
     case DRAFT_PINNED:
         return "it is pinned";
     case DRAFT_SHARD_PINNED:
@@ -121,6 +123,9 @@ static const char *no_way_back(const struct rebalance_fleet *f, const struct reb
 {
     const struct rebalance_slot_facts *s = &f->slot[slot];
     const int64_t left = s->moved_at_ms + lim->reversal_ms - f->now_ms;
+    const enum draft_hold hold = rebalance_slot_hold(f, lim, slot, REBALANCE_NONE);
+    if (hold != DRAFT_FREE && hold != DRAFT_COOLING) /* it goes nowhere at all */
+        return "";
     if (s->moved_from == REBALANCE_NONE || s->moved_at_ms <= 0 || left <= 0)
         return "";
     return pr_arena_printf(arena, "; it does not go back to shard %s for another %s",

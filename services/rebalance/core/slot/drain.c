@@ -94,12 +94,6 @@ double rebalance_slowness(double slowness, double predicted_ms, double measured_
     return next < 0.2 ? 0.2 : next > 20 ? 20 : next;
 }
 
-int rebalance_migrate_timeout_ms(double predicted_ms)
-{
-    const double ms = 1000 + positive(predicted_ms, 0);
-    return ms > 60000 ? 60000 : (int)ms;
-}
-
 /* --- verdicts --------------------------------------------------------------- */
 
 static struct rebalance_drain_limits whole(const struct rebalance_drain_limits *l)
@@ -115,14 +109,29 @@ static struct rebalance_drain_limits whole(const struct rebalance_drain_limits *
     w.block_budget_ms = positive(w.block_budget_ms, 1000);
     if (w.node_timeout_ms <= 0)
         w.node_timeout_ms = 15000;
+    if (w.patience_ms <= 0)
+        w.patience_ms = 1000;
     w.slowness = positive(w.slowness, 1);
     return w;
+}
+
+int rebalance_migrate_timeout_ms(double predicted_ms, const struct rebalance_drain_limits *limits)
+{
+    const struct rebalance_drain_limits w = whole(limits);
+    const double ms = (double)w.patience_ms + positive(predicted_ms, 0),
+                 most = (double)w.node_timeout_ms / 2;
+    return (int)(ms < most ? ms : most > 1 ? most : 1);
+}
+
+static bool outlives_lease(double block_ms, const struct rebalance_drain_limits *w)
+{
+    return w->lease_ms > 0 && 2 * rebalance_migrate_timeout_ms(block_ms, w) > w->lease_ms;
 }
 
 static enum rebalance_key_verdict verdict(const struct rebalance_key_size *k, double block_ms,
                                           const struct rebalance_drain_limits *w)
 {
-    if (block_ms > (double)w->node_timeout_ms / 3)
+    if (block_ms > (double)w->node_timeout_ms / 3 || outlives_lease(block_ms, w))
         return REBALANCE_KEY_REFUSED;
     if (block_ms > w->block_budget_ms)
         return REBALANCE_KEY_NEEDS_APPROVAL;
@@ -153,7 +162,11 @@ void rebalance_key_judge(const char *key, size_t len, const struct rebalance_key
 
     char name[72], because[96];
     name_key(name, key, len);
-    if (out->verdict == REBALANCE_KEY_REFUSED)
+    if (out->verdict == REBALANCE_KEY_REFUSED && out->block_ms <= (double)w.node_timeout_ms / 3)
+        snprintf(because, sizeof because, "needs PRISM_REBALANCE_LEASE_TTL_MS >= %lld: refused",
+                 (long long)2 * rebalance_migrate_timeout_ms(out->block_ms, &w) +
+                     REBALANCE_LEASE_MARGIN_MS);
+    else if (out->verdict == REBALANCE_KEY_REFUSED)
         snprintf(because, sizeof because, "over %.0f ms, a third of cluster-node-timeout: refused",
                  (double)w.node_timeout_ms / 3);
     else if (out->verdict == REBALANCE_KEY_NEEDS_APPROVAL)

@@ -32,12 +32,18 @@ struct rebalance_key_size {
     uint64_t elements; /* HLEN, SCARD, ...; 0 for a string or when unknown */
 };
 
+/* Just after its renewal a lease lacks this of its TTL: who holds it stops a second early,
+ * and renewing takes a moment. */
+enum { REBALANCE_LEASE_MARGIN_MS = 1100 };
+
 struct rebalance_drain_limits { /* 0: the default */
     uint32_t max_keys;          /* of a MIGRATE: 200; at most 1000 */
     uint64_t max_bytes;         /* of a MIGRATE: 1 MiB */
     double batch_block_ms;      /* a MIGRATE of several keys blocks the source at most: 5 */
     double block_budget_ms;     /* a key that blocks longer needs approval: 1000 */
     int64_t node_timeout_ms;    /* cluster-node-timeout: 15000; a third of it is the end */
+    int64_t patience_ms;        /* for a plain command: 1000 */
+    int64_t lease_ms;           /* within which every answer must come; 0: whenever */
     double slowness;            /* measured / predicted block of this machine: 1 */
 };
 
@@ -47,14 +53,17 @@ double rebalance_batch_block_ms(const struct rebalance_key_size *k, size_t n, do
 /* limits.slowness after a batch that was predicted (with slowness 1) and measured:
  * moves a tenth of the way, within 0.2..20. */
 double rebalance_slowness(double slowness, double predicted_ms, double measured_ms);
-/* Time-out of a MIGRATE (it is per I/O); wait twice that for its reply. */
-int rebalance_migrate_timeout_ms(double predicted_ms);
+/* Time-out of a MIGRATE (it is per I/O); its reply is waited for twice as long. Below
+ * cluster-node-timeout: a target that is paused must be given up before its replica can
+ * be promoted, or it takes keys that the promoted one never sees. */
+int rebalance_migrate_timeout_ms(double predicted_ms, const struct rebalance_drain_limits *limits);
 
 enum rebalance_key_verdict {
     REBALANCE_KEY_NORMAL,
     REBALANCE_KEY_ALONE,          /* a batch of its own */
     REBALANCE_KEY_NEEDS_APPROVAL, /* over the block budget: goes alone once approved */
-    REBALANCE_KEY_REFUSED         /* over a third of the node time-out: would risk a fail-over */
+    REBALANCE_KEY_REFUSED         /* over a third of the node time-out: would risk a fail-over;
+                                     or its MIGRATE could outlive the lease */
 };
 struct rebalance_key_judgement {
     enum rebalance_key_verdict verdict;

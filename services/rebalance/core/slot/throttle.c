@@ -29,9 +29,6 @@ static bool over(const struct rebalance_throttle_limits *l, const struct rebalan
     else if (l->lag_bytes > 0 && m->lag_bytes > 0 && (uint64_t)m->lag_bytes > l->lag_bytes)
         snprintf(why, size, "replication lag %.1f MB > %.1f MB", (double)m->lag_bytes / 1e6,
                  (double)l->lag_bytes / 1e6);
-    else if (l->lag_ms > 0 && m->lag_ms > 0 && (uint64_t)m->lag_ms > l->lag_ms)
-        snprintf(why, size, "replication lag %lld ms > %llu ms", (long long)m->lag_ms,
-                 (unsigned long long)l->lag_ms);
     else if (l->cpu_ratio > 0 && m->cpu_ratio > l->cpu_ratio)
         snprintf(why, size, "cpu %.0f %% > %.0f %%", m->cpu_ratio * 100, l->cpu_ratio * 100);
     else if (m->errors > 0)
@@ -106,19 +103,6 @@ void rebalance_bucket_init(struct rebalance_bucket *b, double bytes_per_s, doubl
     *b = (struct rebalance_bucket){
         .bytes_per_s = bytes_per_s, .burst_bytes = burst, .level = burst, .at_us = now_us
     };
-}
-
-void rebalance_bucket_rate(struct rebalance_bucket *b, double bytes_per_s, int64_t now_us)
-{
-    if (b->bytes_per_s <= 0 || bytes_per_s <= 0) { /* from or to unlimited: no debts */
-        rebalance_bucket_init(b, bytes_per_s, 0, now_us);
-        return;
-    }
-    fill(b, now_us); /* at the old rate until now */
-    b->burst_bytes *= bytes_per_s / b->bytes_per_s;
-    b->bytes_per_s = bytes_per_s;
-    if (b->level > b->burst_bytes)
-        b->level = b->burst_bytes;
 }
 
 int64_t rebalance_buckets_take(struct rebalance_bucket *const *b, size_t n, double bytes,

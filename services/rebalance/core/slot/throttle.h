@@ -13,21 +13,20 @@
 struct rebalance_throttle_limits { /* 0: not watched, or the default */
     uint64_t p99_us;               /* of our own probes */
     uint64_t lag_bytes;            /* of the replica that is furthest behind */
-    uint64_t lag_ms;
-    double cpu_ratio;      /* 0..1 of a core */
-    double increase;       /* of the rate, a calm window: 0.05 */
-    double decrease;       /* the rate's factor in a window over a limit: 0.5 */
-    double floor;          /* of the rate; it never stalls for ever: 0.02 */
-    unsigned settle;       /* windows after a decrease in which nothing is changed: 1 */
-    unsigned max_pause_ms; /* between two batches: 1000 */
+    double cpu_ratio;              /* 0..1 of a core */
+    double increase;               /* of the rate, a calm window: 0.05 */
+    double decrease;               /* the rate's factor in a window over a limit: 0.5 */
+    double floor;                  /* of the rate; it never stalls for ever: 0.02 */
+    unsigned settle;               /* windows after a decrease in which nothing is changed: 1 */
+    unsigned max_pause_ms;         /* between two batches: 1000 */
 };
 
-struct rebalance_load { /* of a shard in one window, e.g. 250 ms */
+struct rebalance_load { /* of a shard in one window, e.g. 1 s */
     uint64_t probes;    /* 0: none answered; then p99_us says nothing */
     uint64_t p99_us;
-    int64_t lag_bytes, lag_ms; /* negative: unknown */
-    double cpu_ratio;          /* negative: unknown */
-    unsigned errors;           /* failed probes and commands */
+    int64_t lag_bytes; /* negative: unknown */
+    double cpu_ratio;  /* negative: unknown */
+    unsigned errors;   /* failed probes and commands */
 };
 
 struct rebalance_throttle {
@@ -65,7 +64,6 @@ struct rebalance_bucket {
 /* burst_bytes 0: what flows in 250 ms. Begins full. */
 void rebalance_bucket_init(struct rebalance_bucket *b, double bytes_per_s, double burst_bytes,
                            int64_t now_us);
-void rebalance_bucket_rate(struct rebalance_bucket *b, double bytes_per_s, int64_t now_us);
 /* Takes bytes from all of b[n] (source node, target node, pair of zones; NULL: none) at once
  * and says how long to wait before sending them. Who asks first goes first, so nobody starves. */
 int64_t rebalance_buckets_take(struct rebalance_bucket *const *b, size_t n, double bytes,

@@ -24,6 +24,7 @@ struct rebalance_duty_ctx { /* all borrowed */
     const atomic_int *stop;       /* not 0: come back soon; NULL: never */
     void (*tend)(void *tend_ctx); /* called every few ms while waiting; NULL: nothing */
     void *tend_ctx;
+    bool allow_big_keys, allow_no_replicas; /* as in a plan's params; of a repair */
 };
 
 struct rebalance_duty_step { /* a row of steps; borrowed */

@@ -91,6 +91,8 @@ static enum pr_code tell_all(const struct rebalance_duty_ctx *ctx, const char *i
     }
     enum pr_code rc = PR_OK;
     for (size_t i = 0; i < n && rc == PR_OK; i++) {
+        if ((rc = duty_nap(ctx, 0, err)) != PR_OK)
+            break;
         rc = tell(ctx, &m[i], id, err);
         if (rc == PR_EUNAVAIL || rc == PR_ETIMEOUT)
             rc = PR_OK;

@@ -287,11 +287,15 @@ static bool answer(struct poll *p, struct asked *a)
     return parse_view(got, a->host, &p->arena, v, &p->last) == PR_OK && p->agrees(v, p->arg);
 }
 
-/* Asks everybody who has not agreed, many at once; keeps those who do not. */
-static void ask_round(struct poll *p)
+/* Asks everybody who has not agreed, many at once; keeps those who do not. Tends to the
+ * rest only while no answer is under way: that uses the same connections. */
+static enum pr_code ask_round(struct poll *p, struct pr_err *err)
 {
     size_t kept = 0;
     for (size_t from = 0; from < p->n; from += FAN_OUT) {
+        const enum pr_code rc = duty_nap(p->ctx, 0, err);
+        if (rc != PR_OK)
+            return rc;
         const size_t to = from + FAN_OUT < p->n ? from + FAN_OUT : p->n;
         for (size_t i = from; i < to; i++)
             question(p, &p->left[i]);
@@ -300,6 +304,7 @@ static void ask_round(struct poll *p)
                 p->left[kept++] = p->left[i];
     }
     p->n = kept;
+    return PR_OK;
 }
 
 enum pr_code duty_everyone(const struct rebalance_duty_ctx *ctx, const char *but,
@@ -313,8 +318,8 @@ enum pr_code duty_everyone(const struct rebalance_duty_ctx *ctx, const char *but
     if (rc == PR_OK)
         rc = list_members(&p, but, err);
     for (int round = 0; rc == PR_OK; round++) {
-        ask_round(&p);
-        if (p.n == 0)
+        rc = ask_round(&p, err);
+        if (rc != PR_OK || p.n == 0)
             break;
         if (pr_mono_us() > until_us)
             rc = pr_fail(err, PR_ETIMEOUT, "%zu nodes, %s:%d first, do not say yet that %s", p.n,

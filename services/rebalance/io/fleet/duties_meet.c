@@ -148,6 +148,8 @@ static enum pr_code introduce(struct newcomer *n, bool first, struct pr_err *err
     }
     enum pr_code rc = alive > 0 ? PR_OK : pr_fail(err, PR_EUNAVAIL, "no primary is alive");
     for (size_t i = 0; i < alive && rc == PR_OK && told < (first ? 1 : MEET_AT_ONCE); i++) {
+        if ((rc = duty_nap(n->ctx, 0, err)) != PR_OK)
+            break;
         if (!first && has_met(n, &h[i]))
             continue;
         told++;

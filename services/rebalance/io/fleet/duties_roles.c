@@ -3,6 +3,7 @@
 
 #include "prism/io/clock.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,7 +84,8 @@ static enum pr_code empty_node(const struct rebalance_duty_ctx *ctx, const struc
 }
 
 /* Back from a failure as a primary without slots, because more than one node took
- * over its slots: Redis then lets it follow nobody. */
+ * over its slots: Redis then lets it follow nobody. So it seems to the node that we
+ * asked, which may be cut off from the others: nothing is deleted on its word alone. */
 static enum pr_code came_back(const struct rebalance_duty_ctx *ctx, const struct duty_node *n,
                               const struct duty_node *primary, bool *yes, struct pr_err *err)
 {
@@ -99,6 +101,78 @@ static enum pr_code came_back(const struct rebalance_duty_ctx *ctx, const struct
     return PR_OK;
 }
 
+/* Its own word: it serves nothing, takes nothing in, and knows who serves instead of it
+ * since. */
+static enum pr_code is_replaced(const struct rebalance_view *v, const struct duty_node *n,
+                                const struct duty_node *primary, struct pr_err *err)
+{
+    const struct rebalance_seen *me = &v->node[v->me];
+    const struct rebalance_seen *now = rebalance_view_find(v, primary->redis_id);
+    if (strcmp(me->id, n->redis_id) != 0)
+        return pr_fail(err, PR_EUNAVAIL, "at %s:%d there is another node: %.8s", n->host, n->port,
+                       me->id);
+    if (!me->primary)
+        return pr_fail(err, PR_EUNAVAIL, "it follows somebody already");
+    if (me->slots > 0)
+        return pr_fail(err, PR_ECONFLICT,
+                       "it says that it serves %d slots, the cluster that it serves none: its "
+                       "keys are not deleted",
+                       me->slots);
+    if (v->opens > 0)
+        return pr_fail(err, PR_ECONFLICT, "slot %d is open there: its keys are not deleted",
+                       v->open[0].slot);
+    if (now == NULL || now->failed || !now->primary || now->slots == 0)
+        return pr_fail(err, PR_EUNAVAIL, "it does not know yet that %s leads its shard",
+                       primary->id);
+    if (now->config_epoch <= me->config_epoch)
+        return pr_fail(err, PR_ECONFLICT,
+                       "its epoch %" PRIu64 " is no older than %" PRIu64
+                       " of %s: its keys are not deleted",
+                       me->config_epoch, now->config_epoch, primary->id);
+    return PR_OK;
+}
+
+/* The word of the shard's primary: it serves, and not for the other. */
+static enum pr_code replaces(const struct rebalance_view *v, const struct duty_node *n,
+                             const struct duty_node *primary, struct pr_err *err)
+{
+    const struct rebalance_seen *me = &v->node[v->me];
+    const struct rebalance_seen *other = rebalance_view_find(v, n->redis_id);
+    if (strcmp(me->id, primary->redis_id) != 0 || !me->primary || me->slots == 0)
+        return pr_fail(err, PR_EUNAVAIL, "primary %s says that it leads no shard", primary->id);
+    if (other == NULL)
+        return pr_fail(err, PR_EUNAVAIL, "primary %s does not know it", primary->id);
+    if (other->slots > 0)
+        return pr_fail(err, PR_ECONFLICT,
+                       "primary %s says that it serves %d slots: its keys are not deleted",
+                       primary->id, other->slots);
+    return PR_OK;
+}
+
+/* Asks both, the node over the connection that FLUSHALL then takes. */
+static enum pr_code may_flush(const struct rebalance_duty_ctx *ctx, struct pr_redis *conn,
+                              const struct duty_node *n, const struct duty_node *primary,
+                              struct pr_err *err)
+{
+    PR_AUTO(duty_conn) *there = NULL;
+    struct pr_arena arena;
+    pr_arena_init(&arena, 0);
+    struct rebalance_view *v = pr_arena_alloc(&arena, 2 * sizeof *v);
+    enum pr_code rc = v != NULL ? PR_OK : pr_fail(err, PR_ENOMEM, "two views");
+    if (rc == PR_OK)
+        rc = duty_look(ctx->cfg, primary->host, primary->port, &there, err);
+    if (rc == PR_OK)
+        rc = duty_view(there, primary->host, &arena, &v[0], err);
+    if (rc == PR_OK)
+        rc = replaces(&v[0], n, primary, err);
+    if (rc == PR_OK)
+        rc = duty_view(conn, n->host, &arena, &v[1], err);
+    if (rc == PR_OK)
+        rc = is_replaced(&v[1], n, primary, err);
+    pr_arena_done(&arena);
+    return rc;
+}
+
 static enum pr_code send_replicate(const struct rebalance_duty_ctx *ctx, const struct duty_node *n,
                                    const struct duty_node *primary, struct pr_err *err)
 {
@@ -109,6 +183,8 @@ static enum pr_code send_replicate(const struct rebalance_duty_ctx *ctx, const s
         rc = empty_node(ctx, n, err);
     if (rc == PR_OK)
         rc = duty_act(ctx, n->host, n->port, &conn, err);
+    if (rc == PR_OK && back)
+        rc = may_flush(ctx, conn, n, primary, err);
     if (rc == PR_OK && back) /* its keys are the past of its shard's, as a resync sees them */
         rc = DUTY_SEND(ctx, conn, err, "FLUSHALL");
     if (rc == PR_OK)
@@ -249,6 +325,20 @@ static enum pr_code settled(const struct rebalance_duty_ctx *ctx, const struct d
     return rc == PR_OK ? duty_await_follows(ctx, &now, n, FOLLOW_MS, err) : rc;
 }
 
+/* Somebody may only not have heard of its role yet: what it says itself does not pass. */
+static enum pr_code by_its_own_word(const struct rebalance_duty_ctx *ctx, const struct duty_node *n,
+                                    enum pr_code rc, struct pr_err *err)
+{
+    PR_AUTO(redisReply) *info = NULL;
+    if (duty_ask(ctx->cluster, n->redis_id, "INFO replication", &info, NULL) != PR_OK ||
+        strstr(info->str, "role:master") == NULL)
+        return rc;
+    return pr_fail(err, PR_ECONFLICT,
+                   "node %s says itself that it is a primary, and it serves no slot: it cannot "
+                   "take over before it follows the shard's primary",
+                   n->id);
+}
+
 enum pr_code duty_failover(const struct rebalance_duty_ctx *ctx, const char *node,
                            const char *shard, struct pr_err *err)
 {
@@ -265,7 +355,7 @@ enum pr_code duty_failover(const struct rebalance_duty_ctx *ctx, const char *nod
         if (rc == PR_OK)
             rc = take_over(ctx, &n, &primary, err);
         if (rc != PR_OK && pr_mono_us() > until_us)
-            return n.primary ? PR_ECONFLICT : rc;
+            return n.primary ? by_its_own_word(ctx, &n, rc, err) : rc;
         if (rc != PR_OK && rc != PR_EUNAVAIL && rc != PR_ETIMEOUT)
             return rc;
         if (rc == PR_OK && pr_mono_us() > until_us)

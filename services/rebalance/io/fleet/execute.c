@@ -22,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TICK_US = 20000, DRAIN_US = 10 * 1000 * 1000, MAX_PAIRS = 64 };
+enum { TICK_US = 20000, DRAIN_US = 10 * 1000 * 1000, MAX_PAIRS = 16 };
 
 struct fleet_run {
     struct rebalance_executor *e;
@@ -78,8 +78,9 @@ static void say(struct fleet_run *x, char *out, size_t size)
     char why[200] = "";
     if (x->slots != NULL)
         rebalance_slot_run_says(x->slots, why, sizeof why);
-    snprintf(out, size, "wave %d of %d: %s%s%s", x->seen.wave, x->seen.waves, x->doing,
-             why[0] != '\0' ? ", " : "", why);
+    const char *late = x->e->ready.says;
+    snprintf(out, size, "wave %d of %d: %s%s%s%s%s", x->seen.wave, x->seen.waves, x->doing,
+             why[0] != '\0' ? ", " : "", why, late[0] != '\0' ? "; " : "", late);
 }
 
 static void report(struct fleet_run *x, int64_t now_us, const char *phase)
@@ -359,7 +360,9 @@ static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
                                       .lease_ctx = x->e,
                                       .stop = &x->stop,
                                       .tend = tend,
-                                      .tend_ctx = x };
+                                      .tend_ctx = x,
+                                      .allow_big_keys = x->in.allow_big_keys,
+                                      .allow_no_replicas = x->in.allow_no_replicas };
     struct rebalance_repair_report done = { 0 };
     snprintf(x->doing, sizeof x->doing, "repairing open slots and stray keys");
     enum pr_code rc = rebalance_repair(&ctx, &done, err);

@@ -98,6 +98,20 @@ static enum pr_code plan_notes(struct rebalance_explains *x, int64_t plan, const
     return PR_OK;
 }
 
+/* One word for programs; the text has the numbers. */
+static const char *code_of(const struct rebalance_fleet *f, const struct rebalance_limits *limits,
+                           const struct rebalance_slot_facts *slot)
+{
+    if (slot->pinned || (slot->shard >= 0 && f->shard[slot->shard].pinned))
+        return "pinned";
+    if (slot->open)
+        return "open";
+    if (slot->moved_at_ms > 0 && limits->cooldown_ms > 0 &&
+        f->now_ms - slot->moved_at_ms < limits->cooldown_ms)
+        return "cooldown";
+    return "stays";
+}
+
 static int find_node(const struct rebalance_fleet *f, const char *id)
 {
     for (size_t i = 0; i < f->nodes; i++)
@@ -112,7 +126,7 @@ static enum pr_code explain(struct rebalance_explains *x,
 {
     char *details[DETAILS], slot[16];
     size_t n = 0;
-    const char *text = NULL;
+    const char *text = NULL, *code = "stays";
     enum pr_code rc = look(x, err);
     if (rc != PR_OK)
         return rc;
@@ -124,23 +138,25 @@ static enum pr_code explain(struct rebalance_explains *x,
         snprintf(slot, sizeof slot, "%u", r->slot);
         rc = plan_notes(x, (int64_t)r->plan_id, "slot", slot, details, &n, err);
         text = rebalance_fleet_explain_slot(f, &limits, (int)r->slot, &x->arena);
+        code = code_of(f, &limits, &f->slot[r->slot]);
     } else if (r->about_case == PRISM__V1__REBALANCE_EXPLAIN_REQUEST__ABOUT_NODE) {
         const int node = find_node(f, r->node);
         if (node == REBALANCE_NONE)
             return pr_fail(err, PR_ENOTFOUND, "node %s is not registered", r->node);
         rc = plan_notes(x, (int64_t)r->plan_id, "node", r->node, details, &n, err);
         text = rebalance_fleet_explain_node(f, &limits, node, &x->arena);
+        code = f->node[node].pinned ? "pinned" : "stays";
     } else
         return pr_fail(err, PR_EINVAL, "neither a slot nor a node to explain");
     if (rc != PR_OK)
         return rc;
     Prism__V1__RebalanceExplainResponse out = PRISM__V1__REBALANCE_EXPLAIN_RESPONSE__INIT;
-    char code[] = "stays", nothing[] = "";
-    out.code = code;
+    char nothing[] = "";
+    out.code = pr_arena_strdup(&x->arena, code);
     out.text = text == NULL ? nothing : pr_arena_strdup(&x->arena, text);
     out.details = details;
     out.n_details = n;
-    *reply = out.text == NULL
+    *reply = out.text == NULL || out.code == NULL
                  ? NULL
                  : malloc(prism__v1__rebalance_explain_response__get_packed_size(&out) + 1);
     if (*reply == NULL)

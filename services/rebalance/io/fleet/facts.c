@@ -148,13 +148,17 @@ static void fill_node(struct load *l, size_t i, struct rebalance_node_facts *bes
     const int at = l->topology_of[i];
     struct node_says says = { 0 };
     bool failed = row->state == REBALANCE_NODE_FAILED;
+    /* Back from a failure as a primary without slots: its row still names its shard,
+     * for which it does nothing until it is taken in again. */
+    const bool back = at >= 0 && !failed && row->role == REBALANCE_PRIMARY && row->slots == 0;
     if (at >= 0)
         says = l->says[at];
     else
         failed = !facts_ask_stranger(l->cfg, row->host, row->port, &says);
     l->node[i] = (struct rebalance_member){ .id = row->id,
                                             .zone = zone_index(l, row->zone),
-                                            .shard = shard_index(l, row->shard),
+                                            .shard = back ? REBALANCE_NONE
+                                                          : shard_index(l, row->shard),
                                             .primary = at >= 0 && row->slots > 0,
                                             .failed = failed,
                                             .member = at >= 0,
@@ -290,7 +294,7 @@ static enum pr_code load_slots(struct load *l, struct rebalance_fleet_facts *out
     l->slot = pr_arena_alloc(l->arena, REBALANCE_SLOTS * sizeof *l->slot);
     if (l->slot == NULL)
         return no_memory(l->err);
-    enum pr_code rc = rebalance_cluster_open_slots(l->c, open, l->err);
+    enum pr_code rc = rebalance_cluster_open_slots(l->db, l->c, open, l->err);
     for (int s = 0; s < REBALANCE_SLOTS && rc == PR_OK; s++) {
         const int owner = t->slot_owner[s];
         const int16_t member = owner < 0 ? REBALANCE_NONE : l->member_of[owner];

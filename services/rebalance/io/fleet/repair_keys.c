@@ -3,6 +3,8 @@
  * other side holds the same. */
 #include "core/slot/drain.h"
 #include "io/fleet/repair_private.h"
+#include "io/slot/copies.h"
+#include "io/slot/keys.h"
 
 #include "prism/buf.h"
 
@@ -10,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 100, MOST_STUCK = 1000, TRIES = 5, WAIT_MS = 1000 };
+enum { BATCH = 100, MOST_STUCK = 1000, TRIES = 5 };
 
 struct drain {
     struct repair *r;
@@ -23,9 +25,11 @@ struct drain {
     size_t left_size;
     const char *key[BATCH]; /* of list */
     size_t len[BATCH];
+    size_t at[BATCH]; /* in list and in weighed */
     struct rebalance_key_size size[BATCH];
     size_t n;
     redisReply *list;
+    struct rebalance_keys weighed;
 };
 
 /* --- commands about keys ------------------------------------------------------------- */
@@ -97,48 +101,6 @@ static bool is_stuck(const struct drain *d, const char *key, size_t len)
 
 /* --- are two copies the same ------------------------------------------------------------ */
 
-struct pair {
-    const redisReply *field, *value; /* value NULL: of a set */
-};
-
-static int compare_text(const redisReply *x, const redisReply *y)
-{
-    const size_t n = x->len < y->len ? x->len : y->len;
-    const int c = memcmp(x->str, y->str, n);
-    return c != 0 ? c : (x->len > y->len) - (x->len < y->len);
-}
-
-static int by_field(const void *a, const void *b)
-{
-    return compare_text(((const struct pair *)a)->field, ((const struct pair *)b)->field);
-}
-
-static struct pair *sorted(const redisReply *r, size_t step)
-{
-    const size_t n = r->elements / step;
-    struct pair *p = calloc(n + 1, sizeof *p);
-    for (size_t i = 0; p != NULL && i < n; i++)
-        p[i] = (struct pair){ r->element[i * step], step == 2 ? r->element[i * 2 + 1] : NULL };
-    if (p != NULL)
-        qsort(p, n, sizeof *p, by_field);
-    return p;
-}
-
-/* Members of a set, or fields and values of a hash, in any order. */
-static bool same_members(const redisReply *a, const redisReply *b, size_t step)
-{
-    if (a->elements != b->elements)
-        return false;
-    struct pair *x = sorted(a, step), *y = sorted(b, step);
-    bool same = x != NULL && y != NULL;
-    for (size_t i = 0; same && i < a->elements / step; i++)
-        same = compare_text(x[i].field, y[i].field) == 0 &&
-               (step == 1 || compare_text(x[i].value, y[i].value) == 0);
-    free(x);
-    free(y);
-    return same;
-}
-
 /* Large hashes and sets DUMP in an order of their own at each node. */
 static enum pr_code compare_members(struct drain *d, size_t i, bool *same, struct pr_err *err)
 {
@@ -160,7 +122,7 @@ static enum pr_code compare_members(struct drain *d, size_t i, bool *same, struc
     if (rc == PR_EINVAL && strncmp(err->text, "WRONGTYPE", 9) == 0)
         return PR_OK; /* another type there */
     if (rc == PR_OK)
-        *same = same_members(x, y, hash ? 2 : 1);
+        *same = rebalance_copies_equal(x, y, hash ? 2 : 1);
     return rc;
 }
 
@@ -189,29 +151,17 @@ static enum pr_code simple(struct pr_redis *conn, const char *command, redisRepl
     return rc == PR_OK ? pr_redis_reply(conn, out, err) : rc;
 }
 
-/* Under WATCH: deleted unless somebody wrote to it since. ASKING before MULTI holds
- * for everything up to EXEC. */
+/* The other side's copy is the only one then. */
 static enum pr_code delete_watched(struct drain *d, size_t i, bool *gone, struct pr_err *err)
 {
-    const char *const command[] = { "ASKING", "MULTI", "UNLINK", "EXEC" };
-    const char *const unlink[] = { "UNLINK", d->key[i] };
-    const size_t len[] = { 6, d->len[i] };
     struct pr_redis *conn = NULL;
+    bool changed = false;
     enum pr_code rc = duty_lease(d->r->ctx, d->r->ctx->cfg->redis_timeout_ms, err);
     if (rc == PR_OK)
         rc = repair_conn(d->r, d->from.node, &conn, err);
-    for (size_t k = d->from.asking ? 0 : 1; k < PR_COUNT(command) && rc == PR_OK; k++) {
-        redisReply *got = NULL;
-        rc = k == 2 ? pr_redis_append(conn, 2, unlink, len, err)
-                    : pr_redis_append(conn, 1, &command[k], NULL, err);
-        if (rc == PR_OK)
-            rc = pr_redis_reply(conn, &got, err);
-        if (rc != PR_OK)
-            break;
-        PR_AUTO(redisReply) *r = got;
-        rc = pr_redis_reply_code(r, err);
-        *gone = rc == PR_OK && r->type == REDIS_REPLY_ARRAY && k == PR_COUNT(command) - 1;
-    }
+    if (rc == PR_OK)
+        rc = rebalance_copy_unlink(conn, d->from.asking, d->key[i], d->len[i], &changed, err);
+    *gone = rc == PR_OK && !changed;
     return rc;
 }
 
@@ -257,6 +207,7 @@ static enum pr_code list_keys(struct drain *d, struct pr_err *err)
         const redisReply *k = d->list->element[i];
         if (is_stuck(d, k->str, k->len))
             continue;
+        d->at[d->n] = i;
         d->key[d->n] = k->str;
         d->len[d->n++] = k->len;
     }
@@ -266,22 +217,16 @@ static enum pr_code list_keys(struct drain *d, struct pr_err *err)
 static enum pr_code size_keys(struct drain *d, struct pr_err *err)
 {
     struct pr_redis *conn = NULL;
+    rebalance_keys_reset(&d->weighed);
     enum pr_code rc = repair_conn(d->r, d->from.node, &conn, err);
-    for (size_t i = 0; i < d->n && rc == PR_OK; i++) {
-        const char *const argv[] = { "MEMORY", "USAGE", d->key[i] };
-        const size_t len[] = { 6, 5, d->len[i] };
-        rc = put(conn, d->from.asking, 3, argv, len, err);
-    }
-    for (size_t i = 0; i < d->n && rc == PR_OK; i++) {
-        redisReply *got = NULL;
-        rc = get(conn, d->from.asking, &got, err);
-        if (rc != PR_OK)
-            break;
-        d->size[i] = (struct rebalance_key_size){ .bytes = got->type == REDIS_REPLY_INTEGER
-                                                               ? (uint64_t)got->integer
-                                                               : 0 };
-        freeReplyObject(got);
-    }
+    if (rc == PR_OK)
+        rc = rebalance_keys_add(&d->weighed, d->list, err);
+    if (rc == PR_OK)
+        rc = rebalance_keys_size(&d->weighed, 0, conn, err);
+    if (rc != PR_OK) /* answers may be under way */
+        repair_cut(d->from.node);
+    for (size_t i = 0; i < d->n && rc == PR_OK; i++)
+        d->size[i] = d->weighed.size[d->at[i]];
     return rc;
 }
 
@@ -292,7 +237,8 @@ static void set_big_aside(struct drain *d)
     for (size_t i = 0; i < d->n; i++) {
         struct rebalance_key_judgement j;
         rebalance_key_judge(d->key[i], d->len[i], &d->size[i], &d->limits, &j);
-        if (j.verdict == REBALANCE_KEY_NEEDS_APPROVAL || j.verdict == REBALANCE_KEY_REFUSED) {
+        if (j.verdict == REBALANCE_KEY_REFUSED ||
+            (j.verdict == REBALANCE_KEY_NEEDS_APPROVAL && !d->r->ctx->allow_big_keys)) {
             stays(d, i, j.why);
             continue;
         }
@@ -310,8 +256,10 @@ static enum pr_code migrate(struct drain *d, size_t n, redisReply **out, struct 
     const char *argv[FIXED + BATCH];
     size_t len[FIXED + BATCH];
     char port[16], timeout[24];
+    const int ms =
+        rebalance_migrate_timeout_ms(rebalance_batch_block_ms(d->size, n, 1), &d->limits);
     snprintf(port, sizeof port, "%d", d->to.node->port);
-    snprintf(timeout, sizeof timeout, "%lld", (long long)ctx->cfg->redis_timeout_ms / 2);
+    snprintf(timeout, sizeof timeout, "%d", ms);
     const char *const fixed[FIXED] = {
         "MIGRATE",       d->to.node->host,    port,  "", "0", timeout, "AUTH2",
         ctx->user->name, ctx->user->password, "KEYS"
@@ -325,31 +273,25 @@ static enum pr_code migrate(struct drain *d, size_t n, redisReply **out, struct 
         len[FIXED + i] = d->len[i];
     }
     struct pr_redis *conn = NULL;
-    enum pr_code rc = duty_lease(ctx, ctx->cfg->redis_timeout_ms, err);
+    enum pr_code rc = duty_lease(ctx, 2 * ms, err);
     if (rc == PR_OK)
         rc = repair_conn(d->r, d->from.node, &conn, err);
-    if (rc == PR_OK) /* a slot that is open may always be asked to MIGRATE */
-        rc = pr_redis_append(conn, (int)(FIXED + n), argv, len, err);
-    return rc == PR_OK ? pr_redis_reply(conn, out, err) : rc;
-}
-
-/* Moved keys are on one node only until its replicas have them. */
-static enum pr_code wait_replicas(struct drain *d, struct pr_err *err)
-{
-    struct pr_redis *conn = NULL;
-    enum pr_code rc = repair_conn(d->r, d->to.node, &conn, err);
     if (rc != PR_OK)
         return rc;
-    PR_AUTO(redisReply) *info = NULL;
-    PR_AUTO(redisReply) *acked = NULL;
-    rc = pr_redis_command(conn, &info, err, "INFO replication");
-    int live = 0;
-    for (const char *p = rc == PR_OK ? strstr(info->str, "state=online") : NULL; p != NULL;
-         p = strstr(p + 1, "state=online"))
-        live++;
-    return rc == PR_OK && live > 0
-               ? pr_redis_command(conn, &acked, err, "WAIT %d %d", live, WAIT_MS)
-               : rc;
+    pr_redis_set_timeout(conn, 2 * ms);
+    /* a slot that is open may always be asked to MIGRATE */
+    rc = pr_redis_append(conn, (int)(FIXED + n), argv, len, err);
+    if (rc == PR_OK)
+        rc = pr_redis_reply(conn, out, err);
+    pr_redis_set_timeout(conn, (int)ctx->cfg->redis_timeout_ms);
+    return rc;
+}
+
+/* The target first: while its replicas lack a key, the source's may have it still. */
+static enum pr_code settle(struct drain *d, struct pr_err *err)
+{
+    enum pr_code rc = repair_settle(d->r, d->to.node, err);
+    return rc == PR_OK ? repair_settle(d->r, d->from.node, err) : rc;
 }
 
 static enum pr_code count(struct drain *d, long *keys, struct pr_err *err)
@@ -382,9 +324,11 @@ static enum pr_code move_batch(struct drain *d, size_t n, struct pr_err *err)
     if ((rc = count(d, &after, err)) != PR_OK)
         return rc;
     d->r->report->moved_keys += before > after ? before - after : 0;
+    if (busy) /* a copy that is deleted leaves the target's alone */
+        rc = repair_settle(d->r, d->to.node, err);
     for (size_t i = 0; busy && i < n && rc == PR_OK; i++)
         rc = resolve(d, i, err);
-    return rc == PR_OK ? wait_replicas(d, err) : rc;
+    return rc == PR_OK ? settle(d, err) : rc;
 }
 
 static enum pr_code next_batch(struct drain *d, bool *empty, struct pr_err *err)
@@ -409,28 +353,66 @@ static bool elsewhere(const char *error)
     return strstr(error, "MOVED ") != NULL || strstr(error, "ASK ") != NULL;
 }
 
+static enum pr_code node_timeout(struct drain *d, struct repair_primary *at, struct pr_err *err)
+{
+    struct pr_redis *conn = NULL;
+    PR_AUTO(redisReply) *r = NULL;
+    enum pr_code rc = repair_conn(d->r, at, &conn, err); /* makes our user there, for MIGRATE */
+    if (rc == PR_OK)
+        rc = pr_redis_command(conn, &r, err, "CONFIG GET cluster-node-timeout");
+    if (rc != PR_OK || r->elements != 2 || r->element[1]->str == NULL)
+        return rc;
+    const int64_t ms = strtoll(r->element[1]->str, NULL, 10);
+    if (d->limits.node_timeout_ms == 0 || ms < d->limits.node_timeout_ms)
+        d->limits.node_timeout_ms = ms;
+    return PR_OK;
+}
+
+/* Before the first key: that nobody could wait for is known before anything moves. Others
+ * may have moved some of them, too. */
+static enum pr_code equip(struct drain *d, struct pr_err *err)
+{
+    enum pr_code rc = node_timeout(d, d->to.node, err);
+    if (rc == PR_OK)
+        rc = node_timeout(d, d->from.node, err);
+    return rc == PR_OK ? settle(d, err) : rc;
+}
+
+static enum pr_code drain_all(struct drain *d, struct pr_err *err)
+{
+    bool empty = false;
+    enum pr_code rc = equip(d, err);
+    for (int failed = 0; rc == PR_OK && !empty && d->n_stuck < MOST_STUCK;) {
+        if ((rc = duty_nap(d->r->ctx, 0, err)) != PR_OK)
+            break;
+        rc = next_batch(d, &empty, err);
+        if (rc == PR_ETIMEOUT && ++failed < TRIES)
+            rc = PR_OK;
+    }
+    return rc == PR_OK ? settle(d, err) : rc;
+}
+
 enum pr_code repair_drain(struct repair *r, int slot, struct repair_side_of from,
                           struct repair_side_of to, char *left, size_t size, struct pr_err *err)
 {
+    const struct rebalance_config *cfg = r->ctx->cfg;
+    const int64_t lease_ms = cfg->lease_ttl_ms - REBALANCE_LEASE_MARGIN_MS;
     struct drain d = { .r = r,
                        .slot = slot,
                        .from = from,
                        .to = to,
-                       .limits = { .max_keys = BATCH },
+                       .limits = { .max_keys = BATCH,
+                                   .block_budget_ms = cfg->slot_block_budget_ms,
+                                   .patience_ms = cfg->redis_timeout_ms / 2,
+                                   .lease_ms = lease_ms > 0 ? lease_ms : 0 },
+                       .weighed = { .asking = from.asking },
                        .left = left,
                        .left_size = size };
-    struct pr_redis *conn = NULL;
-    bool empty = false;
     pr_buf_init(&d.stuck, 0);
-    enum pr_code rc = repair_conn(r, to.node, &conn, err); /* makes our user there, for MIGRATE */
-    for (int failed = 0; rc == PR_OK && !empty && d.n_stuck < MOST_STUCK;) {
-        if ((rc = duty_nap(r->ctx, 0, err)) != PR_OK)
-            break;
-        rc = next_batch(&d, &empty, err);
-        if (rc == PR_ETIMEOUT && ++failed < TRIES)
-            rc = PR_OK;
-    }
+    pr_buf_init(&d.weighed.text, 0);
+    enum pr_code rc = drain_all(&d, err);
     pr_buf_done(&d.stuck);
+    rebalance_keys_done(&d.weighed);
     if (rc == PR_EINVAL && elsewhere(err->text))
         rc = PR_EUNAVAIL;
     return rc == PR_OK ? rc : pr_wrap(err, rc, "slot %d", slot);

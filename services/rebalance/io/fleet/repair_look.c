@@ -94,13 +94,17 @@ enum pr_code repair_busy(const struct repair *r, uint8_t busy[2048], struct pr_e
     return PR_OK;
 }
 
+void repair_cut(struct repair_primary *p)
+{
+    pr_redis_close(p->act);
+    p->act = NULL;
+}
+
 enum pr_code repair_conn(struct repair *r, struct repair_primary *p, struct pr_redis **conn,
                          struct pr_err *err)
 {
-    if (p->act != NULL && pr_redis_broken(p->act)) {
-        pr_redis_close(p->act);
-        p->act = NULL;
-    }
+    if (p->act != NULL && pr_redis_broken(p->act))
+        repair_cut(p);
     enum pr_code rc = p->act != NULL ? PR_OK : duty_act(r->ctx, p->host, p->port, &p->act, err);
     *conn = p->act;
     return rc == PR_OK ? rc : pr_wrap(err, rc, "node %s:%d", p->host, p->port);

@@ -283,7 +283,7 @@ static bool slots_are_open(struct rebalance_executor *e)
 {
     uint8_t open[REBALANCE_SLOTS / 8];
     if (rebalance_connect(e, NULL) != PR_OK || pr_cluster_refresh(e->cluster, NULL) != PR_OK ||
-        rebalance_cluster_open_slots(e->cluster, open, NULL) != PR_OK)
+        rebalance_cluster_open_slots(e->db, e->cluster, open, NULL) != PR_OK)
         return false;
     for (size_t i = 0; i < sizeof open; i++)
         if (open[i] != 0)
@@ -302,18 +302,17 @@ static bool always(struct rebalance_executor *e) /* the planner says whether it 
 static enum pr_code take_back(struct rebalance_executor *e, bool *made, struct pr_err *err)
 {
     PGresult *got = NULL;
-    enum pr_code rc =
-        pr_db_exec(e->db,
-                   "SELECT jsonb_build_object('kind', 'join', 'role', 'replica', 'nodes', "
-                   "jsonb_agg(n.id ORDER BY n.id)), "
-                   "(SELECT count(*) FROM plans WHERE created_by = $1 AND goal->>'kind' = 'join' "
-                   "AND created_at > now() - interval '1 day'), "
-                   "(SELECT coalesce(extract(epoch FROM now() - max(created_at)) * 1000, -1) FROM "
-                   "plans WHERE created_by = $1 AND goal->>'kind' = 'join') "
-                   "FROM nodes n JOIN shards s ON s.id = n.shard_id "
-                   "WHERE n.state = 'up' AND n.role = 'primary' AND n.slots = 0 "
-                   "AND s.primary_id <> n.id HAVING count(*) > 0",
-                   PR_ARGS(pr_text(WHO)), &got, err);
+    enum pr_code rc = pr_db_exec(
+        e->db,
+        "SELECT jsonb_build_object('kind', 'join', 'role', 'replica', 'nodes', "
+        "jsonb_agg(n.id ORDER BY n.id)), "
+        "(SELECT count(*) FROM plans WHERE created_by = $1 AND goal->>'kind' = 'join' "
+        "AND created_at > now() - interval '1 day'), "
+        "(SELECT coalesce(extract(epoch FROM now() - max(created_at)) * 1000, -1) FROM "
+        "plans WHERE created_by = $1 AND goal->>'kind' = 'join') "
+        "FROM nodes n JOIN shards s ON s.id = n.shard_id WHERE n.state = 'up' "
+        "AND n.role = 'primary' AND n.slots = 0 AND s.primary_id <> n.id HAVING count(*) > 0",
+        PR_ARGS(pr_text(WHO)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;

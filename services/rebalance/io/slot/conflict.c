@@ -2,6 +2,7 @@
  * read from both, judged (core/slot/drain.h), and the judgement carried out so that
  * a client's write in between is never lost: a copy is deleted under WATCH, or moved
  * with REPLACE, which takes what is there at that moment. */
+#include "io/slot/copies.h"
 #include "io/slot/pair.h"
 
 #include "prism/io/clock.h"
@@ -63,6 +64,14 @@ static enum pr_code ask(const struct judge *j, bool at_taker, const char *word, 
     return rc == PR_OK ? read(conn, asking, out, err) : rc;
 }
 
+/* Before a write: its answer comes within the patience that we have, or never. */
+static enum pr_code may_write(const struct judge *j, struct pr_redis *conn, struct pr_err *err)
+{
+    const int ms = rebalance_pair_patience_ms(j->p->run);
+    pr_redis_set_timeout(conn, ms);
+    return rebalance_pair_may_send(j->p, ms, err);
+}
+
 static void drop(redisReply *r)
 {
     if (r != NULL)
@@ -120,38 +129,6 @@ static enum pr_code read_copy(const struct judge *j, bool at_taker, struct copy 
     return rc;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    const redisReply *const *x = a, *const *y = b;
-    const size_t n = (*x)->len < (*y)->len ? (*x)->len : (*y)->len;
-    const int order = memcmp((*x)->str, (*y)->str, n);
-    return order != 0 ? order : ((*x)->len > (*y)->len) - ((*x)->len < (*y)->len);
-}
-
-struct pair_of_fields {
-    redisReply *name, *value;
-};
-
-static int by_field(const void *a, const void *b)
-{
-    return by_text(&((const struct pair_of_fields *)a)->name,
-                   &((const struct pair_of_fields *)b)->name);
-}
-
-static bool same_list(redisReply *a, redisReply *b, size_t width)
-{
-    if (a->elements != b->elements || a->elements % width != 0)
-        return false;
-    qsort(a->element, a->elements / width, width * sizeof(*a->element),
-          width == 1 ? by_text : by_field);
-    qsort(b->element, b->elements / width, width * sizeof(*b->element),
-          width == 1 ? by_text : by_field);
-    for (size_t i = 0; i < a->elements; i++)
-        if (by_text(&a->element[i], &b->element[i]) != 0)
-            return false;
-    return true;
-}
-
 /* Dumps of equal hash tables differ: their order is each node's own. */
 static enum pr_code equal(const struct judge *j, const struct copy *g, const struct copy *t,
                           bool *out, struct pr_err *err)
@@ -166,7 +143,7 @@ static enum pr_code equal(const struct judge *j, const struct copy *g, const str
     if (rc == PR_OK)
         rc = ask(j, true, all, NULL, &b, err);
     if (rc == PR_OK)
-        *out = same_list(a, b, hash ? 2 : 1);
+        *out = rebalance_copies_equal(a, b, hash ? 2 : 1);
     drop(a);
     drop(b);
     return rc;
@@ -179,39 +156,26 @@ static enum pr_code equal(const struct judge *j, const struct copy *g, const str
 static enum pr_code delete_watched(const struct judge *j, bool *changed, struct pr_err *err)
 {
     redisReply *r = NULL;
-    if (j->taker_owns) {
-        enum pr_code plain = ask(j, false, "UNLINK", NULL, &r, err);
+    enum pr_code rc = may_write(j, j->giver, err);
+    if (rc == PR_OK && j->taker_owns) {
+        rc = ask(j, false, "UNLINK", NULL, &r, err);
         drop(r);
-        return plain;
+        return rc;
     }
-
-    static const char *const MULTI[] = { "MULTI" }, *const EXEC[] = { "EXEC" };
-    const char *argv[] = { "UNLINK", j->key };
-    const size_t len[] = { 6, j->len };
-    enum pr_code rc = append(j->giver, false, MULTI, NULL, 1, err);
-    if (rc == PR_OK)
-        rc = append(j->giver, false, argv, len, 2, err);
-    if (rc == PR_OK)
-        rc = append(j->giver, false, EXEC, NULL, 1, err);
-    for (int i = 0; i < 2 && rc == PR_OK; i++) {
-        rc = read(j->giver, false, &r, err);
-        drop(r);
-    }
-    if (rc == PR_OK)
-        rc = read(j->giver, false, &r, err);
-    if (rc == PR_OK)
-        *changed = r->type == REDIS_REPLY_NIL;
-    drop(r);
-    return rc;
+    if (rc != PR_OK)
+        return rc;
+    return rebalance_copy_unlink(j->giver, false, j->key, j->len, changed, err);
 }
 
-/* The giver's copy, as it is when MIGRATE runs, takes the place of the taker's. */
-static enum pr_code move_over(const struct judge *j, struct pr_err *err)
+/* The giver's copy g, as it is when MIGRATE runs, takes the place of the taker's. */
+static enum pr_code move_over(const struct judge *j, const struct copy *g, struct pr_err *err)
 {
     struct rebalance_pair *p = j->p;
     const struct rebalance_shard_member *to = rebalance_shard_primary(rebalance_taker(p));
     char port[8], timeout[16];
-    const int ms = rebalance_pair_patience_ms(p->run);
+    const struct rebalance_key_size size = { .type = g->is.type, .bytes = g->dump->len };
+    const int ms =
+        rebalance_migrate_timeout_ms(rebalance_key_block_ms(&size, p->limits.slowness), &p->limits);
     snprintf(port, sizeof port, "%d", to->port);
     snprintf(timeout, sizeof timeout, "%d", ms);
     const char *argv[] = {
@@ -223,9 +187,11 @@ static enum pr_code move_over(const struct judge *j, struct pr_err *err)
         len[i] = strlen(argv[i]);
     len[PR_COUNT(argv) - 1] = j->len;
     redisReply *r = NULL;
-    enum pr_code rc = append(j->giver, false, argv, len, (int)PR_COUNT(argv), err);
+    enum pr_code rc = rebalance_pair_may_send(p, 2 * ms, err);
+    if (rc == PR_OK)
+        rc = append(j->giver, false, argv, len, (int)PR_COUNT(argv), err);
     if (rc == PR_OK) {
-        pr_redis_set_timeout(j->giver, 3 * ms);
+        pr_redis_set_timeout(j->giver, 2 * ms);
         rc = read(j->giver, false, &r, err);
     }
     if (rc != PR_OK && pr_redis_broken(j->giver))
@@ -260,6 +226,8 @@ static enum pr_code tell_taker(const struct judge *j, const char *const *head,
         argv[n] = e->str;
         len[n++] = e->len;
     }
+    if (rc == PR_OK)
+        rc = may_write(j, j->taker, err);
     if (rc == PR_OK)
         rc = append(j->taker, true, argv, len, (int)n, err);
     if (rc == PR_OK)
@@ -309,15 +277,15 @@ static enum pr_code cut_clients(const struct judge *j, struct pr_err *err)
     return rc;
 }
 
-static enum pr_code carry_out(const struct judge *j, enum rebalance_resolution what, bool *changed,
-                              struct pr_err *err)
+static enum pr_code carry_out(const struct judge *j, const struct copy *g,
+                              enum rebalance_resolution what, bool *changed, struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
     switch (what) {
     case REBALANCE_KEEP_SOURCE:
-        return move_over(j, err);
+        return move_over(j, g, err);
     case REBALANCE_EITHER: /* a write since the comparison is at the giver, if it owns the slot */
-        return j->taker_owns ? delete_watched(j, changed, err) : move_over(j, err);
+        return j->taker_owns ? delete_watched(j, changed, err) : move_over(j, g, err);
     case REBALANCE_UNION_SETS:
         rc = unite(j, err);
         break;
@@ -330,7 +298,8 @@ static enum pr_code carry_out(const struct judge *j, enum rebalance_resolution w
     }
     if (rc == PR_OK)
         rc = delete_watched(j, changed, err);
-    return rc == PR_OK && !*changed && j->p->giver_failed ? cut_clients(j, err) : rc;
+    const bool cut = !*changed && j->p->giver_failed && !j->taker_owns;
+    return rc == PR_OK && cut ? cut_clients(j, err) : rc;
 }
 
 /* --- judging ------------------------------------------------------------------------------------
@@ -418,10 +387,10 @@ static enum pr_code one_try(const struct judge *j, bool *again, struct pr_err *e
         rc = what == REBALANCE_STOP
                  ? pr_fail(err, PR_ECONFLICT, "key \"%.*s\" is on both sides: %s",
                            (int)(j->len < 80 ? j->len : 80), j->key, why)
-                 : carry_out(j, what, again, err);
+                 : carry_out(j, &g, what, again, err);
     } else if (rc == PR_OK && g.dump->str != NULL && j->taker_owns) {
         report(j, REBALANCE_KEEP_SOURCE, "only the side that lost the slot has it");
-        rc = move_over(j, err);
+        rc = move_over(j, &g, err);
     }
     drop(g.dump);
     drop(t.dump);
@@ -473,13 +442,13 @@ static enum pr_code judge_keys(struct judge *j, const redisReply *keys, struct p
     enum pr_code rc = PR_OK;
     for (size_t from = 0; from < keys->elements && rc == PR_OK; from += PIPELINE) {
         const size_t left = keys->elements - from, n = left < PIPELINE ? left : PIPELINE;
-        rc = rebalance_pair_may_send(j->p, rebalance_pair_patience_ms(j->p->run), err);
-        if (rc == PR_OK)
-            rc = on_both(j, keys, from, n, both, err);
+        rc = on_both(j, keys, from, n, both, err);
         for (size_t i = 0; i < n && rc == PR_OK; i++) {
             j->key = keys->element[from + i]->str;
             j->len = keys->element[from + i]->len;
-            if (both[i] || j->taker_owns)
+            if (rebalance_pair_leaves(j->p))
+                rc = pr_fail(err, PR_ECANCELED, "slot %d is left as it is", j->p->step->slot);
+            else if (both[i] || j->taker_owns)
                 rc = one_key(j, err);
         }
     }
@@ -491,8 +460,10 @@ static enum pr_code import_from_taker(struct rebalance_pair *p, struct pr_redis 
 {
     redisReply *r = NULL;
     const struct rebalance_shard_member *taker = rebalance_shard_primary(rebalance_taker(p));
-    const enum pr_code rc = pr_redis_command(conn, &r, err, "CLUSTER SETSLOT %d IMPORTING %s",
-                                             p->step->slot, taker->id);
+    enum pr_code rc = rebalance_pair_may_send(p, rebalance_pair_patience_ms(p->run), err);
+    if (rc == PR_OK)
+        rc = pr_redis_command(conn, &r, err, "CLUSTER SETSLOT %d IMPORTING %s", p->step->slot,
+                              taker->id);
     drop(r);
     return rc;
 }

@@ -101,25 +101,24 @@ static void remember(struct rebalance_pair *p, unsigned lane, const struct batch
 static enum pr_code send_batch(struct rebalance_pair *p, unsigned lane, const struct batch *b,
                                struct pr_err *err)
 {
-    const int patience_ms = rebalance_pair_patience_ms(p->run);
-    const int timeout_ms = patience_ms + (int)b->predicted_ms;
+    const int timeout_ms = rebalance_migrate_timeout_ms(b->predicted_ms, &p->limits);
     struct pr_redis *conn = NULL;
     enum pr_code rc = rebalance_pair_lane(p, lane, &conn, err);
     if (rc == PR_OK)
         rc = rebalance_pair_await_lane(p, lane, err);
     if (rc == PR_OK)
-        rc = rebalance_pair_may_send(p, timeout_ms, err);
+        rc = rebalance_pair_may_send(p, 2 * timeout_ms, err);
     if (rc != PR_OK)
         return rc;
     remember(p, lane, b);
-    pr_redis_set_timeout(conn, 2 * timeout_ms + patience_ms);
+    pr_redis_set_timeout(conn, 2 * timeout_ms);
     if (b->n > 0)
         rc = append_migrate(p, conn, b, timeout_ms, err);
     if (rc == PR_OK && b->last)
         rc = append_what_is_left(p, conn, err);
     if (rc == PR_OK && b->n > 0 && p->live[rebalance_pair_giver(p)] > 0) {
-        rc = rebalance_append_wait(conn, p->live[rebalance_pair_giver(p)], p->run->cfg->wait_ms,
-                                   err);
+        rc = rebalance_append_wait(conn, p->live[rebalance_pair_giver(p)],
+                                   rebalance_pair_wait_ms(p), err);
         p->lane[lane].waits = rc == PR_OK;
     }
     p->last_sent_us = pr_mono_us();
@@ -170,6 +169,13 @@ static enum pr_code move_batch(struct rebalance_pair *p, const struct batch *b, 
 {
     const unsigned lane = p->turn % REBALANCE_LANES;
     enum pr_code rc = send_batch(p, lane, b, err);
+    if (rc == PR_EINVAL) { /* the machine has become slower since the keys were judged */
+        p->view.refused[rebalance_pair_giver(p)] = REBALANCE_SLOT_OVERSIZED;
+        snprintf(p->step->error, sizeof p->step->error, "a MIGRATE of %zu keys %.150s", b->n,
+                 err->text);
+        p->known = p->calm = false;
+        return PR_OK;
+    }
     if (rc == PR_OK)
         rc = read_batch(p, lane, b, left, err);
     p->turn += b->n > 0;
@@ -206,7 +212,10 @@ static enum pr_code move_list(struct rebalance_pair *p, const struct rebalance_k
         struct batch b = { .keys = keys, .last = true };
         if (keys->n > 0) {
             b = cut(p, keys, from, rebalance_pair_pace(p));
-            rebalance_pair_pay(p, (double)b.bytes);
+            if (!rebalance_pair_pay(p, (double)b.bytes)) {
+                p->known = false;
+                return PR_OK;
+            }
         }
         const enum pr_code rc = move_batch(p, &b, left, err);
         if (rc != PR_OK || !p->known)

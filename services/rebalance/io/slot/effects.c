@@ -57,9 +57,9 @@ static enum pr_code setslot(struct rebalance_pair *p, struct pr_redis *conn, int
     const char *argv[5 + 2 * (MAX_WORDS + 1)] = { "EVAL", SCRIPT, "0", deadline, slot };
     int argc = 5;
     const int patience_ms = rebalance_pair_patience_ms(p->run);
-    enum pr_code rc = rebalance_pair_may_send(p, patience_ms, err);
+    enum pr_code rc = learn_clock(p, conn, k, err);
     if (rc == PR_OK)
-        rc = learn_clock(p, conn, k, err);
+        rc = rebalance_pair_may_send(p, patience_ms, err);
     if (rc != PR_OK)
         return rc;
     snprintf(slot, sizeof slot, "%d", p->step->slot);
@@ -237,13 +237,15 @@ static enum pr_code fence(struct rebalance_pair *p, struct pr_err *err)
         redisReply *got = NULL;
         rc = rebalance_pair_service(p, k, &conn, err);
         if (rc == PR_OK)
+            rc = rebalance_pair_may_send(p, rebalance_pair_patience_ms(p->run), err);
+        if (rc == PR_OK)
             rc = pr_redis_command(conn, &got, err, "CLIENT KILL USER %s", p->run->mover.user);
         if (got != NULL)
             freeReplyObject(got);
     }
     rebalance_pair_unlink(p);
     for (int k = 0; k < 2; k++)
-        for (size_t i = 0; i < p->shard[k].members; i++) {
+        for (size_t i = 0; i < rebalance_pair_members(p, k); i++) {
             pr_redis_close(p->shard[k].member[i].eye);
             p->shard[k].member[i].eye = NULL;
         }
@@ -268,7 +270,8 @@ static enum pr_code verify(struct rebalance_pair *p, struct pr_err *err)
     if (rc != PR_OK)
         return rc;
     p->view.agreed = ok;
-    if (!ok && !rebalance_slot_run_pause(p->run, POLL_US))
+    /* In trouble sooner than the scout asks. */
+    if (!ok && !rebalance_pair_pause(p, rebalance_verify_every_us(&p->verifier) / 3))
         return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);
     return PR_OK;
 }
@@ -283,8 +286,10 @@ static enum pr_code bump(struct rebalance_pair *p, struct pr_err *err)
         rc = rebalance_pair_await_taker(p, err);
     if (rc == PR_OK)
         rc = rebalance_pair_may_send(p, rebalance_pair_patience_ms(p->run), err);
-    if (rc == PR_OK)
+    if (rc == PR_OK) {
+        pr_redis_set_timeout(conn, rebalance_pair_patience_ms(p->run));
         rc = pr_redis_command(conn, &got, err, "CLUSTER BUMPEPOCH");
+    }
     if (got != NULL)
         freeReplyObject(got);
     return rc;
@@ -311,7 +316,7 @@ static enum pr_code resolve(struct rebalance_pair *p, struct pr_err *err)
     const enum rebalance_slot_map map = p->step->at.back ? v->source.map : v->target.map;
     enum pr_code rc = rebalance_pair_resolve(p, map == REBALANCE_SLOT_TO_SELF, err);
     p->known = false;
-    if (rc == PR_ECONFLICT) {
+    if (rc == PR_ECONFLICT || rc == PR_EINVAL) { /* EINVAL: too large for the lease */
         snprintf(p->step->error, sizeof p->step->error, "%.250s", err->text);
         p->view.diverged = true;
         return PR_OK;
@@ -322,6 +327,7 @@ static enum pr_code resolve(struct rebalance_pair *p, struct pr_err *err)
     rc = rebalance_pair_settle(p, err); /* what was judged must not be undone by a fail-over */
     if (rc != PR_OK)
         return rc;
+    p->view.settled = false; /* keys may go before it is found empty */
     p->view.conflict = p->giver_failed = p->step->failed_over = false;
     for (int i = 0; i < REBALANCE_LANES; i++)
         pr_buf_reset(&p->recent[i]);

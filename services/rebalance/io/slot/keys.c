@@ -55,12 +55,26 @@ enum pr_code rebalance_keys_add(struct rebalance_keys *k, const redisReply *list
 
 /* --- sizes --------------------------------------------------------------------------- */
 
-static enum pr_code send_one(struct pr_redis *conn, const char *word, const char *second,
-                             const char *key, size_t len, struct pr_err *err)
+static enum pr_code send_one(const struct rebalance_keys *k, size_t i, struct pr_redis *conn,
+                             const char *word, const char *second, struct pr_err *err)
 {
+    static const char *const ASKING[] = { "ASKING" };
+    size_t len;
+    const char *key = rebalance_key_at(k, i, &len);
     const char *argv[] = { word, second != NULL ? second : key, key };
     const size_t argvlen[] = { strlen(word), second != NULL ? strlen(second) : len, len };
-    return pr_redis_append(conn, second != NULL ? 3 : 2, argv, argvlen, err);
+    const enum pr_code rc = k->asking ? pr_redis_append(conn, 1, ASKING, NULL, err) : PR_OK;
+    return rc == PR_OK ? pr_redis_append(conn, second != NULL ? 3 : 2, argv, argvlen, err) : rc;
+}
+
+static enum pr_code read_one(const struct rebalance_keys *k, struct pr_redis *conn, redisReply **r,
+                             struct pr_err *err)
+{
+    redisReply *asked = NULL;
+    enum pr_code rc = k->asking ? pr_redis_reply(conn, &asked, err) : PR_OK;
+    if (asked != NULL)
+        freeReplyObject(asked);
+    return rc == PR_OK ? pr_redis_reply(conn, r, err) : rc;
 }
 
 static enum pr_code read_sizes(struct rebalance_keys *k, size_t from, size_t n,
@@ -69,7 +83,7 @@ static enum pr_code read_sizes(struct rebalance_keys *k, size_t from, size_t n,
     enum pr_code rc = PR_OK;
     for (size_t i = from; i < from + n && rc == PR_OK; i++) {
         redisReply *got = NULL;
-        rc = pr_redis_reply(conn, &got, err);
+        rc = read_one(k, conn, &got, err);
         PR_AUTO(redisReply) *r = got;
         if (rc == PR_OK)
             rc = pr_redis_reply_code(r, err);
@@ -79,11 +93,11 @@ static enum pr_code read_sizes(struct rebalance_keys *k, size_t from, size_t n,
     return rc;
 }
 
-static enum pr_code ask_one(struct pr_redis *conn, const char *word, const char *second,
-                            const char *key, size_t len, redisReply **r, struct pr_err *err)
+static enum pr_code ask_one(const struct rebalance_keys *k, size_t i, struct pr_redis *conn,
+                            const char *word, redisReply **r, struct pr_err *err)
 {
-    enum pr_code rc = send_one(conn, word, second, key, len, err);
-    return rc == PR_OK ? pr_redis_reply(conn, r, err) : rc;
+    enum pr_code rc = send_one(k, i, conn, word, NULL, err);
+    return rc == PR_OK ? read_one(k, conn, r, err) : rc;
 }
 
 /* Type and number of elements of one large key. */
@@ -95,10 +109,8 @@ static enum pr_code weigh(struct rebalance_keys *k, size_t i, struct pr_redis *c
                                           [REBALANCE_TYPE_ZSET] = "ZCARD",
                                           [REBALANCE_TYPE_HASH] = "HLEN",
                                           [REBALANCE_TYPE_STREAM] = "XLEN" };
-    size_t len;
-    const char *key = rebalance_key_at(k, i, &len);
     redisReply *got = NULL;
-    enum pr_code rc = ask_one(conn, "TYPE", NULL, key, len, &got, err);
+    enum pr_code rc = ask_one(k, i, conn, "TYPE", &got, err);
     if (rc != PR_OK)
         return rc;
     k->size[i].type = rebalance_key_type(got->str == NULL ? "" : got->str, got->len);
@@ -107,7 +119,7 @@ static enum pr_code weigh(struct rebalance_keys *k, size_t i, struct pr_redis *c
     if ((size_t)type >= PR_COUNT(LENGTH) || LENGTH[type] == NULL)
         return PR_OK;
     got = NULL;
-    rc = ask_one(conn, LENGTH[type], NULL, key, len, &got, err);
+    rc = ask_one(k, i, conn, LENGTH[type], &got, err);
     if (rc != PR_OK)
         return rc;
     if (got->type == REDIS_REPLY_INTEGER)
@@ -122,11 +134,8 @@ enum pr_code rebalance_keys_size(struct rebalance_keys *k, size_t from, struct p
     enum pr_code rc = PR_OK;
     for (size_t i = from; i < k->n && rc == PR_OK;) {
         const size_t n = k->n - i < PIPELINE ? k->n - i : PIPELINE;
-        for (size_t j = i; j < i + n && rc == PR_OK; j++) {
-            size_t len;
-            const char *key = rebalance_key_at(k, j, &len);
-            rc = send_one(conn, "MEMORY", "USAGE", key, len, err);
-        }
+        for (size_t j = i; j < i + n && rc == PR_OK; j++)
+            rc = send_one(k, j, conn, "MEMORY", "USAGE", err);
         if (rc == PR_OK)
             rc = read_sizes(k, i, n, conn, err);
         for (size_t j = i; j < i + n && rc == PR_OK; j++)

@@ -11,6 +11,7 @@ struct rebalance_keys {
     size_t *at;                      /* [n + 1]: where in text each begins */
     struct rebalance_key_size *size; /* [n] */
     size_t n, cap;
+    bool asking; /* the slot is being imported where they are */
 };
 void rebalance_keys_done(struct rebalance_keys *k);
 void rebalance_keys_reset(struct rebalance_keys *k);
@@ -23,8 +24,7 @@ PR_CHECKED enum pr_code rebalance_keys_add(struct rebalance_keys *k, const redis
                                            struct pr_err *err);
 
 /* At most max keys of the slot on conn, with their sizes: MEMORY USAGE of each, and
- * type and number of elements of those that are large. asking: the slot is being
- * imported there. */
+ * type and number of elements of those that are large. */
 PR_CHECKED enum pr_code rebalance_keys_scan(struct rebalance_keys *k, struct pr_redis *conn,
                                             unsigned slot, size_t max, struct pr_err *err);
 /* Sizes of keys [from, n). */

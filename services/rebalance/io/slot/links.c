@@ -19,16 +19,26 @@ int rebalance_pair_patience_ms(const struct rebalance_slot_run *run)
     return ms > 1000 || ms <= 0 ? 1000 : ms < 100 ? 100 : (int)ms;
 }
 
+int64_t rebalance_pair_lease_ms(const struct rebalance_slot_run *run)
+{
+    const int64_t ms = run->lease.ttl_ms - REBALANCE_LEASE_MARGIN_MS;
+    return run->lease_left_ms == NULL || run->lease.ttl_ms <= 0 ? 0 : ms > 1 ? ms : 1;
+}
+
 enum pr_code rebalance_pair_may_send(struct rebalance_pair *p, int timeout_ms, struct pr_err *err)
 {
     struct rebalance_slot_run *run = p->run;
+    const int64_t most_ms = rebalance_pair_lease_ms(run);
+    if (most_ms > 0 && timeout_ms > most_ms)
+        return pr_fail(err, PR_EINVAL, "needs PRISM_REBALANCE_LEASE_TTL_MS >= %d",
+                       timeout_ms + REBALANCE_LEASE_MARGIN_MS);
     for (;;) {
-        if (rebalance_slot_run_order(run) == REBALANCE_ABANDON)
+        if (rebalance_slot_run_order(run) != REBALANCE_ABANDON &&
+            (run->lease_left_ms == NULL || run->lease_left_ms(run->lease_ctx) > timeout_ms))
+            return PR_OK;
+        if (!rebalance_pair_pause(p, 10000)) /* until it is renewed, or lost */
             return pr_fail(err, PR_ECANCELED, "slots from %s to %s are left as they are",
                            p->name.src, p->name.dst);
-        if (run->lease_left_ms == NULL || run->lease_left_ms(run->lease_ctx) > timeout_ms)
-            return PR_OK;
-        (void)rebalance_slot_run_pause(run, 10000); /* until it is renewed, or lost */
     }
 }
 
@@ -95,6 +105,14 @@ enum pr_code rebalance_pair_primary(struct rebalance_pair *p, int k,
     return rc;
 }
 
+size_t rebalance_pair_members(struct rebalance_pair *p, int k)
+{
+    pthread_mutex_lock(&p->lock);
+    const size_t n = p->shard[k].members;
+    pthread_mutex_unlock(&p->lock);
+    return n;
+}
+
 enum pr_code rebalance_pair_service(struct rebalance_pair *p, int k, struct pr_redis **conn,
                                     struct pr_err *err)
 {
@@ -122,6 +140,8 @@ void rebalance_pair_unlink(struct rebalance_pair *p)
 
 /* --- the carrier ---------------------------------------------------------------------- */
 
+static atomic_uint generations; /* of all carriers of this process */
+
 /* Its name begins as the mover's, so whoever takes the lease over deletes it with it. */
 static enum pr_code name_carrier(struct rebalance_pair *p, struct pr_err *err)
 {
@@ -129,9 +149,9 @@ static enum pr_code name_carrier(struct rebalance_pair *p, struct pr_err *err)
     struct rebalance_carrier *c = &p->carrier;
     if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
         return pr_fail(err, PR_EINTERNAL, "no random bytes for a Redis password");
-    c->generation++;
-    snprintf(c->name, sizeof c->name, "prism-fl-%" PRIu64 "-%zu-%u", p->run->lease.epoch, p->number,
-             c->generation);
+    /* Never a name again that an earlier MIGRATE may still know. */
+    c->generation = atomic_fetch_add(&generations, 1) + 1;
+    snprintf(c->name, sizeof c->name, "%s-%zu-%u", p->run->mover.user, p->number, c->generation);
     for (size_t i = 0; i < sizeof raw; i++)
         snprintf(c->password + 2 * i, 3, "%02x", raw[i]);
     return PR_OK;
@@ -161,12 +181,34 @@ static enum pr_code unmake(struct rebalance_pair *p, struct pr_redis *conn, stru
     return rc;
 }
 
+/* Carriers that a run which was abandoned left behind. Each shard is in one pair of a
+ * run at most: what is here and begins as the mover's name is nobody's any more. */
+static enum pr_code sweep(struct rebalance_pair *p, struct pr_redis *conn, struct pr_err *err)
+{
+    const size_t len = strlen(p->run->mover.user);
+    redisReply *got = NULL;
+    enum pr_code rc = pr_redis_command(conn, &got, err, "ACL USERS");
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(redisReply) *users = got;
+    for (size_t i = 0; i < users->elements && rc == PR_OK; i++) {
+        const char *name = users->element[i]->str;
+        redisReply *gone = NULL;
+        if (name == NULL || strncmp(name, p->run->mover.user, len) != 0 || name[len] != '-')
+            continue;
+        rc = pr_redis_command(conn, &gone, err, "ACL DELUSER %s", name);
+        if (gone != NULL)
+            freeReplyObject(gone);
+    }
+    return rc;
+}
+
 /* On the members that answer; the primaries must. */
 static enum pr_code everywhere(struct rebalance_pair *p, member_fn *fn, struct pr_err *err)
 {
     enum pr_code worst = PR_OK;
     for (int k = 0; k < 2; k++)
-        for (size_t i = 0; i < p->shard[k].members; i++) {
+        for (size_t i = 0; i < rebalance_pair_members(p, k); i++) {
             const struct rebalance_shard_member *m = &p->shard[k].member[i];
             struct pr_redis *conn = NULL;
             if (!m->there)
@@ -175,8 +217,12 @@ static enum pr_code everywhere(struct rebalance_pair *p, member_fn *fn, struct p
             enum pr_code rc = pr_redis_open(&conn, m->host, m->port, &p->run->service,
                                             rebalance_pair_patience_ms(p->run), &why);
             if (rc == PR_OK)
+                rc = rebalance_pair_may_send(p, rebalance_pair_patience_ms(p->run), &why);
+            if (rc == PR_OK)
                 rc = fn(p, conn, &why);
             pr_redis_close(conn);
+            if (rc == PR_ECANCELED)
+                return pr_fail(err, rc, "%s", why.text);
             if (rc != PR_OK && (int)i == p->shard[k].primary)
                 worst = pr_fail(err, rc, "node %s: %.200s", m->name, why.text);
         }
@@ -188,7 +234,9 @@ static enum pr_code everywhere(struct rebalance_pair *p, member_fn *fn, struct p
 enum pr_code rebalance_pair_carrier(struct rebalance_pair *p, bool next, struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
-    if (next && p->carrier.generation > 0)
+    if (p->carrier.generation == 0)
+        rc = everywhere(p, sweep, err);
+    else if (next)
         rc = everywhere(p, unmake, err);
     if (rc == PR_OK && (next || p->carrier.generation == 0))
         rc = name_carrier(p, err);
@@ -203,7 +251,7 @@ void rebalance_pair_carrier_remove(struct rebalance_pair *p)
 
 /* --- compression ---------------------------------------------------------------------- */
 
-static void set_compression(const struct rebalance_pair *p, const struct rebalance_shard_member *m,
+static void set_compression(struct rebalance_pair *p, const struct rebalance_shard_member *m,
                             bool on)
 {
     struct pr_redis *conn = NULL;
@@ -211,6 +259,8 @@ static void set_compression(const struct rebalance_pair *p, const struct rebalan
     struct pr_err err = { 0 };
     enum pr_code rc = pr_redis_open(&conn, m->host, m->port, &p->run->mover,
                                     rebalance_pair_patience_ms(p->run), &err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_may_send(p, rebalance_pair_patience_ms(p->run), &err);
     if (rc == PR_OK)
         rc = pr_redis_command(conn, &got, &err, "CONFIG SET rdbcompression %s", on ? "yes" : "no");
     if (rc != PR_OK) /* it costs speed, nothing else */
@@ -230,7 +280,7 @@ void rebalance_pair_compression(struct rebalance_pair *p, int k, bool moving)
         return;
     if (moving)
         set_compression(p, primary, false);
-    for (size_t i = 0; !moving && i < s->members; i++) /* former primaries too */
+    for (size_t i = 0; !moving && i < rebalance_pair_members(p, k); i++) /* former primaries too */
         if (s->member[i].there)
             set_compression(p, &s->member[i], p->run->cfg->rdb_compression);
     p->no_compression[k] = moving;
@@ -242,12 +292,14 @@ void rebalance_pair_compression(struct rebalance_pair *p, int k, bool moving)
 enum pr_code rebalance_pair_replicas(struct rebalance_pair *p, struct pr_err *err)
 {
     for (int k = 0; k < 2; k++) {
+        pthread_mutex_lock(&p->lock); /* the probes count them too */
         const struct rebalance_shard_member *m = rebalance_shard_primary(&p->shard[k]);
+        const int in_step = m == NULL ? 0 : m->replicas, members = (int)p->shard[k].members;
+        pthread_mutex_unlock(&p->lock);
         const struct rebalance_wait w =
-            rebalance_wait_policy(p->shard[k].id, m == NULL ? 0 : m->replicas,
-                                  (int)p->shard[k].members - 1, p->run->allow_no_replicas);
+            rebalance_wait_policy(p->shard[k].id, in_step, members - 1, p->run->allow_no_replicas);
         if (w.needs_approval)
-            return pr_fail(err, p->shard[k].members > 1 ? PR_EUNAVAIL : PR_EINVAL, "%s", w.why);
+            return pr_fail(err, members > 1 ? PR_EUNAVAIL : PR_EINVAL, "%s", w.why);
         p->live[k] = w.replicas;
     }
     return PR_OK;

@@ -1,4 +1,6 @@
-/* Probes of the two primaries, and what the throttle and the budgets make of them. */
+/* Probes of the two primaries, by a thread of their own: they are to show what clients
+ * feel while everything else of ours is busy; and what the throttle and the budgets
+ * make of them. */
 #include "io/slot/pair.h"
 
 #include "prism/io/clock.h"
@@ -6,16 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { PROBE_US = 10000, WINDOW_US = 250000, PROBE_TIMEOUT_MS = 1000 };
+enum { PROBE_US = 10000, WINDOW_US = 1000000, PROBE_TIMEOUT_MS = 500, BASE_PROBES = 20 };
 
 void rebalance_pair_pace_init(struct rebalance_pair *p, int64_t now_us)
 {
     const struct rebalance_config *cfg = p->run->cfg;
     p->throttle_limits = (struct rebalance_throttle_limits){
-        .p99_us = (uint64_t)cfg->probe_p99_ms * 1000,
+        .p99_us = (uint64_t)cfg->slot_p99_ms * 1000,
         .lag_bytes = (uint64_t)cfg->slot_lag_bytes,
         .cpu_ratio = cfg->slot_cpu_ratio,
+        .increase = 0.1, /* a window is a second */
     };
     for (int k = 0; k < 2; k++) {
         rebalance_throttle_init(&p->throttle[k], 1);
@@ -40,38 +44,66 @@ double rebalance_pair_pace(struct rebalance_pair *p)
     }
     rebalance_slot_run_slowed(p->run, why);
     p->slowed = true;
-    (void)rebalance_slot_run_pause(p->run, order.pause_us);
+    (void)rebalance_pair_pause(p, order.pause_us);
     return order.batch_ratio;
 }
 
-void rebalance_pair_pay(struct rebalance_pair *p, double bytes)
+/* What the bytes of a batch are charged to. Under the run's lock. */
+struct charge {
+    struct rebalance_bucket *bucket;
+    double bytes;
+};
+enum { MAX_CHARGES = 3 + REBALANCE_SHARD_MEMBERS };
+
+/* Slots mostly stay in their zone; what crosses zones is what the taker's primary then
+ * sends to its replicas. */
+static size_t charges(struct rebalance_pair *p, double bytes, int64_t now_us,
+                      struct charge out[MAX_CHARGES])
+{
+    const struct rebalance_shard *s = rebalance_taker(p);
+    const struct rebalance_shard_member *from = rebalance_shard_primary(rebalance_giver(p)),
+                                        *to = rebalance_shard_primary(rebalance_taker(p));
+    const size_t members = rebalance_pair_members(p, !rebalance_pair_giver(p));
+    size_t n = 0;
+    out[n++] = (struct charge){ &p->bucket[0], bytes };
+    out[n++] = (struct charge){ &p->bucket[1], bytes };
+    if (from == NULL || to == NULL)
+        return n;
+    out[n++] =
+        (struct charge){ rebalance_slot_run_zones(p->run, from->zone, to->zone, now_us), bytes };
+    for (size_t i = 0; i < members; i++)
+        if ((int)i != s->primary && s->member[i].there && !s->member[i].elsewhere)
+            out[n++] = (struct charge){
+                rebalance_slot_run_zones(p->run, to->zone, s->member[i].zone, now_us), bytes
+            };
+    return n;
+}
+
+bool rebalance_pair_pay(struct rebalance_pair *p, double bytes)
 {
     struct rebalance_slot_run *run = p->run;
+    struct charge c[MAX_CHARGES];
     const int64_t now_us = pr_mono_us();
-    const struct rebalance_shard_member *a = rebalance_shard_primary(&p->shard[0]),
-                                        *b = rebalance_shard_primary(&p->shard[1]);
+    int64_t wait_us = 0;
     if (run->cfg->slot_node_bytes_per_s <= 0 && run->cfg->slot_zone_bytes_per_s <= 0)
-        return;
+        return true;
     pthread_mutex_lock(&run->lock); /* a pair of zones is shared by pairs of nodes */
-    struct rebalance_bucket *const bucket[] = {
-        &p->bucket[0], &p->bucket[1],
-        rebalance_slot_run_zones(run, a == NULL ? "" : a->zone, b == NULL ? "" : b->zone, now_us)
-    };
-    const int64_t wait_us = rebalance_buckets_take(bucket, PR_COUNT(bucket), bytes, now_us);
+    const size_t n = charges(p, bytes, now_us, c);
+    for (size_t i = 0; i < n; i++) {
+        const int64_t us = rebalance_buckets_take(&c[i].bucket, 1, c[i].bytes, now_us);
+        wait_us = us > wait_us ? us : wait_us;
+    }
     pthread_mutex_unlock(&run->lock);
-    if (wait_us > 0)
-        (void)rebalance_slot_run_pause(run, wait_us);
+    if (wait_us <= 0 || rebalance_pair_pause(p, wait_us))
+        return true;
+    pthread_mutex_lock(&run->lock);
+    for (size_t i = 0; i < n; i++)
+        rebalance_buckets_give(&c[i].bucket, 1, c[i].bytes);
+    pthread_mutex_unlock(&run->lock);
+    return false;
 }
 
 /* --- probes ------------------------------------------------------------------------------ */
-
-void rebalance_probe_close(struct rebalance_probe *probe)
-{
-    for (int k = 0; k < 2; k++) {
-        pr_redis_close(probe->conn[k]);
-        probe->conn[k] = NULL;
-    }
-}
 
 static bool link_up(struct rebalance_pair *p, struct rebalance_probe *probe, int k)
 {
@@ -80,6 +112,7 @@ static bool link_up(struct rebalance_pair *p, struct rebalance_probe *probe, int
         return true;
     pr_redis_close(probe->conn[k]);
     probe->conn[k] = NULL;
+    probe->cpu_s[k] = 0; /* it may be another node */
     return rebalance_pair_primary(p, k, &m, NULL) == PR_OK &&
            pr_redis_open(&probe->conn[k], m.host, m.port, &p->run->mover, PROBE_TIMEOUT_MS, NULL) ==
                PR_OK;
@@ -109,7 +142,6 @@ static void end_window(struct rebalance_pair *p, struct rebalance_probe *probe, 
     struct rebalance_load load = { .probes = probe->ping[k].count,
                                    .p99_us = pr_hist_quantile(&probe->ping[k], 0.99),
                                    .lag_bytes = -1,
-                                   .lag_ms = -1,
                                    .cpu_ratio = -1,
                                    .errors = probe->errors[k] };
     redisReply *got = NULL;
@@ -128,29 +160,28 @@ static void end_window(struct rebalance_pair *p, struct rebalance_probe *probe, 
     const int replicas =
         got != NULL && got->str != NULL ? rebalance_replicas_in_step(got->str) : -1;
     struct rebalance_shard_member *m = rebalance_shard_primary(&p->shard[k]);
-    if (m != NULL && replicas >= 0)
+    if (m != NULL && replicas >= 0) {
         m->replicas = replicas;
+        rebalance_shard_learn(&p->shard[k], got->str); /* one may have joined since the look */
+    }
     rebalance_throttle_window(&p->throttle[k], &p->throttle_limits, &load);
     const double rate = p->throttle[k].rate;
     pthread_mutex_unlock(&p->lock);
-    pr_metrics_set(p->run->metrics, M_SLOT_RATE, NULL, rate);
+    rebalance_slot_run_rate(p->run, rate, pr_mono_us());
     if (got != NULL)
         freeReplyObject(got);
     probe->ping[k] = (struct pr_hist){ 0 };
     probe->errors[k] = 0;
 }
 
-void rebalance_probe(struct rebalance_pair *p, struct rebalance_probe *probe, int64_t now_us)
+static void probe_both(struct rebalance_pair *p, struct rebalance_probe *probe)
 {
     static const char *const PING[] = { "PING" };
-    if (now_us < probe->next_us)
-        return;
-    probe->next_us = now_us + PROBE_US;
     for (int k = 0; k < 2; k++) {
         redisReply *got = NULL;
+        const bool up = link_up(p, probe, k);
         const int64_t from_us = pr_mono_us();
-        if (!link_up(p, probe, k) ||
-            pr_redis_append(probe->conn[k], 1, PING, NULL, NULL) != PR_OK ||
+        if (!up || pr_redis_append(probe->conn[k], 1, PING, NULL, NULL) != PR_OK ||
             pr_redis_reply(probe->conn[k], &got, NULL) != PR_OK) {
             probe->errors[k]++;
             continue;
@@ -158,11 +189,80 @@ void rebalance_probe(struct rebalance_pair *p, struct rebalance_probe *probe, in
         freeReplyObject(got);
         pr_hist_add(&probe->ping[k], (uint64_t)(pr_mono_us() - from_us));
     }
-    if (probe->window_us == 0)
-        probe->window_us = now_us;
-    if (now_us - probe->window_us < WINDOW_US)
+}
+
+static void nap(int64_t us)
+{
+    const struct timespec ts = { 0, (long)us * 1000 };
+    (void)nanosleep(&ts, NULL);
+}
+
+/* While a slot is held open through a pause nothing is moved. */
+static bool idle(const struct rebalance_slot_run *run)
+{
+    return rebalance_slot_run_order(run) != REBALANCE_RUN_ON && !atomic_load(&run->to_the_end) &&
+           !atomic_load(run->roll_back);
+}
+
+static void *probe_main(void *arg)
+{
+    struct rebalance_pair *p = arg;
+    struct rebalance_probe *probe = &p->probe;
+    int64_t window_us = pr_mono_us();
+    while (!atomic_load(&p->probes_end)) {
+        nap(PROBE_US);
+        const int64_t now_us = pr_mono_us();
+        if (idle(p->run)) {
+            window_us = now_us;
+            continue;
+        }
+        probe_both(p, probe);
+        if (now_us - window_us < WINDOW_US)
+            continue;
+        for (int k = 0; k < 2; k++)
+            end_window(p, probe, k, (double)(now_us - window_us) / 1e6);
+        window_us = now_us;
+    }
+    for (int k = 0; k < 2; k++) {
+        pr_redis_close(probe->conn[k]);
+        probe->conn[k] = NULL;
+    }
+    return NULL;
+}
+
+/* Where clients wait long anyway, three times that is the limit. Measured before
+ * anything moves; a slot that is open already has no time for it. */
+static void measure_base(struct rebalance_pair *p)
+{
+    struct rebalance_probe *probe = &p->probe;
+    uint64_t base_us = 0;
+    for (int i = 0; i < BASE_PROBES && rebalance_pair_pause(p, PROBE_US / 2); i++)
+        probe_both(p, probe);
+    for (int k = 0; k < 2; k++) {
+        const uint64_t p99_us = pr_hist_quantile(&probe->ping[k], 0.99);
+        base_us = p99_us > base_us ? p99_us : base_us;
+        probe->ping[k] = (struct pr_hist){ 0 };
+        probe->errors[k] = 0;
+    }
+    if (p->throttle_limits.p99_us > 0 && 3 * base_us > p->throttle_limits.p99_us)
+        p->throttle_limits.p99_us = 3 * base_us;
+}
+
+enum pr_code rebalance_probes_start(struct rebalance_pair *p, bool base, struct pr_err *err)
+{
+    if (base)
+        measure_base(p);
+    if (pthread_create(&p->probes, NULL, probe_main, p) != 0)
+        return pr_fail(err, PR_ENOMEM, "no thread for probes");
+    p->probes_run = true;
+    return PR_OK;
+}
+
+void rebalance_probes_stop(struct rebalance_pair *p)
+{
+    if (!p->probes_run)
         return;
-    for (int k = 0; k < 2; k++)
-        end_window(p, probe, k, (double)(now_us - probe->window_us) / 1e6);
-    probe->window_us = now_us;
+    atomic_store(&p->probes_end, true);
+    pthread_join(p->probes, NULL);
+    p->probes_run = false;
 }

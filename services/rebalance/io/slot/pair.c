@@ -223,7 +223,7 @@ static enum pr_code move_fresh(struct rebalance_pair *p, bool *on, struct pr_err
     while (rc == PR_OK && *on && rebalance_slot_run_order(p->run) == REBALANCE_RUN_ON) {
         size_t next = 0;
         struct rebalance_window *w = rebalance_scout_take(p);
-        if (w == NULL && !p->doubt)
+        if (w == NULL && !rebalance_scout_doubts(p))
             break;
         if (w != NULL)
             rc = run_window(p, w, &next, on, err);
@@ -244,10 +244,13 @@ static enum pr_code move_all(struct rebalance_pair *p, struct pr_err *err)
     bool on = true;
     enum pr_code rc = await_shards(p, err);
     if (rc == PR_OK)
+        rc = rebalance_probes_start(p, p->steps[0].fresh, err);
+    if (rc == PR_OK)
         rc = finish_begun(p, &on, err);
     if (rc == PR_OK && on && p->put_back == 0 && p->next_step < p->n_steps)
         rc = move_fresh(p, &on, err);
     rebalance_scout_stop(p); /* verifies what it can */
+    rebalance_probes_stop(p);
     if (p->ready != NULL && rebalance_slot_run_order(p->run) != REBALANCE_ABANDON) {
         const enum pr_code back = take_back(p, p->ready, 0, rc == PR_OK ? err : NULL);
         rc = rc == PR_OK ? back : rc;
@@ -270,8 +273,14 @@ enum pr_code rebalance_pair_run(struct rebalance_slot_run *run, size_t number, s
         .max_bytes = (uint64_t)run->cfg->slot_batch_bytes,
         .batch_block_ms = run->cfg->slot_batch_block_ms,
         .block_budget_ms = run->cfg->slot_block_budget_ms,
+        .patience_ms = rebalance_pair_patience_ms(run),
+        .lease_ms = rebalance_pair_lease_ms(run),
         .slowness = 1,
     };
+    /* A batch of several keys must fit a short lease too. */
+    const double fits_ms = (double)p->limits.lease_ms / 2 - (double)p->limits.patience_ms;
+    if (p->limits.lease_ms > 0 && p->limits.batch_block_ms > fits_ms)
+        p->limits.batch_block_ms = fits_ms;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     rebalance_pair_pace_init(p, pr_mono_us());

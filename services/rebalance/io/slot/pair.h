@@ -17,7 +17,6 @@ enum { REBALANCE_LANES = 2 };
 struct rebalance_piece { /* keys of one slot, recorded as in flight */
     struct rebalance_slot_step *step;
     struct rebalance_keys keys;
-    bool whole; /* all that the slot held when it was scanned */
 };
 enum { REBALANCE_WINDOW_SLOTS = 256, REBALANCE_WINDOW_KEYS = 8192, REBALANCE_SLOT_KEYS = 16384 };
 struct rebalance_window {
@@ -39,7 +38,14 @@ struct rebalance_lane { /* a connection to the giver; lanes take turns */
 
 struct rebalance_verifier {
     struct pr_cluster *cluster; /* NULL: not connected */
-    size_t next;
+    size_t next, primaries;     /* primaries: in the cluster, when it was asked last */
+};
+
+struct rebalance_probe { /* of the two primaries */
+    struct pr_redis *conn[2];
+    struct pr_hist ping[2];
+    double cpu_s[2];
+    unsigned errors[2];
 };
 
 struct rebalance_pair {
@@ -99,9 +105,13 @@ struct rebalance_pair {
     struct rebalance_window *ready;      /* prepared and recorded; NULL */
     struct rebalance_slot_step **handed; /* [n_handed] to verify; cap n_steps */
     size_t n_handed;
-    struct pr_err scout_err; /* code PR_OK: none */
-    struct rebalance_throttle throttle[2];
-    struct rebalance_throttle_limits throttle_limits;
+
+    pthread_t probes;
+    bool probes_run;
+    atomic_bool probes_end;
+    struct rebalance_probe probe;                     /* the probes' */
+    struct rebalance_throttle throttle[2];            /* under lock */
+    struct rebalance_throttle_limits throttle_limits; /* set before the probes start */
 };
 
 static inline int rebalance_pair_giver(const struct rebalance_pair *p)
@@ -137,6 +147,8 @@ PR_CHECKED enum pr_code rebalance_pair_slot(struct rebalance_pair *p,
 
 /* Told to stop, and long enough ago: nothing more is sent, the slot stays open. */
 bool rebalance_pair_leaves(struct rebalance_pair *p);
+/* Sleeps; false, and at once, when it leaves. */
+bool rebalance_pair_pause(struct rebalance_pair *p, int64_t us);
 /* Records what step->at and step->in_flight intend, however long PostgreSQL takes. */
 PR_CHECKED enum pr_code rebalance_pair_intend(struct rebalance_pair *p,
                                               struct rebalance_slot_step *step, struct pr_err *err);
@@ -160,15 +172,20 @@ PR_CHECKED enum pr_code rebalance_pair_reader(struct rebalance_pair *p, struct p
 PR_CHECKED enum pr_code rebalance_pair_primary(struct rebalance_pair *p, int k,
                                                struct rebalance_shard_member *out,
                                                struct pr_err *err);
+/* How many there are: the probes may learn of another at any time. */
+size_t rebalance_pair_members(struct rebalance_pair *p, int k);
 /* To the primary of shard k as the service's user. */
 PR_CHECKED enum pr_code rebalance_pair_service(struct rebalance_pair *p, int k,
                                                struct pr_redis **conn, struct pr_err *err);
 /* Drops them; a reply that had not come makes what was sent stray. */
 void rebalance_pair_unlink(struct rebalance_pair *p);
-/* PR_ECANCELED unless the lease outlives a command of so many ms; waits for its
- * renewal a little. */
+/* Before every command that writes, with the longest time for which we wait for its
+ * answer: PR_OK when the lease outlives that; waits for its renewal. PR_ECANCELED:
+ * abandoned, or paused meanwhile. PR_EINVAL: no lease of this TTL ever does. */
 PR_CHECKED enum pr_code rebalance_pair_may_send(struct rebalance_pair *p, int timeout_ms,
                                                 struct pr_err *err);
+/* What the lease has left at best; 0: for ever. */
+int64_t rebalance_pair_lease_ms(const struct rebalance_slot_run *run);
 int rebalance_pair_patience_ms(const struct rebalance_slot_run *run); /* for a plain command */
 /* The carrier on every member of both shards; a next generation replaces the one before. */
 PR_CHECKED enum pr_code rebalance_pair_carrier(struct rebalance_pair *p, bool next,
@@ -193,6 +210,7 @@ void rebalance_pair_hear_lanes(struct rebalance_pair *p);
 PR_CHECKED enum pr_code rebalance_pair_await_taker(struct rebalance_pair *p, struct pr_err *err);
 /* All live replicas of both hold everything. */
 PR_CHECKED enum pr_code rebalance_pair_settle(struct rebalance_pair *p, struct pr_err *err);
+int64_t rebalance_pair_wait_ms(const struct rebalance_pair *p); /* of one WAIT */
 PR_CHECKED enum pr_code rebalance_append_wait(struct pr_redis *conn, int replicas, int64_t ms,
                                               struct pr_err *err);
 /* A number n with CRC16("n") mod 16384 == slot: "{n}" puts a key into the slot. */
@@ -209,6 +227,7 @@ PR_CHECKED enum pr_code rebalance_verify(struct rebalance_verifier *v,
                                          struct rebalance_slot_step *const *steps, size_t n,
                                          const char *owner_id, const char *other_id, bool *ok,
                                          struct pr_err *err);
+int64_t rebalance_verify_every_us(const struct rebalance_verifier *v);
 void rebalance_verifier_close(struct rebalance_verifier *v);
 
 /* scout.c */
@@ -216,6 +235,8 @@ PR_CHECKED enum pr_code rebalance_scout_start(struct rebalance_pair *p, struct p
 /* The next window, for the caller to free; NULL: nothing left, or told to stop. */
 struct rebalance_window *rebalance_scout_take(struct rebalance_pair *p);
 void rebalance_window_free(struct rebalance_window *w);
+/* Something handed over does not become known: look at it. */
+bool rebalance_scout_doubts(struct rebalance_pair *p);
 void rebalance_scout_hand(struct rebalance_pair *p, struct rebalance_slot_step *step);
 /* Ends it, after a last try to verify and record what was handed over. Afterwards what
  * is left of that is in p->handed. */
@@ -223,16 +244,13 @@ void rebalance_scout_stop(struct rebalance_pair *p);
 
 /* pace.c: what the throttle and the budgets allow. */
 void rebalance_pair_pace_init(struct rebalance_pair *p, int64_t now_us);
-double rebalance_pair_pace(struct rebalance_pair *p);            /* sleeps; factor for the batch */
-void rebalance_pair_pay(struct rebalance_pair *p, double bytes); /* sleeps until they may flow */
-struct rebalance_probe { /* the scout's: what the two primaries are like */
-    struct pr_redis *conn[2];
-    struct pr_hist ping[2];
-    double cpu_s[2];
-    unsigned errors[2];
-    int64_t next_us, window_us;
-};
-void rebalance_probe(struct rebalance_pair *p, struct rebalance_probe *probe, int64_t now_us);
-void rebalance_probe_close(struct rebalance_probe *probe);
+double rebalance_pair_pace(struct rebalance_pair *p); /* sleeps; factor for the batch */
+/* Sleeps until they may flow; false: it leaves, and nothing is paid. */
+bool rebalance_pair_pay(struct rebalance_pair *p, double bytes);
+/* A thread that probes both primaries for the throttle. base: the limit is first
+ * measured by what they are like before anything moves. */
+PR_CHECKED enum pr_code rebalance_probes_start(struct rebalance_pair *p, bool base,
+                                               struct pr_err *err);
+void rebalance_probes_stop(struct rebalance_pair *p);
 
 #endif

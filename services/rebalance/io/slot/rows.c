@@ -177,13 +177,14 @@ static enum pr_code write_ends(struct pr_db *db, const struct rebalance_slot_wri
             db,
             "UPDATE steps s SET state = v.state, back = v.back, lease_epoch = $2, "
             "in_flight = CASE WHEN v.state = 'stuck' THEN s.in_flight END, moved_keys = v.keys, "
-            "moved_bytes = v.bytes, error = nullif(v.error, ''), updated_at = now() "
+            "moved_bytes = v.bytes, error = nullif(v.error, ''), failed_over = v.failed_over, "
+            "updated_at = now() "
             "FROM unnest($3::int[], $4::text[], $5::bool[], $6::bigint[], $7::bigint[], "
-            "$8::text[]) AS v(step, state, back, keys, bytes, error) "
+            "$8::text[], $9::bool[]) AS v(step, state, back, keys, bytes, error, failed_over) "
             "WHERE s.plan_id = $1 AND s.step = v.step",
             PR_ARGS(pr_i64(w->plan_id), pr_i64((int64_t)w->lease->epoch), pr_text(a.step.data),
                     pr_text(a.state.data), pr_text(a.back.data), pr_text(a.keys.data),
-                    pr_text(a.bytes.data), pr_text(a.error.data)),
+                    pr_text(a.bytes.data), pr_text(a.error.data), pr_text(a.failed_over.data)),
             NULL, err);
     if (rc == PR_OK)
         rc = pr_db_exec(
@@ -218,10 +219,13 @@ enum pr_code rebalance_slot_steps_write(struct pr_db *db, const struct rebalance
     if (w->intents + w->ends == 0)
         return PR_OK;
     const enum pr_code rc = pr_db_tx(db, write_all, &copy, err);
-    for (size_t i = 0; rc == PR_OK && i < w->intents; i++)
-        w->intent[i]->on = w->intent[i]->at,
+    for (size_t i = 0; rc == PR_OK && i < w->intents; i++) {
+        w->intent[i]->on = w->intent[i]->at;
         w->intent[i]->failed_over_on = w->intent[i]->failed_over;
-    for (size_t i = 0; rc == PR_OK && i < w->ends; i++)
+    }
+    for (size_t i = 0; rc == PR_OK && i < w->ends; i++) {
         w->end[i]->on = w->end[i]->at;
+        w->end[i]->failed_over_on = w->end[i]->failed_over;
+    }
     return rc;
 }

@@ -23,6 +23,21 @@ void rebalance_slot_run_slowed(struct rebalance_slot_run *run, const char *why)
     set_text(run, run->slowed, sizeof run->slowed, why);
 }
 
+void rebalance_slot_run_rate(struct rebalance_slot_run *run, double rate, int64_t now_us)
+{
+    enum { SHOWN_US = 1000000 };
+    pthread_mutex_lock(&run->lock);
+    if (now_us - run->rate_us >= SHOWN_US) {
+        run->least_rate = run->rate_us == 0 ? 1 : run->next_rate;
+        run->next_rate = 1;
+        run->rate_us = now_us;
+    }
+    run->next_rate = rate < run->next_rate ? rate : run->next_rate;
+    run->least_rate = rate < run->least_rate ? rate : run->least_rate;
+    pr_metrics_set(run->metrics, M_SLOT_RATE, NULL, run->least_rate);
+    pthread_mutex_unlock(&run->lock);
+}
+
 void rebalance_slot_run_fail(struct rebalance_slot_run *run, const struct pr_err *err)
 {
     pthread_mutex_lock(&run->lock);
@@ -30,6 +45,7 @@ void rebalance_slot_run_fail(struct rebalance_slot_run *run, const struct pr_err
         run->fatal = *err;
     pthread_mutex_unlock(&run->lock);
     int on = REBALANCE_RUN_ON;
+    atomic_store(&run->to_the_end, true); /* before the order: who sees that sees this */
     if (err->code == PR_EFENCED)
         atomic_store(run->stop, REBALANCE_ABANDON);
     else
@@ -39,6 +55,7 @@ void rebalance_slot_run_fail(struct rebalance_slot_run *run, const struct pr_err
 void rebalance_slot_run_stuck(struct rebalance_slot_run *run, const char *why)
 {
     atomic_fetch_add(&run->stuck, 1);
+    atomic_store(&run->to_the_end, true);
     pthread_mutex_lock(&run->lock);
     if (run->stuck_why[0] == '\0')
         snprintf(run->stuck_why, sizeof run->stuck_why, "%s", why);

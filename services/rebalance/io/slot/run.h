@@ -39,7 +39,9 @@ struct rebalance_slot_run {
     const struct rebalance_slot_pair *pair; /* [pairs] */
     size_t pairs;
     bool allow_big_keys, allow_no_replicas; /* what somebody approved */
-    bool to_the_end; /* FINISH brings an open slot to its end however long it takes */
+    /* FINISH brings an open slot to its end however long it takes. Also set when a pair
+     * fails or is stuck: the plan is over then, and nobody watches what stays open. */
+    atomic_bool to_the_end;
 
     atomic_int *stop;       /* enum rebalance_stop. FINISH: finish the open slot, begin no other */
     atomic_bool *roll_back; /* and with it: an open slot without moved keys is given up */
@@ -57,6 +59,8 @@ struct rebalance_slot_run {
     struct pr_err fatal;  /* first failure that ends the wave; code PR_OK: none */
     struct rebalance_zone_pair zones[REBALANCE_ZONE_PAIRS];
     size_t n_zones;
+    double least_rate, next_rate; /* of the throttles: in the last second, in this one */
+    int64_t rate_us;
 };
 
 /* Thread function; arg: the run. Takes pairs until none is left or it is told to
@@ -70,6 +74,8 @@ void rebalance_slot_run_says(struct rebalance_slot_run *run, char *out, size_t n
 /* --- for workers ------------------------------------------------------------------ */
 void rebalance_slot_run_waits(struct rebalance_slot_run *run, const char *why); /* NULL clears */
 void rebalance_slot_run_slowed(struct rebalance_slot_run *run, const char *why);
+/* A throttle's rate: the gauge shows the least of all pairs. */
+void rebalance_slot_run_rate(struct rebalance_slot_run *run, double rate, int64_t now_us);
 void rebalance_slot_run_fail(struct rebalance_slot_run *run, const struct pr_err *err);
 void rebalance_slot_run_stuck(struct rebalance_slot_run *run, const char *why);
 /* The bytes that may flow between two zones; NULL: unlimited. Use under the lock. */
@@ -79,7 +85,8 @@ static inline int rebalance_slot_run_order(const struct rebalance_slot_run *run)
 {
     return atomic_load_explicit(run->stop, memory_order_relaxed);
 }
-/* Sleeps in short steps; false at once when the run is abandoned. */
+/* Sleeps in short steps; false at once when the run is abandoned. A worker with a slot in
+ * hand uses rebalance_pair_pause. */
 bool rebalance_slot_run_pause(const struct rebalance_slot_run *run, int64_t us);
 
 #endif

@@ -1,6 +1,6 @@
 /* The scout of a pair, a thread beside its worker: reads and weighs the keys of the
  * next slots, records them as in flight while the slots before are moved, so that no
- * commit holds a move up; has what was handed over verified; watches both primaries. */
+ * commit holds a move up; has what was handed over verified. */
 #include "io/slot/pair.h"
 
 #include "prism/io/clock.h"
@@ -11,14 +11,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { TURN_US = 10000, VERIFY_US = 100000, DOUBT_US = 1500000, RETRY_US = 50000 };
+enum { TURN_US = 10000, DOUBT_US = 1500000, RETRY_US = 50000 };
 
 struct scout {
     struct rebalance_pair *p;
     struct pr_db *db;
     struct pr_redis *conn; /* to the source's primary */
     struct rebalance_verifier verifier;
-    struct rebalance_probe probe;
     struct rebalance_slot_step **end; /* [cap] verified or refused, not recorded yet */
     size_t ends;
     int64_t next_verify_us, next_try_us, handed_us;
@@ -46,28 +45,41 @@ static enum pr_code connect_source(struct scout *s, struct pr_err *err)
                        : rc;
 }
 
-/* How many of the slots from step `from` on fit a window, going by what the plan
- * expects of them; when it expects nothing, a few. */
-static size_t how_many(const struct rebalance_pair *p, size_t from)
+/* max 0: only how many there are. */
+static enum pr_code append_keys(struct pr_redis *conn, int slot, int max, struct pr_err *err)
 {
-    enum { UNKNOWN = 128 };
-    uint64_t keys = 0;
-    size_t n = 0;
-    while (from + n < p->n_steps && n < REBALANCE_WINDOW_SLOTS && keys < REBALANCE_WINDOW_KEYS) {
-        const uint64_t expected = p->steps[from + n].expected_keys;
-        keys += expected > 0 ? expected : UNKNOWN;
-        n++;
-    }
-    return n;
+    char number[8], most[16];
+    const char *argv[] = { "CLUSTER", max == 0 ? "COUNTKEYSINSLOT" : "GETKEYSINSLOT", number,
+                           most };
+    snprintf(number, sizeof number, "%d", slot);
+    snprintf(most, sizeof most, "%d", max);
+    return pr_redis_append(conn, max == 0 ? 3 : 4, argv, NULL, err);
 }
 
-static enum pr_code append_getkeys(struct pr_redis *conn, int slot, struct pr_err *err)
+/* How many of the slots from step `from` on fit a window: as many as hold, together,
+ * what it may hold, by what is there now; one at least. */
+static enum pr_code count_slots(struct scout *s, size_t from, size_t *n, struct pr_err *err)
 {
-    char number[8], max[16];
-    const char *argv[] = { "CLUSTER", "GETKEYSINSLOT", number, max };
-    snprintf(number, sizeof number, "%d", slot);
-    snprintf(max, sizeof max, "%d", REBALANCE_SLOT_KEYS);
-    return pr_redis_append(conn, 4, argv, NULL, err);
+    const struct rebalance_pair *p = s->p;
+    const size_t left = p->n_steps - from,
+                 most = left < REBALANCE_WINDOW_SLOTS ? left : REBALANCE_WINDOW_SLOTS;
+    long long keys = 0;
+    enum pr_code rc = connect_source(s, err);
+    *n = 0;
+    for (size_t i = 0; i < most && rc == PR_OK; i++)
+        rc = append_keys(s->conn, p->steps[from + i].slot, 0, err);
+    for (size_t i = 0; i < most && rc == PR_OK; i++) {
+        redisReply *got = NULL;
+        rc = pr_redis_reply(s->conn, &got, err);
+        PR_AUTO(redisReply) *r = got;
+        if (rc == PR_OK)
+            rc = pr_redis_reply_code(r, err);
+        if (rc != PR_OK)
+            break;
+        keys += r->integer;
+        *n += *n == i && (i == 0 || keys <= REBALANCE_WINDOW_KEYS);
+    }
+    return rc;
 }
 
 static void refuse(struct scout *s, struct rebalance_slot_step *step, const struct pr_err *why)
@@ -83,9 +95,9 @@ static enum pr_code read_slots(struct scout *s, struct rebalance_window *w, size
                                struct pr_err *err)
 {
     struct rebalance_pair *p = s->p;
-    enum pr_code rc = connect_source(s, err);
+    enum pr_code rc = PR_OK;
     for (size_t i = 0; i < n && rc == PR_OK; i++)
-        rc = append_getkeys(s->conn, p->steps[from + i].slot, err);
+        rc = append_keys(s->conn, p->steps[from + i].slot, REBALANCE_SLOT_KEYS, err);
     for (size_t i = 0; i < n && rc == PR_OK; i++) {
         struct rebalance_piece *piece = &w->piece[w->n];
         redisReply *got = NULL;
@@ -97,15 +109,10 @@ static enum pr_code read_slots(struct scout *s, struct rebalance_window *w, size
         if (rc == PR_OK) {
             w->n++;
             rc = rebalance_keys_add(&piece->keys, r, err);
-            piece->whole = r->elements < REBALANCE_SLOT_KEYS;
         }
     }
     for (size_t i = 0; i < w->n && rc == PR_OK; i++)
         rc = rebalance_keys_size(&w->piece[i].keys, 0, s->conn, err);
-    if (rc != PR_OK) { /* answers may be outstanding */
-        pr_redis_close(s->conn);
-        s->conn = NULL;
-    }
     return rc;
 }
 
@@ -175,12 +182,18 @@ static enum pr_code record(struct scout *s, struct rebalance_window *w, struct p
 static enum pr_code prepare(struct scout *s, struct pr_err *err)
 {
     struct rebalance_pair *p = s->p;
-    const size_t from = p->next_step, n = how_many(p, from);
+    const size_t from = p->next_step;
+    size_t n = 0;
     struct rebalance_window *w = calloc(1, sizeof *w);
     if (w == NULL)
         return pr_fail(err, PR_ENOMEM, "a window of slots");
-    enum pr_code rc = read_slots(s, w, from, n, err);
-    if (rc == PR_OK) {
+    enum pr_code rc = count_slots(s, from, &n, err);
+    if (rc == PR_OK)
+        rc = read_slots(s, w, from, n, err);
+    if (rc != PR_OK) { /* answers may be outstanding */
+        pr_redis_close(s->conn);
+        s->conn = NULL;
+    } else {
         judge(s, w);
         rc = record(s, w, err);
     }
@@ -219,7 +232,8 @@ static void give_back(struct scout *s, struct rebalance_slot_step *const *steps,
     pthread_mutex_lock(&p->lock);
     memcpy(p->handed + p->n_handed, steps, n * sizeof *steps);
     p->n_handed += n;
-    if (n > 0 && pr_mono_us() - s->handed_us > DOUBT_US)
+    if (n > 0 &&
+        pr_mono_us() - s->handed_us > DOUBT_US + 2 * rebalance_verify_every_us(&s->verifier))
         p->doubt = true;
     pthread_mutex_unlock(&p->lock);
 }
@@ -312,20 +326,18 @@ static void *scout_main(void *arg)
             break;
         if (ends || now_us >= s.next_verify_us) {
             verify(&s, steps, ok);
-            s.next_verify_us = now_us + VERIFY_US;
+            s.next_verify_us = now_us + rebalance_verify_every_us(&s.verifier);
         }
         if (wants)
             heed(&s, prepare(&s, &err), &err);
         else if (s.ends > 0 && (ends || now_us >= s.next_try_us))
             heed(&s, write_all(&s, NULL, 0, &err), &err);
-        rebalance_probe(p, &s.probe, now_us);
         if (ends && s.ends == 0)
             break;
         if (!wants)
             nap(p);
     }
     pr_redis_close(s.conn);
-    rebalance_probe_close(&s.probe);
     rebalance_verifier_close(&s.verifier);
     pr_db_close(s.db);
     free(s.end);
@@ -360,6 +372,14 @@ struct rebalance_window *rebalance_scout_take(struct rebalance_pair *p)
             return w;
         nap(p);
     }
+}
+
+bool rebalance_scout_doubts(struct rebalance_pair *p)
+{
+    pthread_mutex_lock(&p->lock);
+    const bool doubt = p->doubt;
+    pthread_mutex_unlock(&p->lock);
+    return doubt;
 }
 
 void rebalance_scout_hand(struct rebalance_pair *p, struct rebalance_slot_step *step)

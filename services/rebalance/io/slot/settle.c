@@ -3,6 +3,7 @@
  * taker MIGRATE wrote, over the giver's connection; so we write a mark of our own
  * behind it, into the slot that it imports, and take it away in the same breath: it
  * lives for microseconds, and for a minute at most should we die between the two. */
+#include "io/slot/copies.h"
 #include "io/slot/pair.h"
 
 #include "prism/io/clock.h"
@@ -41,7 +42,14 @@ unsigned rebalance_tag_of_slot(unsigned slot)
 
 static int wait_reply_ms(const struct rebalance_pair *p)
 {
-    return (int)p->run->cfg->wait_ms + rebalance_pair_patience_ms(p->run);
+    return (int)rebalance_pair_wait_ms(p) + rebalance_pair_patience_ms(p->run);
+}
+
+/* Short: between two of them the order to stop is looked at. */
+int64_t rebalance_pair_wait_ms(const struct rebalance_pair *p)
+{
+    enum { TURN_MS = 200 };
+    return p->run->cfg->wait_ms < TURN_MS ? p->run->cfg->wait_ms : TURN_MS;
 }
 
 enum pr_code rebalance_append_wait(struct pr_redis *conn, int replicas, int64_t ms,
@@ -95,15 +103,15 @@ static enum pr_code await(struct rebalance_pair *p, struct pr_redis *conn, int k
         snprintf(why, sizeof why, "shard %.60s: %lld of %d replicas acknowledged", p->shard[k].id,
                  r->integer, p->live[k]);
         rebalance_slot_run_waits(p->run, why);
+        if (rebalance_pair_leaves(p))
+            return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);
         rc = recount(p, k, err);
-        if (rc == PR_OK)
-            rc = rebalance_pair_may_send(p, wait_reply_ms(p), err);
         if (rc != PR_OK)
             return rc;
         rebalance_slot_run_waits(p->run, NULL);
         if (r->integer >= p->live[k])
             return PR_OK;
-        rc = rebalance_append_wait(conn, p->live[k], p->run->cfg->wait_ms, err);
+        rc = rebalance_append_wait(conn, p->live[k], rebalance_pair_wait_ms(p), err);
         if (rc != PR_OK)
             return rc;
     }
@@ -171,6 +179,8 @@ enum pr_code rebalance_pair_mark(struct rebalance_pair *p, struct pr_err *err)
     enum pr_code rc = rebalance_pair_taker(p, &conn, err);
     if (rc == PR_OK)
         rc = rebalance_pair_await_taker(p, err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_may_send(p, wait_reply_ms(p), err);
     snprintf(key, sizeof key, "prism-mark:{%u}", rebalance_tag_of_slot((unsigned)p->step->slot));
     const char *set[] = { "SET", key, "1", "PX", "60000" };
     const char *unlink[] = { "UNLINK", key };
@@ -183,7 +193,7 @@ enum pr_code rebalance_pair_mark(struct rebalance_pair *p, struct pr_err *err)
     if (rc == PR_OK)
         rc = pr_redis_append(conn, 2, unlink, NULL, err);
     if (rc == PR_OK)
-        rc = rebalance_append_wait(conn, live, p->run->cfg->wait_ms, err);
+        rc = rebalance_append_wait(conn, live, rebalance_pair_wait_ms(p), err);
     if (rc == PR_OK)
         rc = pr_redis_flush(conn, err);
     p->taker_waits = rc == PR_OK;
@@ -191,25 +201,6 @@ enum pr_code rebalance_pair_mark(struct rebalance_pair *p, struct pr_err *err)
 }
 
 /* --- settling --------------------------------------------------------------------------- */
-
-static long long number_after(const char *text, const char *name)
-{
-    const char *at = strstr(text, name);
-    return at == NULL ? -1 : strtoll(at + strlen(name), NULL, 10);
-}
-
-/* The least that a replica in step has acknowledged; -1: there is none. */
-static long long slowest(const char *info)
-{
-    long long least = -1;
-    for (const char *p = strstr(info, "state=online"); p != NULL;
-         p = strstr(p + 1, "state=online")) {
-        const long long at = number_after(p, "offset="), lag = number_after(p, "lag=");
-        if (lag <= 3 && (least < 0 || at < least))
-            least = at;
-    }
-    return least;
-}
 
 /* By offsets: what an earlier connection wrote no WAIT of ours speaks of. A replica
  * says once a second how far it is. */
@@ -230,11 +221,14 @@ static enum pr_code catch_up(struct rebalance_pair *p, int k, struct pr_err *err
             return pr_fail(err, PR_EUNAVAIL, "the primary of shard %s is none any more",
                            p->shard[k].id);
         if (want < 0)
-            want = number_after(info, "master_repl_offset:");
-        const long long least = slowest(info);
+            want = rebalance_copies_written(info);
+        const long long least = rebalance_copies_acked(info);
         if (least >= want || (least < 0 && p->run->allow_no_replicas))
             return PR_OK;
-        if (rebalance_pair_leaves(p) || !rebalance_slot_run_pause(p->run, POLL_US))
+        char why[120];
+        snprintf(why, sizeof why, "shard %.60s: its replicas are to catch up", p->shard[k].id);
+        rebalance_slot_run_waits(p->run, why);
+        if (!rebalance_pair_pause(p, POLL_US))
             return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);
     }
 }

@@ -56,6 +56,18 @@ enum pr_code rebalance_shard_load(struct rebalance_shard *s, struct pr_db *db, c
     return PR_OK;
 }
 
+void rebalance_shard_learn(struct rebalance_shard *s, const char *info)
+{
+    for (const char *p = strstr(info, ":ip="); p != NULL; p = strstr(p + 1, ":ip=")) {
+        char host[PR_HOST];
+        const size_t n = strcspn(p + 4, ",\r\n");
+        if (n >= sizeof host || strncmp(p + 4 + n, ",port=", 6) != 0)
+            continue;
+        snprintf(host, sizeof host, "%.*s", (int)n, p + 4);
+        (void)add_member(s, host, atoi(p + 4 + n + 6));
+    }
+}
+
 static void blind(struct rebalance_shard_member *m, int64_t now_us)
 {
     pr_redis_close(m->eye);

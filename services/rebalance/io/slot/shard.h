@@ -64,6 +64,9 @@ bool rebalance_shard_has(const struct rebalance_shard *s, const char *id);
 struct rebalance_slot_side rebalance_shard_side(const struct rebalance_shard *s,
                                                 const struct rebalance_shard *o);
 
+/* Replicas that INFO replication of the primary names: members from now on. */
+void rebalance_shard_learn(struct rebalance_shard *s, const char *info);
+
 /* Marks of a slot in a CLUSTER NODES text: '>', '<' or 0; id: towards whom. */
 char rebalance_slot_mark(const char *nodes, unsigned slot, char id[PR_NODE_ID]);
 /* Replicas in step with a primary, from INFO replication; -1: it is no primary. */

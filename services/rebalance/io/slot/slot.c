@@ -223,6 +223,12 @@ static enum pr_code act(struct rebalance_pair *p, const struct rebalance_slot_ne
         *failures = 0;
         return PR_OK;
     }
+    if (rc == PR_ECANCELED && rebalance_slot_run_order(p->run) != REBALANCE_ABANDON &&
+        rebalance_pair_leaves(p)) { /* told to pause: the slot is held open, see below */
+        rebalance_pair_unlink(p);
+        p->known = p->calm = false;
+        return PR_OK;
+    }
     if (ends_pair(rc))
         return rc;
     trouble(p, next, err);
@@ -250,7 +256,7 @@ bool rebalance_pair_leaves(struct rebalance_pair *p)
 {
     enum { PATIENCE_US = 600000 };
     const int order = rebalance_slot_run_order(p->run);
-    if (order != REBALANCE_FINISH || p->urgent || p->run->to_the_end ||
+    if (order != REBALANCE_FINISH || p->urgent || atomic_load(&p->run->to_the_end) ||
         atomic_load(p->run->roll_back)) {
         p->told_us = 0;
         return order == REBALANCE_ABANDON;
@@ -259,6 +265,16 @@ bool rebalance_pair_leaves(struct rebalance_pair *p)
     if (p->told_us == 0)
         p->told_us = now_us;
     return now_us - p->told_us > PATIENCE_US;
+}
+
+bool rebalance_pair_pause(struct rebalance_pair *p, int64_t us)
+{
+    enum { STEP_US = 20000 };
+    while (us > 0 && !rebalance_pair_leaves(p)) {
+        (void)rebalance_slot_run_pause(p->run, us > STEP_US ? STEP_US : us);
+        us -= STEP_US;
+    }
+    return !rebalance_pair_leaves(p);
 }
 
 /* Paused in mid-slot: nothing moves, but the slot's open state dies with a primary, so
@@ -271,8 +287,8 @@ static bool hold(struct rebalance_pair *p)
     snprintf(why, sizeof why, "slot %d is held open", p->step->slot);
     rebalance_slot_run_waits(p->run, why);
     atomic_fetch_add(&p->run->holding, 1);
-    while (rebalance_slot_run_order(p->run) == REBALANCE_FINISH && !p->run->to_the_end &&
-           !atomic_load(p->run->roll_back) && !p->urgent) {
+    while (rebalance_slot_run_order(p->run) == REBALANCE_FINISH &&
+           !atomic_load(&p->run->to_the_end) && !atomic_load(p->run->roll_back) && !p->urgent) {
         const struct timespec ts = { 0, HOLD_US * 1000 };
         (void)nanosleep(&ts, NULL);
         look(p);
@@ -328,6 +344,9 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
         if (turns) {      /* roles change: so do connections, and what was heard of replicas */
             rebalance_pair_unlink(p);
             p->view.settled = p->calm = p->giver_failed = step->failed_over = false;
+            p->reopened = p->gap_unacknowledged = false; /* they were of the former giver */
+            p->failovers = 0;
+            p->promoted_us = 0;
         }
         enum pr_code rc = recorded(step, next.at) ? PR_OK : rebalance_pair_intend(p, step, err);
         if (rc == PR_OK)

@@ -7,7 +7,13 @@
 
 /* On a large fleet the primaries take turns at being asked: gossip that reached this
  * many reaches the others too, and watching them is the watcher's work. */
-enum { MOST_ASKED = 32 };
+enum { MOST_ASKED = 32, LARGE = 50, SOON_US = 100000, LATER_US = 1000000 };
+
+/* What every node says of a large fleet is long: once a second is often enough. */
+int64_t rebalance_verify_every_us(const struct rebalance_verifier *v)
+{
+    return v->primaries > LARGE ? LATER_US : SOON_US;
+}
 
 void rebalance_verifier_close(struct rebalance_verifier *v)
 {
@@ -61,6 +67,7 @@ enum pr_code rebalance_verify(struct rebalance_verifier *v, const struct rebalan
         return pr_fail(err, PR_ENOMEM, "%zu nodes", t->nodes);
     for (size_t i = 0; i < t->nodes; i++)
         primaries += t->node[i].primary && !t->node[i].failed;
+    v->primaries = primaries;
     for (size_t i = 0; i < t->nodes; i++) {
         struct pr_redis *conn = NULL;
         if (wanted(v, t, i, owner_id, other_id, primaries) &&

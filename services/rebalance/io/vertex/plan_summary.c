@@ -156,7 +156,7 @@ static enum pr_code ask_cluster(struct planning *x, struct pr_err *err)
     if (rc == PR_OK)
         rc = pr_cluster_check(c, PR_LIBRARY_VERSION, err);
     if (rc == PR_OK)
-        rc = rebalance_cluster_open_slots(c, open, err);
+        rc = rebalance_cluster_open_slots(x->p->db, c, open, err);
     for (unsigned s = 0; rc == PR_OK && s < PR_SLOTS; s++)
         if ((open[s / 8] >> (s % 8) & 1) != 0)
             rc = pr_fail(err, PR_ECONFLICT, "slot %u is open (migrating or importing)", s);

@@ -1,0 +1,89 @@
+#include "io/slot/copies.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LAG_S = 3 }; /* a replica that says nothing for longer is not waited for */
+
+/* --- of a key ---------------------------------------------------------------------- */
+
+static int by_text(const void *a, const void *b)
+{
+    const redisReply *const *x = a, *const *y = b;
+    const size_t n = (*x)->len < (*y)->len ? (*x)->len : (*y)->len;
+    const int order = memcmp((*x)->str, (*y)->str, n);
+    return order != 0 ? order : ((*x)->len > (*y)->len) - ((*x)->len < (*y)->len);
+}
+
+/* A member, or a field with the value behind it: the first of each decides. */
+static void sort(redisReply *r, size_t width)
+{
+    qsort(r->element, r->elements / width, width * sizeof(*r->element), by_text);
+}
+
+bool rebalance_copies_equal(redisReply *a, redisReply *b, size_t width)
+{
+    if (a->type != REDIS_REPLY_ARRAY || b->type != REDIS_REPLY_ARRAY ||
+        a->elements != b->elements || a->elements % width != 0)
+        return false;
+    if (a->elements == 0)
+        return true;
+    sort(a, width);
+    sort(b, width);
+    for (size_t i = 0; i < a->elements; i++)
+        if (by_text(&a->element[i], &b->element[i]) != 0)
+            return false;
+    return true;
+}
+
+/* ASKING before MULTI holds for everything up to EXEC. */
+enum pr_code rebalance_copy_unlink(struct pr_redis *conn, bool asking, const char *key, size_t len,
+                                   bool *changed, struct pr_err *err)
+{
+    static const char *const ASKING[] = { "ASKING" }, *const MULTI[] = { "MULTI" },
+                             *const EXEC[] = { "EXEC" };
+    const char *const argv[] = { "UNLINK", key };
+    const size_t lens[] = { 6, len };
+    struct pr_err why = { .text = "" };
+    enum pr_code rc = asking ? pr_redis_append(conn, 1, ASKING, NULL, err) : PR_OK, first = PR_OK;
+    if (rc == PR_OK)
+        rc = pr_redis_append(conn, 1, MULTI, NULL, err);
+    if (rc == PR_OK)
+        rc = pr_redis_append(conn, 2, argv, lens, err);
+    if (rc == PR_OK)
+        rc = pr_redis_append(conn, 1, EXEC, NULL, err);
+    for (int i = asking ? -1 : 0; i < 3 && rc == PR_OK; i++) {
+        redisReply *got = NULL;
+        rc = pr_redis_reply(conn, &got, err);
+        PR_AUTO(redisReply) *r = got;
+        if (rc == PR_OK && first == PR_OK)
+            first = pr_redis_reply_code(r, &why);
+        *changed = rc == PR_OK && i == 2 && r->type == REDIS_REPLY_NIL;
+    }
+    return rc != PR_OK || first == PR_OK ? rc : pr_fail(err, first, "%s", why.text);
+}
+
+/* --- of a primary's writes ----------------------------------------------------------- */
+
+static long long number_after(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    return at == NULL ? -1 : strtoll(at + strlen(name), NULL, 10);
+}
+
+long long rebalance_copies_written(const char *info)
+{
+    return number_after(info, "master_repl_offset:");
+}
+
+long long rebalance_copies_acked(const char *info)
+{
+    long long least = -1;
+    for (const char *p = strstr(info, "state=online"); p != NULL;
+         p = strstr(p + 1, "state=online")) {
+        const long long at = number_after(p, "offset="), lag = number_after(p, "lag=");
+        if (lag <= MAX_LAG_S && (least < 0 || at < least))
+            least = at;
+    }
+    return least;
+}

@@ -1,0 +1,22 @@
+/* Copies: of a key on two nodes, and of a primary's writes at its replicas. */
+#ifndef REBALANCE_SLOT_COPIES_H
+#define REBALANCE_SLOT_COPIES_H
+
+#include "prism/io/redis.h"
+
+/* Two replies of SMEMBERS (width 1) or HGETALL (width 2) say the same, in whatever
+ * order: hash tables are DUMPed in an order of each node's own. Sorts both. */
+bool rebalance_copies_equal(redisReply *a, redisReply *b, size_t width);
+
+/* Deletes a key that conn WATCHes unless somebody wrote to it since. *changed: somebody
+ * did, and it is there. asking: the slot is being imported there. All answers are read
+ * even when one of them is an error. */
+PR_CHECKED enum pr_code rebalance_copy_unlink(struct pr_redis *conn, bool asking, const char *key,
+                                              size_t len, bool *changed, struct pr_err *err);
+
+/* From INFO replication of a primary: how far it has written, and how far the slowest
+ * replica in step has said that it has come; -1: not told, or no replica in step. */
+long long rebalance_copies_written(const char *info);
+long long rebalance_copies_acked(const char *info);
+
+#endif
