@@ -267,9 +267,10 @@ enum pr_code pr_redis_reply_code(const redisReply *r, struct pr_err *err)
         const char *prefix;
         enum pr_code code;
     } row[] = {
-        { "NOPERM", PR_EDENIED },    { "NOAUTH", PR_EDENIED },       { "WRONGPASS", PR_EDENIED },
-        { "LOADING", PR_EUNAVAIL },  { "CLUSTERDOWN", PR_EUNAVAIL }, { "MASTERDOWN", PR_EUNAVAIL },
-        { "TRYAGAIN", PR_EUNAVAIL }, { "READONLY", PR_EUNAVAIL },    { "NOREPLICAS", PR_EUNAVAIL },
+        { "NOPERM", PR_EDENIED },     { "NOAUTH", PR_EDENIED },       { "WRONGPASS", PR_EDENIED },
+        { "LOADING", PR_EUNAVAIL },   { "CLUSTERDOWN", PR_EUNAVAIL }, { "MASTERDOWN", PR_EUNAVAIL },
+        { "TRYAGAIN", PR_EUNAVAIL },  { "READONLY", PR_EUNAVAIL },    { "NOREPLICAS", PR_EUNAVAIL },
+        { "UNBLOCKED", PR_EUNAVAIL }, /* a WAIT, when its primary became a replica */
         { "OOM", PR_EFULL },
     };
     if (r->type != REDIS_REPLY_ERROR)

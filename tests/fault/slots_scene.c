@@ -209,13 +209,26 @@ int slots_case_end(void **state)
 
 /* --- plans ------------------------------------------------------------------------------------ */
 
+struct command {
+    const char *subject;
+    const void *data;
+    size_t n;
+    char msg_id[64];
+};
+
+static bool sent(void *ctx)
+{
+    const struct command *c = ctx;
+    return pr_bus_publish(bus, c->subject, c->data, c->n, c->msg_id, NULL, NULL) == PR_OK;
+}
+
+/* NATS may have been away a moment ago. */
 static void send(const char *subject, const void *data, size_t n)
 {
-    static unsigned sent;
-    char msg_id[64];
-    struct pr_err err = { 0 };
-    snprintf(msg_id, sizeof msg_id, "slots-test-%d-%u", (int)getpid(), sent++);
-    assert_ok(pr_bus_publish(bus, subject, data, n, msg_id, NULL, &err), &err);
+    static unsigned count;
+    struct command c = { subject, data, n, "" };
+    snprintf(c.msg_id, sizeof c.msg_id, "slots-test-%d-%u", (int)getpid(), count++);
+    assert_true(it_await(sent, &c, SLOTS_AWAIT_MS));
 }
 
 static int owner_shard(const struct pr_topology *t, int slot)

@@ -291,7 +291,7 @@ void fs_service_stop(void)
 
 void fs_service(const char *const *extra)
 {
-    const char *set[16] = { "PRISM_REBALANCE_LEASE_TTL_MS=2000", "PRISM_REDIS_TIMEOUT_MS=1000" };
+    const char *set[16] = { "PRISM_REBALANCE_LEASE_TTL_MS=4000", "PRISM_REDIS_TIMEOUT_MS=1000" };
     size_t n = 2;
     for (; extra != NULL && *extra != NULL; extra++)
         set[n++] = *extra;

@@ -487,9 +487,10 @@ static void set_of_many_members_needs_approval(void **state)
     enum { MEMBERS = 200000 };
     const int slot = 74;
     const struct pair p = pair_of(slot);
+    const char *tag = ds_tag(slot);
     redisContext *c = it_redis_admin(p.src);
     for (int i = 0; i < MEMBERS; i++)
-        assert_int_equal(redisAppendCommand(c, "SADD {%s}set m%d", ds_tag(slot), i), REDIS_OK);
+        assert_int_equal(redisAppendCommand(c, "SADD {%s}set m%d", tag, i), REDIS_OK);
     for (int i = 0; i < MEMBERS; i++) {
         redisReply *r = NULL;
         assert_int_equal(redisGetReply(c, (void **)&r), REDIS_OK);

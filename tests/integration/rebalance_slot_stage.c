@@ -86,26 +86,6 @@ void slot_stage_await_owner(int slot, int port)
         fail_msg("slot %d belongs to port %d, not to %d", slot, slot_stage_owner(slot), port);
 }
 
-static const struct pr_node *node_by_port(const struct pr_topology *t, int port)
-{
-    for (size_t i = 0; i < t->nodes; i++)
-        if (t->node[i].port == port)
-            return &t->node[i];
-    return NULL;
-}
-
-int slot_stage_primary_of(int port)
-{
-    if (pr_cluster_refresh(stage.cluster, NULL) != PR_OK)
-        return 0;
-    const struct pr_topology *t = pr_cluster_topology(stage.cluster);
-    const struct pr_node *n = node_by_port(t, port);
-    for (size_t i = 0; n != NULL && !n->primary && i < t->nodes; i++)
-        if (strcmp(t->node[i].id, n->primary_id) == 0)
-            return t->node[i].port;
-    return n == NULL ? 0 : n->port;
-}
-
 /* --- setting up --------------------------------------------------------------------- */
 
 static void register_fleet(void)
@@ -379,6 +359,7 @@ enum { PER_RUN = 32, VALUE = 1100 };
 struct op {
     const char *argv[3];
     size_t len[3];
+    unsigned long acked; /* before: a writer may be at work beside a reader */
     char value[VALUE];
 };
 
@@ -399,6 +380,7 @@ static void one_run(struct pr_cluster *c, const size_t *index, size_t n, bool re
     for (size_t i = 0; i < n; i++) {
         const size_t k = index[i];
         const bool write = !read_only && i % 3 != 0;
+        op[i].acked = ledger.acked[k];
         if (write)
             ledger.tried[k]++;
         int len = snprintf(op[i].value, sizeof op[i].value, "%lu:", ledger.tried[k]);
@@ -424,8 +406,8 @@ static void one_run(struct pr_cluster *c, const size_t *index, size_t n, bool re
                 ledger.missed++;
             else if (r->str == NULL)
                 complain(ledger.key[k], "read nil", ledger.acked[k]);
-            else if (strtoul(r->str, NULL, 10) < ledger.acked[k])
-                complain(ledger.key[k], "read an older write", ledger.acked[k]);
+            else if (strtoul(r->str, NULL, 10) < op[i].acked)
+                complain(ledger.key[k], "read an older write", op[i].acked);
         } else if (read_only && !cmd[i].wait)
             complain(ledger.key[k], err.text, ledger.acked[k]);
         if (cmd[i].reply != NULL)

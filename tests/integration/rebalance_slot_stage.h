@@ -52,7 +52,6 @@ long slot_stage_count(const char *row_state); /* rows of the plan in this state 
 int slot_stage_owner(int slot);               /* port of its primary; 0 none */
 void slot_stage_await_owner(int slot, int port);
 const char *slot_stage_ask(int port, const char *format, ...); /* as admin; reply as text */
-int slot_stage_primary_of(int port); /* port of the present primary of the shard of that node */
 
 /* Writes and reads all loaded keys, one after the other. may_miss: between a fail-over
  * of the source and the slot's reopening reads may find nothing; a write must stay. */

@@ -281,8 +281,12 @@ static void failed_over_source_is_judged_by_window_and_evidence(void **state)
         { true, SET, SET, 15, 1, true, REBALANCE_KEEP_TARGET },
         { true, STR, HASH, 15, 1, true, REBALANCE_KEEP_TARGET },
         /* somebody did, or may have: within a tick of the promotion */
-        { true, STR, STR, 3, 16, true, REBALANCE_STOP },
-        { true, STR, STR, 9, 16, true, REBALANCE_STOP },
+        { true, HASH, HASH, 3, 16, true, REBALANCE_STOP },
+        { true, STR, STR, 3, 16, false, REBALANCE_STOP },
+        { true, STR, STR, 3, 9, true, REBALANCE_STOP },
+        /* of strings that are only ever set the later one is whole */
+        { true, STR, STR, 3, 16, true, REBALANCE_KEEP_SOURCE },
+        { true, STR, STR, 9, 16, true, REBALANCE_STOP }, /* or was it before? */
         { true, SET, SET, 3, 12, true, REBALANCE_UNION_SETS },
         /* made anew after its DEL was replicated */
         { false, STR, STR, -1, -1, true, REBALANCE_KEEP_SOURCE },

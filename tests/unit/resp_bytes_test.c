@@ -74,6 +74,7 @@ static void error_replies_become_the_code_that_tells_what_to_do(void **state)
         { "TRYAGAIN Multiple keys request during rehashing of slot", PR_EUNAVAIL },
         { "READONLY You can't write against a read only replica.", PR_EUNAVAIL },
         { "NOREPLICAS Not enough good replicas to write.", PR_EUNAVAIL },
+        { "UNBLOCKED force unblock from blocking operation, instance state changed", PR_EUNAVAIL },
         { "OOM command not allowed when used memory > 'maxmemory'.", PR_EFULL },
         { "OOMPH", PR_EINVAL },
         { "ERR Function not found", PR_EINVAL },

@@ -1,5 +1,7 @@
 #include "io/executor_private.h"
 
+#include "io/fleet/retention.h"
+
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
@@ -118,6 +120,20 @@ static enum pr_code adopt_epoch(struct rebalance_executor *e, struct pr_err *err
     return rc;
 }
 
+static enum pr_code forget_old_steps(struct rebalance_executor *e, struct pr_err *err)
+{
+    const int64_t now_us = pr_mono_us();
+    int64_t deleted = 0;
+    if (now_us < e->next_forget_us)
+        return PR_OK;
+    e->next_forget_us = now_us + 3600LL * 1000000;
+    enum pr_code rc =
+        rebalance_steps_forget(e->db, &e->lease, e->o.cfg->steps_keep_days, &deleted, err);
+    if (rc == PR_OK && deleted > 0)
+        pr_info(PR_EV("steps.forgotten"), PR_I("rows", deleted));
+    return rc;
+}
+
 static enum pr_code turn(struct rebalance_executor *e, struct pr_err *err)
 {
     int64_t plan = 0;
@@ -132,7 +148,10 @@ static enum pr_code turn(struct rebalance_executor *e, struct pr_err *err)
     rc = rebalance_plan_next(e->db, &plan, err);
     if (rc != PR_OK)
         return rc;
-    return plan != 0 ? rebalance_execute(e, plan, err) : rebalance_standing_orders(e, err);
+    if (plan != 0)
+        return rebalance_execute(e, plan, err);
+    rc = forget_old_steps(e, err);
+    return rc == PR_OK ? rebalance_standing_orders(e, err) : rc;
 }
 
 static void *supervise(void *arg)

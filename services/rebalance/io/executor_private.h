@@ -29,9 +29,10 @@ struct rebalance_executor {
     char *seeds;
     struct pr_lease lease; /* what it acts under */
     struct rebalance_user user[REBALANCE_USER_KINDS];
-    uint64_t prepared;        /* epoch whose users ready speaks of */
+    uint64_t prepared; /* epoch whose users ready speaks of */
     struct rebalance_users_ready ready;
     uint64_t recovered;       /* epoch under which nothing unfinished is left */
+    int64_t next_forget_us;   /* when steps of old plans are deleted again */
     int64_t next_standing_us; /* when the standing orders are looked at again */
     struct pr_hist probe[2];  /* PING latency in us: this window, the last */
 };

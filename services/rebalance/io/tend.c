@@ -39,7 +39,10 @@ static enum pr_code prepare_users(struct rebalance_executor *e, struct pr_err *e
     const struct rebalance_config *cfg = e->o.cfg;
     const struct pr_redis_auth service = { cfg->redis_user[0] == '\0' ? NULL : cfg->redis_user,
                                            cfg->redis_password };
-    int64_t ms = rebalance_lease_left_ms(e) - ONE_NODE_MS;
+    /* What was begun within the lease ends within it; a short lease leaves less for that. */
+    const int64_t spare_ms =
+        cfg->lease_ttl_ms / 4 < ONE_NODE_MS ? cfg->lease_ttl_ms / 4 : ONE_NODE_MS;
+    int64_t ms = rebalance_lease_left_ms(e) - spare_ms;
     ms = ms < USERS_MS ? ms : USERS_MS;
     return rebalance_users_prepare(&e->ready, pr_cluster_topology(e->cluster), &service, e->user,
                                    REBALANCE_USER_KINDS, pr_mono_us() + ms * 1000, err);

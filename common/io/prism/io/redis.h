@@ -44,7 +44,7 @@ int pr_redis_fd(const struct pr_redis *c);
 void pr_redis_set_timeout(struct pr_redis *c, int timeout_ms);
 
 /* NOPERM/NOAUTH/WRONGPASS: PR_EDENIED; LOADING, CLUSTERDOWN, MASTERDOWN,
- * TRYAGAIN, READONLY, NOREPLICAS: PR_EUNAVAIL; OOM: PR_EFULL; other: PR_EINVAL.
+ * TRYAGAIN, READONLY, NOREPLICAS, UNBLOCKED: PR_EUNAVAIL; OOM: PR_EFULL; other: PR_EINVAL.
  * PR_OK when the reply is not an error. */
 enum pr_code pr_redis_reply_code(const redisReply *r, struct pr_err *err);
 size_t pr_resp_command_bytes(int argc, const size_t *argvlen); /* on the wire */

@@ -230,6 +230,13 @@ static enum when touched(int64_t idle_s, int64_t ago_ms)
     return idle_s * 1000 > ago_ms + TICK_MS ? NOT_SINCE : SINCE;
 }
 
+/* Whoever wrote such a string last wrote all of it. */
+static bool set_as_a_whole(const struct rebalance_conflict *c)
+{
+    return c->strings_are_set && c->source.type == REBALANCE_TYPE_STRING &&
+           c->target.type == REBALANCE_TYPE_STRING && !c->source.integer && !c->target.integer;
+}
+
 /* Both copies come from one: the source's was to be deleted, and that was lost
  * with the old primary. The target's has what was written through ASK since. */
 static struct resolution in_flight(const struct rebalance_conflict *c)
@@ -245,6 +252,10 @@ static struct resolution in_flight(const struct rebalance_conflict *c)
                                     "fail-over" };
     if (s->type == t->type && s->type == REBALANCE_TYPE_SET)
         return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
+    if (since == SINCE && s->idle_s * 1000 + TICK_MS < c->source_promoted_ms && set_as_a_whole(c) &&
+        touched(t->idle_s, c->source_promoted_ms) == NOT_SINCE)
+        return (struct resolution){ REBALANCE_KEEP_SOURCE,
+                                    "a string in flight, set since at the promoted source alone" };
     return (struct resolution){ REBALANCE_STOP,
                                 since == UNKNOWN
                                     ? "in flight, and nobody knows whether the source's copy was "
@@ -265,7 +276,7 @@ static struct resolution made_anew(const struct rebalance_conflict *c)
         return (struct resolution){ REBALANCE_STOP, "the copies have different types" };
     if (s->type == REBALANCE_TYPE_SET)
         return (struct resolution){ REBALANCE_UNION_SETS, "a set split by the fail-over" };
-    if (s->type == REBALANCE_TYPE_STRING && c->strings_are_set && !s->integer && !t->integer)
+    if (set_as_a_whole(c))
         return (struct resolution){ REBALANCE_KEEP_SOURCE,
                                     "a string set anew on the promoted source" };
     if (s->type != REBALANCE_TYPE_HASH)

@@ -85,3 +85,9 @@ enum pr_code rebalance_duty(const struct rebalance_duty_ctx *ctx, struct rebalan
     *err = lost;
     return told;
 }
+
+enum pr_code rebalance_duty_follow(const struct rebalance_duty_ctx *ctx, const char *node,
+                                   const char *shard, struct pr_err *err)
+{
+    return duty_replicate(ctx, node, shard, "", err);
+}

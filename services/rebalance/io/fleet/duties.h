@@ -41,4 +41,10 @@ struct rebalance_duty_step { /* a row of steps; borrowed */
 PR_CHECKED enum pr_code rebalance_duty(const struct rebalance_duty_ctx *ctx,
                                        struct rebalance_duty_step *step, struct pr_err *err);
 
+/* Makes a member of the cluster follow the primary of a shard, without a row of steps:
+ * for one that came back from a failure. Codes as above. */
+PR_CHECKED enum pr_code rebalance_duty_follow(const struct rebalance_duty_ctx *ctx,
+                                              const char *node, const char *shard,
+                                              struct pr_err *err);
+
 #endif

@@ -101,8 +101,8 @@ static enum pr_code came_back(const struct rebalance_duty_ctx *ctx, const struct
     return PR_OK;
 }
 
-/* Its own word: it serves nothing, takes nothing in, and knows who serves instead of it
- * since. */
+/* Its own word: it serves nothing, and knows who serves instead of it since. Marks of
+ * slots that were open when it died are the past too; following closes them. */
 static enum pr_code is_replaced(const struct rebalance_view *v, const struct duty_node *n,
                                 const struct duty_node *primary, struct pr_err *err)
 {
@@ -118,9 +118,6 @@ static enum pr_code is_replaced(const struct rebalance_view *v, const struct dut
                        "it says that it serves %d slots, the cluster that it serves none: its "
                        "keys are not deleted",
                        me->slots);
-    if (v->opens > 0)
-        return pr_fail(err, PR_ECONFLICT, "slot %d is open there: its keys are not deleted",
-                       v->open[0].slot);
     if (now == NULL || now->failed || !now->primary || now->slots == 0)
         return pr_fail(err, PR_EUNAVAIL, "it does not know yet that %s leads its shard",
                        primary->id);
@@ -179,8 +176,11 @@ static enum pr_code send_replicate(const struct rebalance_duty_ctx *ctx, const s
     PR_AUTO(duty_conn) *conn = NULL;
     bool back = false;
     enum pr_code rc = came_back(ctx, n, primary, &back, err);
-    if (rc == PR_OK && n->primary && !back)
+    if (rc == PR_OK && n->primary) {
         rc = empty_node(ctx, n, err);
+        back = back && rc == PR_ECONFLICT; /* it has keys */
+        rc = back ? PR_OK : rc;
+    }
     if (rc == PR_OK)
         rc = duty_act(ctx, n->host, n->port, &conn, err);
     if (rc == PR_OK && back)

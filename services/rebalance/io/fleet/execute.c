@@ -22,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TICK_US = 20000, DRAIN_US = 10 * 1000 * 1000, MAX_PAIRS = 16 };
+enum { TICK_US = 20000, DRAIN_US = 10 * 1000 * 1000, BACK_US = 5 * 1000 * 1000, MAX_PAIRS = 16 };
 
 struct fleet_run {
     struct rebalance_executor *e;
@@ -37,9 +37,11 @@ struct fleet_run {
     enum rebalance_order order;
     bool begun;                   /* the plan's row says running */
     bool paused;                  /* draining because of an order, which may be taken back */
+    bool resumed;                 /* it was: what is allowed may be more than before */
     double wave_bytes;            /* verified before the wave in hand */
     int64_t began_us, drained_us; /* drained_us 0: not draining */
-    int64_t next_order_us, next_progress_us, next_cluster_us;
+    int64_t next_order_us, next_progress_us, next_cluster_us, next_back_us;
+    bool taking_back;
     struct rebalance_slot_run *slots; /* of the wave in hand, NULL none */
     char doing[120];
 };
@@ -124,7 +126,7 @@ static void read_order(struct fleet_run *x, int64_t now_us)
         int finish = REBALANCE_FINISH;
         if (x->paused && !atomic_load(&x->e->stopping) &&
             atomic_compare_exchange_strong(&x->stop, &finish, REBALANCE_RUN_ON))
-            x->paused = false, x->drained_us = 0;
+            x->paused = false, x->drained_us = 0, x->resumed = true;
         return;
     }
     if (x->order == REBALANCE_CANCEL)
@@ -138,6 +140,50 @@ static bool only_held(const struct fleet_run *x)
 {
     return x->slots != NULL &&
            atomic_load(&x->slots->holding) >= atomic_load(&x->slots->workers_left);
+}
+
+static void tend(void *ctx);
+
+static struct rebalance_duty_ctx duty_ctx(struct fleet_run *x)
+{
+    return (struct rebalance_duty_ctx){ .cfg = x->e->o.cfg,
+                                        .db = x->e->db,
+                                        .cluster = x->e->cluster,
+                                        .user = &x->e->user[REBALANCE_USER_FLEET],
+                                        .lease = &x->e->lease,
+                                        .plan_id = x->plan->id,
+                                        .lease_left_ms = rebalance_lease_left_ms,
+                                        .lease_ctx = x->e,
+                                        .stop = &x->stop,
+                                        .tend = tend,
+                                        .tend_ctx = x };
+}
+
+/* A fail-over in mid-plan can leave a former primary that follows nobody, and replicas
+ * that follow it: the plan may then wait for the very replicas that the shard lacks. */
+static void take_back(struct fleet_run *x, int64_t now_us)
+{
+    const struct rebalance_duty_ctx ctx = duty_ctx(x);
+    PGresult *got = NULL;
+    struct pr_err err = { 0 };
+    if (x->slots == NULL || x->taking_back || now_us < x->next_back_us)
+        return;
+    x->taking_back = true;
+    if (pr_db_exec(x->e->db,
+                   "SELECT n.id, s.id FROM nodes n JOIN shards s ON s.id = n.shard_id WHERE "
+                   "n.state = 'up' AND n.role = 'primary' AND n.slots = 0 AND s.primary_id <> n.id",
+                   NULL, 0, &got, &err) == PR_OK) {
+        PR_AUTO(PGresult) *res = got;
+        for (int i = 0; i < PQntuples(res); i++) {
+            const enum pr_code rc =
+                rebalance_duty_follow(&ctx, pr_cell(res, i, 0), pr_cell(res, i, 1), &err);
+            pr_info(PR_EV("node.taken_back"), PR_S("node", pr_cell(res, i, 0)),
+                    PR_S("shard", pr_cell(res, i, 1)), PR_S("code", pr_code_name(rc)),
+                    PR_S("why", rc == PR_OK ? "" : err.text));
+        }
+    }
+    x->taking_back = false;
+    x->next_back_us = pr_mono_us() + BACK_US;
 }
 
 /* Everything that has its own rhythm; called every few ms while something runs. */
@@ -167,6 +213,7 @@ static void tend(void *ctx)
             atomic_store(&x->stop, REBALANCE_ABANDON);
         x->next_cluster_us = pr_mono_us() + 1000000;
     }
+    take_back(x, now_us);
 }
 
 /* --- one wave ------------------------------------------------------------------------ */
@@ -178,17 +225,7 @@ static enum pr_code run_duties(struct fleet_run *x, struct pr_err *err)
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
-    struct rebalance_duty_ctx ctx = { .cfg = x->e->o.cfg,
-                                      .db = x->e->db,
-                                      .cluster = x->e->cluster,
-                                      .user = &x->e->user[REBALANCE_USER_FLEET],
-                                      .lease = &x->e->lease,
-                                      .plan_id = x->plan->id,
-                                      .lease_left_ms = rebalance_lease_left_ms,
-                                      .lease_ctx = x->e,
-                                      .stop = &x->stop,
-                                      .tend = tend,
-                                      .tend_ctx = x };
+    const struct rebalance_duty_ctx ctx = duty_ctx(x);
     for (int i = 0; i < PQntuples(res) && rc == PR_OK && !stopped(x) && x->seen.stuck == 0; i++) {
         struct rebalance_duty_step step = { .step = (int)pr_cell_i64(res, i, 0),
                                             .kind = pr_cell(res, i, 1),
@@ -302,6 +339,9 @@ static enum pr_code run_waves(struct fleet_run *x, struct pr_err *err)
             return rc;
         if (stopped(x) && atomic_load(&x->stop) == REBALANCE_ABANDON)
             return PR_OK;
+        if (x->resumed && (rc = load_texts(x, err)) != PR_OK)
+            return rc;
+        x->resumed = false;
         rc = run_duties(x, err);
         x->wave_bytes = x->seen.bytes_verified;
         if (rc == PR_OK && x->seen.stuck == 0)
@@ -350,19 +390,7 @@ static enum pr_code finish(struct fleet_run *x, const char *state, const char *e
 static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
 {
     char text[600] = "";
-    struct rebalance_duty_ctx ctx = { .cfg = x->e->o.cfg,
-                                      .db = x->e->db,
-                                      .cluster = x->e->cluster,
-                                      .user = &x->e->user[REBALANCE_USER_FLEET],
-                                      .lease = &x->e->lease,
-                                      .plan_id = x->plan->id,
-                                      .lease_left_ms = rebalance_lease_left_ms,
-                                      .lease_ctx = x->e,
-                                      .stop = &x->stop,
-                                      .tend = tend,
-                                      .tend_ctx = x,
-                                      .allow_big_keys = x->in.allow_big_keys,
-                                      .allow_no_replicas = x->in.allow_no_replicas };
+    const struct rebalance_duty_ctx ctx = duty_ctx(x);
     struct rebalance_repair_report done = { 0 };
     snprintf(x->doing, sizeof x->doing, "repairing open slots and stray keys");
     enum pr_code rc = rebalance_repair(&ctx, &done, err);

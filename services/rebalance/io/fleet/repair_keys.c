@@ -290,8 +290,8 @@ static enum pr_code migrate(struct drain *d, size_t n, redisReply **out, struct 
 /* The target first: while its replicas lack a key, the source's may have it still. */
 static enum pr_code settle(struct drain *d, struct pr_err *err)
 {
-    enum pr_code rc = repair_settle(d->r, d->to.node, err);
-    return rc == PR_OK ? repair_settle(d->r, d->from.node, err) : rc;
+    enum pr_code rc = repair_settle(d->r, d->to.node, true, err);
+    return rc == PR_OK ? repair_settle(d->r, d->from.node, false, err) : rc;
 }
 
 static enum pr_code count(struct drain *d, long *keys, struct pr_err *err)
@@ -325,7 +325,7 @@ static enum pr_code move_batch(struct drain *d, size_t n, struct pr_err *err)
         return rc;
     d->r->report->moved_keys += before > after ? before - after : 0;
     if (busy) /* a copy that is deleted leaves the target's alone */
-        rc = repair_settle(d->r, d->to.node, err);
+        rc = repair_settle(d->r, d->to.node, true, err);
     for (size_t i = 0; busy && i < n && rc == PR_OK; i++)
         rc = resolve(d, i, err);
     return rc == PR_OK ? settle(d, err) : rc;

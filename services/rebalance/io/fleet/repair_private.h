@@ -44,9 +44,9 @@ struct repair_side_of { /* a primary, and whether the slot is being imported the
 PR_CHECKED enum pr_code repair_drain(struct repair *r, int slot, struct repair_side_of from,
                                      struct repair_side_of to, char *left, size_t size,
                                      struct pr_err *err);
-/* What the primary has written so far is at every replica in step with it. PR_EUNAVAIL:
- * not yet, or it has none and that was not allowed. */
-PR_CHECKED enum pr_code repair_settle(struct repair *r, struct repair_primary *p,
+/* What the primary has written so far is at every replica in step with it. takes: keys
+ * go there. PR_EUNAVAIL: not yet, or who takes keys has no replica and that was not allowed. */
+PR_CHECKED enum pr_code repair_settle(struct repair *r, struct repair_primary *p, bool takes,
                                       struct pr_err *err);
 /* The connection of the fleet user. */
 PR_CHECKED enum pr_code repair_conn(struct repair *r, struct repair_primary *p,

@@ -36,7 +36,7 @@ static enum pr_code ask(struct repair *r, struct repair_primary *p, struct write
                : pr_fail(err, PR_EUNAVAIL, "node %s:%d is no primary any more", p->host, p->port);
 }
 
-/* The same rule as where slots are moved. */
+/* The same rule as where slots are moved. Keys leave a node that has no replica gladly. */
 static enum pr_code allowed(const struct repair *r, const struct repair_primary *p, int live,
                             struct pr_err *err)
 {
@@ -57,14 +57,15 @@ static enum pr_code nudge(struct repair *r, struct repair_primary *p, int live, 
     return rc == PR_OK ? pr_redis_command(conn, &acked, err, "WAIT %d 1", live + 1) : rc;
 }
 
-enum pr_code repair_settle(struct repair *r, struct repair_primary *p, struct pr_err *err)
+enum pr_code repair_settle(struct repair *r, struct repair_primary *p, bool takes,
+                           struct pr_err *err)
 {
     const int64_t until_us = pr_mono_us() + (int64_t)SETTLE_MS * 1000;
     long long want = -1;
     for (;;) {
         struct writes w = { .live = 0 };
         enum pr_code rc = ask(r, p, &w, err);
-        if (rc == PR_OK)
+        if (rc == PR_OK && takes)
             rc = allowed(r, p, w.live, err);
         if (rc != PR_OK)
             return rc;

@@ -187,9 +187,14 @@ static enum pr_code move_over(const struct judge *j, const struct copy *g, struc
         len[i] = strlen(argv[i]);
     len[PR_COUNT(argv) - 1] = j->len;
     redisReply *r = NULL;
-    enum pr_code rc = rebalance_pair_may_send(p, 2 * ms, err);
-    if (rc == PR_OK)
-        rc = append(j->giver, false, argv, len, (int)PR_COUNT(argv), err);
+    struct pr_err why = { 0 };
+    enum pr_code rc = rebalance_pair_may_send(p, 2 * ms, &why);
+    if (rc == PR_EINVAL) /* trying again would not help */
+        return pr_fail(err, PR_ECONFLICT, "key \"%.*s\" is on both sides: its MIGRATE %.100s",
+                       (int)(j->len < 80 ? j->len : 80), j->key, why.text);
+    if (rc != PR_OK)
+        return pr_fail(err, rc, "%s", why.text);
+    rc = append(j->giver, false, argv, len, (int)PR_COUNT(argv), err);
     if (rc == PR_OK) {
         pr_redis_set_timeout(j->giver, 2 * ms);
         rc = read(j->giver, false, &r, err);
@@ -302,8 +307,7 @@ static enum pr_code carry_out(const struct judge *j, const struct copy *g,
     return rc == PR_OK && cut ? cut_clients(j, err) : rc;
 }
 
-/* --- judging ------------------------------------------------------------------------------------
- */
+/* --- judging ----------------------------------------------------------------------------- */
 
 static bool was_in_flight(const struct rebalance_pair *p, const char *key, size_t len)
 {
@@ -414,8 +418,7 @@ static enum pr_code one_key(const struct judge *j, struct pr_err *err)
                    (int)(j->len < 80 ? j->len : 80), j->key);
 }
 
-/* --- all of them ---------------------------------------------------------------------------------
- */
+/* --- all of them ------------------------------------------------------------------------- */
 
 /* Which of the keys the taker has too. */
 static enum pr_code on_both(struct judge *j, const redisReply *keys, size_t from, size_t n,

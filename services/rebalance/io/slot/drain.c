@@ -98,6 +98,18 @@ static void remember(struct rebalance_pair *p, unsigned lane, const struct batch
     }
 }
 
+/* The machine has become slower since the keys were judged: no lease covers them now. */
+static enum pr_code refuse(struct rebalance_pair *p, const struct batch *b,
+                           const struct pr_err *why)
+{
+    p->view.refused[rebalance_pair_giver(p)] = REBALANCE_SLOT_OVERSIZED;
+    snprintf(p->step->error, sizeof p->step->error, "a MIGRATE of %zu keys %.150s", b->n,
+             why->text);
+    p->known = p->calm = false;
+    return PR_OK;
+}
+
+/* Nothing was sent when p->known is unset on PR_OK. */
 static enum pr_code send_batch(struct rebalance_pair *p, unsigned lane, const struct batch *b,
                                struct pr_err *err)
 {
@@ -106,8 +118,11 @@ static enum pr_code send_batch(struct rebalance_pair *p, unsigned lane, const st
     enum pr_code rc = rebalance_pair_lane(p, lane, &conn, err);
     if (rc == PR_OK)
         rc = rebalance_pair_await_lane(p, lane, err);
-    if (rc == PR_OK)
-        rc = rebalance_pair_may_send(p, 2 * timeout_ms, err);
+    if (rc != PR_OK)
+        return rc;
+    rc = rebalance_pair_may_send(p, 2 * timeout_ms, err);
+    if (rc == PR_EINVAL)
+        return refuse(p, b, err);
     if (rc != PR_OK)
         return rc;
     remember(p, lane, b);
@@ -169,13 +184,8 @@ static enum pr_code move_batch(struct rebalance_pair *p, const struct batch *b, 
 {
     const unsigned lane = p->turn % REBALANCE_LANES;
     enum pr_code rc = send_batch(p, lane, b, err);
-    if (rc == PR_EINVAL) { /* the machine has become slower since the keys were judged */
-        p->view.refused[rebalance_pair_giver(p)] = REBALANCE_SLOT_OVERSIZED;
-        snprintf(p->step->error, sizeof p->step->error, "a MIGRATE of %zu keys %.150s", b->n,
-                 err->text);
-        p->known = p->calm = false;
-        return PR_OK;
-    }
+    if (rc == PR_OK && !p->known)
+        return rc;
     if (rc == PR_OK)
         rc = read_batch(p, lane, b, left, err);
     p->turn += b->n > 0;

@@ -316,7 +316,7 @@ static enum pr_code resolve(struct rebalance_pair *p, struct pr_err *err)
     const enum rebalance_slot_map map = p->step->at.back ? v->source.map : v->target.map;
     enum pr_code rc = rebalance_pair_resolve(p, map == REBALANCE_SLOT_TO_SELF, err);
     p->known = false;
-    if (rc == PR_ECONFLICT || rc == PR_EINVAL) { /* EINVAL: too large for the lease */
+    if (rc == PR_ECONFLICT) {
         snprintf(p->step->error, sizeof p->step->error, "%.250s", err->text);
         p->view.diverged = true;
         return PR_OK;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* A key lighter than this blocks nobody, whatever its type. */
-enum { LARGE_BYTES = 16384, PIPELINE = 512 };
+enum { LARGE_BYTES = 16384, PIPELINE = 64 };
 
 void rebalance_keys_done(struct rebalance_keys *k)
 {

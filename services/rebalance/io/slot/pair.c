@@ -311,6 +311,8 @@ void *rebalance_slot_worker_main(void *arg)
         if (rc != PR_OK && rc != PR_ECANCELED)
             rebalance_slot_run_fail(run, &err);
     }
+    if (atomic_load(&run->workers_left) == 1) /* nothing is slowed down any more */
+        pr_metrics_set(run->metrics, M_SLOT_RATE, NULL, 1);
     atomic_fetch_sub(&run->workers_left, 1);
     return NULL;
 }
