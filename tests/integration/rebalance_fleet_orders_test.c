@@ -17,10 +17,11 @@ static void policy(const char *spec)
 
 static const char *by_policy(const char *goal)
 {
-    return fs_text("SELECT coalesce(string_agg(state, ' ' ORDER BY id), '') FROM plans WHERE "
-                   "created_by = 'policy rebalance' AND goal->>'kind' = '%s' AND created_at > now() "
-                   "- interval '2 minutes'",
-                   goal);
+    return fs_text(
+        "SELECT coalesce(string_agg(state, ' ' ORDER BY id), '') FROM plans WHERE "
+        "created_by = 'policy rebalance' AND goal->>'kind' = '%s' AND created_at > now() "
+        "- interval '2 minutes'",
+        goal);
 }
 
 static const char *all_plans(void)
@@ -235,10 +236,11 @@ static void take_back(bool stale_key, bool stale_mark)
         fail_msg("%d does not replicate %d: %s", both[0], both[1], all_plans());
     await_made("join", "done");
     fs_settle();
-    assert_int_equal(fs_number("SELECT count(*) FROM nodes WHERE port = %d AND role = 'replica' AND "
-                               "shard_id = (SELECT shard_id FROM nodes WHERE port = %d)",
-                               both[0], both[1]),
-                     1);
+    assert_int_equal(
+        fs_number("SELECT count(*) FROM nodes WHERE port = %d AND role = 'replica' AND "
+                  "shard_id = (SELECT shard_id FROM nodes WHERE port = %d)",
+                  both[0], both[1]),
+        1);
     assert_int_equal(fs_keys(both[0], slot), 50);
     redisContext *c = it_redis_admin(both[1]);
     redisReply *r = redisCommand(c, "GET {%s}k0", fs_tag(slot));
@@ -315,9 +317,8 @@ static void half_moved_slot_and_stray_key_are_repaired(void **state)
     assert_int_equal(fs_keys(dst, other), 1);
 
     const long plan = fs_proposed("{\"kind\": \"repair\"}", "{}");
-    assert_int_equal(fs_number("SELECT (summary->>'open_slots')::int FROM plans WHERE id = %ld",
-                               plan),
-                     1);
+    assert_int_equal(
+        fs_number("SELECT (summary->>'open_slots')::int FROM plans WHERE id = %ld", plan), 1);
     fs_run(plan);
     print_message("  %s\n", fs_text("SELECT result FROM plans WHERE id = %ld", plan));
     assert_int_equal(fs_open_marks(), 0);
@@ -326,7 +327,8 @@ static void half_moved_slot_and_stray_key_are_repaired(void **state)
     assert_int_equal(fs_keys(dst, other), 0);
 }
 
-/* --- explanations ------------------------------------------------------------------------------ */
+/* --- explanations ------------------------------------------------------------------------------
+ */
 
 static enum pr_code explain(Prism__V1__RebalanceExplainRequest *r, char *out, size_t size,
                             struct pr_err *err)

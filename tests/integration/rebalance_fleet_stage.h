@@ -14,7 +14,7 @@
 
 enum { FS_SHARDS = 3, FS_MEMBERS = 3, FS_AWAIT_MS = 60000, FS_GOAL = 1 << 17 };
 
-struct fs_shard { /* as it was when the test program began */
+struct fs_shard {         /* as it was when the test program began */
     int port[FS_MEMBERS]; /* its primary first; nodes.id is "n<port>" */
 };
 
@@ -22,8 +22,8 @@ struct fleet_stage {
     char uri[IT_URI];
     struct pr_db *db; /* as superuser */
     struct pr_bus *bus;
-    struct pr_cluster *cluster; /* as admin */
-    struct it_service service;  /* pid 0: down */
+    struct pr_cluster *cluster;       /* as admin */
+    struct it_service service;        /* pid 0: down */
     struct fs_shard shard[FS_SHARDS]; /* zones of primaries: a, a, b */
     uint8_t slot_shard[16384];        /* then */
 };
@@ -46,11 +46,11 @@ void fs_sql(const char *format, ...) PR_PRINTF(1, 2);
 void fs_await_text(const char *want, const char *format, ...) PR_PRINTF(2, 3);
 
 /* --- plans ---------------------------------------------------------------------- */
-long fs_plan(const char *goal, const char *params); /* returns once it is not pending */
+long fs_plan(const char *goal, const char *params);     /* returns once it is not pending */
 long fs_proposed(const char *goal, const char *params); /* and it must be proposed */
 void fs_execute(long plan); /* as a person does: approves, with an operation */
 void fs_await_plan(long plan, const char *state);
-void fs_run(long plan);     /* executes it, awaits done */
+void fs_run(long plan); /* executes it, awaits done */
 void fs_cancel(long plan);
 /* Goal assign: as it is, but n slots from the end of one shard's list go to another,
  * those with the given stride. The slots go to slot[] when not NULL. */
@@ -66,11 +66,11 @@ void fs_load(int slot, int n, int bytes); /* keys {tag}k<i> */
  * bytes that stay, and a test's few keys shall not exchange whole shards. */
 void fs_ballast(void);
 long fs_keys(int port, int slot);
-int fs_owner(int slot);      /* port, as of now */
+int fs_owner(int slot); /* port, as of now */
 int fs_shard_of_port(int port);
 int fs_primary(int shard);   /* port, as of now */
 int fs_open_marks(void);     /* of slots, on all nodes */
-void fs_settle(void); /* all nodes agree on owners and roles, the watcher too */
+void fs_settle(void);        /* all nodes agree on owners and roles, the watcher too */
 void fs_fail_over(int port); /* CLUSTER FAILOVER to it; settles */
 
 #endif

@@ -139,9 +139,9 @@ static void check_summary(long plan)
 
 static void check_history(long plan)
 {
-    assert_int_equal(fs_number("SELECT count(*) FROM slot_history WHERE plan_id = %ld", plan),
-                     fs_number("SELECT count(*) FROM steps WHERE plan_id = %ld AND kind = 'slot'",
-                               plan));
+    assert_int_equal(
+        fs_number("SELECT count(*) FROM slot_history WHERE plan_id = %ld", plan),
+        fs_number("SELECT count(*) FROM steps WHERE plan_id = %ld AND kind = 'slot'", plan));
     assert_int_equal(fs_number("SELECT count(*) FROM slot_history h JOIN steps s ON s.plan_id = "
                                "h.plan_id AND s.slot = h.slot JOIN nodes a ON a.id = s.src_node "
                                "JOIN nodes b ON b.id = s.dst_node WHERE h.plan_id = %ld AND "
@@ -425,11 +425,10 @@ static void other_replica_finishes_what_a_killed_one_began(void **state)
     const long plan = start_slowly(slot);
     await_middle(slot);
     it_service(&second, "rebalance", fs.uri,
-               (const char *const[]){ "PRISM_REBALANCE_LEASE_TTL_MS=2000",
+               (const char *const[]){ "PRISM_REBALANCE_LEASE_TTL_MS=4000",
                                       "PRISM_REDIS_TIMEOUT_MS=1000", NULL });
     assert_string_equal(fs_text("SELECT state FROM plans WHERE id = %ld", plan), "running");
-    const long epoch =
-        fs_number("SELECT epoch FROM leases WHERE name = 'rebalance-executor'");
+    const long epoch = fs_number("SELECT epoch FROM leases WHERE name = 'rebalance-executor'");
     it_kill(fs.service.pid);
     fs.service = second;
     const int64_t from_us = pr_mono_us();

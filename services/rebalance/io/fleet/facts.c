@@ -155,16 +155,16 @@ static void fill_node(struct load *l, size_t i, struct rebalance_node_facts *bes
         says = l->says[at];
     else
         failed = !facts_ask_stranger(l->cfg, row->host, row->port, &says);
-    l->node[i] = (struct rebalance_member){ .id = row->id,
-                                            .zone = zone_index(l, row->zone),
-                                            .shard = back ? REBALANCE_NONE
-                                                          : shard_index(l, row->shard),
-                                            .primary = at >= 0 && row->slots > 0,
-                                            .failed = failed,
-                                            .member = at >= 0,
-                                            .capacity_bytes = says.maxmemory_bytes,
-                                            .used_bytes = says.used_bytes,
-                                            .ops_per_s = says.ops_per_s };
+    l->node[i] =
+        (struct rebalance_member){ .id = row->id,
+                                   .zone = zone_index(l, row->zone),
+                                   .shard = back ? REBALANCE_NONE : shard_index(l, row->shard),
+                                   .primary = at >= 0 && row->slots > 0,
+                                   .failed = failed,
+                                   .member = at >= 0,
+                                   .capacity_bytes = says.maxmemory_bytes,
+                                   .used_bytes = says.used_bytes,
+                                   .ops_per_s = says.ops_per_s };
     *beside = (struct rebalance_node_facts){ .redis_id = at >= 0 ? row->redis_id : "",
                                              .host = row->host,
                                              .port = row->port,
