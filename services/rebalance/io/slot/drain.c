@@ -1,7 +1,8 @@
 /* Moving the keys of the open slot. One MIGRATE carries a batch; with the last one
- * goes the question what is left. Two lanes take turns: while the replicas of the
- * one batch answer WAIT on its lane, the next batch runs on the other; so what no
- * replica has seen is two batches at most. */
+ * goes the question what is left. Two lanes take turns: when the giver is far away the
+ * next batch is sent while one is carried out, so that it need not wait for us; and a
+ * lane's replicas answer WAIT before the lane is used again; so what no replica has
+ * seen is two batches at most. */
 #include "io/slot/pair.h"
 
 #include "prism/io/clock.h"
@@ -19,6 +20,8 @@ struct batch {
     bool last; /* of its list: ask what is left */
     double predicted_ms;
     uint64_t bytes;
+    unsigned lane;
+    int64_t sent_us;
 };
 
 /* --- what MIGRATE answered ------------------------------------------------------------- */
@@ -110,9 +113,9 @@ static enum pr_code refuse(struct rebalance_pair *p, const struct batch *b,
 }
 
 /* Nothing was sent when p->known is unset on PR_OK. */
-static enum pr_code send_batch(struct rebalance_pair *p, unsigned lane, const struct batch *b,
-                               struct pr_err *err)
+static enum pr_code send_batch(struct rebalance_pair *p, struct batch *b, struct pr_err *err)
 {
+    const unsigned lane = b->lane = p->turn % REBALANCE_LANES;
     const int timeout_ms = rebalance_migrate_timeout_ms(b->predicted_ms, &p->limits);
     struct pr_redis *conn = NULL;
     enum pr_code rc = rebalance_pair_lane(p, lane, &conn, err);
@@ -136,13 +139,24 @@ static enum pr_code send_batch(struct rebalance_pair *p, unsigned lane, const st
                                    rebalance_pair_wait_ms(p), err);
         p->lane[lane].waits = rc == PR_OK;
     }
-    p->last_sent_us = pr_mono_us();
+    p->turn += b->n > 0;
+    p->last_sent_us = b->sent_us = pr_mono_us();
     return rc == PR_OK ? pr_redis_flush(conn, err) : rc;
 }
 
-static enum pr_code read_batch(struct rebalance_pair *p, unsigned lane, const struct batch *b,
-                               redisReply **left, struct pr_err *err)
+/* A batch takes its time from when it was sent, or the one before it was done. */
+static void note_time(struct rebalance_pair *p, const struct batch *b)
 {
+    const int64_t now_us = pr_mono_us();
+    p->busy_us =
+        (uint64_t)(now_us - (b->sent_us > p->answered_us ? b->sent_us : p->answered_us));
+    p->answered_us = now_us;
+}
+
+static enum pr_code read_batch(struct rebalance_pair *p, const struct batch *b, redisReply **left,
+                               struct pr_err *err)
+{
+    const unsigned lane = b->lane;
     struct pr_redis *conn = p->lane[lane].conn;
     enum pr_code rc = PR_OK;
     if (b->n > 0) {
@@ -153,7 +167,7 @@ static enum pr_code read_batch(struct rebalance_pair *p, unsigned lane, const st
         PR_AUTO(redisReply) *r = got;
         if (rc == PR_OK)
             rc = heed(p, lane, r, err);
-        p->busy_us = (uint64_t)(pr_mono_us() - p->last_sent_us);
+        note_time(p, b);
     }
     if (pr_redis_broken(conn) || !b->last)
         return rc;
@@ -179,17 +193,15 @@ static void tally(struct rebalance_pair *p, const struct batch *b)
 }
 
 /* *left: what the giver still holds of the slot, after the last batch of a list. */
-static enum pr_code move_batch(struct rebalance_pair *p, const struct batch *b, redisReply **left,
-                               struct pr_err *err)
+static enum pr_code finish_batch(struct rebalance_pair *p, const struct batch *b,
+                                 redisReply **left, struct pr_err *err)
 {
-    const unsigned lane = p->turn % REBALANCE_LANES;
-    enum pr_code rc = send_batch(p, lane, b, err);
-    if (rc == PR_OK && !p->known)
-        return rc;
-    if (rc == PR_OK)
-        rc = read_batch(p, lane, b, left, err);
-    p->turn += b->n > 0;
-    if (rc != PR_OK || !p->known || b->n == 0)
+    const bool known = p->known;
+    p->known = true;
+    const enum pr_code rc = read_batch(p, b, left, err);
+    const bool moved = rc == PR_OK && p->known && b->n > 0;
+    p->known = p->known && known;
+    if (!moved)
         return rc;
     tally(p, b);
     return rebalance_pair_mark(p, err);
@@ -210,29 +222,79 @@ static struct batch cut(struct rebalance_pair *p, const struct rebalance_keys *k
 
 /* --- lists ----------------------------------------------------------------------------------- */
 
+/* Sent before the first is answered the second spares the giver a round trip to us, and
+ * makes its clients wait for two batches at a time: worth it when we are far away. It
+ * must not outlive the lease even so; a key that moves alone, or a throttle, wants the
+ * giver to breathe in between. */
+static bool may_queue(const struct rebalance_pair *p, const struct batch *first,
+                      const struct batch *second, double factor)
+{
+    const struct rebalance_slot_run *run = p->run;
+    const int64_t ms = 2 * (int64_t)rebalance_migrate_timeout_ms(first->predicted_ms, &p->limits) +
+                       2 * (int64_t)rebalance_migrate_timeout_ms(second->predicted_ms, &p->limits);
+    return !second->last && factor >= 1 && 2 * p->round_trip_us > (int64_t)p->busy_us && first->predicted_ms <= run->cfg->slot_batch_block_ms &&
+           second->predicted_ms <= run->cfg->slot_batch_block_ms &&
+           (run->lease_left_ms == NULL || run->lease_left_ms(run->lease_ctx) > ms);
+}
+
+struct going {           /* a list on its way */
+    struct batch batch;  /* sent, not answered */
+    bool any;
+};
+
+/* Reads what is outstanding; a failure before counts, not the one that follows it. */
+static enum pr_code settle_batch(struct rebalance_pair *p, struct going *g, enum pr_code before,
+                                 redisReply **left, struct pr_err *err)
+{
+    struct pr_err late = { 0 };
+    if (!g->any)
+        return before;
+    g->any = false;
+    const enum pr_code rc = finish_batch(p, &g->batch, left, before == PR_OK ? err : &late);
+    return before == PR_OK ? rc : before;
+}
+
+/* Sends the batch when it may; the one before is answered at the latest then. */
+static enum pr_code next_batch(struct rebalance_pair *p, struct going *g, struct batch *b,
+                               double factor, redisReply **left, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    if (g->any && !may_queue(p, &g->batch, b, factor))
+        rc = settle_batch(p, g, rc, left, err);
+    if (rc == PR_OK && p->known)
+        rc = send_batch(p, b, err);
+    const bool sent = rc == PR_OK && p->known;
+    rc = settle_batch(p, g, rc, left, err);
+    if (sent)
+        *g = (struct going){ *b, true };
+    return rc;
+}
+
 static enum pr_code move_list(struct rebalance_pair *p, const struct rebalance_keys *keys,
                               redisReply **left, struct pr_err *err)
 {
+    struct going g = { .any = false };
+    enum pr_code rc = PR_OK;
     size_t from = 0;
     do {
-        if (p->known && rebalance_pair_leaves(p)) {
-            p->known = false;
-            return PR_OK;
-        }
         struct batch b = { .keys = keys, .last = true };
+        double factor = 1;
+        if (rebalance_pair_leaves(p)) {
+            p->known = false;
+            break;
+        }
         if (keys->n > 0) {
-            b = cut(p, keys, from, rebalance_pair_pace(p));
+            factor = rebalance_pair_pace(p);
+            b = cut(p, keys, from, factor);
             if (!rebalance_pair_pay(p, (double)b.bytes)) {
                 p->known = false;
-                return PR_OK;
+                break;
             }
         }
-        const enum pr_code rc = move_batch(p, &b, left, err);
-        if (rc != PR_OK || !p->known)
-            return rc;
+        rc = next_batch(p, &g, &b, factor, left, err);
         from += b.n;
-    } while (from < keys->n);
-    return PR_OK;
+    } while (from < keys->n && rc == PR_OK && p->known);
+    return settle_batch(p, &g, rc, left, err);
 }
 
 /* Keys that came after the scan, or that nobody has read yet: weighed, recorded. */

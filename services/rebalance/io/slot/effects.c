@@ -46,6 +46,9 @@ static enum pr_code learn_clock(struct rebalance_pair *p, struct pr_redis *conn,
         return pr_fail(err, PR_EDATA, "TIME answered nonsense");
     p->clock_us[k] = strtoll(r->element[0]->str, NULL, 10) * 1000000 +
                      strtoll(r->element[1]->str, NULL, 10) - asked_us;
+    const int64_t took_us = pr_mono_us() - asked_us;
+    if (k == rebalance_pair_giver(p) && (p->round_trip_us == 0 || took_us < p->round_trip_us))
+        p->round_trip_us = took_us;
     p->clock_known[k] = true;
     return PR_OK;
 }

@@ -91,7 +91,8 @@ struct rebalance_pair {
     bool touched[2];        /* and on some member of that shard */
     uint64_t busy_us;       /* of the last batch */
     bool slowed;            /* by the throttle, at the last batch */
-    int64_t opened_us, last_sent_us;
+    int64_t opened_us, last_sent_us, answered_us;
+    int64_t round_trip_us; /* to the giver: the shortest seen */
 
     /* The scout's, and what the two tell each other under lock: */
     pthread_t scout;
