@@ -85,9 +85,6 @@ static void primary_goes_home_by_itself(void **state)
                                "p.approved_by = 'policy rebalance' AND o.state = 'done' AND "
                                "p.state = 'done' AND p.created_at > now() - interval '2 minutes'"),
                      1);
-    fs_fail_over(s->port[1]); /* again, at once: it cools down */
-    stays_so("failback", "done");
-    assert_int_equal(fs_primary(2), s->port[1]);
 }
 
 static void nothing_to_do_is_canceled_once(void **state)
@@ -210,27 +207,15 @@ static void come_back_empty(int port, int primary)
                          port));
 }
 
-static void take_back(bool stale_key, bool stale_mark)
+static void empty_primary_is_taken_back(void **state)
 {
+    (void)state;
     int both[2] = { fs.shard[2].port[0], fs.shard[2].port[1] };
-    char id[64];
     int slot = 0;
     while (fs_owner(slot) != both[0])
         slot += 64;
     fs_load(slot, 50, 100);
     come_back_empty(both[0], both[1]);
-    snprintf(id, sizeof id, "%.40s", fs_ask(both[1], "CLUSTER MYID"));
-    if (stale_key) {
-        assert_string_equal(fs_ask(both[0], "CLUSTER SETSLOT %d IMPORTING %s", slot, id), "OK");
-        redisContext *c = it_redis_admin(both[0]);
-        freeReplyObject(redisCommand(c, "ASKING"));
-        redisReply *r = redisCommand(c, "SET {%s}k0 old", fs_tag(slot));
-        assert_string_equal(r->str, "OK");
-        freeReplyObject(r);
-        redisFree(c);
-        if (!stale_mark)
-            assert_string_equal(fs_ask(both[0], "CLUSTER SETSLOT %d STABLE", slot), "OK");
-    }
     fs_sql("UPDATE policies SET halted = false WHERE name = 'rebalance'");
     if (!it_await(replicates, both, FS_AWAIT_MS))
         fail_msg("%d does not replicate %d: %s", both[0], both[1], all_plans());
@@ -247,24 +232,6 @@ static void take_back(bool stale_key, bool stale_mark)
     assert_int_equal(r->len, 100); /* the shard's copy is the one that counts */
     freeReplyObject(r);
     redisFree(c);
-}
-
-static void empty_primary_is_taken_back(void **state)
-{
-    (void)state;
-    take_back(false, false);
-}
-
-static void empty_primary_with_a_stale_key_is_taken_back(void **state)
-{
-    (void)state;
-    take_back(true, false);
-}
-
-static void empty_primary_with_an_open_slot_is_taken_back(void **state)
-{
-    (void)state;
-    take_back(true, true);
 }
 
 /* One that cannot be is not asked for every few seconds. */
@@ -393,8 +360,6 @@ int main(int argc, char **argv)
         TEST(goal_that_the_policy_does_not_name_waits_for_a_person),
         TEST(approved_plan_waits_for_its_window),
         TEST(empty_primary_is_taken_back),
-        TEST(empty_primary_with_a_stale_key_is_taken_back),
-        TEST(empty_primary_with_an_open_slot_is_taken_back),
         TEST(refusals_to_take_back_are_spaced_out),
         TEST(half_moved_slot_and_stray_key_are_repaired),
         TEST(explanations_are_given_in_words),

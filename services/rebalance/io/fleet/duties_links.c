@@ -102,11 +102,22 @@ enum pr_code duty_look(const struct rebalance_config *cfg, const char *host, int
     return pr_redis_open(conn, host, port, &auth, (int)cfg->redis_timeout_ms, err);
 }
 
+/* Commands of duties are quick: with a short lease they are given less time, so that
+ * there is always enough of it left at some moment between two renewals. */
+static int fitting_timeout_ms(const struct rebalance_duty_ctx *ctx)
+{
+    const int64_t fits = ctx->lease->ttl_ms * 3 / 4 - 1100; /* renewed every quarter */
+    const int64_t wanted = ctx->cfg->redis_timeout_ms;
+    if (ctx->lease_left_ms == NULL || fits >= wanted)
+        return (int)wanted;
+    return fits > 100 ? (int)fits : 100;
+}
+
 enum pr_code duty_act(const struct rebalance_duty_ctx *ctx, const char *host, int port,
                       struct pr_redis **conn, struct pr_err *err)
 {
     const struct pr_redis_auth auth = { ctx->user->name, ctx->user->password };
-    const int timeout_ms = (int)ctx->cfg->redis_timeout_ms;
+    const int timeout_ms = fitting_timeout_ms(ctx);
     enum pr_code rc = pr_redis_open(conn, host, port, &auth, timeout_ms, err);
     if (rc != PR_EDENIED)
         return rc;
@@ -174,7 +185,9 @@ enum pr_code duty_send(const struct rebalance_duty_ctx *ctx, struct pr_redis *co
                        redisReply **reply, struct pr_err *err, int argc, const char *const *argv)
 {
     redisReply *got = NULL;
-    enum pr_code rc = duty_lease(ctx, ctx->cfg->redis_timeout_ms, err);
+    const int timeout_ms = fitting_timeout_ms(ctx);
+    enum pr_code rc = duty_lease(ctx, timeout_ms, err);
+    pr_redis_set_timeout(conn, timeout_ms);
     if (rc == PR_OK)
         rc = pr_redis_append(conn, argc, argv, NULL, err);
     if (rc == PR_OK)
