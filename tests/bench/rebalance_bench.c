@@ -79,7 +79,8 @@ static double most(const double *v, int n)
     return m;
 }
 
-/* --- the cluster ---------------------------------------------------------------------------------- */
+/* --- the cluster
+ * ---------------------------------------------------------------------------------- */
 
 static char *no_env(const char *name)
 {
@@ -147,8 +148,8 @@ static void set_up(struct bench *b)
     b->metrics = pr_metrics_new(rebalance_metric_rows, REBALANCE_METRICS);
     b->lease = (struct pr_lease){ .holder = "bench", .ttl_ms = 24 * 3600 * 1000 };
     snprintf(b->lease.name, sizeof b->lease.name, "bench-%d", (int)getpid());
-    enum pr_code rc = pr_config_load(rebalance_config_rows, rebalance_config_count, &b->cfg, no_env,
-                                     &problems);
+    enum pr_code rc =
+        pr_config_load(rebalance_config_rows, rebalance_config_count, &b->cfg, no_env, &problems);
     if (rc == PR_OK)
         rc = pr_db_open(&b->db, b->db_uri, "rebalance-bench", &err);
     if (rc == PR_OK)
@@ -170,7 +171,8 @@ static void set_up(struct bench *b)
     learn(b);
 }
 
-/* --- runs ---------------------------------------------------------------------------------------------- */
+/* --- runs
+ * ---------------------------------------------------------------------------------------------- */
 
 static void one_run(struct bench *b, struct table *t, int who, int round)
 {
@@ -192,7 +194,8 @@ static void one_run(struct bench *b, struct table *t, int who, int round)
     r->p50_ms[r->n] = seen.p50_ms;
     r->p99_ms[r->n] = seen.p99_ms;
     r->max_ms[r->n++] = seen.max_ms;
-    fprintf(stderr, "round %d: %-32s %7.0f keys/s, client p99 %.2f ms, max %.1f, %llu redirects%s\n",
+    fprintf(stderr,
+            "round %d: %-32s %7.0f keys/s, client p99 %.2f ms, max %.1f, %llu redirects%s\n",
             round + 1, NAME[who], r->keys_per_s[r->n - 1], seen.p99_ms, seen.max_ms,
             (unsigned long long)seen.redirects, seen.errors > 0 ? ", ERRORS" : "");
     if (seen.errors > 0)
@@ -216,7 +219,8 @@ static void measure(struct bench *b, struct table *t, const char *what, int slot
     bench_home(b);
 }
 
-/* --- reports -------------------------------------------------------------------------------------------- */
+/* --- reports
+ * -------------------------------------------------------------------------------------------- */
 
 static void print_table(const struct table *t)
 {
@@ -253,12 +257,11 @@ static json_t *table_json(const struct table *t)
     for (int who = 0; who < CONTENDERS; who++) {
         const struct result *r = &t->of[who];
         if (r->n > 0)
-            json_object_set_new(o, NAME[who],
-                                json_pack("{s:o, s:o, s:o, s:o}", "keysPerS",
-                                          numbers(r->keys_per_s, r->n), "p50Ms",
-                                          numbers(r->p50_ms, r->n), "p99Ms",
-                                          numbers(r->p99_ms, r->n), "maxMs",
-                                          numbers(r->max_ms, r->n)));
+            json_object_set_new(
+                o, NAME[who],
+                json_pack("{s:o, s:o, s:o, s:o}", "keysPerS", numbers(r->keys_per_s, r->n), "p50Ms",
+                          numbers(r->p50_ms, r->n), "p99Ms", numbers(r->p99_ms, r->n), "maxMs",
+                          numbers(r->max_ms, r->n)));
     }
     return json_pack("{s:s, s:o}", "what", t->what, "movers", o);
 }
@@ -281,10 +284,11 @@ static void report(struct bench *b, const struct table *t, size_t n, const char 
 {
     char version[64];
     server_version(b, version);
-    printf("\nRedis %s, %ld cores, %d replica(s), client %d op/s (20 %% reads) on the moving slots, "
-           "batches of %lld keys\n",
-           version, sysconf(_SC_NPROCESSORS_ONLN), b->replicas, b->ops_per_s,
-           (long long)b->cfg.slot_batch_keys);
+    printf(
+        "\nRedis %s, %ld cores, %d replica(s), client %d op/s (20 %% reads) on the moving slots, "
+        "batches of %lld keys\n",
+        version, sysconf(_SC_NPROCESSORS_ONLN), b->replicas, b->ops_per_s,
+        (long long)b->cfg.slot_batch_keys);
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
         print_table(&t[i]);
@@ -308,12 +312,15 @@ static const char *from_env(const char *name)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "quick", no_argument, NULL, 'q' },       { "rounds", required_argument, NULL, 'r' },
-        { "keys", required_argument, NULL, 'k' },  { "ops", required_argument, NULL, 'o' },
-        { "batch", required_argument, NULL, 'b' }, { "only", required_argument, NULL, 'y' }, { "json", required_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' },        { 0 }
-    };
+    static const struct option options[] = { { "quick", no_argument, NULL, 'q' },
+                                             { "rounds", required_argument, NULL, 'r' },
+                                             { "keys", required_argument, NULL, 'k' },
+                                             { "ops", required_argument, NULL, 'o' },
+                                             { "batch", required_argument, NULL, 'b' },
+                                             { "only", required_argument, NULL, 'y' },
+                                             { "json", required_argument, NULL, 'j' },
+                                             { "help", no_argument, NULL, 'h' },
+                                             { 0 } };
     static struct bench b = { .ops_per_s = 2000, .cli = "redis-cli" };
     static struct table table[2];
     int rounds = 5, keys = 1000000, batch = 0, c;
@@ -350,8 +357,8 @@ int main(int argc, char **argv)
     b.seeds = from_env("BENCH_SEEDS");
     b.db_uri = from_env("BENCH_DB_URI");
     b.admin = (struct pr_redis_auth){ from_env("BENCH_ADMIN"), from_env("BENCH_ADMIN_PASSWORD") };
-    b.service = (struct pr_redis_auth){ from_env("BENCH_SERVICE"),
-                                        from_env("BENCH_SERVICE_PASSWORD") };
+    b.service =
+        (struct pr_redis_auth){ from_env("BENCH_SERVICE"), from_env("BENCH_SERVICE_PASSWORD") };
     set_up(&b);
     if (batch > 0)
         b.cfg.slot_batch_keys = batch;

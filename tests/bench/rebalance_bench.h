@@ -51,7 +51,7 @@ void bench_client_stop(struct bench_load *l, struct bench_client *out);
 /* Moves the slots of the first `pairs` pairs to the other side; seconds. */
 double bench_move_ours(struct bench *b, int pairs);
 double bench_move_cli(struct bench *b, int pipeline); /* of the first pair alone */
-void bench_home(struct bench *b); /* everything back to the first side */
+void bench_home(struct bench *b);                     /* everything back to the first side */
 void bench_check(struct bench *b, int pairs); /* every slot and every key is where it should be */
 
 #endif

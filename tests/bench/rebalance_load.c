@@ -76,7 +76,8 @@ void bench_load(struct bench *b, int pairs, int slots, int keys_per_slot)
     for (size_t i = 0; i < t->nodes; i++) {
         struct pr_redis *conn = NULL;
         redisReply *r = NULL;
-        if (t->node[i].primary && pr_cluster_conn(b->cluster, t->node[i].id, &conn, NULL) == PR_OK &&
+        if (t->node[i].primary &&
+            pr_cluster_conn(b->cluster, t->node[i].id, &conn, NULL) == PR_OK &&
             pr_redis_command(conn, &r, NULL, "FLUSHALL") == PR_OK)
             freeReplyObject(r);
     }
@@ -89,8 +90,8 @@ void bench_load(struct bench *b, int pairs, int slots, int keys_per_slot)
                 const size_t size = MIN_BYTES + pr_rng_below(&rng, MAX_BYTES - MIN_BYTES);
                 set(&op[n], &cmd[n], b->pair[p].first + s, i,
                     bytes + pr_rng_below(&rng, (1 << 20) - MAX_BYTES), size);
-                if (++n == LOAD_BATCH || (p + 1 == pairs && s + 1 == slots &&
-                                          i + 1 == keys_per_slot)) {
+                if (++n == LOAD_BATCH ||
+                    (p + 1 == pairs && s + 1 == slots && i + 1 == keys_per_slot)) {
                     if (run(b->cluster, cmd, n, &redirects) > 0)
                         bench_fail("loading", NULL);
                     n = 0;
@@ -141,8 +142,7 @@ static void *use(void *arg)
             const size_t size = pr_rng_below(&l->rng, 5) == 0
                                     ? 0
                                     : MIN_BYTES + pr_rng_below(&l->rng, MAX_BYTES - MIN_BYTES);
-            set(&op[i], &cmd[i], slot,
-                (int)pr_rng_below(&l->rng, (uint64_t)b->keys_per_slot),
+            set(&op[i], &cmd[i], slot, (int)pr_rng_below(&l->rng, (uint64_t)b->keys_per_slot),
                 bytes + pr_rng_below(&l->rng, (1 << 16) - MAX_BYTES), size);
         }
         l->errors += run(c, cmd, n, &l->redirects);

@@ -144,8 +144,8 @@ int slot_stage_open(void **state)
     stage.metrics = pr_metrics_new(rebalance_metric_rows, REBALANCE_METRICS);
     assert_non_null(stage.metrics);
     assert_ok(pr_db_open(&stage.db, stage.role, "slots", &err), &err);
-    stage.lease = (struct pr_lease){ .name = "rebalance-executor", .holder = "test",
-                                     .ttl_ms = 3600000 };
+    stage.lease =
+        (struct pr_lease){ .name = "rebalance-executor", .holder = "test", .ttl_ms = 3600000 };
     assert_ok(pr_lease_hold(stage.db, &stage.lease, &err), &err);
     open_cluster();
     assert_ok(rebalance_user_init(&stage.user, REBALANCE_USER_FLEET, stage.lease.epoch, &err),
@@ -366,8 +366,8 @@ struct op {
 static void complain(const char *key, const char *what, unsigned long acked)
 {
     if (ledger.wrong[0] == '\0')
-        snprintf(ledger.wrong, sizeof ledger.wrong, "key %s: %.80s; acknowledged was write %lu", key,
-                 what, acked);
+        snprintf(ledger.wrong, sizeof ledger.wrong, "key %s: %.80s; acknowledged was write %lu",
+                 key, what, acked);
 }
 
 /* Every third is read, the others are written. */
@@ -375,7 +375,9 @@ static void one_run(struct pr_cluster *c, const size_t *index, size_t n, bool re
 {
     static _Thread_local struct op op[PER_RUN];
     struct pr_rcmd cmd[PER_RUN] = { 0 };
-    const struct pr_run_options o = { .wait_replicas = 2, .wait_ms = 2000, .deadline_ms = read_only ? 10000 : 30000 };
+    const struct pr_run_options o = { .wait_replicas = 2,
+                                      .wait_ms = 2000,
+                                      .deadline_ms = read_only ? 10000 : 30000 };
     struct pr_err err = { 0 };
     for (size_t i = 0; i < n; i++) {
         const size_t k = index[i];
@@ -391,8 +393,11 @@ static void one_run(struct pr_cluster *c, const size_t *index, size_t n, bool re
         op[i].len[0] = 3;
         op[i].len[1] = strlen(ledger.key[k]);
         op[i].len[2] = (size_t)len + (size_t)ledger.bytes;
-        cmd[i] = (struct pr_rcmd){ .argc = write ? 3 : 2, .argv = op[i].argv, .argvlen = op[i].len,
-                                   .slot = (uint16_t)ledger.slot[k], .wait = write };
+        cmd[i] = (struct pr_rcmd){ .argc = write ? 3 : 2,
+                                   .argv = op[i].argv,
+                                   .argvlen = op[i].len,
+                                   .slot = (uint16_t)ledger.slot[k],
+                                   .wait = write };
     }
     assert_ok(pr_cluster_run(c, cmd, n, &o, &err), &err);
     for (size_t i = 0; i < n; i++) {

@@ -46,8 +46,8 @@ void slot_stage_load(int keys_per_slot, int bytes); /* strings, written by the l
 void slot_stage_plan(const char *state); /* rows for all slots of the stage, src to dst */
 void slot_stage_start(void);             /* a worker */
 void slot_stage_join(void);
-void slot_stage_move(void); /* both */
-long slot_stage_number(const char *sql); /* $: the plan's id */
+void slot_stage_move(void);                   /* both */
+long slot_stage_number(const char *sql);      /* $: the plan's id */
 long slot_stage_count(const char *row_state); /* rows of the plan in this state */
 int slot_stage_owner(int slot);               /* port of its primary; 0 none */
 void slot_stage_await_owner(int slot, int port);

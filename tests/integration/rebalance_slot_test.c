@@ -103,8 +103,7 @@ static void hand_over(int i, bool tell_source)
         slot_stage_ask(stage.dst_port, "CLUSTER SETSLOT %d NODE %s", stage.slot[i], dst), "OK");
     if (tell_source)
         assert_string_equal(
-            slot_stage_ask(stage.src_port, "CLUSTER SETSLOT %d NODE %s", stage.slot[i], dst),
-            "OK");
+            slot_stage_ask(stage.src_port, "CLUSTER SETSLOT %d NODE %s", stage.slot[i], dst), "OK");
 }
 
 static void moves_resume_from_every_recorded_state(void **state)
@@ -165,7 +164,8 @@ static void canceled_slot_is_closed_and_one_with_moved_keys_finished(void **stat
     slot_stage_await_owner(stage.slot[2], stage.dst_port);
 }
 
-/* --- keys --------------------------------------------------------------------------------------- */
+/* --- keys ---------------------------------------------------------------------------------------
+ */
 
 static void big_key_is_named_and_its_slot_not_opened(void **state)
 {
@@ -183,7 +183,8 @@ static void big_key_is_named_and_its_slot_not_opened(void **state)
     assert_int_equal(slot_stage_number("SELECT slot FROM steps WHERE plan_id = $ AND state = "
                                        "'stuck'"),
                      stage.slot[3]);
-    snprintf(error, sizeof error, "SELECT error FROM steps WHERE plan_id = %lld AND state = 'stuck'",
+    snprintf(error, sizeof error,
+             "SELECT error FROM steps WHERE plan_id = %lld AND state = 'stuck'",
              (long long)stage.plan);
     it_sql(stage.uri, error, error, sizeof error);
     assert_non_null(strstr(error, key));
@@ -215,7 +216,8 @@ static void key_that_no_lease_covers_is_named_and_its_slot_not_opened(void **sta
     slot_stage_move();
     stage.lease.ttl_ms = ttl_ms;
     assert_int_equal(slot_stage_count("verified"), STAGE_SLOTS - 1);
-    snprintf(error, sizeof error, "SELECT error FROM steps WHERE plan_id = %lld AND state = 'stuck'",
+    snprintf(error, sizeof error,
+             "SELECT error FROM steps WHERE plan_id = %lld AND state = 'stuck'",
              (long long)stage.plan);
     it_sql(stage.uri, error, error, sizeof error);
     assert_non_null(strstr(error, key));
@@ -302,7 +304,8 @@ static void slot_goes_back_when_the_target_is_full(void **state)
         slot_stage_await_owner(stage.slot[i], i < verified ? stage.dst_port : stage.src_port);
 }
 
-/* --- orders ---------------------------------------------------------------------------------------- */
+/* --- orders
+ * ---------------------------------------------------------------------------------------- */
 
 static bool some_moved(void *ctx)
 {
@@ -377,7 +380,8 @@ static void pause_ends_the_wait_for_a_budget(void **state)
     assert_moved();
 }
 
-/* --- fail-overs --------------------------------------------------------------------------------------- */
+/* --- fail-overs
+ * --------------------------------------------------------------------------------------- */
 
 static int replica_of(int port)
 {
@@ -419,7 +423,8 @@ static void target_fails_over_in_mid_slot(void **state)
 
 static bool knows_its_place(void *ctx)
 {
-    const char *nodes = slot_stage_ask(*(int *)ctx, "CLUSTER NODES"), *self = strstr(nodes, "myself");
+    const char *nodes = slot_stage_ask(*(int *)ctx, "CLUSTER NODES"),
+               *self = strstr(nodes, "myself");
     return self != NULL && strncmp(self, "myself,slave", 12) == 0;
 }
 

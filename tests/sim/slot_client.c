@@ -28,7 +28,7 @@ static void begin_write(struct world *w, struct client *cl)
 
 static void finish(struct world *w, struct client *cl, enum write_status status)
 {
-    w->write[cl->write].status = status;
+    w->write[cl->write].status = (uint8_t)status;
     cl->sent = cl->waiting = cl->asking = false;
     if (status == ACKED)
         w->saw[SAW_ACKED]++;

@@ -56,7 +56,7 @@ bench_rebalance() {
 }
 
 bench_rebalance_once() ( # TREE REPLICAS SERVER ARGS...
-    tree=$1 replicas=$2 server=$3
+    tree=$1 each=$2 server=$3
     shift 3
     home=$root/build/bench-rebalance
     if [ -n "$server" ]; then # the stack starts whatever redis-server is found first
@@ -65,7 +65,7 @@ bench_rebalance_once() ( # TREE REPLICAS SERVER ARGS...
         PATH=$home.bin:$PATH
     fi
     trap '"$root/tools/localstack" stop "$home"' EXIT
-    "$root/tools/localstack" start "$home" --fresh --shards 6 --replicas "$replicas" ||
+    "$root/tools/localstack" start "$home" --fresh --shards 6 --replicas "$each" ||
         die "the servers did not start: see above"
     dir=$(readlink -f "$home")
     pg_sql "$dir" postgres -c 'CREATE DATABASE prism' >/dev/null
@@ -79,5 +79,5 @@ bench_rebalance_once() ( # TREE REPLICAS SERVER ARGS...
         BENCH_ADMIN_PASSWORD=$(stack_env "$dir" IT_REDIS_ADMIN_PASSWORD) \
         BENCH_SERVICE=$(stack_env "$dir" IT_REBALANCE_REDIS_USER) \
         BENCH_SERVICE_PASSWORD=$(stack_env "$dir" IT_REBALANCE_REDIS_PASSWORD) \
-        "$tree/bench/rebalance-bench" --json "$root/build/bench-rebalance-$replicas.json" "$@"
+        "$tree/bench/rebalance-bench" --json "$root/build/bench-rebalance-$each.json" "$@"
 )

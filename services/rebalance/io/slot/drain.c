@@ -148,8 +148,7 @@ static enum pr_code send_batch(struct rebalance_pair *p, struct batch *b, struct
 static void note_time(struct rebalance_pair *p, const struct batch *b)
 {
     const int64_t now_us = pr_mono_us();
-    p->busy_us =
-        (uint64_t)(now_us - (b->sent_us > p->answered_us ? b->sent_us : p->answered_us));
+    p->busy_us = (uint64_t)(now_us - (b->sent_us > p->answered_us ? b->sent_us : p->answered_us));
     p->answered_us = now_us;
 }
 
@@ -193,8 +192,8 @@ static void tally(struct rebalance_pair *p, const struct batch *b)
 }
 
 /* *left: what the giver still holds of the slot, after the last batch of a list. */
-static enum pr_code finish_batch(struct rebalance_pair *p, const struct batch *b,
-                                 redisReply **left, struct pr_err *err)
+static enum pr_code finish_batch(struct rebalance_pair *p, const struct batch *b, redisReply **left,
+                                 struct pr_err *err)
 {
     const bool known = p->known;
     p->known = true;
@@ -211,7 +210,11 @@ static struct batch cut(struct rebalance_pair *p, const struct rebalance_keys *k
                         double factor)
 {
     struct batch b = { .keys = keys, .from = from };
-    b.n = rebalance_batch_cut(keys->size + from, keys->n - from, factor, &p->limits);
+    struct rebalance_drain_limits limits = p->limits;
+    const size_t left = keys->n - from;
+    if (left <= limits.max_keys + limits.max_keys / 3) /* a tail costs as much as a batch */
+        limits.max_keys = left < MAX_BATCH ? (uint32_t)left : MAX_BATCH;
+    b.n = rebalance_batch_cut(keys->size + from, left, factor, &limits);
     b.n = b.n < MAX_BATCH ? b.n : MAX_BATCH;
     b.last = from + b.n == keys->n;
     b.predicted_ms = rebalance_batch_block_ms(keys->size + from, b.n, p->limits.slowness);
@@ -232,13 +235,14 @@ static bool may_queue(const struct rebalance_pair *p, const struct batch *first,
     const struct rebalance_slot_run *run = p->run;
     const int64_t ms = 2 * (int64_t)rebalance_migrate_timeout_ms(first->predicted_ms, &p->limits) +
                        2 * (int64_t)rebalance_migrate_timeout_ms(second->predicted_ms, &p->limits);
-    return !second->last && factor >= 1 && 2 * p->round_trip_us > (int64_t)p->busy_us && first->predicted_ms <= run->cfg->slot_batch_block_ms &&
+    return !second->last && factor >= 1 && 2 * p->round_trip_us > (int64_t)p->busy_us &&
+           first->predicted_ms <= run->cfg->slot_batch_block_ms &&
            second->predicted_ms <= run->cfg->slot_batch_block_ms &&
            (run->lease_left_ms == NULL || run->lease_left_ms(run->lease_ctx) > ms);
 }
 
-struct going {           /* a list on its way */
-    struct batch batch;  /* sent, not answered */
+struct going {          /* a list on its way */
+    struct batch batch; /* sent, not answered */
     bool any;
 };
 
