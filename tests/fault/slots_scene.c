@@ -27,7 +27,7 @@ static struct {
 
 /* --- SQL --------------------------------------------------------------------------- */
 
-static bool cell(char *out, size_t n, const char *format, va_list words)
+static PR_PRINTF(3, 0) bool cell(char *out, size_t n, const char *format, va_list words)
 {
     char sql[1024];
     struct pr_err err;

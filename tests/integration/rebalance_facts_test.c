@@ -97,7 +97,7 @@ static void facts_are_what_tables_and_cluster_say(void **state)
     assert_int_equal(s->moved_from, n->shard);
     assert_int_equal(s->moved_at_ms, 1000 * 1000);
     assert_int_equal(f.fleet.slot[78].moved_from, REBALANCE_NONE);
-    assert_true(f.fleet.slot[78].moved_at_ms > 1e12);
+    assert_true(f.fleet.slot[78].moved_at_ms > 1000000000000);
     assert_int_equal(f.fleet.slot[76].keys, 0);
 
     size_t replica_at = 0;

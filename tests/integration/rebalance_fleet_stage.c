@@ -14,7 +14,7 @@ struct fleet_stage fs;
 
 /* --- SQL ------------------------------------------------------------------------ */
 
-static const char *cell(const char *format, va_list words)
+static PR_PRINTF(1, 0) const char *cell(const char *format, va_list words)
 {
     static char out[4096];
     static char sql[FS_GOAL];
