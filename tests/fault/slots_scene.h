@@ -41,8 +41,8 @@ void slots_service_kill(int i);
 int slots_lease_holder(void); /* index of the service that has the executor's lease; -1 none */
 
 /* SQL while PostgreSQL may be away: false then, or when there is no row. */
-bool slots_cell(char *out, size_t n, const char *format, ...);
-long slots_number(const char *format, ...); /* -1: no answer */
+bool slots_cell(char *out, size_t n, const char *format, ...) PR_PRINTF(3, 4);
+long slots_number(const char *format, ...) PR_PRINTF(1, 2); /* -1: no answer */
 
 /* Proposes and starts a plan that moves hot slots between two shards (seeded; from
  * and to -1: any). params: JSON. state: what is awaited of the proposal. */
