@@ -34,10 +34,10 @@ bench_placement() {
 # Slot moves against redis-cli --cluster reshard, without replicas and with one. Each
 # time a cluster of its own, in build/bench-rebalance, which is removed afterwards.
 bench_rebalance() {
-    local tree=$root/build/release replicas=(0 1) server="" args=() n
+    local tree=$root/build/release counts=(0 1) server="" args=() n
     while [ $# -gt 0 ]; do
         case $1 in
-        --replicas) IFS=, read -r -a replicas <<<"${2:?}" && shift ;;
+        --replicas) IFS=, read -r -a counts <<<"${2:?}" && shift ;;
         --server) server=$(readlink -f "${2:?}") && [ -x "$server" ] || die "no program $2" && shift ;;
         --help) exec "$tree/bench/rebalance-bench" --help ;;
         *) args+=("$1") ;;
@@ -47,7 +47,7 @@ bench_rebalance() {
     ensure_packages "${PACKAGES_UP[@]}"
     step "build"
     build "$root" release rebalance-bench
-    for n in "${replicas[@]}"; do
+    for n in "${counts[@]}"; do
         step "bench with $n replica(s) a shard"
         bench_rebalance_once "$tree" "$n" "$server" "${args[@]}"
     done
@@ -64,20 +64,20 @@ bench_rebalance_once() ( # TREE REPLICAS SERVER ARGS...
         ln -sfn "$server" "$home.bin/redis-server"
         PATH=$home.bin:$PATH
     fi
-    trap '"$root/tools/localstack" stop "$home"' EXIT
+    trap '"$root/tools/localstack" stop "$home" && rm -rf "$(readlink -f "$home")" "$home"' EXIT
     "$root/tools/localstack" start "$home" --fresh --shards 6 --replicas "$each" ||
         die "the servers did not start: see above"
-    dir=$(readlink -f "$home")
-    pg_sql "$dir" postgres -c 'CREATE DATABASE prism' >/dev/null
-    pg_migrate "$dir" prism "$root/migrations" >/dev/null || die "the database is not ready"
-    for port in $(stack_env "$dir" IT_REDIS_SEEDS | tr ',' '\n' | cut -d: -f2); do
-        redis_cli "$dir" "$port" config set appendonly no >/dev/null # no disk in the figures
+    stack=$(readlink -f "$home")
+    pg_sql "$stack" postgres -c 'CREATE DATABASE prism' >/dev/null
+    pg_migrate "$stack" prism "$root/migrations" >/dev/null || die "the database is not ready"
+    for port in $(stack_env "$stack" IT_REDIS_SEEDS | tr ',' '\n' | cut -d: -f2); do
+        redis_cli "$stack" "$port" config set appendonly no >/dev/null # no disk in the figures
     done
-    BENCH_SEEDS=$(stack_env "$dir" IT_REDIS_SEEDS) \
-        BENCH_DB_URI=$(stack_env "$dir" IT_DB_URI | sed 's|/postgres$|/prism|') \
-        BENCH_ADMIN=$(stack_env "$dir" IT_REDIS_ADMIN_USER) \
-        BENCH_ADMIN_PASSWORD=$(stack_env "$dir" IT_REDIS_ADMIN_PASSWORD) \
-        BENCH_SERVICE=$(stack_env "$dir" IT_REBALANCE_REDIS_USER) \
-        BENCH_SERVICE_PASSWORD=$(stack_env "$dir" IT_REBALANCE_REDIS_PASSWORD) \
+    BENCH_SEEDS=$(stack_env "$stack" IT_REDIS_SEEDS) \
+        BENCH_DB_URI=$(stack_env "$stack" IT_DB_URI | sed 's|/postgres$|/prism|') \
+        BENCH_ADMIN=$(stack_env "$stack" IT_REDIS_ADMIN_USER) \
+        BENCH_ADMIN_PASSWORD=$(stack_env "$stack" IT_REDIS_ADMIN_PASSWORD) \
+        BENCH_SERVICE=$(stack_env "$stack" IT_REBALANCE_REDIS_USER) \
+        BENCH_SERVICE_PASSWORD=$(stack_env "$stack" IT_REBALANCE_REDIS_PASSWORD) \
         "$tree/bench/rebalance-bench" --json "$root/build/bench-rebalance-$each.json" "$@"
 )
