@@ -7,16 +7,20 @@ prism_test(integration/rebalance_retention SOURCES ${T}/rebalance_retention_test
     LINK rebalance_io prism_it FIXTURE stack)
 prism_test(integration/rebalance_slot SOURCES ${T}/rebalance_slot_test.c
     ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it FIXTURE stack2 LABELS slots TIMEOUT 300)
-foreach(name duty facts mend)
-    prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
-        ${T}/duty_stage.c ${T}/own_redis.c
-        LINK rebalance_io prism_it prism_dataplane_io FIXTURE stack2 TIMEOUT 300)
-endforeach()
-foreach(name fleet fleet_orders)
-    prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
-        ${T}/rebalance_fleet_stage.c LINK prism_it prism_dataplane_io prism_io prism_proto
-        FIXTURE stack2 TIMEOUT 300)
-    if(TARGET test_integration_rebalance_${name})
-        add_dependencies(test_integration_rebalance_${name} prism-rebalance)
-    endif()
-endforeach()
+# Minutes of waiting for gossip and elections each: once is enough. What they share with
+# the others is sanitized there.
+if(NOT PRISM_SANITIZE)
+    foreach(name duty facts mend)
+        prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
+            ${T}/duty_stage.c ${T}/own_redis.c
+            LINK rebalance_io prism_it prism_dataplane_io FIXTURE stack2 TIMEOUT 300)
+    endforeach()
+    foreach(name fleet fleet_orders)
+        prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
+            ${T}/rebalance_fleet_stage.c LINK prism_it prism_dataplane_io prism_io prism_proto
+            FIXTURE stack2 TIMEOUT 300)
+        if(TARGET test_integration_rebalance_${name})
+            add_dependencies(test_integration_rebalance_${name} prism-rebalance)
+        endif()
+    endforeach()
+endif()
