@@ -234,25 +234,6 @@ static void empty_primary_is_taken_back(void **state)
     redisFree(c);
 }
 
-/* One that cannot be is not asked for every few seconds. */
-static void refusals_to_take_back_are_spaced_out(void **state)
-{
-    (void)state;
-    int both[2] = { fs.shard[2].port[0], fs.shard[2].port[1] };
-    come_back_empty(both[0], both[1]);
-    fs_sql("INSERT INTO pins (kind, value, created_by) VALUES ('node', 'n%d', 'test')", both[0]);
-    fs_sql("INSERT INTO plans (operation_id, kind, goal, state, created_by) SELECT "
-           "gen_random_uuid(), 'fleet', '{\"kind\": \"join\"}', 'failed', 'policy rebalance' FROM "
-           "generate_series(1, 8)");
-    fs_sql("UPDATE policies SET halted = false WHERE name = 'rebalance'");
-    const long before = fs_number("SELECT count(*) FROM plans");
-    stays_so("join", "failed failed failed failed failed failed failed failed");
-    assert_int_equal(fs_number("SELECT count(*) FROM plans"), before);
-    fs_sql("DELETE FROM pins");
-    fs_sql("DELETE FROM plans WHERE goal = '{\"kind\": \"join\"}'");
-    assert_true(it_await(replicates, both, FS_AWAIT_MS));
-}
-
 /* --- repair ---------------------------------------------------------------------------------- */
 
 static void half_moved_slot_and_stray_key_are_repaired(void **state)
@@ -360,7 +341,6 @@ int main(int argc, char **argv)
         TEST(goal_that_the_policy_does_not_name_waits_for_a_person),
         TEST(approved_plan_waits_for_its_window),
         TEST(empty_primary_is_taken_back),
-        TEST(refusals_to_take_back_are_spaced_out),
         TEST(half_moved_slot_and_stray_key_are_repaired),
         TEST(explanations_are_given_in_words),
     };
