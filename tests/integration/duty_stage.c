@@ -352,6 +352,27 @@ bool ds_knows(int port, const char *redis_id)
     return yes;
 }
 
+struct meeting {
+    int port;
+    const char *redis_id;
+};
+
+static bool have_met(void *ctx)
+{
+    const struct meeting *m = ctx;
+    return ds_knows(m->port, m->redis_id);
+}
+
+void ds_meet(const struct joiner *a, const struct joiner *b)
+{
+    char bus[16];
+    struct meeting m = { a->port, b->redis_id };
+    snprintf(bus, sizeof bus, "%s", ds_ask(b->port, "CONFIG GET cluster-port") + 13);
+    assert_string_equal(ds_ask(a->port, "CLUSTER MEET 127.0.0.1 %d %s", b->port, bus), "OK");
+    if (!it_await(have_met, &m, DUTY_AWAIT_MS))
+        fail_msg("port %d does not get to know %s", a->port, b->id);
+}
+
 int ds_primary_of_slot(int slot)
 {
     struct pr_err err = { 0 };

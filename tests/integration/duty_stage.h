@@ -59,6 +59,7 @@ void ds_duty_ok(const char *kind, const char *shard, const char *src, const char
 /* One command as admin; the reply as a line (see own_redis.h). */
 const char *ds_ask(int port, const char *fmt, ...);
 bool ds_knows(int port, const char *redis_id);
+void ds_meet(const struct joiner *a, const struct joiner *b); /* until a knows b */
 /* How the node at this port says that it stands in the cluster. */
 void ds_redis_id(int port, char out[64]);
 int ds_primary_of_slot(int slot);               /* its port */

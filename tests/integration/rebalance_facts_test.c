@@ -271,6 +271,12 @@ static void node_that_nobody_can_take_in_is_refused(void **state)
     ds_joiner_stop(&j);
 }
 
+static bool takes_a_key(void *ctx)
+{
+    const struct joiner *j = ctx;
+    return strcmp(ds_ask(j->port, "SET {%s}a 1", ds_tag(1)), "OK") == 0;
+}
+
 static void node_with_a_past_is_refused(void **state)
 {
     (void)state;
@@ -279,18 +285,12 @@ static void node_with_a_past_is_refused(void **state)
     ds_joiner(&other, NULL, NULL);
     assert_string_equal(ds_ask(j.port, "CLUSTER ADDSLOTS 1 2 3"), "OK");
     join_refused(j.id, PR_ECONFLICT, "owns 3 slots");
-    for (int i = 0; strcmp(ds_ask(j.port, "SET {%s}a 1", ds_tag(1)), "OK") != 0; i++)
-        if (i > 20000) /* a primary waits 2 s before it serves */
-            fail_msg("%s", ds_ask(j.port, "CLUSTER INFO"));
+    if (!it_await(takes_a_key, &j, DUTY_AWAIT_MS)) /* a primary waits 2 s before it serves */
+        fail_msg("%s", ds_ask(j.port, "CLUSTER INFO"));
     join_refused(j.id, PR_ECONFLICT, "holds 1 keys");
     assert_string_equal(ds_ask(j.port, "FLUSHALL"), "OK");
     assert_string_equal(ds_ask(j.port, "CLUSTER DELSLOTS 1 2 3"), "OK");
-    assert_string_equal(ds_ask(j.port, "CLUSTER MEET 127.0.0.1 %d %s", other.port,
-                               ds_ask(other.port, "CONFIG GET cluster-port") + 13),
-                        "OK");
-    for (int i = 0; !ds_knows(j.port, other.redis_id); i++)
-        if (i > 1000)
-            fail_msg("the two did not meet");
+    ds_meet(&j, &other);
     join_refused(j.id, PR_ECONFLICT, "another cluster");
     ds_joiner_stop(&j);
     ds_joiner_stop(&other);

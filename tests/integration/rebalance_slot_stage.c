@@ -370,6 +370,16 @@ static void complain(const char *key, const char *what, unsigned long acked)
                  key, what, acked);
 }
 
+static void complain_of_nothing(const struct pr_rcmd *cmd, const char *key, bool check,
+                                unsigned long acked)
+{
+    char what[80];
+    snprintf(what, sizeof what, "%s nothing (reply type %d) at %.30s, %u redirects",
+             check ? "check" : "writer", cmd->reply->type, cmd->node_host_port,
+             (unsigned)cmd->redirects);
+    complain(key, what, acked);
+}
+
 /* Every third is read, the others are written. */
 static void one_run(struct pr_cluster *c, const size_t *index, size_t n, bool read_only)
 {
@@ -410,7 +420,7 @@ static void one_run(struct pr_cluster *c, const size_t *index, size_t n, bool re
             if (r->str == NULL && !read_only && ledger.may_miss)
                 ledger.missed++;
             else if (r->str == NULL)
-                complain(ledger.key[k], "read nil", ledger.acked[k]);
+                complain_of_nothing(&cmd[i], ledger.key[k], read_only, op[i].acked);
             else if (strtoul(r->str, NULL, 10) < op[i].acked)
                 complain(ledger.key[k], "read an older write", op[i].acked);
         } else if (read_only && !cmd[i].wait)

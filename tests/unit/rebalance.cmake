@@ -5,3 +5,4 @@ foreach(name goals limits plan refuse waves)
     prism_test(unit/rebalance_fleet_${name} SOURCES ${T}/rebalance_fleet_${name}_test.c
         LINK rebalance_core)
 endforeach()
+prism_test(unit/rebalance_copies SOURCES ${T}/rebalance_copies_test.c LINK rebalance_io)

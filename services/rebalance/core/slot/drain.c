@@ -243,6 +243,11 @@ static struct resolution in_flight(const struct rebalance_conflict *c)
 {
     const struct rebalance_copy *s = &c->source, *t = &c->target;
     const enum when since = touched(s->idle_s, c->source_promoted_ms);
+    const bool sets = s->type == t->type && s->type == REBALANCE_TYPE_SET;
+    if (c->served_on && !sets)
+        return (struct resolution){ REBALANCE_STOP,
+                                    "its MIGRATE broke off, and both copies may have been written "
+                                    "before the source failed over" };
     if (c->gap_unacknowledged)
         return (struct resolution){ REBALANCE_KEEP_TARGET,
                                     "in flight: the target has all that was acknowledged" };
@@ -250,7 +255,7 @@ static struct resolution in_flight(const struct rebalance_conflict *c)
         return (struct resolution){ REBALANCE_KEEP_TARGET,
                                     "in flight, and nobody used the source's copy since its "
                                     "fail-over" };
-    if (s->type == t->type && s->type == REBALANCE_TYPE_SET)
+    if (sets)
         return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
     if (since == SINCE && s->idle_s * 1000 + TICK_MS < c->source_promoted_ms && set_as_a_whole(c) &&
         touched(t->idle_s, c->source_promoted_ms) == NOT_SINCE)
@@ -304,7 +309,7 @@ enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conf
                                  "clients were served at the source all the time" };
     else
         r = c->in_flight ? in_flight(c) : made_anew(c);
-    if (r.what == REBALANCE_STOP && c->gap_unacknowledged)
+    if (r.what == REBALANCE_STOP && c->gap_unacknowledged && !c->served_on)
         r = (struct resolution){ REBALANCE_KEEP_TARGET,
                                  "the copies cannot be united, and the target has all that was "
                                  "acknowledged" };

@@ -95,6 +95,9 @@ struct rebalance_copy {
 struct rebalance_conflict {
     bool in_flight;          /* in the recorded window: its DEL may not have been replicated */
     bool source_failed_over; /* since the slot was opened; or its MIGRATING mark was lost */
+    /* Its MIGRATE broke off, and the source went on serving clients for a while before it
+     * failed over: either copy may have been written since. */
+    bool served_on;
     /* The slot was open again on the promoted source before a replica of it was in
      * step: no write made there meanwhile can have been acknowledged by WAIT. */
     bool gap_unacknowledged;

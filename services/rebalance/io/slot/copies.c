@@ -1,5 +1,6 @@
 #include "io/slot/copies.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,6 +75,24 @@ static long long number_after(const char *text, const char *name)
 long long rebalance_copies_written(const char *info)
 {
     return number_after(info, "master_repl_offset:");
+}
+
+struct rebalance_written rebalance_copies_point(const char *info)
+{
+    struct rebalance_written w = { .offset = rebalance_copies_written(info) };
+    const char *at = strstr(info, "master_replid:");
+    if (at != NULL && w.offset >= 0)
+        snprintf(w.history, sizeof w.history, "%.40s", at + strlen("master_replid:"));
+    return w;
+}
+
+/* second_repl_offset is the first byte that the old history and the new one do not share. */
+bool rebalance_copies_inherited(const char *info, const struct rebalance_written *point)
+{
+    const char *at = strstr(info, "master_replid2:");
+    return point->history[0] != '\0' && at != NULL &&
+           strncmp(at + strlen("master_replid2:"), point->history, strlen(point->history)) == 0 &&
+           point->offset < number_after(info, "second_repl_offset:");
 }
 
 long long rebalance_copies_acked(const char *info)

@@ -19,4 +19,14 @@ PR_CHECKED enum pr_code rebalance_copy_unlink(struct pr_redis *conn, bool asking
 long long rebalance_copies_written(const char *info);
 long long rebalance_copies_acked(const char *info);
 
+/* A point in a primary's history, from its INFO replication. */
+struct rebalance_written {
+    char history[41]; /* master_replid; "": unknown */
+    long long offset;
+};
+struct rebalance_written rebalance_copies_point(const char *info);
+/* info of a promoted replica: it had come at least as far when it was promoted, so
+ * nothing written up to there was lost. Of its last promotion alone. */
+bool rebalance_copies_inherited(const char *info, const struct rebalance_written *point);
+
 #endif

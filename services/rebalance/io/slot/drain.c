@@ -17,7 +17,8 @@ enum { MAX_BATCH = 1000, FIXED_ARGS = 10, LATE_KEYS = 8192 };
 struct batch {
     const struct rebalance_keys *keys;
     size_t from, n;
-    bool last; /* of its list: ask what is left */
+    bool last;       /* of its list: ask what is left */
+    bool replicated; /* a replica may be promoted: ask how far the deletions are */
     double predicted_ms;
     uint64_t bytes;
     unsigned lane;
@@ -43,6 +44,8 @@ static enum pr_code heed(struct rebalance_pair *p, unsigned lane, const redisRep
         return pr_fail(err, PR_EDATA, "MIGRATE answered nonsense");
     p->known = false;
     p->view.conflict = p->view.conflict || says(r, "IOERR") || says(r, "BUSYKEY");
+    /* What it sent before it gave up may reach the taker yet. */
+    p->view.stray = p->view.stray || says(r, "IOERR");
     if (says(r, "OOM")) {
         p->view.refused[rebalance_pair_giver(p)] = REBALANCE_SLOT_OOM;
         snprintf(p->step->error, sizeof p->step->error, "shard %.60s: %.150s",
@@ -94,6 +97,7 @@ static enum pr_code append_what_is_left(struct rebalance_pair *p, struct pr_redi
 static void remember(struct rebalance_pair *p, unsigned lane, const struct batch *b)
 {
     pr_buf_reset(&p->recent[lane]);
+    p->deleted[lane] = (struct rebalance_written){ .history = "" };
     for (size_t i = 0; i < b->n; i++) {
         size_t len;
         const char *key = rebalance_key_at(b->keys, b->from + i, &len);
@@ -115,6 +119,7 @@ static enum pr_code refuse(struct rebalance_pair *p, const struct batch *b,
 /* Nothing was sent when p->known is unset on PR_OK. */
 static enum pr_code send_batch(struct rebalance_pair *p, struct batch *b, struct pr_err *err)
 {
+    static const char *const INFO[] = { "INFO", "replication" };
     const unsigned lane = b->lane = p->turn % REBALANCE_LANES;
     const int timeout_ms = rebalance_migrate_timeout_ms(b->predicted_ms, &p->limits);
     struct pr_redis *conn = NULL;
@@ -132,9 +137,12 @@ static enum pr_code send_batch(struct rebalance_pair *p, struct batch *b, struct
     pr_redis_set_timeout(conn, 2 * timeout_ms);
     if (b->n > 0)
         rc = append_migrate(p, conn, b, timeout_ms, err);
+    b->replicated = b->n > 0 && p->live[rebalance_pair_giver(p)] > 0;
+    if (rc == PR_OK && b->replicated)
+        rc = pr_redis_append(conn, 2, INFO, NULL, err);
     if (rc == PR_OK && b->last)
         rc = append_what_is_left(p, conn, err);
-    if (rc == PR_OK && b->n > 0 && p->live[rebalance_pair_giver(p)] > 0) {
+    if (rc == PR_OK && b->replicated) {
         rc = rebalance_append_wait(conn, p->live[rebalance_pair_giver(p)],
                                    rebalance_pair_wait_ms(p), err);
         p->lane[lane].waits = rc == PR_OK;
@@ -167,6 +175,13 @@ static enum pr_code read_batch(struct rebalance_pair *p, const struct batch *b, 
         if (rc == PR_OK)
             rc = heed(p, lane, r, err);
         note_time(p, b);
+    }
+    if (b->replicated && !pr_redis_broken(conn)) {
+        redisReply *got = NULL;
+        if (pr_redis_reply(conn, &got, NULL) == PR_OK && got->str != NULL && rc == PR_OK)
+            p->deleted[lane] = rebalance_copies_point(got->str);
+        if (got != NULL)
+            freeReplyObject(got);
     }
     if (pr_redis_broken(conn) || !b->last)
         return rc;

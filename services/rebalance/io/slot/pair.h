@@ -5,6 +5,7 @@
 #ifndef REBALANCE_SLOT_PAIR_H
 #define REBALANCE_SLOT_PAIR_H
 
+#include "io/slot/copies.h"
 #include "io/slot/keys.h"
 #include "io/slot/rows.h"
 #include "io/slot/run.h"
@@ -70,6 +71,7 @@ struct rebalance_pair {
     unsigned seen_changes[2];          /* of the shards' primaries, when they were looked at last */
     bool reopened, gap_unacknowledged; /* on a promoted giver; core/slot/drain.h */
     bool giver_failed;                 /* over, and keys on both sides are not compared yet */
+    bool served_on;                    /* the giver, after a batch of it broke off */
     size_t put_back;                   /* rows that said more than was done */
     bool urgent;                       /* to its end although a pause was asked for */
     unsigned failovers;                /* of the giver in this slot, that we saw */
@@ -85,7 +87,8 @@ struct rebalance_pair {
     bool taker_waits;
     unsigned turn;                         /* batches sent in this slot */
     struct pr_buf recent[REBALANCE_LANES]; /* the last batches' keys: their DEL may be lost */
-    struct rebalance_keys late;            /* keys that came after the scan */
+    struct rebalance_written deleted[REBALANCE_LANES]; /* where the giver's history has them */
+    struct rebalance_keys late;                        /* keys that came after the scan */
     int live[2];            /* replicas to wait for: giver's side [0], taker's [1] by shard */
     bool no_compression[2]; /* rdbcompression was turned off on that primary */
     bool touched[2];        /* and on some member of that shard */

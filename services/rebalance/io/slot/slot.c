@@ -18,6 +18,22 @@ static const char *name_of(struct rebalance_shard *s)
 
 /* --- looking -------------------------------------------------------------------------- */
 
+/* The promoted giver may know of all that left its predecessor: a fail-over by order
+ * loses nothing. Then no key is in flight any more. */
+static void hear_promoted(struct rebalance_pair *p)
+{
+    struct pr_redis *conn = NULL;
+    redisReply *got = NULL;
+    if (p->failovers > 1 || /* of the one before it cannot tell */
+        rebalance_pair_service(p, rebalance_pair_giver(p), &conn, NULL) != PR_OK ||
+        pr_redis_command(conn, &got, NULL, "INFO replication") != PR_OK)
+        return;
+    for (int i = 0; i < REBALANCE_LANES; i++)
+        if (rebalance_copies_inherited(got->str == NULL ? "" : got->str, &p->deleted[i]))
+            pr_buf_reset(&p->recent[i]);
+    freeReplyObject(got);
+}
+
 static void note_changes(struct rebalance_pair *p)
 {
     const int giver = rebalance_pair_giver(p);
@@ -33,6 +49,7 @@ static void note_changes(struct rebalance_pair *p)
                 p->promoted_us = p->shard[k].promoted_us;
             p->reopened = p->gap_unacknowledged = false;
             p->no_compression[k] = false; /* the new one's settings are its own */
+            hear_promoted(p);
         }
         pr_info(PR_EV("slot.failed_over"), PR_I("slot", p->step->slot),
                 PR_S("shard", p->shard[k].id), PR_S("primary", name_of(&p->shard[k])));
@@ -69,6 +86,7 @@ static void look(struct rebalance_pair *p)
     const struct rebalance_slot_side *giver = p->step->at.back ? &v->target : &v->source;
     if (giver->keys > 0)
         v->settled = false;
+    p->served_on = p->served_on || (v->conflict && !p->giver_failed && giver->there);
     look_at_epochs(p);
     p->known = true;
 }
@@ -170,7 +188,7 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->step = step;
     p->piece = piece;
     p->view = (struct rebalance_slot_view){ 0 };
-    p->giver_failed = p->reopened = p->gap_unacknowledged = false;
+    p->giver_failed = p->served_on = p->reopened = p->gap_unacknowledged = false;
     p->failovers = 0;
     p->promoted_us = 0;
     p->urgent = false;
@@ -343,7 +361,8 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
             return PR_OK; /* the scout's */
         if (turns) {      /* roles change: so do connections, and what was heard of replicas */
             rebalance_pair_unlink(p);
-            p->view.settled = p->calm = p->giver_failed = step->failed_over = false;
+            p->view.settled = p->calm = false;
+            p->giver_failed = p->served_on = step->failed_over = false;
             p->reopened = p->gap_unacknowledged = false; /* they were of the former giver */
             p->failovers = 0;
             p->promoted_us = 0;

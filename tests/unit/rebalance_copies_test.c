@@ -1,0 +1,58 @@
+/* What a promoted replica says of the history that it inherited. */
+#include "t.h"
+
+#include "io/slot/copies.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char BEFORE[] = "# Replication\r\nrole:master\r\n"
+                             "slave0:ip=127.0.0.1,port=7402,state=online,offset=990,lag=0\r\n"
+                             "master_replid:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n"
+                             "master_replid2:0000000000000000000000000000000000000000\r\n"
+                             "master_repl_offset:1000\r\nsecond_repl_offset:-1\r\n";
+
+static const char *promoted(char *text, size_t size, char of, long long from)
+{
+    char was[41];
+    memset(was, of, 40);
+    was[40] = '\0';
+    snprintf(text, size,
+             "role:master\r\nmaster_replid:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n"
+             "master_replid2:%s\r\nmaster_repl_offset:1200\r\nsecond_repl_offset:%lld\r\n",
+             was, from);
+    return text;
+}
+
+static void point_is_read(void **state)
+{
+    (void)state;
+    const struct rebalance_written w = rebalance_copies_point(BEFORE);
+    assert_int_equal(w.offset, 1000);
+    assert_string_equal(w.history, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    assert_int_equal(rebalance_copies_acked(BEFORE), 990);
+    assert_string_equal(rebalance_copies_point("role:master\r\n").history, "");
+}
+
+/* second_repl_offset is the first that the promoted one wrote itself. */
+static void what_came_before_the_promotion_is_inherited(void **state)
+{
+    (void)state;
+    char info[300];
+    const struct rebalance_written w = rebalance_copies_point(BEFORE), unknown = { .history = "" };
+    assert_true(rebalance_copies_inherited(promoted(info, sizeof info, 'a', 1001), &w));
+    assert_false(rebalance_copies_inherited(promoted(info, sizeof info, 'a', 1000), &w));
+    assert_false(rebalance_copies_inherited(promoted(info, sizeof info, 'c', 1001), &w));
+    assert_false(rebalance_copies_inherited(promoted(info, sizeof info, 'a', 1001), &unknown));
+    assert_false(rebalance_copies_inherited(BEFORE, &w));
+    assert_false(rebalance_copies_inherited("", &w));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(point_is_read),
+        cmocka_unit_test(what_came_before_the_promotion_is_inherited),
+    };
+    return cmocka_run_group_tests_name("rebalance_copies", tests, NULL, NULL);
+}
