@@ -248,6 +248,8 @@ static struct resolution in_flight(const struct rebalance_conflict *c)
         return (struct resolution){ REBALANCE_STOP,
                                     "its MIGRATE broke off, and both copies may have been written "
                                     "before the source failed over" };
+    if (c->served_on)
+        return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
     if (c->gap_unacknowledged)
         return (struct resolution){ REBALANCE_KEEP_TARGET,
                                     "in flight: the target has all that was acknowledged" };
