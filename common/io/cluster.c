@@ -127,13 +127,21 @@ struct link *cluster_link(struct pr_cluster *c, size_t node)
     return c->by_node[node] = c->link[c->links++] = l;
 }
 
+void cluster_link_close(struct link *l)
+{
+    pr_redis_close(l->conn);
+    l->conn = NULL;
+    l->sent_count = l->sent_first = 0;
+    l->waits_out = 0;
+    l->need_wait = false;
+}
+
 enum pr_code cluster_link_open(struct pr_cluster *c, struct link *l, int timeout_ms,
                                struct pr_err *err)
 {
     if (l->conn != NULL && !l->conn->broken)
         return PR_OK;
-    pr_redis_close(l->conn);
-    l->conn = NULL;
+    cluster_link_close(l);
     return pr_redis_open(&l->conn, l->host, l->port, &c->auth, timeout_ms, err);
 }
 
@@ -146,6 +154,8 @@ enum pr_code pr_cluster_conn(struct pr_cluster *c, const char *node_id, struct p
     struct link *l = cluster_link(c, (size_t)node);
     if (l == NULL)
         return pr_fail(err, PR_ENOMEM, "redis node %s: no memory", node_id);
+    if (l->sent_count > 0) /* the caller would take what is still to come for its own */
+        cluster_link_close(l);
     const enum pr_code rc = cluster_link_open(c, l, c->timeout_ms, err);
     if (rc == PR_OK)
         *conn = l->conn;
@@ -155,10 +165,8 @@ enum pr_code pr_cluster_conn(struct pr_cluster *c, const char *node_id, struct p
 void pr_cluster_drop(struct pr_cluster *c, const char *node_id)
 {
     for (size_t i = 0; i < c->links; i++)
-        if (strcmp(c->link[i]->id, node_id) == 0) {
-            pr_redis_close(c->link[i]->conn);
-            c->link[i]->conn = NULL;
-        }
+        if (strcmp(c->link[i]->id, node_id) == 0)
+            cluster_link_close(c->link[i]);
 }
 
 /* --- topology ----------------------------------------------------------- */
@@ -204,13 +212,10 @@ static enum pr_code adopt(struct pr_cluster *c, struct pr_topology *t, struct pr
         if (n != NULL && (n->port != l->port || strcmp(n->host, l->host) != 0) && n->port != 0) {
             memcpy(l->host, n->host, sizeof l->host);
             l->port = n->port;
-            if (idle) {
-                pr_redis_close(l->conn);
-                l->conn = NULL;
-            }
+            if (idle)
+                cluster_link_close(l);
         } else if (n == NULL && idle) {
-            pr_redis_close(l->conn); /* forgotten by the cluster */
-            l->conn = NULL;
+            cluster_link_close(l); /* forgotten by the cluster */
         }
     }
     return PR_OK;

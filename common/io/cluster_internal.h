@@ -20,7 +20,8 @@ struct link {
     /* the batch: */
     int32_t todo_head, todo_tail;            /* to be sent, chained by run_state.next */
     int32_t unacked_head;                    /* answered, WAIT still out */
-    struct sent_entry *sent;                 /* ring of replies expected */
+    struct sent_entry *sent;                 /* ring of replies expected; after a batch only of
+                                              * WAITs behind writes that went elsewhere */
     size_t sent_first, sent_count, sent_cap; /* cap: a power of two */
     bool need_wait;                          /* `wait` commands since the last WAIT */
     unsigned waits_out;                      /* WAITs without a reply */
@@ -55,6 +56,8 @@ struct pr_cluster {
 
 /* The link of topology node i, made when missing; NULL without memory. */
 struct link *cluster_link(struct pr_cluster *c, size_t node);
+/* With what was expected on it: an answer of another connection never comes there. */
+void cluster_link_close(struct link *l);
 /* Opens l->conn when closed. */
 PR_CHECKED enum pr_code cluster_link_open(struct pr_cluster *c, struct link *l, int timeout_ms,
                                           struct pr_err *err);

@@ -394,6 +394,58 @@ static void waits_for_replicas_once_a_node_on_the_writing_connection(void **stat
     pr_cluster_close(c);
 }
 
+static bool answered(void *ctx)
+{
+    return info(*(const int *)ctx, "clients", "blocked_clients:") == 0;
+}
+
+/* A write that is sent elsewhere leaves a WAIT behind where it was sent first; what that
+ * answers, after the batch, is nobody else's answer. */
+static void an_answer_that_comes_after_its_batch_is_not_the_next_ones(void **state)
+{
+    (void)state;
+    struct pr_cluster *c = open_as("REDIS_ADMIN");
+    const struct pr_topology *t = pr_cluster_topology(c);
+    const char *key = "{it-late}";
+    const uint16_t slot = slot_of(key);
+    const struct pr_node wrong = *other_primary(t, slot);
+    uint16_t its = 0; /* a slot of the wrong one, and a key in it */
+    char other[32], name[32];
+    for (int i = 0; t->node[t->slot_owner[its = slot_of(other)]].port != wrong.port || i == 0; i++)
+        (void)snprintf(other, sizeof other, "{it-late-%d}", i);
+    struct one own, sent_on, get;
+    (void)snprintf(name, sizeof name, "redis-%d", port_of_replica(t, wrong.id));
+    const pid_t replica = it_server_pid(name);
+    assert_int_equal(kill(replica, SIGSTOP), 0);
+
+    make(&own, its, "SET %s kept", other);
+    make(&sent_on, its, "SET %s 1", key); /* by the wrong slot, so MOVED */
+    sent_on.cmd.wait = true;
+    struct pr_rcmd cmds[] = { own.cmd, sent_on.cmd };
+    const struct pr_run_options wait = { .wait_replicas = 1, .wait_ms = 300, .deadline_ms = 10000 };
+    const enum pr_code rc = pr_cluster_run(c, cmds, 2, &wait, NULL);
+    assert_int_equal(kill(replica, SIGCONT), 0);
+    assert_int_equal(rc, PR_OK);
+    assert_int_equal(cmds[1].rc, PR_OK);
+    assert_int_equal(cmds[1].redirects, 1);
+    free_replies(cmds, 2);
+    assert_true(it_await(answered, (void *)&wrong.port, 5000));
+
+    struct one length;
+    make(&length, its, "STRLEN %s", other);
+    make(&get, its, "GET %s", other);
+    struct pr_rcmd next[] = { length.cmd, get.cmd };
+    struct pr_err err;
+    assert_ok(pr_cluster_run(c, next, 2, &quick, &err), &err);
+    assert_int_equal(next[0].reply->type, REDIS_REPLY_INTEGER);
+    assert_int_equal(next[0].reply->integer, 4);
+    assert_int_equal(next[1].reply->type, REDIS_REPLY_STRING);
+    free_replies(next, 2);
+    drop(c, key);
+    drop(c, other);
+    pr_cluster_close(c);
+}
+
 /* The second command cuts the connection behind itself: the two that follow are
  * sent, and nobody says whether they were executed. */
 static void lost_answers_repeat_reads_but_never_writes(void **state)
@@ -546,7 +598,7 @@ static void a_read_outlives_the_primary_that_should_answer(void **state)
     pr_cluster_close(c);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pipelines_over_every_node_in_order),
@@ -554,6 +606,7 @@ int main(void)
         cmocka_unit_test(follows_moved_and_remembers),
         cmocka_unit_test(follows_ask_without_remembering),
         cmocka_unit_test(waits_while_told_to_try_again),
+        cmocka_unit_test(an_answer_that_comes_after_its_batch_is_not_the_next_ones),
         cmocka_unit_test(waits_for_replicas_once_a_node_on_the_writing_connection),
         cmocka_unit_test(lost_answers_repeat_reads_but_never_writes),
         cmocka_unit_test(a_connection_closed_while_idle_is_opened_again),
@@ -562,5 +615,7 @@ int main(void)
         cmocka_unit_test(the_check_names_the_node_and_what_is_wrong),
         cmocka_unit_test(a_read_outlives_the_primary_that_should_answer),
     };
+    if (argc > 1) /* one of them, by name */
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, healthy, NULL);
 }
