@@ -191,6 +191,13 @@ static size_t owned_slots(const struct pr_topology *t)
     return n;
 }
 
+/* Not of one that has not met the others (again) yet, and not of one whose view may be
+ * stale: taken only while nothing better is known. */
+static bool trusted(const struct pr_topology *t)
+{
+    return owned_slots(t) > 0 && !t->idle;
+}
+
 /* Puts the new view in place; links follow their node's address. */
 static enum pr_code adopt(struct pr_cluster *c, struct pr_topology *t, struct pr_err *err)
 {
@@ -232,9 +239,11 @@ static enum pr_code try_host(struct pr_cluster *c, const char *host, int port, s
         rc = ask_topology(c->control, host, &t, err);
     if (rc != PR_OK)
         return rc;
-    if (owned_slots(&t) == 0 && c->topology.nodes > 0 && owned_slots(&c->topology) > 0) {
-        pr_topology_done(&t); /* a node that has not met the others (again) yet */
-        return pr_fail(err, PR_EUNAVAIL, "redis %s:%d: knows of no slot", host, port);
+    if (!trusted(&t) && c->topology.nodes > 0 && owned_slots(&c->topology) > 0) {
+        const bool none = owned_slots(&t) == 0;
+        pr_topology_done(&t);
+        return pr_fail(err, PR_EUNAVAIL, "redis %s:%d: %s", host, port,
+                       none ? "knows of no slot" : "serves no slot");
     }
     return adopt(c, &t, err);
 }
@@ -246,6 +255,21 @@ static void note_failure(struct pr_buf *all, const struct pr_err *one)
     pr_buf_str(all, one->text);
 }
 
+static enum pr_code ask_known(struct pr_cluster *c, struct pr_buf *tried, struct pr_err *one)
+{
+    enum pr_code rc = PR_EUNAVAIL;
+    const size_t known = c->topology.nodes;
+    for (size_t i = 0; i < known && rc != PR_OK; i++) {
+        /* A successful try replaces the topology, so this copy names the host. */
+        const struct pr_node n = c->topology.node[c->next_ask++ % known];
+        if (n.failed || n.port == 0)
+            continue;
+        if ((rc = try_host(c, n.host, n.port, one)) != PR_OK)
+            note_failure(tried, one);
+    }
+    return rc;
+}
+
 enum pr_code cluster_refresh_from(struct pr_cluster *c, bool elsewhere, struct pr_err *err)
 {
     struct pr_err one = { .code = PR_OK, .text = "" };
@@ -254,27 +278,22 @@ enum pr_code cluster_refresh_from(struct pr_cluster *c, bool elsewhere, struct p
         char host[PR_HOST];
         (void)snprintf(host, sizeof host, "%.*s",
                        (int)(strrchr(c->control->name, ':') - c->control->name), c->control->name);
-        if (ask_topology(c->control, host, &t, &one) == PR_OK && owned_slots(&t) > 0)
-            return adopt(c, &t, err);
+        if (ask_topology(c->control, host, &t, &one) == PR_OK) {
+            if (trusted(&t))
+                return adopt(c, &t, err);
+            pr_topology_done(&t);
+        }
     }
     struct pr_buf tried;
     pr_buf_init(&tried, 0);
     enum pr_code rc = PR_EUNAVAIL, seed_rc;
-    const size_t known = c->topology.nodes;
-    for (size_t i = 0; i < known && rc != PR_OK; i++) {
-        /* A successful try replaces the topology, so this copy names the host. */
-        const struct pr_node n = c->topology.node[c->next_ask++ % known];
-        if (n.failed || n.port == 0)
-            continue;
-        if ((rc = try_host(c, n.host, n.port, &one)) != PR_OK)
-            note_failure(&tried, &one);
-    }
+    rc = ask_known(c, &tried, &one);
     char host[PR_HOST];
     int port;
     /* A seed that knows of no slot may be a node that has left, or has yet to join:
      * it counts only when no other answers. */
     for (const char *list = c->seeds;
-         (rc != PR_OK || owned_slots(&c->topology) == 0) &&
+         (rc != PR_OK || !trusted(&c->topology)) &&
          (seed_rc = next_seed(&list, host, &port, &one)) != PR_ENOTFOUND;) {
         if (cluster_find_address(&c->topology, host, port) >= 0 &&
             !c->topology.node[cluster_find_address(&c->topology, host, port)].failed)
@@ -286,6 +305,8 @@ enum pr_code cluster_refresh_from(struct pr_cluster *c, bool elsewhere, struct p
         else
             rc = PR_OK;
     }
+    if (rc == PR_OK && !trusted(&c->topology)) /* it may know others, who know better */
+        (void)ask_known(c, &tried, &one);
     if (rc != PR_OK)
         rc = pr_fail(err, one.code == PR_EDENIED ? PR_EDENIED : PR_EUNAVAIL,
                      "no redis node answers: %s", tried.data != NULL ? tried.data : "none known");

@@ -198,10 +198,13 @@ static enum pr_code parse_node(struct parse *p, struct span line)
         p->cap = cap;
     }
     t->node[t->nodes++] = n;
-    for (;;) {
+    for (bool serves = false;;) {
         const struct span word = next_word(&line);
-        if (word.n == 0)
+        if (word.n == 0) {
+            t->idle = t->idle || (myself && n.primary && !serves);
             return PR_OK;
+        }
+        serves = serves || word.p[0] != '[';
         const enum pr_code rc = parse_slots(p, word, (int16_t)(t->nodes - 1));
         if (rc != PR_OK)
             return rc;

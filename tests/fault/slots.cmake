@@ -2,7 +2,7 @@
 # takes to trust it; only run when asked for (./dev test slow, ctest -C slow).
 add_library(test_fault_slots_cut MODULE ${T}/slots_cut.c)
 target_link_libraries(test_fault_slots_cut PRIVATE prism_flags)
-prism_test(fault/slots SOURCES ${T}/slots_test.c ${T}/slots_nodes.c ${T}/slots_service.c
+prism_test(fault/slots SOURCES ${T}/slots_test.c ${T}/slots_nodes.c ${T}/slots_pause.c ${T}/slots_service.c
         ${T}/slots_limits.c ${T}/slots_strike.c ${T}/slots_scene.c ${T}/slots_clients.c
         ${T}/slots_keys.c ${T}/slots_cluster.c ${T}/slots_batch.c
     LINK prism_it prism_dataplane_io prism_io prism_proto FIXTURE stack2 TIMEOUT 600)

@@ -16,12 +16,19 @@ extern struct slots_counts slots_counts;
 struct pr_rng slots_rng(const char *name, long strike);
 
 /* slots_nodes.c */
+/* The plan ends, the struck node is a replica again, nothing is lost. */
+void slots_end_strike(const char *label, struct slots_plan *p, struct slots_strike *s);
 void slots_source_is_killed(void **state);
 void slots_target_is_killed(void **state);
 void slots_source_fails_over(void **state);
 void slots_target_fails_over(void **state);
 void slots_source_is_stopped(void **state);
 void slots_target_is_stopped(void **state);
+
+/* slots_pause.c */
+void slots_source_is_killed_while_paused(void **state);
+void slots_target_is_killed_while_paused(void **state);
+void slots_source_is_killed_while_paused_and_taken_over(void **state);
 
 /* slots_service.c */
 void slots_scheduler_is_killed(void **state);

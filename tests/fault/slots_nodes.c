@@ -48,7 +48,7 @@ static bool follows(void *ctx)
 
 /* A node whose slots went to two others while it was away comes back as a primary
  * without any; the service makes it a replica again. */
-static void end(const char *label, struct slots_plan *p, struct slots_strike *s)
+void slots_end_strike(const char *label, struct slots_plan *p, struct slots_strike *s)
 {
     slots_plan_await(p, "done");
     if (!it_await(follows, s, FOLLOW_MS))
@@ -73,7 +73,7 @@ static void kill_primaries(const char *name, enum slots_side side)
         if (pr_rng_below(&rng, 2) == 0) /* it stays away until the plan is through */
             slots_plan_await(&p, "done");
         slots_revive(&s);
-        end(label, &p, &s);
+        slots_end_strike(label, &p, &s);
     }
 }
 
@@ -86,7 +86,7 @@ static void fail_over(const char *name, enum slots_side side)
         struct slots_strike s = { .side = side };
         snprintf(label, sizeof label, "%s %ld", name, i);
         strike(&p, &s, &rng, slots_fail_over);
-        end(label, &p, &s);
+        slots_end_strike(label, &p, &s);
     }
 }
 
@@ -104,7 +104,7 @@ static void stop_primaries(const char *name, enum slots_side side)
         if (pr_rng_below(&rng, 2) == 0)
             slots_plan_await(&p, "done");
         slots_thaw(&s);
-        end(label, &p, &s);
+        slots_end_strike(label, &p, &s);
     }
 }
 

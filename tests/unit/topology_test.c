@@ -83,6 +83,36 @@ static void marks_failed_suspected_and_addressless_nodes(void **state)
     pr_topology_done(&t);
 }
 
+/* Of the one that was asked: its line says myself. */
+static void sees_that_the_asked_node_serves_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *flags, *slots;
+        bool idle;
+    } row[] = { { "myself,master", "", true },
+                { "myself,master", " [93-<-e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca]", true },
+                { "myself,master", " 5", false },
+                { "myself,master", " [93-<-e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca] 5", false },
+                { "myself,slave", "", false },
+                { "master", "", false } };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        char text[400];
+        struct pr_topology t;
+        struct pr_err err;
+        (void)snprintf(text, sizeof text,
+                       "07c37dfeb235213a872192d90877d0cd55635b91 127.0.0.1:30004@31004 %s - 0 1 4 "
+                       "connected%s\n"
+                       "e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca 127.0.0.1:30001@31001 master - 0 "
+                       "1 1 connected 0-4\n",
+                       row[i].flags, row[i].slots);
+        assert_ok(pr_topology_parse(text, "127.0.0.1", &t, &err), &err);
+        if (t.idle != row[i].idle)
+            fail_msg("row %zu", i);
+        pr_topology_done(&t);
+    }
+}
+
 static void sees_open_slots_without_taking_them_for_owned(void **state)
 {
     (void)state;
@@ -186,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_every_slot_to_its_primary),
         cmocka_unit_test(marks_failed_suspected_and_addressless_nodes),
+        cmocka_unit_test(sees_that_the_asked_node_serves_nothing),
         cmocka_unit_test(sees_open_slots_without_taking_them_for_owned),
         cmocka_unit_test(finds_the_host_in_every_form_of_address),
         cmocka_unit_test(leaves_out_nodes_in_handshake),

@@ -68,6 +68,10 @@ struct pr_topology {      /* as CLUSTER NODES reports; pure parse, see below */
     size_t nodes;
     int16_t slot_owner[16384]; /* index into node, -1 unowned */
     bool open_slots;           /* any slot migrating or importing on the asked node */
+    /* The asked node is a primary that serves no slot: a newcomer, or one that came back
+     * from a failure. Its view may be stale for ever: a node never changes the owner of a
+     * slot that it imports, and marks of former imports stay. */
+    bool idle;
 };
 PR_CHECKED enum pr_code pr_topology_parse(const char *cluster_nodes, const char *asked_host,
                                           struct pr_topology *out, struct pr_err *err);

@@ -304,21 +304,22 @@ static enum pr_code take_back(struct rebalance_executor *e, bool *made, struct p
     PGresult *got = NULL;
     enum pr_code rc = pr_db_exec(
         e->db,
-        "SELECT jsonb_build_object('kind', 'join', 'role', 'replica', 'nodes', "
-        "jsonb_agg(n.id ORDER BY n.id)), "
-        "(SELECT count(*) FROM plans WHERE created_by = $1 AND goal->>'kind' = 'join' "
-        "AND created_at > now() - interval '1 day'), "
-        "(SELECT coalesce(extract(epoch FROM now() - max(created_at)) * 1000, -1) FROM "
-        "plans WHERE created_by = $1 AND goal->>'kind' = 'join') "
-        "FROM nodes n JOIN shards s ON s.id = n.shard_id WHERE n.state = 'up' "
-        "AND n.role = 'primary' AND n.slots = 0 AND s.primary_id <> n.id HAVING count(*) > 0",
+        "WITH g AS (SELECT jsonb_build_object('kind', 'join', 'role', 'replica', 'nodes', "
+        "jsonb_agg(n.id ORDER BY n.id)) AS goal FROM nodes n JOIN shards s ON s.id = n.shard_id "
+        "WHERE n.state = 'up' AND n.role = 'primary' AND n.slots = 0 AND s.primary_id <> n.id "
+        "HAVING count(*) > 0) "
+        "SELECT g.goal, count(p.id), "
+        "coalesce(extract(epoch FROM now() - max(p.created_at)) * 1000, -1) "
+        "FROM g LEFT JOIN plans p ON p.created_by = $1 AND p.goal = g.goal "
+        "AND p.state <> 'done' AND p.created_at > now() - interval '1 day' GROUP BY g.goal",
         PR_ARGS(pr_text(WHO)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
     if (PQntuples(res) == 0)
         return PR_OK;
-    /* One that is refused again and again shall not fill the table of plans. */
+    /* One that is refused again and again shall not fill the table of plans; one that comes
+     * back again was taken back in between. */
     int64_t rest_ms = rebalance_cooldown_ms(TAKE_BACK_MS, (unsigned)pr_cell_i64(res, 0, 1));
     rest_ms = rest_ms < TAKE_BACK_MOST_MS ? rest_ms : TAKE_BACK_MOST_MS;
     const double ago_ms = pr_cell_real(res, 0, 2);
