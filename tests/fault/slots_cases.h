@@ -20,6 +20,7 @@ struct pr_rng slots_rng(const char *name, long strike);
 void slots_end_strike(const char *label, struct slots_plan *p, struct slots_strike *s);
 void slots_source_is_killed(void **state);
 void slots_target_is_killed(void **state);
+void slots_source_and_scheduler_are_killed(void **state);
 void slots_source_fails_over(void **state);
 void slots_target_fails_over(void **state);
 void slots_source_is_stopped(void **state);

@@ -59,9 +59,13 @@ void slots_end_strike(const char *label, struct slots_plan *p, struct slots_stri
     tell(label, s, &t);
 }
 
-static void kill_primaries(const char *name, enum slots_side side)
+/* with_scheduler: it dies too, so whoever goes on never saw that primary. */
+static void kill_primaries(const char *name, enum slots_side side, bool with_scheduler)
 {
     char label[64];
+    int holder = -1;
+    if (with_scheduler)
+        slots_service_start(1, NULL);
     for (long i = 0; i < slots_counts.strikes; i++) {
         struct pr_rng rng = slots_rng(name, i);
         struct slots_plan p;
@@ -69,11 +73,18 @@ static void kill_primaries(const char *name, enum slots_side side)
         snprintf(label, sizeof label, "%s %ld", name, i);
         strike(&p, &s, &rng, slots_freeze);
         slots_kill(&s);
+        if (with_scheduler) {
+            holder = slots_lease_holder();
+            assert_true(holder >= 0);
+            slots_service_kill(holder);
+        }
         slots_await_promoted(&s);
         if (pr_rng_below(&rng, 2) == 0) /* it stays away until the plan is through */
             slots_plan_await(&p, "done");
         slots_revive(&s);
         slots_end_strike(label, &p, &s);
+        if (with_scheduler)
+            slots_service_start(holder, NULL);
     }
 }
 
@@ -111,13 +122,19 @@ static void stop_primaries(const char *name, enum slots_side side)
 void slots_source_is_killed(void **state)
 {
     (void)state;
-    kill_primaries("source killed", SLOTS_SOURCE);
+    kill_primaries("source killed", SLOTS_SOURCE, false);
 }
 
 void slots_target_is_killed(void **state)
 {
     (void)state;
-    kill_primaries("target killed", SLOTS_TARGET);
+    kill_primaries("target killed", SLOTS_TARGET, false);
+}
+
+void slots_source_and_scheduler_are_killed(void **state)
+{
+    (void)state;
+    kill_primaries("source and scheduler killed", SLOTS_SOURCE, true);
 }
 
 void slots_source_fails_over(void **state)

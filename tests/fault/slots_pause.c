@@ -4,6 +4,8 @@
 
 #include "t.h"
 
+#include "prism/io/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -40,10 +42,29 @@ static bool lease_is_mine(void *ctx)
     return slots_lease_holder() == *(int *)ctx;
 }
 
-/* The slot moves slowly enough to be caught in its middle by the pause. */
+/* Some of its keys have moved, and many have not. */
+static bool in_mid_slot(void *ctx)
+{
+    enum { SOME = 40 };
+    struct slots_strike *s = ctx;
+    struct slots_shard shard[SLOTS_SHARDS];
+    slots_shards(shard);
+    redisContext *from = slots_dial(shard[s->plan->from].primary),
+                 *to = slots_dial(shard[s->plan->to].primary);
+    s->slot = from == NULL ? -1 : slots_open_slot(from, true);
+    s->moved = s->slot < 0 || to == NULL ? 0 : slots_keys_in(to, s->slot);
+    s->keys = s->slot < 0 ? 0 : s->moved + slots_keys_in(from, s->slot);
+    redisFree(from);
+    redisFree(to);
+    return s->moved >= SOME && s->keys - s->moved >= SOME;
+}
+
+/* It moves slowly enough to be caught in its middle by the pause. */
 static void pause_in_mid_slot(struct slots_strike *s, struct slots_plan *p, struct pr_rng *rng)
 {
-    slots_start_open(s, p, rng);
+    *s = (struct slots_strike){ .plan = p };
+    slots_plan_start(p, rng, "{}");
+    assert_true(it_await(in_mid_slot, s, SLOTS_AWAIT_MS));
     slots_plan_order(p, "paused");
     assert_true(it_await(is_held, p, SLOTS_AWAIT_MS));
 }
@@ -73,6 +94,7 @@ static void strike_while_held(const char *name, enum slots_side side, bool other
         slots_shards(shard);
         s.port = shard[s.shard].primary;
         slots_kill(&s);
+        s.at_us = pr_mono_us();
         slots_await_promoted(&s);
         if (!it_await(none_is_open, &s, SLOTS_AWAIT_MS))
             fail_msg("%s: the slot is still open", label);

@@ -67,6 +67,7 @@ int main(int argc, char **argv)
         CASE(slots_scheduler_is_cut_off_from_a_node),
         CASE(slots_source_is_killed),
         CASE(slots_target_is_killed),
+        CASE(slots_source_and_scheduler_are_killed),
         CASE(slots_source_fails_over),
         CASE(slots_target_fails_over),
         CASE(slots_source_is_stopped),

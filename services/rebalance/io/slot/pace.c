@@ -164,7 +164,11 @@ static void end_window(struct rebalance_pair *p, struct rebalance_probe *probe, 
         m->replicas = replicas;
         rebalance_shard_learn(&p->shard[k], got->str); /* one may have joined since the look */
     }
-    rebalance_throttle_window(&p->throttle[k], &p->throttle_limits, &load);
+    if (p->anew[k]) /* its silence is no reason to spare its successor */
+        rebalance_throttle_init(&p->throttle[k], 0);
+    else
+        rebalance_throttle_window(&p->throttle[k], &p->throttle_limits, &load);
+    p->anew[k] = false;
     const double rate = p->throttle[k].rate;
     pthread_mutex_unlock(&p->lock);
     rebalance_slot_run_rate(p->run, rate, pr_mono_us());

@@ -71,12 +71,13 @@ struct rebalance_pair {
     unsigned seen_changes[2];          /* of the shards' primaries, when they were looked at last */
     bool reopened, gap_unacknowledged; /* on a promoted giver; core/slot/drain.h */
     bool giver_failed;                 /* over, and keys on both sides are not compared yet */
-    bool served_on;                    /* the giver, after a batch of it broke off */
-    size_t put_back;                   /* rows that said more than was done */
-    bool urgent;                       /* to its end although a pause was asked for */
-    unsigned failovers;                /* of the giver in this slot, that we saw */
-    int64_t promoted_us;               /* before the first of them, by our clock; 0 unknown */
-    bool resumed; /* begun by somebody else: what is in flight says the row alone */
+    bool unsure;         /* whether the giver failed over: the marks are not asked yet */
+    bool served_on;      /* the giver, after a batch of it broke off */
+    size_t put_back;     /* rows that said more than was done */
+    bool urgent;         /* to its end although a pause was asked for */
+    unsigned failovers;  /* of the giver in this slot, that we saw */
+    int64_t promoted_us; /* before the first of them, by our clock; 0 unknown */
+    bool resumed;        /* begun by somebody else: what is in flight says the row alone */
     struct rebalance_verifier verifier;
     int64_t told_us;     /* when the order to stop was seen first; 0: not */
     int64_t clock_us[2]; /* of the primaries, minus our monotonic one */
@@ -113,8 +114,9 @@ struct rebalance_pair {
     pthread_t probes;
     bool probes_run;
     atomic_bool probes_end;
-    struct rebalance_probe probe;                     /* the probes' */
-    struct rebalance_throttle throttle[2];            /* under lock */
+    struct rebalance_probe probe;          /* the probes' */
+    struct rebalance_throttle throttle[2]; /* under lock */
+    bool anew[2]; /* under lock: another primary; what was measured is of the former */
     struct rebalance_throttle_limits throttle_limits; /* set before the probes start */
 };
 

@@ -41,6 +41,10 @@ static void note_changes(struct rebalance_pair *p)
         if (p->shard[k].changes == p->seen_changes[k])
             continue;
         p->seen_changes[k] = p->shard[k].changes;
+        pthread_mutex_lock(&p->lock);
+        rebalance_throttle_init(&p->throttle[k], 0);
+        p->anew[k] = true;
+        pthread_mutex_unlock(&p->lock);
         p->calm = p->view.settled = p->view.agreed = false;
         p->view.refused[0] = p->view.refused[1] = REBALANCE_SLOT_ACCEPTS;
         if (k == giver) {
@@ -67,6 +71,22 @@ static void look_at_epochs(struct rebalance_pair *p)
     p->view.low = t->epoch <= g->epoch;
 }
 
+/* A mark that the giver should have and has not was lost with a primary. */
+static void ask_marks(struct rebalance_pair *p)
+{
+    const struct rebalance_slot_side *s = &p->view.source, *t = &p->view.target,
+                                     *giver = p->step->at.back ? t : s,
+                                     *taker = p->step->at.back ? s : t;
+    if (!p->unsure || !giver->there || !taker->there)
+        return;
+    p->unsure = false;
+    const bool imports =
+        taker->open == REBALANCE_SLOT_IMPORTS || taker->open == REBALANCE_SLOT_IMPORTS_STALE;
+    p->giver_failed = p->giver_failed || (imports && giver->open != REBALANCE_SLOT_MIGRATES);
+    p->step->failed_over = p->giver_failed;
+    p->view.conflict = p->view.conflict || imports || p->giver_failed;
+}
+
 static void look(struct rebalance_pair *p)
 {
     struct rebalance_shard *const both[2] = { &p->shard[0], &p->shard[1] };
@@ -86,27 +106,21 @@ static void look(struct rebalance_pair *p)
     const struct rebalance_slot_side *giver = p->step->at.back ? &v->target : &v->source;
     if (giver->keys > 0)
         v->settled = false;
+    ask_marks(p);
     p->served_on = p->served_on || (v->conflict && !p->giver_failed && giver->there);
     look_at_epochs(p);
     p->known = true;
 }
 
-/* Somebody else began it: a mark that its giver should have and has not was lost
- * with a primary, and what is recorded as in flight may be on both sides. */
+/* Somebody else began it, and what is recorded as in flight may be on both sides. Whether
+ * its giver failed over is asked of the marks, once both sides are there. */
 static void look_first(struct rebalance_pair *p)
 {
+    const bool begun = p->resumed && p->step->at.state > REBALANCE_SLOT_IMPORTING;
+    p->unsure = begun;
+    p->view.conflict = begun && p->step->in_flight.len > 0;
+    p->giver_failed = begun && p->step->failed_over;
     look(p);
-    if (!p->resumed || p->step->at.state <= REBALANCE_SLOT_IMPORTING)
-        return;
-    const struct rebalance_slot_view *v = &p->view;
-    const struct rebalance_slot_side *giver = p->step->at.back ? &v->target : &v->source,
-                                     *taker = p->step->at.back ? &v->source : &v->target;
-    const bool imports =
-        taker->open == REBALANCE_SLOT_IMPORTS || taker->open == REBALANCE_SLOT_IMPORTS_STALE;
-    p->view.conflict = p->step->in_flight.len > 0 || imports;
-    p->giver_failed =
-        p->step->failed_over || (giver->there && imports && giver->open != REBALANCE_SLOT_MIGRATES);
-    p->step->failed_over = p->giver_failed;
     p->view.conflict = p->view.conflict || p->giver_failed;
 }
 
@@ -188,7 +202,7 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->step = step;
     p->piece = piece;
     p->view = (struct rebalance_slot_view){ 0 };
-    p->giver_failed = p->served_on = p->reopened = p->gap_unacknowledged = false;
+    p->giver_failed = p->served_on = p->unsure = p->reopened = p->gap_unacknowledged = false;
     p->failovers = 0;
     p->promoted_us = 0;
     p->urgent = false;
@@ -295,6 +309,17 @@ bool rebalance_pair_pause(struct rebalance_pair *p, int64_t us)
     return !rebalance_pair_leaves(p);
 }
 
+/* What holds a slot open is gone at one side, whoever saw it go: who took the slot over
+ * after the fail-over never saw the primary before. */
+static bool is_damaged(const struct rebalance_pair *p)
+{
+    const struct rebalance_slot_side *s = &p->view.source, *t = &p->view.target,
+                                     *giver = p->step->at.back ? t : s,
+                                     *taker = p->step->at.back ? s : t;
+    return p->step->at.state > REBALANCE_SLOT_IMPORTING && giver->there && taker->there &&
+           (giver->open != REBALANCE_SLOT_MIGRATES || taker->open != REBALANCE_SLOT_IMPORTS);
+}
+
 /* Paused in mid-slot: nothing moves, but the slot's open state dies with a primary, so
  * the worker watches both shards; a change brings the slot to its end at once. False:
  * it must be left as it is. */
@@ -310,7 +335,7 @@ static bool hold(struct rebalance_pair *p)
         const struct timespec ts = { 0, HOLD_US * 1000 };
         (void)nanosleep(&ts, NULL);
         look(p);
-        p->urgent = p->shard[0].changes + p->shard[1].changes != before;
+        p->urgent = p->shard[0].changes + p->shard[1].changes != before || is_damaged(p);
     }
     atomic_fetch_sub(&p->run->holding, 1);
     rebalance_slot_run_waits(p->run, NULL);
