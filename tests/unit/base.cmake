@@ -1,6 +1,7 @@
-foreach(name slot map rng memory stats routes)
+foreach(name slot map rng memory stats routes cron zone)
     prism_test(unit/${name} SOURCES ${T}/${name}_test.c LINK prism_base m)
 endforeach()
+target_include_directories(test_unit_zone PRIVATE ${CMAKE_SOURCE_DIR}/common/base) # zones.def
 
 # No core may reach for I/O, clocks or randomness.
 get_property(cores GLOBAL PROPERTY PRISM_CORES)

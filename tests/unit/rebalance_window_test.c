@@ -24,11 +24,11 @@ static int64_t at(int year, int month, int day, int hour, int minute)
     return timegm(&tm) / 60;
 }
 
-static struct rebalance_cron cron(const char *text)
+static struct pr_cron cron(const char *text)
 {
-    struct rebalance_cron c;
+    struct pr_cron c;
     struct pr_err err;
-    assert_ok(rebalance_cron_parse(text, &c, &err), &err);
+    assert_ok(pr_cron_parse(text, &c, &err), &err);
     return c;
 }
 
@@ -106,10 +106,10 @@ static void every_minute_matches_as_a_naive_matcher_says(void **state)
     /* Five weeks over the end of a leap February, and five over a new year. */
     const int64_t from[] = { at(2028, 2, 10, 0, 0), at(2026, 12, 10, 0, 0) };
     for (size_t e = 0; e < PR_COUNT(EXPRESSIONS); e++) {
-        const struct rebalance_cron c = cron(EXPRESSIONS[e]);
+        const struct pr_cron c = cron(EXPRESSIONS[e]);
         for (size_t f = 0; f < PR_COUNT(from); f++)
             for (int64_t m = from[f]; m < from[f] + 5 * WEEK; m++)
-                if (rebalance_cron_matches(&c, m) != naive(EXPRESSIONS[e], m))
+                if (pr_cron_matches(&c, m) != naive(EXPRESSIONS[e], m))
                     fail_msg("\"%s\" at minute %lld", EXPRESSIONS[e], (long long)m);
     }
 }
@@ -118,17 +118,17 @@ static void next_match_is_the_first_one(void **state)
 {
     (void)state;
     for (size_t e = 0; e < PR_COUNT(EXPRESSIONS); e++) {
-        const struct rebalance_cron c = cron(EXPRESSIONS[e]);
+        const struct pr_cron c = cron(EXPRESSIONS[e]);
         const int64_t from = at(2026, 11, 21, 8, 7);
-        int64_t next = rebalance_cron_next(&c, from);
-        assert_true(next >= from && rebalance_cron_matches(&c, next));
+        int64_t next = pr_cron_next(&c, from);
+        assert_true(next >= from && pr_cron_matches(&c, next));
         const int64_t end = next < from + 30 * DAY ? next : from + 30 * DAY;
         for (int64_t m = from; m < end; m++)
-            assert_false(rebalance_cron_matches(&c, m));
+            assert_false(pr_cron_matches(&c, m));
     }
-    struct rebalance_cron leap = cron("0 0 29 2 *");
-    assert_int_equal(rebalance_cron_next(&leap, at(2096, 2, 29, 0, 1)), at(2104, 2, 29, 0, 0));
-    assert_int_equal(rebalance_cron_next(&leap, at(1969, 1, 1, 0, 0)), at(1972, 2, 29, 0, 0));
+    struct pr_cron leap = cron("0 0 29 2 *");
+    assert_int_equal(pr_cron_next(&leap, at(2096, 2, 29, 0, 1)), at(2104, 2, 29, 0, 0));
+    assert_int_equal(pr_cron_next(&leap, at(1969, 1, 1, 0, 0)), at(1972, 2, 29, 0, 0));
 }
 
 static void names_numbers_and_both_sundays_are_one(void **state)
@@ -140,7 +140,7 @@ static void names_numbers_and_both_sundays_are_one(void **state)
         { "0 3 * * 1", "  0\t3  *  * 1  " },
     };
     for (size_t i = 0; i < PR_COUNT(same); i++) {
-        const struct rebalance_cron a = cron(same[i][0]), b = cron(same[i][1]);
+        const struct pr_cron a = cron(same[i][0]), b = cron(same[i][1]);
         assert_int_equal(a.weekday, b.weekday);
         assert_int_equal(a.month, b.month);
         assert_int_equal(a.hour, b.hour);
@@ -178,9 +178,9 @@ static void error_names_the_field(void **state)
         { "0 3 31 4,6 *", "no such day" },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
-        struct rebalance_cron c;
+        struct pr_cron c;
         struct pr_err err = { 0 };
-        if (rebalance_cron_parse(row[i].text, &c, &err) != PR_EINVAL ||
+        if (pr_cron_parse(row[i].text, &c, &err) != PR_EINVAL ||
             strstr(err.text, row[i].says) == NULL)
             fail_msg("\"%s\": \"%s\", want \"%s\"", row[i].text, err.text, row[i].says);
     }
@@ -206,10 +206,10 @@ static void noise_is_answered(void **state)
         for (uint64_t n = pr_rng_below(&rng, 4); n > 0; n--)
             text[pr_rng_below(&rng, strlen(text))] =
                 alphabet[pr_rng_below(&rng, sizeof alphabet - 1)];
-        struct rebalance_cron c;
-        if (rebalance_cron_parse(text, &c, NULL) == PR_OK) {
+        struct pr_cron c;
+        if (pr_cron_parse(text, &c, NULL) == PR_OK) {
             taken++;
-            assert_true(rebalance_cron_next(&c, 0) >= 0);
+            assert_true(pr_cron_next(&c, 0) >= 0);
         } else {
             refused++;
         }
@@ -337,11 +337,11 @@ static void times_are_told_with_their_weekday(void **state)
 {
     (void)state;
     char text[24];
-    rebalance_window_text(at(2026, 11, 22, 3, 5), text);
+    pr_minute_text(at(2026, 11, 22, 3, 5), text);
     assert_string_equal(text, "Sun 2026-11-22 03:05");
-    rebalance_window_text(at(2028, 2, 29, 23, 59), text);
+    pr_minute_text(at(2028, 2, 29, 23, 59), text);
     assert_string_equal(text, "Tue 2028-02-29 23:59");
-    rebalance_window_text(-1, text);
+    pr_minute_text(-1, text);
     assert_string_equal(text, "Wed 1969-12-31 23:59");
 }
 

@@ -97,7 +97,7 @@ static bool outside_window(const struct rebalance_standing *s, const struct reba
     char next[24] = "never";
     struct rebalance_window_at then = { 0 };
     if (at.next_min >= 0) {
-        rebalance_window_text(at.next_min, next);
+        pr_minute_text(at.next_min, next);
         then = rebalance_window_look(&s->window, at.next_min);
     }
     if (!rebalance_window_may_start(&then, p->eta_s))

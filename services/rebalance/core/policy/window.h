@@ -1,4 +1,4 @@
-/* Maintenance windows: they begin when a cron expression says so and last some
+/* Maintenance windows: they begin when a cron expression (prism/cron.h) says so and last some
  * minutes. Pure; time is the wall clock of the window's time zone, counted in
  * minutes since 1970-01-01 00:00 there. Source: docs/explanation/rebalance.md.
  *
@@ -12,35 +12,17 @@
 #ifndef REBALANCE_WINDOW_H
 #define REBALANCE_WINDOW_H
 
-#include "prism/err.h"
+#include "prism/cron.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rebalance_cron { /* bit n: value n */
-    uint64_t minute;    /* 0..59 */
-    uint32_t hour, day; /* 0..23, 1..31 */
-    uint16_t month;     /* 1..12 */
-    uint8_t weekday;    /* 0..6, Sunday is 0 */
-    bool any_day, any_weekday;
-};
-/* "minute hour day-of-month month day-of-week": each *, or numbers, ranges, and
- * lists of them by commas, each with an optional /step; months and weekdays also
- * by their first three letters; 7 is Sunday too. A day matches when both its
- * fields do; when neither begins with *, one is enough.
- * PR_EINVAL names the field; a day that never comes (30 February) is refused. */
-PR_CHECKED enum pr_code rebalance_cron_parse(const char *text, struct rebalance_cron *out,
-                                             struct pr_err *err);
-bool rebalance_cron_matches(const struct rebalance_cron *c, int64_t local_min);
-/* First match at or after local_min; -1: none in 41 years. */
-int64_t rebalance_cron_next(const struct rebalance_cron *c, int64_t local_min);
-
 enum { REBALANCE_WINDOW_MAX_MIN = 7 * 24 * 60 };
 struct rebalance_window {
-    struct rebalance_cron cron;
+    struct pr_cron cron;
     int minutes; /* 1..REBALANCE_WINDOW_MAX_MIN */
 };
-/* PR_EINVAL: as above, or the length. */
+/* PR_EINVAL: as of pr_cron_parse, or the length. */
 PR_CHECKED enum pr_code rebalance_window_parse(const char *cron, int64_t minutes,
                                                struct rebalance_window *out, struct pr_err *err);
 
@@ -56,8 +38,5 @@ struct rebalance_window_at rebalance_window_look(const struct rebalance_window *
 /* Whether what takes eta_s may start: inside, and done before the end. The minute
  * that runs counts as gone; a negative eta_s is unknown and may not. */
 bool rebalance_window_may_start(const struct rebalance_window_at *at, double eta_s);
-
-/* "Sun 2026-11-22 03:00" into text[24]. */
-void rebalance_window_text(int64_t local_min, char text[24]);
 
 #endif

@@ -18,6 +18,8 @@ enum { LOOK_US = 5 * 1000 * 1000, COOLDOWN_MS = 60 * 60 * 1000 };
 enum { TAKE_BACK_MS = 5 * 1000, TAKE_BACK_MOST_MS = 10 * 60 * 1000 };
 
 static const char WHO[] = "policy rebalance";
+/* Autoscale's plans are policy too: what was decided there is approved, and begun at once. */
+static const char AUTOSCALE[] = "policy autoscale";
 
 /* --- the policy ------------------------------------------------------------------- */
 
@@ -100,15 +102,16 @@ static enum pr_code begin(struct pr_db *db, void *ctx, struct pr_err *err)
     return pr_db_exec(
         db,
         "WITH p AS (SELECT id FROM plans WHERE id = $1 AND execute_operation_id IS NULL "
-        "AND (state = 'approved' OR (state = 'proposed' AND created_by = $2)) "
+        "AND (state = 'approved' OR (state = 'proposed' AND created_by IN ($2, $3))) "
         "AND NOT EXISTS (SELECT FROM plans o WHERE o.id <> $1 AND (o.state IN ('running', "
         "'paused') "
         "OR (o.state = 'approved' AND o.execute_operation_id IS NOT NULL))) FOR UPDATE), "
         "o AS (INSERT INTO operations (kind, resource, created_by) SELECT 'rebalance.execute', "
         "'rebalance/plans/' || id, $2 FROM p RETURNING id) "
-        "UPDATE plans SET state = 'approved', approved_by = coalesce(approved_by, $2), "
+        "UPDATE plans SET state = 'approved', approved_by = coalesce(approved_by, CASE WHEN "
+        "created_by = $3 THEN $3 ELSE $2 END), "
         "execute_operation_id = o.id FROM p, o WHERE plans.id = p.id",
-        PR_ARGS(pr_i64(s->plan), pr_text(WHO)), NULL, err);
+        PR_ARGS(pr_i64(s->plan), pr_text(WHO), pr_text(AUTOSCALE)), NULL, err);
 }
 
 static enum pr_code make(struct pr_db *db, void *ctx, struct pr_err *err)
@@ -142,7 +145,7 @@ static void wait_for_window(const struct rebalance_standing *s,
     }
     out->what = REBALANCE_WAIT_FOR_WINDOW;
     if (at->next_min >= 0)
-        rebalance_window_text(at->next_min, next);
+        pr_minute_text(at->next_min, next);
     if (!s->has_window)
         snprintf(out->why, sizeof out->why, "approved; there is no window: execute it");
     else if (eta_s > s->window.minutes * 60)
@@ -163,7 +166,7 @@ static enum pr_code say_why(struct rebalance_executor *e, int64_t plan, const ch
                       PR_ARGS(pr_i64(plan), pr_text(why)), NULL, err);
 }
 
-/* Plans that wait to be begun: approved by a person, or proposed by us. */
+/* Plans that wait to be begun: approved by a person, or proposed by us or by autoscale. */
 static enum pr_code begin_waiting(struct rebalance_executor *e, const struct rebalance_standing *s,
                                   int64_t local_min, struct pr_err *err)
 {
@@ -180,10 +183,10 @@ static enum pr_code begin_waiting(struct rebalance_executor *e, const struct reb
         "AND f.finished_at IS NOT NULL), "
         "(SELECT count(*) FROM plans f WHERE f.created_by = $1 AND f.goal->>'kind' = "
         "p.goal->>'kind' AND f.started_at > now() - interval '1 day'), "
-        "coalesce((summary->>'steps')::bigint, 1) "
+        "coalesce((summary->>'steps')::bigint, 1), created_by = $2 "
         "FROM plans p WHERE execute_operation_id IS NULL AND (state = 'approved' OR "
-        "(state = 'proposed' AND created_by = $1)) ORDER BY id",
-        PR_ARGS(pr_text(WHO)), &got, err);
+        "(state = 'proposed' AND created_by IN ($1, $2))) ORDER BY id",
+        PR_ARGS(pr_text(WHO), pr_text(AUTOSCALE)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
@@ -204,7 +207,10 @@ static enum pr_code begin_waiting(struct rebalance_executor *e, const struct reb
         const struct rebalance_window_at at = s->has_window
                                                   ? rebalance_window_look(&s->window, local_min)
                                                   : (struct rebalance_window_at){ .next_min = -1 };
-        if (strcmp(f.goal, "join") == 0 && !approved) /* of ours: take_back */
+        if (!approved && pr_cell_bool(res, i, 11))
+            may = (struct rebalance_approval_out){ .what = REBALANCE_AUTO_NOW,
+                                                   .why = "decided by autoscale" };
+        else if (strcmp(f.goal, "join") == 0 && !approved) /* of ours: take_back */
             may.what = REBALANCE_AUTO_NOW;
         else if (approved) /* a person's word: only the window is still to come */
             wait_for_window(s, &at, f.eta_s, &may);
@@ -226,9 +232,9 @@ static enum pr_code end_empty(struct rebalance_executor *e, struct pr_err *err)
     PGresult *got = NULL;
     enum pr_code rc =
         pr_db_exec(e->db,
-                   "SELECT id FROM plans WHERE state = 'proposed' AND created_by = $1 "
+                   "SELECT id FROM plans WHERE state = 'proposed' AND created_by IN ($1, $2) "
                    "AND (summary->>'steps')::bigint = 0 AND goal->>'kind' <> 'repair' ORDER BY id",
-                   PR_ARGS(pr_text(WHO)), &got, err);
+                   PR_ARGS(pr_text(WHO), pr_text(AUTOSCALE)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
@@ -247,9 +253,9 @@ static enum pr_code propose_pending(struct rebalance_executor *e, struct pr_err 
     struct rebalance_planner planner = { .cfg = e->o.cfg, .db = e->db, .metrics = e->o.metrics };
     PGresult *got = NULL;
     enum pr_code rc = pr_db_exec(e->db,
-                                 "SELECT id FROM plans WHERE state = 'pending' AND created_by = $1 "
-                                 "ORDER BY id",
-                                 PR_ARGS(pr_text(WHO)), &got, err);
+                                 "SELECT id FROM plans WHERE state = 'pending' AND created_by IN "
+                                 "($1, $2) ORDER BY id",
+                                 PR_ARGS(pr_text(WHO), pr_text(AUTOSCALE)), &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
@@ -340,7 +346,8 @@ static enum pr_code make_needed(struct rebalance_executor *e, const struct rebal
                                         { "failback", primaries_are_away },
                                         { "balance", always } };
     if (has_rows(e, "SELECT FROM plans WHERE state IN ('pending', 'approved', 'running', 'paused') "
-                    "OR (state = 'proposed' AND created_by = 'policy rebalance') LIMIT 1"))
+                    "OR (state = 'proposed' AND created_by IN ('policy rebalance', 'policy "
+                    "autoscale')) LIMIT 1"))
         return PR_OK;
     bool made = false;
     enum pr_code rc = take_back(e, &made, err);
