@@ -152,8 +152,12 @@ void api_call(struct reply *r, const char *role, const char *method, const char 
     headers = curl_slist_append(headers, "Expect:");
     if (role != NULL)
         headers = curl_slist_append(headers, line);
-    if (header != NULL)
-        headers = curl_slist_append(headers, header);
+    while (header != NULL && *header != '\0') {
+        const size_t n = strcspn(header, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)n, header);
+        headers = curl_slist_append(headers, line);
+        header += n + (header[n] == '\n');
+    }
     curl_easy_setopt(c, CURLOPT_URL, url);
     curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);

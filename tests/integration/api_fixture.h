@@ -29,8 +29,8 @@ struct reply {
     char *text;
     char etag[64], location[256], challenge[128], age[32], replayed[16], type[64];
 };
-/* role: "viewer", ... or NULL for no token. body: NULL for none. header: one
- * more header line or NULL. Frees what r held. */
+/* role: "viewer", ... or NULL for no token. body: NULL for none. header: more
+ * header lines, parted by line feeds, or NULL. Frees what r held. */
 void api_call(struct reply *r, const char *role, const char *method, const char *path,
               const char *body, const char *header);
 void api_reply_done(struct reply *r);

@@ -11,6 +11,8 @@
 
 enum { TIMEOUT_S = 60, CONNECT_TIMEOUT_S = 5, ATTEMPTS = 4, MAX_BYTES = 256 << 20 };
 
+const char ctl_if_new[] = "*";
+
 struct text {
     char *data;
     size_t len;
@@ -124,7 +126,9 @@ static struct curl_slist *headers(const struct ctl *ctl, bool has_body, const ch
         snprintf(line, sizeof line, "Idempotency-Key: %s", key);
         h = curl_slist_append(h, line);
     }
-    if (if_match != NULL) {
+    if (if_match == ctl_if_new) {
+        h = curl_slist_append(h, "If-None-Match: *");
+    } else if (if_match != NULL) {
         snprintf(line, sizeof line, "If-Match: %s", if_match);
         h = curl_slist_append(h, line);
     }
@@ -197,7 +201,7 @@ int ctl_call(struct ctl *ctl, const char *method, const char *path, json_t *body
 {
     char url[4096], key[33], why[CURL_ERROR_SIZE];
     const bool changes = strcmp(method, "GET") != 0;
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    char *text = body == NULL ? NULL : ctl_json_text(body, JSON_COMPACT);
     json_decref(body);
     *r = (struct ctl_reply){ 0 };
     snprintf(url, sizeof url, "%s%s", ctl->url, path);

@@ -94,7 +94,7 @@ int ctl_completion(struct ctl *ctl, const struct ctl_line *line)
         }
     printf("    esac\n"
            "    case ${COMP_WORDS[COMP_CWORD-1]} in\n"
-           "    --graph | --file | --token-file) compopt -o filenames; "
+           "    --graph | --file | --settings | --token-file) compopt -o filenames; "
            "COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
            "    -o) words='json table' ;;\n    esac\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"

@@ -68,6 +68,8 @@ struct ctl_reply {
     char etag[64]; /* "" when there was none */
     char error[512];
 };
+/* As if_match: there must be none yet (If-None-Match: *). */
+extern const char ctl_if_new[];
 /* Takes over body (may be NULL). Mutations carry an Idempotency-Key and are
  * tried again when the answer was lost. Returns an exit code; error holds the
  * words when it is not CTL_OK. The caller calls ctl_reply_done. */
@@ -94,6 +96,11 @@ void ctl_print_list(const struct ctl *ctl, const json_t *list, const struct ctl_
                     size_t n);
 /* -o json: as it is; else one "name  value" line a member, nested as a.b. */
 void ctl_print(const struct ctl *ctl, const json_t *object);
+/* One "name  value" line, of the columns of a plan; nothing for "". */
+void ctl_print_line(const char *name, const char *value);
+/* With as few digits as bring the same numbers back; free it. */
+char *ctl_json_text(const json_t *j, size_t flags);
+void ctl_print_json(const json_t *j);
 
 void ctl_bytes_text(char *out, size_t cap, double bytes);      /* "1.3 GB" */
 void ctl_duration_text(char *out, size_t cap, double seconds); /* "4 min" */
@@ -118,6 +125,10 @@ int ctl_show(struct ctl *ctl, const char *path);
 /* At most --limit items (20), as a table. */
 int ctl_show_list(struct ctl *ctl, const struct ctl_line *line, const char *path, const char *query,
                   const struct ctl_column *columns, size_t n);
+/* "2026-11-21T10:05:00Z" as it is, "6h" (s, m, h, d) as that long ago, onto query. */
+int ctl_time_option(const struct ctl_line *line, const char *option, const char *name, char *query,
+                    size_t cap);
+int ctl_time_text(const char *option, const char *given, char out[40]);
 /* Sends a change and prints the answer. */
 int ctl_submit(struct ctl *ctl, const char *method, const char *path, json_t *body,
                const char *if_match);
@@ -145,6 +156,10 @@ ctl_run_fn ctl_plan_resume, ctl_plan_cancel, ctl_plan_approve, ctl_plan_steps, c
 ctl_run_fn ctl_node_join, ctl_node_drain, ctl_node_replace;
 ctl_run_fn ctl_rebalance_stop, ctl_rebalance_start, ctl_policy_show, ctl_policy_set;
 ctl_run_fn ctl_pin_list, ctl_pin_add, ctl_pin_delete;
+ctl_run_fn ctl_fleet_list, ctl_fleet_get, ctl_fleet_set, ctl_fleet_enable, ctl_fleet_disable;
+ctl_run_fn ctl_fleet_history, ctl_fleet_samples, ctl_fleet_simulate;
+ctl_run_fn ctl_decision_list, ctl_decision_show, ctl_decision_explain, ctl_decision_input;
+ctl_run_fn ctl_decision_replay;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
 ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion;
 

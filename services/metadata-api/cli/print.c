@@ -52,10 +52,23 @@ static const json_t *member(const json_t *object, const char *path)
     return json_object_get(object, path);
 }
 
-static void print_json(const json_t *j)
+char *ctl_json_text(const json_t *j, size_t flags)
 {
-    json_dumpf(j, stdout, JSON_INDENT(2));
-    fputc('\n', stdout);
+    char *text = json_dumps(j, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    json_t *back = text == NULL ? NULL : json_loads(text, JSON_DECODE_ANY, NULL);
+    const bool same = back != NULL && json_equal(back, j);
+    json_decref(back);
+    if (same)
+        return text;
+    free(text);
+    return json_dumps(j, flags | JSON_ENCODE_ANY);
+}
+
+void ctl_print_json(const json_t *j)
+{
+    char *text = ctl_json_text(j, JSON_INDENT(2));
+    puts(text == NULL ? "" : text);
+    free(text);
 }
 
 void ctl_print_list(const struct ctl *ctl, const json_t *list, const struct ctl_column *col,
@@ -66,7 +79,7 @@ void ctl_print_list(const struct ctl *ctl, const json_t *list, const struct ctl_
     char text[CELL];
     size_t i;
     if (ctl->json) {
-        print_json(list);
+        ctl_print_json(list);
         return;
     }
     for (size_t c = 0; c < n; c++)
@@ -113,7 +126,7 @@ void ctl_print(const struct ctl *ctl, const json_t *object)
 {
     int width = 0;
     if (ctl->json) {
-        print_json(object);
+        ctl_print_json(object);
         return;
     }
     each_leaf(object, "", &width, false);

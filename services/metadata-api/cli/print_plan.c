@@ -35,7 +35,7 @@ static const char *text(const json_t *object, const char *name)
     return s == NULL ? "" : s;
 }
 
-static void line(const char *name, const char *value)
+void ctl_print_line(const char *name, const char *value)
 {
     if (value[0] != '\0')
         printf("%-12s %s\n", name, value);
@@ -68,7 +68,7 @@ static void print_goal(const json_t *plan)
         snprintf(word, sizeof word, "%zu groups", json_array_size(json_object_get(goal, "groups")));
         append(value, " ", word);
     }
-    line("goal", value);
+    ctl_print_line("goal", value);
 }
 
 static json_int_t steps_in(const json_t *states, const char *only)
@@ -100,7 +100,7 @@ static void print_steps(const json_t *plan)
         append(value, ", ", word);
     }
     if (json_is_object(steps)) /* answers to a verb have none */
-        line(begun ? "done" : "moves", value[0] == '\0' ? "nothing" : value);
+        ctl_print_line(begun ? "done" : "moves", value[0] == '\0' ? "nothing" : value);
     if (json_is_integer(json_object_get(plan, "waves"))) {
         const json_t *wave = json_object_get(plan, "wave");
         snprintf(word, sizeof word, "%" JSON_INTEGER_FORMAT,
@@ -108,7 +108,7 @@ static void print_steps(const json_t *plan)
         if (begun && json_is_integer(wave))
             snprintf(word, sizeof word, "%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT,
                      json_integer_value(wave), json_integer_value(json_object_get(plan, "waves")));
-        line(begun && json_is_integer(wave) ? "wave" : "waves", word);
+        ctl_print_line(begun && json_is_integer(wave) ? "wave" : "waves", word);
     }
 }
 
@@ -135,15 +135,15 @@ static void print_size(const json_t *summary, bool begun)
     snprintf(part, sizeof part, "%s between zones", size);
     if (cross > 0)
         append(value, ", ", part);
-    line("bytes", value);
+    ctl_print_line("bytes", value);
     if (number(summary, "durationS") >= 0 &&
         json_is_number(json_object_get(summary, "durationS"))) {
         ctl_duration_text(value, sizeof value, number(summary, "durationS"));
-        line(begun ? "expected" : "ETA", value);
+        ctl_print_line(begun ? "expected" : "ETA", value);
     }
     if (number(summary, "openSlots") > 0) {
         snprintf(value, sizeof value, "%.0f", number(summary, "openSlots"));
-        line("open slots", value);
+        ctl_print_line("open slots", value);
     }
 }
 
@@ -154,17 +154,17 @@ static void print_gain(const json_t *summary)
     if (json_is_number(json_object_get(summary, "unevenBefore"))) {
         snprintf(value, sizeof value, "largest deviation from its zone's mean %.1f %% -> %.1f %%",
                  100 * number(summary, "unevenBefore"), 100 * number(summary, "unevenAfter"));
-        line("evenness", value);
+        ctl_print_line("evenness", value);
     }
     if (json_is_number(json_object_get(verdict, "moveUsd"))) {
         snprintf(value, sizeof value, "$ %.4g", number(verdict, "moveUsd"));
-        line("costs", value);
+        ctl_print_line("costs", value);
     }
     if (number(verdict, "savedUsd") > 0) {
         snprintf(value, sizeof value, "$ %.2f", number(verdict, "savedUsd"));
-        line("saves", value);
+        ctl_print_line("saves", value);
     }
-    line("verdict", text(verdict, "why"));
+    ctl_print_line("verdict", text(verdict, "why"));
 }
 
 /* "slot 17", "node n3", "shard n1": what a note is about. */
@@ -215,7 +215,7 @@ static void print_result(const json_t *plan)
     ctl_duration_text(took, sizeof took, number(result, "seconds"));
     snprintf(value, sizeof value, "%.0f slots, %.0f keys, %s in %s", number(result, "slots"),
              number(result, "keys"), bytes, took);
-    line("moved", value);
+    ctl_print_line("moved", value);
 }
 
 void ctl_print_plan(const struct ctl *ctl, const json_t *plan)
@@ -228,12 +228,12 @@ void ctl_print_plan(const struct ctl *ctl, const json_t *plan)
     }
     snprintf(value, sizeof value, "%" JSON_INTEGER_FORMAT,
              json_integer_value(json_object_get(plan, "id")));
-    line("plan", value);
+    ctl_print_line("plan", value);
     print_goal(plan);
-    line("state", text(plan, "state"));
-    line("created by", text(plan, "createdBy"));
-    line("approved by", text(plan, "approvedBy"));
-    line("error", text(plan, "error"));
+    ctl_print_line("state", text(plan, "state"));
+    ctl_print_line("created by", text(plan, "createdBy"));
+    ctl_print_line("approved by", text(plan, "approvedBy"));
+    ctl_print_line("error", text(plan, "error"));
     print_steps(plan);
     print_size(summary, json_is_string(json_object_get(plan, "startedAt")));
     print_gain(summary);
@@ -247,8 +247,8 @@ void ctl_print_plan_end(const struct ctl *ctl, const json_t *plan)
         ctl_print(ctl, plan);
         return;
     }
-    line("state", text(plan, "state"));
-    line("error", text(plan, "error"));
+    ctl_print_line("state", text(plan, "state"));
+    ctl_print_line("error", text(plan, "error"));
     print_steps(plan);
     print_result(plan);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 int ctl_number_option(const struct ctl_line *line, const char *option, json_t *into,
                       const char *member, bool real)
@@ -33,6 +34,44 @@ void ctl_flag_option(const struct ctl_line *line, const char *option, json_t *in
 {
     if (ctl_opt(line, option) != NULL)
         json_object_set_new(into, member, json_true());
+}
+
+int ctl_time_text(const char *option, const char *given, char out[40])
+{
+    static const struct {
+        char unit;
+        long seconds;
+    } row[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+    char *end;
+    const long n = strtol(given, &end, 10);
+    snprintf(out, 40, "%.39s", given);
+    if (given[0] < '0' || given[0] > '9' || strchr(given, 'T') != NULL)
+        return CTL_OK; /* the API knows what a time is */
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+        if (*end == row[i].unit && end[1] == '\0' && n >= 0 && n <= 10000000) {
+            const time_t then = time(NULL) - n * row[i].seconds;
+            struct tm t;
+            if (gmtime_r(&then, &t) == NULL || strftime(out, 40, "%Y-%m-%dT%H:%M:%SZ", &t) == 0)
+                break;
+            return CTL_OK;
+        }
+    return ctl_complain(CTL_USAGE,
+                        "--%s is a time (2026-11-21T10:00:00Z) or how long ago (6h), "
+                        "not %s",
+                        option, given);
+}
+
+int ctl_time_option(const struct ctl_line *line, const char *option, const char *name, char *query,
+                    size_t cap)
+{
+    char text[40];
+    const char *given = ctl_opt(line, option);
+    if (given == NULL)
+        return CTL_OK;
+    const int code = ctl_time_text(option, given, text);
+    if (code == CTL_OK)
+        ctl_query(query, cap, name, text);
+    return code;
 }
 
 void ctl_path(char *out, size_t cap, const char *prefix, const char *id, const char *suffix)

@@ -14,7 +14,7 @@ enum { API_MAX_ERRORS = 20, API_MAX_BATCH = 1000 };
 
 struct api_errors {
     struct {
-        char field[96], detail[160];
+        char field[96], detail[256];
     } e[API_MAX_ERRORS];
     size_t n;
     bool more; /* there were more than fit */

@@ -118,6 +118,10 @@ pr_http_fn api_plan_execute, api_plan_approve, api_plan_pause, api_plan_resume, 
 pr_http_fn api_step_list, api_rebalance_explain;
 pr_http_fn api_rebalance_stop, api_rebalance_start, api_policy_get, api_policy_put;
 pr_http_fn api_pin_list, api_pin_get, api_pin_put, api_pin_delete;
+pr_http_fn api_fleet_list, api_fleet_get, api_fleet_put, api_fleet_versions, api_fleet_version;
+pr_http_fn api_fleet_enable, api_fleet_disable, api_fleet_samples, api_fleet_simulate;
+pr_http_fn api_decision_list, api_decision_get, api_decision_input, api_decision_explain;
+pr_http_fn api_decision_replay;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
 pr_http_fn api_audit_list, api_cost_get, api_description_get;
 

@@ -71,7 +71,8 @@ static enum pr_code find_stored(struct pr_db *db, struct running *r, struct pr_e
 
 static char *dump(const json_t *j)
 {
-    return j == NULL ? NULL : json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
+    return j == NULL ? NULL
+                     : json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 }
 
 static enum pr_code write_trail(struct pr_db *db, struct running *r, struct pr_err *err)
@@ -152,9 +153,13 @@ static void replay(struct api_change *c, const struct pr_http_req *req, struct p
     const char *id = json_string_value(json_object_get(first, "id"));
     if (c->stored_status == 202 && operation != NULL)
         api_header(res, "Location", pr_arena_printf(req->arena, "/v1/operations/%s", operation));
+    else if (c->stored_status == 201 && strcmp(req->method, "PUT") == 0)
+        api_header(res, "Location", req->path);
     else if (c->stored_status == 201 && id != NULL)
         api_header(res, "Location", pr_arena_printf(req->arena, "%s/%s", req->path, id));
     json_int_t revision = json_integer_value(json_object_get(first, "revision"));
+    if (revision == 0) /* what has versions has them in its ETag */
+        revision = json_integer_value(json_object_get(first, "version"));
     if (revision > 0)
         api_etag(req, res, (uint64_t)revision);
     api_header(res, "Idempotency-Replayed", "true");

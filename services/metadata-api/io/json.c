@@ -162,7 +162,9 @@ static int append(const char *text, size_t n, void *buf)
 void api_reply(struct pr_http_res *res, int status, json_t *body)
 {
     res->status = status;
-    if (body == NULL || json_dump_callback(body, append, &res->body, JSON_COMPACT) != 0 ||
+    /* 15 digits: 0.05 is not answered as 0.050000000000000003. */
+    if (body == NULL ||
+        json_dump_callback(body, append, &res->body, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0 ||
         res->body.failed)
         pr_http_problem(res, 500, "Out of memory", "the answer could not be written", NULL);
     json_decref(body);
@@ -185,7 +187,7 @@ void api_refuse(struct pr_http_res *res, int status, const char *title,
     for (size_t i = 0; i < errs->n; i++)
         json_array_append_new(
             list, json_pack("{s:s,s:s}", "field", errs->e[i].field, "detail", errs->e[i].detail));
-    char detail[320];
+    char detail[400];
     snprintf(detail, sizeof detail, "%s: %s%s", errs->e[0].field, errs->e[0].detail,
              errs->more    ? ", and many more"
              : errs->n > 1 ? ", and more"
