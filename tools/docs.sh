@@ -7,7 +7,7 @@ set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
-SERVICES=(placement rebalance metadata-api)
+SERVICES=(placement rebalance autoscale metadata-api)
 TOOLS=(prism-admin prism-load prism-workload)
 PAGES=(settings metrics messages cli slot-states)
 
@@ -155,8 +155,12 @@ page_cli() {
     for tool in run communities evaluate convert explain; do
         show_help "prism-placement $tool" program prism-placement "$tool" --help
     done
+    show_help prism-autoscale program prism-autoscale help
+    for tool in decide backtest cases replay; do
+        show_help "prism-autoscale $tool" program prism-autoscale "$tool" --help
+    done
     printf '## Services\n\n'
-    printf '`prism-placement`, `prism-rebalance` and `prism-metadata-api` take `--help`, `--version` and\n'
+    printf '`prism-placement`, `prism-rebalance`, `prism-autoscale` and `prism-metadata-api` take `--help`, `--version` and\n'
     printf '`--print-config`; everything else is [settings](settings.md). Each answers `/livez`, `/readyz`\n'
     printf 'and `/metrics`; metadata-api describes its REST interface at `/openapi.json`.\n'
 }

@@ -45,8 +45,9 @@ static void judge(const struct attempt *a, bool allowed, const char *why)
 #define PLAN                                                                                       \
     "INSERT INTO plans (operation_id, run_id, created_by) "                                        \
     "VALUES (gen_random_uuid(), 1, 'x')"
-#define DELTA "INSERT INTO route_deltas (plan_id, batch, entries, blob) VALUES (1, 1, 0, '')"
-#define TOKEN "INSERT INTO api_tokens (name, hash, role) VALUES ('x', 'x', 'admin')"
+#define DELTA  "INSERT INTO route_deltas (plan_id, batch, entries, blob) VALUES (1, 1, 0, '')"
+#define SCALED "INSERT INTO autoscale_fleets (name, settings, changed_by) VALUES ('f', '{}', 'x')"
+#define TOKEN  "INSERT INTO api_tokens (name, hash, role) VALUES ('x', 'x', 'admin')"
 
 static const struct attempt sql[] = {
     { "placement", "SELECT * FROM zones", true },
@@ -101,6 +102,33 @@ static const struct attempt sql[] = {
     { "rebalance", "SET ROLE prism_metadata_api", false },
     { "rebalance", "SELECT pg_read_file('PG_VERSION')", false },
 
+    { "autoscale", "SELECT settings FROM autoscale_fleets", true },
+    { "autoscale", "UPDATE autoscale_state SET desired = 1", true },
+    { "autoscale", "UPDATE autoscale_decisions SET state = 'acting'", true },
+    { "autoscale", "INSERT INTO nodes (id, host, port) VALUES ('n', 'h', 1)", true },
+    { "autoscale", "DELETE FROM nodes WHERE id = 'x'", true },
+    { "autoscale", FLEET_PLAN, true },
+    { "autoscale", "UPDATE plans SET state = 'canceled'", true },
+    { "autoscale", "UPDATE operations SET cancel_requested = true", true },
+    { "autoscale", "SELECT halted FROM policies", true },
+    { "autoscale", AUDIT, true },
+    { "autoscale", OUTBOX, true },
+    { "autoscale", SCALED, false },
+    { "autoscale", "UPDATE autoscale_fleets SET enabled = true", false },
+    { "autoscale", "UPDATE autoscale_decisions SET decision = '{}'", false },
+    { "autoscale", "UPDATE autoscale_settings SET settings = '{}'", false },
+    { "autoscale", "DELETE FROM autoscale_samples", false },
+    { "autoscale", "UPDATE nodes SET state = 'up'", false },
+    { "autoscale", "UPDATE plans SET approved_by = 'x'", false },
+    { "autoscale", "UPDATE plans SET goal = '{}'", false },
+    { "autoscale", "UPDATE operations SET state = 'done'", false },
+    { "autoscale", "UPDATE policies SET halted = false", false },
+    { "autoscale", STEP, false },
+    { "autoscale", SHARD, false },
+    { "autoscale", "SELECT * FROM api_tokens", false },
+    { "autoscale", "DELETE FROM audit", false },
+    { "autoscale", "DROP TABLE autoscale_decisions", false },
+
     { "metadata-api", "SELECT * FROM api_tokens", true },
     { "metadata-api", "INSERT INTO zones (id) VALUES ('x')", true },
     { "metadata-api", RUN, true },
@@ -123,6 +151,18 @@ static const struct attempt sql[] = {
     { "metadata-api", MOVE, false },
     { "metadata-api", DELTA, false },
     { "metadata-api", SHARD, false },
+    { "metadata-api", SCALED, true },
+    { "metadata-api", "UPDATE autoscale_fleets SET enabled = false", true },
+    { "metadata-api", "SELECT input FROM autoscale_decisions", true },
+    { "metadata-api", "UPDATE autoscale_fleets SET version = 7", false },
+    { "metadata-api", "DELETE FROM autoscale_fleets", false },
+    { "metadata-api", "UPDATE autoscale_settings SET settings = '{}'", false },
+    { "metadata-api", "UPDATE autoscale_decisions SET state = 'done'", false },
+    { "metadata-api", "DELETE FROM autoscale_samples", false },
+    { "metadata-api", "DELETE FROM autoscale_actions", false },
+    { "metadata-api", "UPDATE autoscale_state SET desired = 0", false },
+    { "metadata-api", "SELECT autoscale_partitions('autoscale_samples', now(), 1, '8 days')",
+      false },
     { "metadata-api", "UPDATE plans SET summary = '{}'", false },
     { "metadata-api", "UPDATE audit SET principal = 'x'", false },
     { "metadata-api", "DELETE FROM audit", false },
@@ -194,6 +234,20 @@ static const struct attempt nats[] = {
     { "placement", "sub prism.cmd.>", false },
     { "placement", "sub _INBOX_rebalance.>", false },
     { "placement", "sub >", false },
+
+    { "autoscale", "pub prism.evt.autoscale.decision", true },
+    { "autoscale", "pub prism.evt.topology.changed", true },
+    { "autoscale", "pub $JS.API.CONSUMER.INFO.PRISM_CMD.placement", true },
+    { "autoscale", "sub prism.deliver.autoscale autoscale", true },
+    { "autoscale", "sub prism.rpc.autoscale.check autoscale", true },
+    { "autoscale", "pub prism.evt.rebalance.plan", false },
+    { "autoscale", "pub prism.cmd.rebalance.execute", false },
+    { "autoscale", "pub prism.metrics.member", false },
+    { "autoscale", "pub $JS.API.CONSUMER.DELETE.PRISM_METRICS.autoscale", false },
+    { "autoscale", "pub $JS.ACK.PRISM_CMD.rebalance.1.1.1.1.0", false },
+    { "autoscale", "sub prism.rpc.rebalance.explain autoscale", false },
+    { "autoscale", "sub prism.deliver.rebalance rebalance", false },
+    { "autoscale", "sub >", false },
 
     { "rebalance", "pub prism.evt.rebalance.routes", true },
     { "rebalance", "pub prism.evt.topology.changed", true },
@@ -322,6 +376,16 @@ static const struct attempt redis[] = {
     { "rebalance", "CLUSTER NODES", true },
     { "rebalance", "ACL LIST", true },
     { "rebalance", "FCALL_RO prism_get 1 {p1}v:1 _v", true },
+    { "autoscale", "INFO", true },
+    { "autoscale", "PING", true },
+    { "autoscale", "CLUSTER NODES", true },
+    { "autoscale", "GET {p1}v:1", false },
+    { "autoscale", "SCAN 0", false },
+    { "autoscale", "CONFIG GET maxmemory", false },
+    { "autoscale", "CLUSTER FORGET 0000000000000000000000000000000000000000", false },
+    { "autoscale", "ACL LIST", false },
+    { "autoscale", "SHUTDOWN NOSAVE", false },
+
     { "rebalance", "FCALL prism_write 1 {p1}v:1 1 o:2 1", false },
     { "rebalance", "FCALL prism_create 1 {p1}v:1 1 o:2 1", false },
     { "rebalance", "FCALL prism_delete 1 {p1}v:1", false },
@@ -360,6 +424,8 @@ static const char *redis_password(const char *user)
         return it_env("IT_CLIENT_REDIS_PASSWORD");
     if (strcmp(user, "rebalance") == 0)
         return it_env("IT_REBALANCE_REDIS_PASSWORD");
+    if (strcmp(user, "autoscale") == 0)
+        return it_env("IT_AUTOSCALE_REDIS_PASSWORD");
     return it_env("IT_REDIS_ADMIN_PASSWORD");
 }
 

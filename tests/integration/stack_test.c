@@ -11,7 +11,7 @@
 static void a_fresh_database_has_every_migration_and_the_services_can_log_in(void **state)
 {
     (void)state;
-    static const char *const service[] = { "placement", "rebalance", "metadata-api" };
+    static const char *const service[] = { "placement", "rebalance", "autoscale", "metadata-api" };
     char uri[IT_URI], role[IT_URI], cell[64];
 
     it_database("stack", uri);

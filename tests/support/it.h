@@ -20,7 +20,7 @@ const char *it_env(const char *name);
 /* A fresh database with every migration applied; uri (512 bytes) is the
  * superuser's. Dropped at exit. prefix: letters and digits. */
 void it_database(const char *prefix, char uri[IT_URI]);
-/* The same database as the role of a service: "placement", "rebalance",
+/* The same database as the role of a service: "placement", "rebalance", "autoscale",
  * "metadata-api". */
 void it_role_uri(const char *uri, const char *service, char out[IT_URI]);
 /* Runs SQL as whoever the uri says; the first cell ("" when there is none) goes

@@ -1,6 +1,6 @@
-foreach(name access page check goal snapshot health)
+foreach(name access page check goal scale snapshot health)
     prism_test(unit/api_${name} SOURCES ${T}/api_${name}_test.c LINK metadata_api_core)
 endforeach()
-foreach(name cell json)
+foreach(name cell json explain)
     prism_test(unit/api_${name} SOURCES ${T}/api_${name}_test.c LINK metadata_api_io LABELS threads)
 endforeach()

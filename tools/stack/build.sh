@@ -2,7 +2,7 @@
 # Builds with CMake and ninja.
 
 # shellcheck disable=SC2034 # used by ./dev
-PROGRAMS=(prism-placement prism-rebalance prism-metadata-api prismctl prism-admin prism-load
+PROGRAMS=(prism-placement prism-rebalance prism-autoscale prism-metadata-api prismctl prism-admin prism-load
     prism-workload)
 
 # build PRESET TARGET...: configures when needed; quick when nothing changed.

@@ -3,12 +3,15 @@
 
 PACKAGES_UP=(gcc libc6-dev cmake ninja-build pkgconf libnats-dev libpq-dev libhiredis-dev
     libmicrohttpd-dev libjansson-dev libxxhash-dev libzstd-dev liblzma-dev zlib1g-dev
-    libssl-dev libprotobuf-c-dev protobuf-c-compiler libcurl4-openssl-dev libcmocka-dev
+    libssl-dev libprotobuf-c-dev protobuf-c-compiler libcurl4-openssl-dev libexpat1-dev libcmocka-dev
     postgresql nats-server redis-server runit jq xz-utils zstd curl)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_LINT=(shellcheck clang-format)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_TEST=(clang libmetis-dev)
+# Local servers that play AWS and Kubernetes; Debian's python3 has botocore, no other.
+# shellcheck disable=SC2034 # used by ./dev
+PACKAGES_SERVERS=(python3-botocore openssl)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_FUZZ=(clang libclang-rt-dev)
 # shellcheck disable=SC2034 # used by ./dev

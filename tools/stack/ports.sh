@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Ports of one stack, a hundred from its base: +0 PostgreSQL, +1 NATS, +10 to +12
+# Ports of one stack, a hundred from its base: +0 PostgreSQL, +1 NATS, +10 to +13
 # the services, +20... Redis nodes, +60... their cluster bus.
 
 redis_port() { printf '%s\n' $(($1 + 20 + $2)); } # BASE NODE
@@ -9,6 +9,7 @@ service_port() { # BASE SERVICE
     metadata-api) printf '%s\n' $(($1 + 10)) ;;
     placement) printf '%s\n' $(($1 + 11)) ;;
     rebalance) printf '%s\n' $(($1 + 12)) ;;
+    autoscale) printf '%s\n' $(($1 + 13)) ;;
     esac
 }
 

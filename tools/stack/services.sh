@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The three services on top of the local stack: settings, supervision, readiness.
+# The services on top of the local stack: settings, supervision, readiness.
 # DIR/env (written by tools/localstack) holds every address and secret.
 
-SERVICES=(metadata-api placement rebalance)
+SERVICES=(metadata-api placement rebalance autoscale)
 
 stack_env() { # DIR NAME: a value of DIR/env
     local line
@@ -14,7 +14,7 @@ stack_env() { # DIR NAME: a value of DIR/env
 # only: secrets never show in a command line.
 service_settings() ( # DIR SERVICE PORT; in a subshell, for its umask
     umask 077
-    dir=$1 service=$2 port=$3
+    dir=$1 service=$2 port=$3 name=
     upper=$(tr 'a-z-' 'A-Z_' <<<"$service")
     env=$dir/settings/$service
     mkdir -p "$env"
@@ -34,8 +34,33 @@ service_settings() ( # DIR SERVICE PORT; in a subshell, for its umask
         stack_env "$dir" IT_REBALANCE_REDIS_USER >"$env/PRISM_REDIS_USER"
         stack_env "$dir" IT_REBALANCE_REDIS_PASSWORD >"$env/PRISM_REDIS_PASSWORD"
     fi
+    if [ "$service" = autoscale ]; then
+        stack_env "$dir" IT_AUTOSCALE_REDIS_USER >"$env/PRISM_REDIS_USER"
+        stack_env "$dir" IT_AUTOSCALE_REDIS_PASSWORD >"$env/PRISM_REDIS_PASSWORD"
+        printf '%s' "$dir/scripts/node" >"$env/PRISM_AUTOSCALE_LOCAL_COMMAND"
+        for name in CLOCK_RATE LEASE_TTL_MS CALL_MS; do # trials; an empty file is no setting
+            name=PRISM_AUTOSCALE_$name
+            printf '%s' "${!name:-}" >"$env/$name"
+        done
+    fi
     give "$dir/settings"
 )
+
+# Actuator local starts and stops nodes by ./dev, as the services' user: who may not see the
+# checkout, so it has its own copy.
+install_scripts() { # ROOT DIR
+    local root=$1 dir=$2
+    rm -rf "$dir/scripts"
+    mkdir -p "$dir/scripts/tools/lint"
+    cp "$root/dev" "$dir/scripts/"
+    cp -r "$root/tools/localstack" "$root/tools/stack" "$dir/scripts/tools/"
+    cp "$root/tools/lint/lint.sh" "$dir/scripts/tools/lint/"
+    printf '#!/bin/sh\nPRISM_STATE=%q exec %q node "$@"\n' "$dir" "$dir/scripts/dev" \
+        >"$dir/scripts/node"
+    chmod -R u+rwX,go+rX "$dir/scripts"
+    chmod 755 "$dir/scripts/node"
+    give "$dir/scripts"
+}
 
 # They wait for `sv up`, so that none starts before its tables and streams exist.
 services_define() { # DIR BASE

@@ -67,6 +67,7 @@ sv_start() {
         exec setsid runsvdir -P "$dir/sv"
     ) &
     printf '%s\n' "$!" >"$(sv_pid_file "$dir")"
+    give "$(sv_pid_file "$dir")" # who runs the stack may ask whether it runs
     await 5 "runsvdir in $dir" sv_running "$dir"
 }
 

@@ -8,7 +8,7 @@ TREES=(release asan tsan)
 
 cmd_test() {
     local all=$root/build/all tree
-    ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}"
+    ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_SERVERS[@]}"
     if [ $# -eq 2 ] && [ "$1" = fuzz ] && [[ $2 =~ ^[1-9][0-9]*$ ]]; then
         fuzz "$2"
         return

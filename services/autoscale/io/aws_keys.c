@@ -1,0 +1,226 @@
+#include "io/aws_keys.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { AHEAD_MS = 5 * 60000, ROLE = 128 };
+
+struct autoscale_aws_keyring {
+    struct autoscale_aws_source from;
+    pthread_mutex_t mutex;
+    struct autoscale_aws_keys keys; /* access "": none yet */
+    int64_t expires_ms;             /* 0: never */
+};
+
+bool autoscale_aws_time(const char *text, int64_t *ms)
+{
+    struct tm t = { 0 };
+    int end = 0;
+
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour,
+               &t.tm_min, &t.tm_sec, &end) != 6)
+        return false;
+    const char *rest = text + end;
+    if (*rest == '.')
+        rest += 1 + strspn(rest + 1, "0123456789");
+    if (strcmp(rest, "Z") != 0 && strcmp(rest, "+00:00") != 0)
+        return false;
+    t.tm_year -= 1900;
+    t.tm_mon -= 1;
+    *ms = (int64_t)timegm(&t) * 1000;
+    return true;
+}
+
+enum pr_code autoscale_aws_keyring_open(const struct autoscale_aws_source *from,
+                                        struct autoscale_aws_keyring **out, struct pr_err *err)
+{
+    if (from->keys.access[0] == '\0' && from->container_url[0] == '\0' &&
+        from->metadata_url[0] == '\0')
+        return pr_fail(err, PR_EINVAL, "aws: neither keys nor a place to ask for them are set");
+    if (from->keys.access[0] != '\0' && from->keys.secret[0] == '\0')
+        return pr_fail(err, PR_EINVAL, "aws: access key without its secret");
+    struct autoscale_aws_keyring *ring = calloc(1, sizeof *ring);
+    if (ring == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory");
+    ring->from = *from;
+    if (ring->from.timeout_ms <= 0)
+        ring->from.timeout_ms = 2000;
+    ring->keys = from->keys;
+    (void)pthread_mutex_init(&ring->mutex, NULL);
+    *out = ring;
+    return PR_OK;
+}
+
+void autoscale_aws_keyring_close(struct autoscale_aws_keyring *ring)
+{
+    if (ring == NULL)
+        return;
+    (void)pthread_mutex_destroy(&ring->mutex);
+    explicit_bzero(ring, sizeof *ring);
+    free(ring);
+}
+
+/* --- asking --------------------------------------------------------------- */
+
+static enum pr_code ask(const char *method, const char *url, const char *header, long timeout_ms,
+                        struct pr_buf *body, struct pr_err *err)
+{
+    const struct autoscale_http_request q = {
+        .method = method,
+        .url = url,
+        .header = &header,
+        .headers = header != NULL,
+        .timeout_ms = timeout_ms,
+    };
+    struct autoscale_http_response r;
+    enum pr_code rc = autoscale_http(&q, &r, err);
+
+    if (rc == PR_OK && r.status != 200) {
+        const bool later = r.status == 429 || r.status >= 500;
+        rc = pr_fail(err, later ? PR_EUNAVAIL : PR_EDENIED, "status %ld", r.status);
+    }
+    if (rc == PR_OK)
+        *body = r.body;
+    else
+        pr_buf_done(&r.body);
+    return rc;
+}
+
+static bool take(const json_t *from, const char *name, char *to, size_t room)
+{
+    const char *s = json_string_value(json_object_get(from, name));
+
+    if (s == NULL || s[0] == '\0' || strlen(s) >= room)
+        return false;
+    memcpy(to, s, strlen(s) + 1);
+    return true;
+}
+
+static enum pr_code read_keys(struct autoscale_aws_keyring *ring, const struct pr_buf *body,
+                              struct pr_err *err)
+{
+    struct autoscale_aws_keys k = { 0 };
+    char expires[40];
+    json_t *j = json_loadb(body->data != NULL ? body->data : "", body->len, 0, NULL);
+    bool good = take(j, "AccessKeyId", k.access, sizeof k.access) &&
+                take(j, "SecretAccessKey", k.secret, sizeof k.secret) &&
+                take(j, "Token", k.token, sizeof k.token) &&
+                take(j, "Expiration", expires, sizeof expires) &&
+                autoscale_aws_time(expires, &ring->expires_ms);
+
+    if (good)
+        ring->keys = k;
+    explicit_bzero(&k, sizeof k);
+    json_decref(j);
+    return good ? PR_OK : pr_fail(err, PR_EDATA, "the answer holds no keys");
+}
+
+static enum pr_code ask_container(struct autoscale_aws_keyring *ring, struct pr_buf *body,
+                                  struct pr_err *err)
+{
+    const struct autoscale_aws_source *f = &ring->from;
+    char token[AUTOSCALE_TOKEN_MAX] = "", header[AUTOSCALE_TOKEN_MAX + 32];
+
+    if (f->container_token_file[0] != '\0') {
+        enum pr_code rc = autoscale_http_token(f->container_token_file, token, sizeof token, err);
+        if (rc != PR_OK)
+            return rc;
+    } else {
+        (void)snprintf(token, sizeof token, "%s", f->container_token);
+    }
+    (void)snprintf(header, sizeof header, "Authorization: %s", token);
+    enum pr_code rc =
+        ask("GET", f->container_url, token[0] != '\0' ? header : NULL, f->timeout_ms, body, err);
+    explicit_bzero(token, sizeof token);
+    explicit_bzero(header, sizeof header);
+    return rc;
+}
+
+/* IMDSv2: a token by PUT, the role's name, the role's keys. */
+static enum pr_code ask_metadata(struct autoscale_aws_keyring *ring, struct pr_buf *body,
+                                 struct pr_err *err)
+{
+    static const char NAME[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                               "+=,.@_-";
+    const struct autoscale_aws_source *f = &ring->from;
+    char url[512], header[512];
+
+    (void)snprintf(url, sizeof url, "%s/latest/api/token", f->metadata_url);
+    enum pr_code rc =
+        ask("PUT", url, "X-aws-ec2-metadata-token-ttl-seconds: 21600", f->timeout_ms, body, err);
+    if (rc != PR_OK)
+        return rc;
+    const int n = snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %s",
+                           body->data != NULL ? body->data : "");
+    pr_buf_done(body);
+    if (n < 0 || (size_t)n >= sizeof header)
+        return pr_fail(err, PR_EDATA, "the metadata's token is too long");
+
+    (void)snprintf(url, sizeof url, "%s/latest/meta-data/iam/security-credentials/",
+                   f->metadata_url);
+    rc = ask("GET", url, header, f->timeout_ms, body, err);
+    if (rc != PR_OK)
+        return rc;
+    char role[ROLE] = "";
+    const size_t len = body->data != NULL ? strspn(body->data, NAME) : 0;
+    if (len > 0 && len < sizeof role)
+        memcpy(role, body->data, len);
+    pr_buf_done(body);
+    if (role[0] == '\0')
+        return pr_fail(err, PR_EDENIED, "the instance has no role");
+    (void)snprintf(url, sizeof url, "%s/latest/meta-data/iam/security-credentials/%s",
+                   f->metadata_url, role);
+    return ask("GET", url, header, f->timeout_ms, body, err);
+}
+
+static enum pr_code refresh(struct autoscale_aws_keyring *ring, struct pr_err *err)
+{
+    const bool container = ring->from.container_url[0] != '\0';
+    struct pr_buf body = { 0 };
+    enum pr_code rc = container ? ask_container(ring, &body, err) : ask_metadata(ring, &body, err);
+
+    if (rc == PR_OK)
+        rc = read_keys(ring, &body, err);
+    if (body.data != NULL)
+        explicit_bzero(body.data, body.cap);
+    pr_buf_done(&body);
+    return rc == PR_OK ? rc
+                       : pr_wrap(err, rc, "keys from the %s",
+                                 container ? "container's endpoint" : "instance's metadata");
+}
+
+enum pr_code autoscale_aws_keys(struct autoscale_aws_keyring *ring, int64_t now_ms,
+                                struct autoscale_aws_keys *out, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+
+    (void)pthread_mutex_lock(&ring->mutex);
+    const bool none = ring->keys.access[0] == '\0';
+    if (none || (ring->expires_ms != 0 && now_ms >= ring->expires_ms - AHEAD_MS))
+        rc = refresh(ring, err);
+    if (rc != PR_OK && !none && now_ms < ring->expires_ms)
+        rc = PR_OK; /* the old ones last a little longer */
+    if (rc == PR_OK)
+        *out = ring->keys;
+    (void)pthread_mutex_unlock(&ring->mutex);
+    return rc;
+}
+
+bool autoscale_aws_keys_refused(struct autoscale_aws_keyring *ring,
+                                const struct autoscale_aws_keys *these)
+{
+    if (ring->from.keys.access[0] != '\0')
+        return false;
+    (void)pthread_mutex_lock(&ring->mutex);
+    if (strcmp(ring->keys.access, these->access) == 0 &&
+        strcmp(ring->keys.token, these->token) == 0) {
+        explicit_bzero(&ring->keys, sizeof ring->keys);
+        ring->expires_ms = 0;
+    }
+    (void)pthread_mutex_unlock(&ring->mutex);
+    return true;
+}

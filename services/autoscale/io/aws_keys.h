@@ -1,0 +1,40 @@
+/* Where AWS keys come from: settings, the container's endpoint (ECS, EKS Pod Identity), or
+ * the instance's metadata (IMDSv2); the first that is set. Keys that expire are asked for
+ * again in time. May be shared by threads. */
+#ifndef AUTOSCALE_AWS_KEYS_H
+#define AUTOSCALE_AWS_KEYS_H
+
+#include "io/http_client.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct autoscale_aws_source {
+    struct autoscale_aws_keys keys; /* access "": not set */
+    char container_url[512];        /* AWS_CONTAINER_CREDENTIALS_FULL_URI; "" none */
+    char container_token[512];      /* AWS_CONTAINER_AUTHORIZATION_TOKEN; "" none */
+    char container_token_file[512]; /* ..._TOKEN_FILE, read anew each time; "" none */
+    char metadata_url[256];         /* http://169.254.169.254; "": not asked */
+    long timeout_ms;                /* of one question */
+};
+
+struct autoscale_aws_keyring;
+
+/* PR_EINVAL: no source is set. Nothing is asked yet. */
+PR_CHECKED enum pr_code autoscale_aws_keyring_open(const struct autoscale_aws_source *from,
+                                                   struct autoscale_aws_keyring **out,
+                                                   struct pr_err *err);
+void autoscale_aws_keyring_close(struct autoscale_aws_keyring *ring); /* NULL is welcome */
+
+/* now_ms: Unix epoch. PR_EDENIED: the source gives none. */
+PR_CHECKED enum pr_code autoscale_aws_keys(struct autoscale_aws_keyring *ring, int64_t now_ms,
+                                           struct autoscale_aws_keys *out, struct pr_err *err);
+/* The service called these keys expired or unknown: true when there is somebody to ask for
+ * others next time. */
+bool autoscale_aws_keys_refused(struct autoscale_aws_keyring *ring,
+                                const struct autoscale_aws_keys *these);
+
+/* "2030-01-31T12:00:00Z", fractions are dropped. */
+bool autoscale_aws_time(const char *text, int64_t *ms);
+
+#endif

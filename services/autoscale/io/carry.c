@@ -1,0 +1,577 @@
+#include "io/carry_private.h"
+
+#include "io/decisions.h"
+#include "io/view.h"
+#include "json/carry.h"
+#include "json/json.h"
+
+#include "prism/io/clock.h"
+#include "prism/io/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TURN_MS = 250, FLEETS_US = 2000000, STEPS = 64, SOON_MS = 10000, RETRY_US = 2000000 };
+
+/* --- fleets ------------------------------------------------------------------------------ */
+
+static void let_go(struct carried *one)
+{
+    free(one->record);
+    free(one->last);
+    free(one->saved);
+    one->record = one->last = NULL;
+    one->saved = NULL;
+    one->id = 0;
+}
+
+static void gone(void *ctx, const struct autoscale_fleet_row *old)
+{
+    struct autoscale_carrier *c = ctx;
+    for (size_t i = 0; i < c->ones; i++)
+        if (c->one[i].of == old) {
+            let_go(&c->one[i]);
+            autoscale_actuator_close(c->one[i].actuator);
+            autoscale_seen_put(c->o.seen, old->name, NULL);
+            c->one[i] = c->one[--c->ones];
+            return;
+        }
+}
+
+static struct carried *find(struct autoscale_carrier *c, const struct autoscale_fleet_row *f)
+{
+    for (size_t i = 0; i < c->ones; i++)
+        if (c->one[i].of == f)
+            return &c->one[i];
+    struct carried *grown = reallocarray(c->one, c->ones + 1, sizeof *grown);
+    if (grown == NULL)
+        return NULL;
+    c->one = grown;
+    grown[c->ones] = (struct carried){ .of = f, .c = c };
+    return &grown[c->ones++];
+}
+
+/* Between two tries of an actuator. */
+static bool wait_a_while(void *ctx, int64_t ms)
+{
+    const struct autoscale_carrier *c = ctx;
+    for (int64_t left = ms; left > 0 && !atomic_load(&c->stopping); left -= 20) {
+        const struct timespec ts = { 0, (left < 20 ? left : 20) * 1000000L };
+        (void)nanosleep(&ts, NULL);
+    }
+    return !atomic_load(&c->stopping);
+}
+
+static void say_dry(void *ctx, const char *what)
+{
+    (void)ctx;
+    pr_info(PR_EV("carry.dry_run"), PR_S("would", what));
+}
+
+static void said(char *last, size_t room, const char *event, const char *fleet, const char *now)
+{
+    if (strncmp(last, now, room - 1) == 0)
+        return;
+    (void)snprintf(last, room, "%s", now);
+    if (now[0] != '\0')
+        pr_warn(PR_EV(event), PR_S("fleet", fleet), PR_S("why", now));
+}
+
+static enum pr_code open_actuator(struct carried *one, struct pr_err *err)
+{
+    const struct autoscale_provider_ctx ctx = { .cfg = one->c->o.cfg,
+                                                .wait = wait_a_while,
+                                                .wait_ctx = one->c,
+                                                .say = say_dry,
+                                                .say_ctx = one->c };
+    return one->actuator != NULL
+               ? PR_OK
+               : autoscale_provider_open(&ctx, one->of->setup, &one->actuator, err);
+}
+
+/* --- the decision in hand ---------------------------------------------------------------- */
+
+static enum pr_code find_open(struct carried *one, int64_t *id, bool *begun, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc = pr_db_exec(one->c->db,
+                                 "SELECT id, state FROM autoscale_decisions WHERE fleet = $1 AND "
+                                 "state IN ('decided', 'acting') ORDER BY id DESC LIMIT 1",
+                                 PR_ARGS(pr_text(one->of->name)), &got, err);
+    if (rc != PR_OK)
+        return pr_wrap(err, rc, "decisions of fleet %s", one->of->name);
+    PR_AUTO(PGresult) *res = got;
+    *id = PQntuples(res) == 0 ? 0 : pr_cell_i64(res, 0, 0);
+    *begun = PQntuples(res) > 0 && strcmp(pr_cell(res, 0, 1), "acting") == 0;
+    return PR_OK;
+}
+
+/* A copy of the record of the latest decision that was begun. */
+static enum pr_code load_record(struct carried *one, int64_t *id, struct autoscale_carry **out,
+                                struct pr_err *err)
+{
+    struct pr_arena arena;
+    struct autoscale_carry *got = NULL;
+    pr_arena_init(&arena, 0);
+    *out = NULL;
+    enum pr_code rc = autoscale_carry_load(one->c->db, &arena, one->of->name, id, &got, err);
+    if (rc == PR_OK && got != NULL) {
+        *out = malloc(sizeof **out);
+        if (*out == NULL)
+            rc = pr_fail(err, PR_ENOMEM, "the record of a decision");
+        else
+            **out = *got;
+    }
+    pr_arena_done(&arena);
+    return rc;
+}
+
+static void name_ids(const struct autoscale_json_input *in, const int *index, size_t n,
+                     const char **id)
+{
+    for (size_t i = 0; i < n; i++)
+        id[i] = in->in.node[index[i]].id;
+}
+
+struct beginning {
+    struct autoscale_json_input *in;
+    struct autoscale_decision *d;
+    json_t *input, *decision;
+    const char **leave, **back;
+};
+
+static enum pr_code read_decision(struct beginning *b, const struct autoscale_decision_row *row,
+                                  struct pr_err *err)
+{
+    b->in = calloc(1, sizeof *b->in);
+    b->d = calloc(1, sizeof *b->d);
+    if (b->in == NULL || b->d == NULL)
+        return pr_fail(err, PR_ENOMEM, "a decision");
+    enum pr_code rc = autoscale_json_parse(row->input, strlen(row->input), &b->input, err);
+    if (rc == PR_OK)
+        rc = autoscale_json_parse(row->decision, strlen(row->decision), &b->decision, err);
+    if (rc == PR_OK)
+        rc = autoscale_json_input_read(b->input, NULL, b->in, err);
+    if (rc == PR_OK)
+        rc = autoscale_json_decision_read(b->decision, &b->in->in, b->d, err);
+    if (rc != PR_OK)
+        return rc;
+    b->leave = calloc(b->d->n_leaves + 1, sizeof(const char *));
+    b->back = calloc(b->d->n_returns + 1, sizeof(const char *));
+    if (b->leave == NULL || b->back == NULL)
+        return pr_fail(err, PR_ENOMEM, "a decision");
+    name_ids(b->in, b->d->leaves, b->d->n_leaves, b->leave);
+    name_ids(b->in, b->d->returns, b->d->n_returns, b->back);
+    return PR_OK;
+}
+
+static void beginning_done(struct beginning *b)
+{
+    if (b->in != NULL)
+        autoscale_json_input_done(b->in);
+    free(b->in);
+    free(b->d);
+    free(b->leave);
+    free(b->back);
+    json_decref(b->input);
+    json_decref(b->decision);
+}
+
+static enum pr_code intend(struct carry_look_io *k, const struct autoscale_decision_row *row,
+                           struct autoscale_carry *out, struct pr_err *err)
+{
+    struct beginning b = { 0 };
+    enum pr_code rc = read_decision(&b, row, err);
+    if (rc == PR_OK) {
+        const struct autoscale_intent intent = {
+            .fleet = &k->one->of->setup->fleet,
+            .place = b.d->place,
+            .places = b.d->places,
+            .to = b.d->to,
+            .leave = b.leave,
+            .leaves = b.d->n_leaves,
+            .back = b.back,
+            .backs = b.d->n_returns,
+            .zone = k->zone,
+            .group = k->group,
+        };
+        rc = autoscale_carry_begin(&intent, k->one->last, &k->facts, out, err);
+    }
+    beginning_done(&b);
+    return rc;
+}
+
+/* The intent is saved before anything is told to anybody. */
+static enum pr_code begin(struct carry_look_io *k, int64_t id, struct pr_err *err)
+{
+    struct carried *one = k->one;
+    struct autoscale_decision_row row;
+    struct pr_arena arena;
+    struct autoscale_carry *record = calloc(1, sizeof *record);
+    pr_arena_init(&arena, 0);
+    enum pr_code rc = record == NULL ? pr_fail(err, PR_ENOMEM, "the record of a decision")
+                                     : autoscale_decision_load(one->c->db, &arena, id, &row, err);
+    if (rc == PR_OK)
+        rc = intend(k, &row, record, err);
+    pr_arena_done(&arena);
+    if (rc == PR_EINVAL || rc == PR_EDATA) { /* never to be carried out: it has failed */
+        memset(record, 0, sizeof *record);
+        record->targets = k->facts.targets;
+        record->phase = AUTOSCALE_PHASE_FAILED;
+        record->alarm = true;
+        record->begun_ms = record->ended_ms = k->now_ms;
+        (void)snprintf(record->why, sizeof record->why, "%s", err->text);
+        rc = PR_OK;
+    }
+    if (rc != PR_OK) {
+        free(record);
+        return rc;
+    }
+    one->id = id;
+    one->record = record;
+    one->trouble[0] = '\0';
+    rc = carry_save(k, true, err);
+    if (rc != PR_OK) {
+        let_go(one);
+        return rc;
+    }
+    pr_info(PR_EV("carry.begun"), PR_S("fleet", one->of->name), PR_I("decision", id));
+    return PR_OK;
+}
+
+/* Of a decision that somebody began: us, or who held the lease before. */
+static enum pr_code resume(struct carried *one, int64_t id, int64_t now_ms, struct pr_err *err)
+{
+    int64_t of = 0;
+    struct autoscale_carry *record = NULL;
+    enum pr_code rc = load_record(one, &of, &record, err);
+    if (rc == PR_OK && (of != id || record == NULL))
+        rc = pr_fail(err, PR_EDATA, "decision %lld is acting and has no record", (long long)id);
+    if (rc != PR_OK) {
+        free(record);
+        return rc;
+    }
+    for (size_t t = 0; t < record->targets; t++)
+        record->target[t].known_ms = now_ms;
+    free(one->record);
+    one->record = record;
+    one->id = id;
+    pr_info(PR_EV("carry.resumed"), PR_S("fleet", one->of->name), PR_I("decision", id),
+            PR_S("phase", autoscale_phase_name(record->phase)));
+    return PR_OK;
+}
+
+/* --- one look ---------------------------------------------------------------------------- */
+
+static struct autoscale_carry_pace pace_of(const struct carried *one)
+{
+    const struct autoscale_setup *s = one->of->setup;
+    const int64_t soon_ms = (int64_t)(SOON_MS * one->c->o.cfg->clock_rate);
+    const int64_t patience_ms = (int64_t)s->patience_s * 1000;
+    return (struct autoscale_carry_pace){ .drain_ms = (int64_t)s->drain_s * 1000,
+                                          .patience_ms = patience_ms,
+                                          .give_up_ms = 3 * patience_ms,
+                                          .again_ms = soon_ms,
+                                          .settle_ms = soon_ms };
+}
+
+static void show(const struct carry_look_io *k, enum autoscale_phase before)
+{
+    struct carried *one = k->one;
+    const struct autoscale_carry *r = one->record;
+    struct pr_metrics *m = one->c->o.svc->metrics;
+    if (r->phase != before) {
+        pr_metrics_add(m, M_PHASES, autoscale_phase_name(r->phase), 1);
+        pr_info(PR_EV("carry.phase"), PR_S("fleet", one->of->name), PR_I("decision", one->id),
+                PR_S("phase", autoscale_phase_name(r->phase)), PR_S("why", r->why));
+    }
+    pr_metrics_set(m, M_CARRY_ALARM, one->of->name, r->alarm);
+    said(one->said, sizeof one->said, "carry.alarm", one->of->name, r->alarm ? r->why : "");
+}
+
+static void ended(struct carried *one)
+{
+    const bool done = one->record->phase == AUTOSCALE_PHASE_DONE;
+    pr_metrics_add(one->c->o.svc->metrics, M_ENDED, done ? "done" : "failed", 1);
+    pr_info(PR_EV("carry.ended"), PR_S("fleet", one->of->name), PR_I("decision", one->id),
+            PR_S("state", done ? "done" : "failed"), PR_S("why", one->record->why));
+    free(one->last);
+    one->last = one->record;
+    one->record = NULL;
+    free(one->saved);
+    one->saved = NULL;
+    one->id = 0;
+}
+
+/* One step with fresh facts. *more: something was done that changes them. */
+static enum pr_code step(struct carry_look_io *k, bool *more, struct pr_err *err)
+{
+    struct carried *one = k->one;
+    const struct autoscale_carry_pace pace = pace_of(one);
+    const enum autoscale_phase before = one->record->phase;
+    struct autoscale_carry_step *s = calloc(1, sizeof *s);
+    enum pr_code rc = s == NULL ? pr_fail(err, PR_ENOMEM, "a step")
+                                : carry_look_plans(k, one->record->plan_id, err);
+    if (rc == PR_OK) {
+        autoscale_carry_step(&pace, &k->facts, one->record, s);
+        show(k, before);
+        /* Saved before the act; a plan saves itself with it. */
+        if (s->act != AUTOSCALE_ACT_JOIN && s->act != AUTOSCALE_ACT_DRAIN)
+            rc = carry_save(k, s->act != AUTOSCALE_ACT_WAIT, err);
+    }
+    *more = rc == PR_OK && s->act != AUTOSCALE_ACT_WAIT && s->act != AUTOSCALE_ACT_END;
+    if (rc == PR_OK && s->act == AUTOSCALE_ACT_END) {
+        ended(one);
+    } else if (rc == PR_OK) {
+        struct pr_err why = { 0 };
+        const enum pr_code did = carry_do(k, s, &why);
+        if (did == PR_EFENCED || did == PR_ECANCELED) {
+            *err = why;
+            rc = did;
+        } else if (did != PR_OK) {
+            *more = false;
+            said(one->trouble, sizeof one->trouble, "carry.trouble", one->of->name, why.text);
+        } else if (*more) {
+            one->trouble[0] = '\0';
+        }
+    }
+    free(s);
+    return rc;
+}
+
+/* Who runs and is in no use, while nothing is carried out and while something is. */
+static void name_strays(struct carry_look_io *k)
+{
+    struct carried *one = k->one;
+    int stray[8];
+    char text[sizeof one->strays] = "";
+    const size_t n = autoscale_carry_strays(&k->facts, one->id != 0 ? one->record : one->last,
+                                            stray, PR_COUNT(stray));
+    pr_metrics_set(one->c->o.svc->metrics, M_STRAYS, one->of->name, (double)n);
+    for (size_t i = 0; i < n && i < PR_COUNT(stray); i++) {
+        const size_t at = strlen(text);
+        (void)snprintf(text + at, sizeof text - at, "%s%s",
+                       i > 0 ? ", " : "in no use: ", k->facts.member[stray[i]].id);
+    }
+    said(one->strays, sizeof one->strays, "carry.strays", one->of->name, text);
+}
+
+/* Advice that was given since the last look, as the dry run would carry it out. */
+static enum pr_code say_advice(struct carry_look_io *k, struct pr_err *err)
+{
+    struct carried *one = k->one;
+    struct autoscale_decision_row *row = NULL, whole;
+    struct pr_arena arena;
+    size_t n = 0;
+    const struct autoscale_decision_page page = { .fleet = one->of->name,
+                                                  .moves_only = true,
+                                                  .limit = 1 };
+    struct autoscale_carry *record = calloc(1, sizeof *record);
+    pr_arena_init(&arena, 0);
+    enum pr_code rc = record == NULL
+                          ? pr_fail(err, PR_ENOMEM, "the record of a decision")
+                          : autoscale_decision_list(one->c->db, &arena, &page, &row, &n, err);
+    if (rc == PR_OK && n > 0 && row[0].id != one->advised) {
+        one->advised = row[0].id;
+        rc = autoscale_decision_load(one->c->db, &arena, row[0].id, &whole, err);
+        if (rc == PR_OK && intend(k, &whole, record, NULL) == PR_OK)
+            for (size_t t = 0; t < record->targets; t++) {
+                bool sent = false;
+                struct pr_err why = { 0 };
+                if (one->actuator->set_desired(one->actuator, t, record->target[t].want, &sent,
+                                               &why) != PR_OK)
+                    pr_info(PR_EV("carry.dry_run"), PR_S("would_fail", why.text));
+            }
+    }
+    pr_arena_done(&arena);
+    free(record);
+    return rc;
+}
+
+/* Decisions of a fleet that does not act any more end as they are. */
+static enum pr_code abandon(struct carried *one, const struct pr_lease *lease, int64_t id,
+                            struct pr_err *err)
+{
+    let_go(one);
+    pr_info(PR_EV("carry.abandoned"), PR_S("fleet", one->of->name), PR_I("decision", id));
+    return autoscale_decision_advance(
+        one->c->db, lease, id, AUTOSCALE_DECISION_FAILED,
+        "{\"outcome\": \"failed\", \"why\": \"the fleet does not act any more: what was begun is "
+        "left as it is\"}",
+        0, err);
+}
+
+static enum pr_code carry_on(struct carry_look_io *k, int64_t id, bool begun, struct pr_err *err)
+{
+    struct carried *one = k->one;
+    int64_t of = 0;
+    enum pr_code rc = PR_OK;
+    if (one->id != 0 && one->id != id) { /* superseded, or ended by somebody else */
+        let_go(one);
+        one->trouble[0] = '\0';
+    }
+    if (one->id == 0 && one->last == NULL)
+        rc = load_record(one, &of, &one->last, err);
+    if (rc == PR_OK && id != 0 && one->id == 0)
+        rc = begun ? resume(one, id, k->now_ms, err) : begin(k, id, err);
+    return rc;
+}
+
+/* Until there is nothing to do but to wait. */
+static enum pr_code look(struct carried *one, const struct pr_lease *lease, struct pr_err *err)
+{
+    bool more = true;
+    enum pr_code rc = PR_OK;
+    for (int i = 0; rc == PR_OK && more && i < STEPS && !atomic_load(&one->c->stopping); i++) {
+        struct carry_look_io k;
+        int64_t id = 0;
+        bool begun = false;
+        const bool acts = autoscale_setup_acts(one->of->setup);
+        more = false;
+        rc = find_open(one, &id, &begun, err);
+        if (rc == PR_OK && id != 0 && !acts)
+            rc = abandon(one, lease, id, err);
+        if (rc != PR_OK)
+            return rc;
+        rc = carry_look_open(&k, one, lease, err);
+        if (rc == PR_OK) {
+            carry_tell_seen(&k);
+            if (acts)
+                rc = carry_on(&k, id, begun, err);
+            else if (one->of->setup->provider == AUTOSCALE_BY_DRY_RUN)
+                rc = say_advice(&k, err);
+        }
+        if (rc == PR_OK && one->id != 0)
+            rc = step(&k, &more, err);
+        if (rc == PR_OK && acts)
+            name_strays(&k);
+        carry_look_done(&k);
+    }
+    pr_metrics_set(one->c->o.svc->metrics, M_OPEN, one->of->name, one->id != 0);
+    return rc;
+}
+
+/* --- the thread -------------------------------------------------------------------------- */
+
+static int64_t next_us(const struct carried *one)
+{
+    const struct autoscale_config *cfg = one->c->o.cfg;
+    const double every_s = (double)(one->id != 0 ? cfg->act_s : cfg->look_s) / cfg->clock_rate;
+    const double least_s = one->id != 0 ? 1 : 2;
+    return pr_mono_us() + (int64_t)((every_s > least_s ? every_s : least_s) * 1e6);
+}
+
+/* A decision that has just been made is not kept waiting for the next look. */
+static bool is_due(struct carried *one, struct pr_err *err)
+{
+    int64_t id = 0;
+    bool begun = false;
+    if (pr_mono_us() < one->retry_us)
+        return false;
+    if (pr_mono_us() >= one->look_us)
+        return true;
+    return one->id == 0 && find_open(one, &id, &begun, err) == PR_OK && id != 0;
+}
+
+static enum pr_code fleet_turn(struct carried *one, const struct pr_lease *lease,
+                               struct pr_err *err)
+{
+    if (one->of->setup->provider == AUTOSCALE_BY_NOBODY || !is_due(one, err))
+        return PR_OK;
+    enum pr_code rc = open_actuator(one, err);
+    if (rc == PR_OK)
+        rc = look(one, lease, err);
+    if (rc == PR_ECONFLICT) { /* superseded between two looks: at once the new one */
+        let_go(one);
+        return PR_OK;
+    }
+    one->retry_us = 0;
+    if (rc != PR_OK) { /* what is remembered may not be what is saved */
+        let_go(one);
+        one->retry_us = pr_mono_us() + RETRY_US;
+    }
+    one->look_us = next_us(one);
+    return rc;
+}
+
+static void adopt(struct autoscale_carrier *c, uint64_t epoch)
+{
+    if (c->epoch == epoch)
+        return;
+    c->epoch = epoch;
+    for (size_t i = 0; i < c->ones; i++) {
+        let_go(&c->one[i]);
+        c->one[i].look_us = 0;
+    }
+}
+
+static enum pr_code turn(struct autoscale_carrier *c, struct pr_err *err)
+{
+    struct pr_lease lease = { .epoch = 0 };
+    struct pr_err unled;
+    const bool leads = autoscale_tenure_lease(c->o.tenure, &lease, &unled) == PR_OK;
+    enum pr_code rc = PR_OK;
+    adopt(c, lease.epoch);
+    if (pr_mono_us() >= c->fleets_us) {
+        rc = autoscale_fleets_load(&c->fleets, c->db, c->o.cfg, gone, c, err);
+        c->fleets_us = pr_mono_us() + FLEETS_US;
+    }
+    for (size_t i = 0; rc == PR_OK && leads && i < c->fleets.n; i++) {
+        const struct autoscale_fleet_row *f = c->fleets.fleet[i];
+        struct carried *one = autoscale_fleet_on(f) ? find(c, f) : NULL;
+        if (one == NULL || atomic_load(&c->stopping))
+            continue;
+        struct pr_err why = { 0 };
+        const enum pr_code one_rc = fleet_turn(one, &lease, &why);
+        if (one_rc == PR_EFENCED) {
+            autoscale_tenure_lost(c->o.tenure, lease.epoch);
+            return PR_OK;
+        }
+        said(one->said, sizeof one->said, "carry.waiting", f->name,
+             one_rc == PR_OK ? one->said : why.text);
+    }
+    return rc;
+}
+
+static void *run(void *arg)
+{
+    struct autoscale_carrier *c = arg;
+    while (!atomic_load(&c->stopping)) {
+        struct pr_err err = { 0 };
+        const enum pr_code rc = turn(c, &err);
+        said(c->trouble, sizeof c->trouble, "carry.waiting", "", rc == PR_OK ? "" : err.text);
+        const struct timespec ts = { 0, (rc == PR_OK ? TURN_MS : 5 * TURN_MS) * 1000000L };
+        (void)nanosleep(&ts, NULL);
+    }
+    return NULL;
+}
+
+enum pr_code autoscale_carrier_start(struct autoscale_carrier **out,
+                                     const struct autoscale_decider_options *o, struct pr_err *err)
+{
+    struct autoscale_carrier *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return pr_fail(err, PR_ENOMEM, "carrier");
+    *out = c;
+    c->o = *o;
+    c->fleets.quiet = true; /* the decider says it */
+    enum pr_code rc = pr_db_open(&c->db, o->svc->common.db_uri, "prism-autoscale-carrier", err);
+    if (rc != PR_OK)
+        return rc;
+    c->runs = pthread_create(&c->thread, NULL, run, c) == 0;
+    return c->runs ? PR_OK : pr_fail(err, PR_ENOMEM, "no thread to carry decisions out");
+}
+
+void autoscale_carrier_stop(struct autoscale_carrier *c)
+{
+    if (c == NULL)
+        return;
+    atomic_store(&c->stopping, true);
+    if (c->runs)
+        pthread_join(c->thread, NULL);
+    autoscale_fleets_done(&c->fleets, gone, c);
+    free(c->one);
+    pr_db_close(c->db);
+    free(c);
+}

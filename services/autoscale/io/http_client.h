@@ -1,0 +1,45 @@
+/* HTTP to the services that collectors and actuators talk to, over libcurl. */
+#ifndef AUTOSCALE_HTTP_CLIENT_H
+#define AUTOSCALE_HTTP_CLIENT_H
+
+#include "prism/buf.h"
+#include "prism/err.h"
+
+#include <stddef.h>
+
+struct autoscale_aws_keys { /* NULL-able strings are "" */
+    char access[128], secret[256], token[4096];
+};
+
+struct autoscale_http_request {
+    const char *method, *url;
+    const char *body;          /* NULL: none */
+    const char *const *header; /* [headers] "Name: value" */
+    size_t headers;
+    long timeout_ms;                       /* of the whole exchange */
+    const char *ca_file;                   /* NULL: the system's */
+    const char *bearer_file;               /* read anew for each request (tokens rotate); NULL */
+    const struct autoscale_aws_keys *sign; /* SigV4; NULL: not signed */
+    const char *aws_region, *aws_service;
+};
+
+struct autoscale_http_response { /* release with pr_buf_done(&body) */
+    long status;
+    struct pr_buf body;
+    long retry_after_s; /* 0: not said */
+};
+
+/* PR_OK: there was an answer, whatever its status. PR_EUNAVAIL, PR_ETIMEOUT: none; names
+ * the host, never a secret. PR_EDENIED: the server's certificate is not trusted, or there is
+ * no token or key to send. PR_EINVAL: what was asked is wrong (a signed request has its
+ * parameters in its body and no header without a value; a token is not sent over plain http
+ * to another machine). PR_EDATA: the answer is over 32 MiB. */
+PR_CHECKED enum pr_code autoscale_http(const struct autoscale_http_request *q,
+                                       struct autoscale_http_response *r, struct pr_err *err);
+
+/* The file's one token, without the line's end. PR_EDENIED: cannot be read, or holds none. */
+enum { AUTOSCALE_TOKEN_MAX = 16 << 10 };
+PR_CHECKED enum pr_code autoscale_http_token(const char *path, char *token, size_t room,
+                                             struct pr_err *err);
+
+#endif

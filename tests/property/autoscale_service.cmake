@@ -1,0 +1,1 @@
+prism_test(property/autoscale_carry SOURCES ${T}/autoscale_carry_test.c LINK autoscale_core)

@@ -1,0 +1,6 @@
+foreach(name redis_cpu merge)
+    prism_test(unit/autoscale_${name} SOURCES ${T}/autoscale_${name}_test.c LINK autoscale_core)
+endforeach()
+foreach(name prometheus cloudwatch sources)
+    prism_test(unit/autoscale_${name} SOURCES ${T}/autoscale_${name}_test.c LINK autoscale_io)
+endforeach()

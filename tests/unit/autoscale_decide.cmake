@@ -1,0 +1,5 @@
+foreach(name fleet budget advise choose decide decide_data)
+    prism_test(unit/autoscale_${name} SOURCES ${T}/autoscale_${name}_test.c LINK autoscale_core)
+endforeach()
+prism_test(unit/autoscale_json SOURCES ${T}/autoscale_json_test.c LINK autoscale_json)
+prism_test(unit/autoscale_decide_cli SOURCES ${T}/autoscale_decide_cli_test.c LINK autoscale_cli)
