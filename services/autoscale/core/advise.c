@@ -1,12 +1,22 @@
 #include "core/advise.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 enum {
     HIGH_MS = 30 * 60 * 1000,    /* as long as a rolling change of type takes at least */
     LOW_MS = 6 * 60 * 60 * 1000, /* "for long": an evening is no reason to shrink */
 };
+
+PR_PRINTF(2, 3)
+static void say(struct autoscale_advice *out, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(out->text, sizeof out->text, format, ap);
+    va_end(ap);
+}
 
 /* Shares at which a type is bound, and up to which the next one is taken for roomy. */
 static const double memory_high_pct = 85, network_high_share = 0.8, cpu_high_pct = 70;
@@ -51,16 +61,16 @@ static void memory_bound(const struct autoscale_fleet *f, const struct means *m,
         if (m->memory_pct * now->memory_gb / f->ladder[t].memory_gb <= memory_roomy_pct)
             out->type = t;
     if (out->type < 0)
-        (void)snprintf(out->text, sizeof out->text,
-                       "memory-bound: memory %.1f %% with CPU %.1f %%, and no larger type than %s "
-                       "is listed: more members bring memory, and CPU that nobody needs",
-                       m->memory_pct, m->cpu_pct, now->name);
+        say(out,
+            "memory-bound: memory %.1f %% with CPU %.1f %%, and no larger type than %s "
+            "is listed: more members bring memory, and CPU that nobody needs",
+            m->memory_pct, m->cpu_pct, now->name);
     else
-        (void)snprintf(out->text, sizeof out->text,
-                       "memory-bound: memory %.1f %% with CPU %.1f %%: %s (%g GB) instead of %s, "
-                       "not more members, whose CPU nobody needs; rolling, 30-60 min",
-                       m->memory_pct, m->cpu_pct, f->ladder[out->type].name,
-                       f->ladder[out->type].memory_gb, now->name);
+        say(out,
+            "memory-bound: memory %.1f %% with CPU %.1f %%: %s (%g GB) instead of %s, "
+            "not more members, whose CPU nobody needs; rolling, 30-60 min",
+            m->memory_pct, m->cpu_pct, f->ladder[out->type].name, f->ladder[out->type].memory_gb,
+            now->name);
 }
 
 static void network_bound(const struct autoscale_fleet *f, const struct means *m,
@@ -72,16 +82,16 @@ static void network_bound(const struct autoscale_fleet *f, const struct means *m
         if (m->network_gbps <= network_high_share * f->ladder[t].network_gbps)
             out->type = t;
     if (out->type < 0)
-        (void)snprintf(out->text, sizeof out->text,
-                       "network-bound: %.2f of %s's %g Gbps, and no type with enough is listed: "
-                       "only more members help",
-                       m->network_gbps, now->name, now->network_gbps);
+        say(out,
+            "network-bound: %.2f of %s's %g Gbps, and no type with enough is listed: "
+            "only more members help",
+            m->network_gbps, now->name, now->network_gbps);
     else
-        (void)snprintf(out->text, sizeof out->text,
-                       "network-bound: %.2f of %g Gbps with CPU %.1f %%: %s (%g Gbps) instead of "
-                       "%s; rolling, 30-60 min",
-                       m->network_gbps, now->network_gbps, m->cpu_pct, f->ladder[out->type].name,
-                       f->ladder[out->type].network_gbps, now->name);
+        say(out,
+            "network-bound: %.2f of %g Gbps with CPU %.1f %%: %s (%g Gbps) instead of "
+            "%s; rolling, 30-60 min",
+            m->network_gbps, now->network_gbps, m->cpu_pct, f->ladder[out->type].name,
+            f->ladder[out->type].network_gbps, now->name);
 }
 
 static void cpu_bound(const struct autoscale_fleet *f, const struct means *m,
@@ -90,27 +100,26 @@ static void cpu_bound(const struct autoscale_fleet *f, const struct means *m,
     const struct autoscale_instance_type *now = &f->ladder[f->type];
     out->bound = AUTOSCALE_CPU_BOUND;
     if (f->unit > 1) { /* a Redis server's commands run on one thread */
-        (void)snprintf(out->text, sizeof out->text,
-                       "CPU-bound: CPU %.1f %% with memory %.1f %%: more shards; a larger type "
-                       "than %s makes no single thread faster",
-                       m->cpu_pct, m->memory_pct, now->name);
+        say(out,
+            "CPU-bound: CPU %.1f %% with memory %.1f %%: more shards; a larger type "
+            "than %s makes no single thread faster",
+            m->cpu_pct, m->memory_pct, now->name);
         return;
     }
     for (int t = f->type + 1; t < f->types && out->type < 0; t++)
         if (m->cpu_pct * now->vcpus / f->ladder[t].vcpus <= cpu_roomy_pct)
             out->type = t;
     if (out->type < 0)
-        (void)snprintf(out->text, sizeof out->text,
-                       "CPU-bound: CPU %.1f %% with memory %.1f %%, and no larger type than %s is "
-                       "listed: only more members help",
-                       m->cpu_pct, m->memory_pct, now->name);
+        say(out,
+            "CPU-bound: CPU %.1f %% with memory %.1f %%, and no larger type than %s is "
+            "listed: only more members help",
+            m->cpu_pct, m->memory_pct, now->name);
     else
-        (void)snprintf(out->text, sizeof out->text,
-                       "CPU-bound: CPU %.1f %% with memory %.1f %%: %s (%g vCPUs) instead of %s "
-                       "serves the same with %.3g of the members; rolling, 30-60 min",
-                       m->cpu_pct, m->memory_pct, f->ladder[out->type].name,
-                       f->ladder[out->type].vcpus, now->name,
-                       now->vcpus / f->ladder[out->type].vcpus);
+        say(out,
+            "CPU-bound: CPU %.1f %% with memory %.1f %%: %s (%g vCPUs) instead of %s "
+            "serves the same with %.3g of the members; rolling, 30-60 min",
+            m->cpu_pct, m->memory_pct, f->ladder[out->type].name, f->ladder[out->type].vcpus,
+            now->name, now->vcpus / f->ladder[out->type].vcpus);
 }
 
 static void oversized(const struct autoscale_fleet *f, const struct means *m,
@@ -122,13 +131,12 @@ static void oversized(const struct autoscale_fleet *f, const struct means *m,
     if (out->type < 0)
         return;
     out->bound = AUTOSCALE_OVERSIZED;
-    (void)snprintf(out->text, sizeof out->text,
-                   "all is low for 6 h (CPU %.1f %%, memory %.1f %%, network %.2f Gbps) and there "
-                   "may not be fewer members: %s carries it at %.3g of %s's price; rolling, "
-                   "30-60 min",
-                   m->cpu_pct, m->memory_pct, m->network_gbps, f->ladder[out->type].name,
-                   now->price_hour > 0 ? f->ladder[out->type].price_hour / now->price_hour : 1,
-                   now->name);
+    say(out,
+        "all is low for 6 h (CPU %.1f %%, memory %.1f %%, network %.2f Gbps) and there "
+        "may not be fewer members: %s carries it at %.3g of %s's price; rolling, "
+        "30-60 min",
+        m->cpu_pct, m->memory_pct, m->network_gbps, f->ladder[out->type].name,
+        now->price_hour > 0 ? f->ladder[out->type].price_hour / now->price_hour : 1, now->name);
 }
 
 void autoscale_advise(const struct autoscale_fleet *f, const struct autoscale_view *v, bool least,

@@ -169,7 +169,7 @@ static void said(const struct asking *a, size_t i, const struct autoscale_source
     pr_metrics_observe(a->ctx->svc->metrics, M_COLLECT_SECONDS, NULL, (double)asked->took_us / 1e6);
     if (strncmp(before, now, sizeof a->g->said[i] - 1) == 0)
         return;
-    (void)snprintf(before, sizeof a->g->said[i], "%s", now);
+    (void)snprintf(before, sizeof a->g->said[i], "%.*s", (int)sizeof a->g->said[i] - 1, now);
     if (asked->rc != PR_OK)
         pr_warn(PR_EV("collector.failed"), PR_S("fleet", a->fleet->name), PR_S("source", name),
                 PR_S("code", pr_code_name(asked->rc)), PR_S("why", now));
