@@ -250,7 +250,7 @@ out:
 
 static void count_replicas(struct pr_topology *t)
 {
-    struct pr_node key;
+    struct pr_node key = { 0 };
     for (size_t i = 0; i < t->nodes; i++) {
         if (t->node[i].primary)
             continue;

@@ -250,7 +250,7 @@ int main(int argc, char **argv)
     must(pr_pool_new(threads, &b.in.pool, &err), &err);
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
-    printf("%u partitions, %llu edges, %u nodes, %u threads; graph made, peak %ld MiB\n", n,
+    printf("%u partitions, %llu edges, %d nodes, %u threads; graph made, peak %ld MiB\n", n,
            (unsigned long long)b.graph.arcs / 2, NODES, threads, use.ru_maxrss / 1024);
     solve(&b, "partitions, fresh");
     disturb(&b);

@@ -41,7 +41,7 @@ static void plan(struct bench *b, int from, int pairs)
 
 static double move(struct bench *b, int from, int pairs)
 {
-    struct rebalance_slot_pair pair[BENCH_PAIRS];
+    struct rebalance_slot_pair pair[BENCH_PAIRS] = { 0 };
     atomic_int stop = REBALANCE_RUN_ON;
     atomic_bool roll_back = false;
     pthread_t thread[BENCH_PAIRS];

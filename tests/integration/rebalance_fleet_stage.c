@@ -227,7 +227,7 @@ static void summary_of(int port, char *out, size_t size)
 static bool agree(void *ctx)
 {
     (void)ctx;
-    char first[2048] = "", other[2048];
+    char first[2048] = "", other[2048] = "";
     for (int i = 0; i < FS_SHARDS * FS_MEMBERS; i++) {
         const int port = fs.shard[i / FS_MEMBERS].port[i % FS_MEMBERS];
         summary_of(port, i == 0 ? first : other, sizeof other);

@@ -218,7 +218,7 @@ static struct pull find_pull(struct parts *p, uint32_t v)
             p->weight[to] + weight > p->limit[to])
             continue;
         if (best.to == UINT32_MAX || p->tie[to] > best.tie ||
-            (p->tie[to] == best.tie && to < best.to))
+            (to < best.to && p->tie[to] == best.tie))
             best = (struct pull){ to, p->tie[to], best.own };
     }
     for (uint32_t i = 0; i < row.n; i++)

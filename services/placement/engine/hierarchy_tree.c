@@ -48,7 +48,7 @@ static enum pr_code open_level(struct hierarchy_tree *t, uint32_t l, struct pr_e
     if (v->capacity == NULL || v->begin == NULL || v->child == NULL || v->rank == NULL ||
         v->parent == NULL)
         return no_memory(t, err);
-    if (l > 0)
+    if (l != 0)
         memcpy(v->parent, tree->parent[l], v->sites * sizeof *v->parent);
     return PR_OK;
 }

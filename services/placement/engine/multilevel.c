@@ -182,7 +182,7 @@ static enum pr_code cut_smallest(struct multilevel *m, uint16_t *block, struct p
 {
     struct attempts a = { .m = m };
     const struct placement_graph *g = m->level[m->levels - 1].graph;
-    const struct attempt *best = NULL;
+    const struct attempt *best = &a.attempt[0];
     enum pr_code rc = PR_OK;
     const unsigned tries = m->quick ? 1 : TRIES;
     pr_pool_for(m->in->pool, tries, 1, attempt_some, &a);
@@ -190,7 +190,7 @@ static enum pr_code cut_smallest(struct multilevel *m, uint16_t *block, struct p
         const struct attempt *t = &a.attempt[i];
         if (t->rc != PR_OK)
             rc = out_of_memory(g, err);
-        else if (best == NULL || (t->balanced && !best->balanced) ||
+        else if ((t->balanced && !best->balanced) ||
                  (t->balanced == best->balanced && t->cut < best->cut))
             best = t;
     }

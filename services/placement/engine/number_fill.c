@@ -53,7 +53,7 @@ static uint32_t most_tied(const struct fill *f, uint32_t group)
     for (uint32_t i = 0; i < f->n_touched; i++) {
         const uint32_t b = f->touched[i];
         if (waits(f, b, group) && (best == NUMBER_NONE || f->tie[b] > f->tie[best] ||
-                                   (f->tie[b] == f->tie[best] && b < best)))
+                                   (b < best && f->tie[b] == f->tie[best])))
             best = b;
     }
     return best;

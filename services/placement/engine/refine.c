@@ -205,7 +205,7 @@ static bool pays(struct refine *r, unsigned worker, uint32_t v)
     for (uint32_t i = 0; i < row.n; i++) {
         const uint32_t u = row.to[i];
         uint16_t at = r->block[u];
-        if (r->dest[u] != PLACEMENT_FREE && (r->gain[u] > gain || (r->gain[u] == gain && u < v)))
+        if (r->dest[u] != PLACEMENT_FREE && (r->gain[u] > gain || (u < v && r->gain[u] == gain)))
             at = r->dest[u];
         if (at == to)
             won += placement_arc_weight(&row, i);

@@ -4,7 +4,7 @@
 
 enum rebalance_stop {
     REBALANCE_RUN_ON,
-    REBALANCE_FINISH,  /* finish the batch or the open slot in hand, begin no other */
+    REBALANCE_FINISH, /* finish the batch or the open slot in hand, begin no other */
     REBALANCE_ABANDON /* send nothing more: the lease is lost, or time is up */
 };
 

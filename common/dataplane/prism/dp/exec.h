@@ -33,9 +33,9 @@ struct dp_op {
     /* out */
     enum pr_code rc; /* PR_OK: see outcome; else why there is none */
     enum client_outcome outcome;
-    redisReply *reply; /* owned by the caller; of the last answer, when DONE */
-    uint32_t found_at; /* partition, when DONE */
-    int acked, wanted; /* replicas that have it, that had to (wait only) */
+    redisReply *reply;           /* owned by the caller; of the last answer, when DONE */
+    uint32_t found_at;           /* partition, when DONE */
+    int acked, wanted;           /* replicas that have it, that had to (wait only) */
     char host_port[PR_HOST + 8]; /* node of the last answer */
     /* own */
     struct client state;

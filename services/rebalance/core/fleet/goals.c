@@ -32,7 +32,8 @@ static bool tally_alloc(struct tally *t)
     if (t->block == NULL)
         return false;
     t->bytes = t->block;
-    t->slots = (int *)(t->bytes + t->shards);
+    void *const behind = t->bytes + t->shards;
+    t->slots = behind;
     t->replicas = t->slots + t->shards;
     t->in_zone = t->replicas + t->shards;
     t->primaries = t->in_zone + t->shards * t->zones;

@@ -132,7 +132,7 @@ static size_t coolest_shard(const struct heat *h, size_t skip)
     for (size_t i = 0; i < h->z->n; i++) {
         size_t cooler = 0;
         for (size_t j = 0; j < h->z->n; j++)
-            cooler += h->z->ops[j] < h->z->ops[i] || (h->z->ops[j] == h->z->ops[i] && j < i);
+            cooler += h->z->ops[j] < h->z->ops[i] || (j < i && h->z->ops[j] == h->z->ops[i]);
         if (cooler == skip)
             return i;
     }

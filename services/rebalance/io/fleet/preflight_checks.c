@@ -40,7 +40,7 @@ enum pr_code preflight_answers(struct pr_cluster *c, const struct duty_node *n, 
 
 enum pr_code preflight_server(struct pr_redis *conn, struct pr_err *err)
 {
-    struct node_says says;
+    struct node_says says = { .keys = 0 };
     PR_AUTO(redisReply) *r = NULL;
     enum pr_code rc = pr_redis_command(conn, &r, err, "INFO");
     if (rc == PR_OK)

@@ -19,7 +19,7 @@ static int by_text(const void *a, const void *b)
 /* A member, or a field with the value behind it: the first of each decides. */
 static void sort(redisReply *r, size_t width)
 {
-    qsort(r->element, r->elements / width, width * sizeof(*r->element), by_text);
+    qsort(r->element, r->elements / width, width * sizeof(struct redisReply *), by_text);
 }
 
 bool rebalance_copies_equal(redisReply *a, redisReply *b, size_t width)

@@ -23,7 +23,8 @@ static enum pr_code load(struct rebalance_pair *p, struct pr_err *err)
     if (rc == PR_OK)
         rc = rebalance_slot_steps_load(p->db, run->plan_id, run->wave, p->name.src, p->name.dst,
                                        &p->steps, &p->n_steps, err);
-    if (rc == PR_OK && (p->handed = calloc(p->n_steps + 1, sizeof(*p->handed))) == NULL)
+    if (rc == PR_OK &&
+        (p->handed = calloc(p->n_steps + 1, sizeof(struct rebalance_slot_step *))) == NULL)
         rc = pr_fail(err, PR_ENOMEM, "%zu slots", p->n_steps);
     for (int k = 0; k < 2; k++) {
         p->shard[k].auth = run->mover;
@@ -138,7 +139,8 @@ static enum pr_code one_slot(struct rebalance_pair *p, struct rebalance_slot_ste
 static enum pr_code finish_begun(struct rebalance_pair *p, bool *on, struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
-    struct rebalance_slot_step **back = calloc(p->n_steps + 1, sizeof *back);
+    struct rebalance_slot_step **back =
+        calloc(p->n_steps + 1, sizeof(struct rebalance_slot_step *));
     if (back == NULL)
         return pr_fail(err, PR_ENOMEM, "%zu slots", p->n_steps);
     p->calm = false;

@@ -220,7 +220,7 @@ static size_t take_handed(struct scout *s, struct rebalance_slot_step **steps)
     struct rebalance_pair *p = s->p;
     pthread_mutex_lock(&p->lock);
     const size_t n = p->n_handed;
-    memcpy(steps, p->handed, n * sizeof *steps);
+    memcpy(steps, p->handed, n * sizeof(struct rebalance_slot_step *));
     p->n_handed = 0;
     pthread_mutex_unlock(&p->lock);
     return n;
@@ -230,7 +230,7 @@ static void give_back(struct scout *s, struct rebalance_slot_step *const *steps,
 {
     struct rebalance_pair *p = s->p;
     pthread_mutex_lock(&p->lock);
-    memcpy(p->handed + p->n_handed, steps, n * sizeof *steps);
+    memcpy(p->handed + p->n_handed, steps, n * sizeof(struct rebalance_slot_step *));
     p->n_handed += n;
     if (n > 0 &&
         pr_mono_us() - s->handed_us > DOUBT_US + 2 * rebalance_verify_every_us(&s->verifier))
@@ -311,9 +311,10 @@ static void *scout_main(void *arg)
     struct rebalance_pair *p = arg;
     struct scout s = { .p = p, .handed_us = pr_mono_us() };
     struct pr_err err = { 0 };
-    struct rebalance_slot_step **steps = calloc(p->n_steps + 1, sizeof(*steps));
+    struct rebalance_slot_step **steps =
+        calloc(p->n_steps + 1, sizeof(struct rebalance_slot_step *));
     bool *ok = calloc(p->n_steps + 1, sizeof *ok), ends = false;
-    s.end = calloc(p->n_steps + 1, sizeof(*s.end));
+    s.end = calloc(p->n_steps + 1, sizeof(struct rebalance_slot_step *));
     enum pr_code rc = steps == NULL || ok == NULL || s.end == NULL
                           ? pr_fail(&err, PR_ENOMEM, "a scout of %zu slots", p->n_steps)
                           : pr_db_open(&s.db, p->run->db_uri, "prism-rebalance-scout", &err);

@@ -61,7 +61,7 @@ enum pr_code rebalance_verify(struct rebalance_verifier *v, const struct rebalan
     if (rc != PR_OK)
         return rc;
     const struct pr_topology *t = pr_cluster_topology(v->cluster);
-    struct pr_redis **asked = calloc(t->nodes + 1, sizeof(*asked));
+    struct pr_redis **asked = calloc(t->nodes + 1, sizeof(struct pr_redis *));
     size_t primaries = 0, heard = 0;
     if (asked == NULL)
         return pr_fail(err, PR_ENOMEM, "%zu nodes", t->nodes);
