@@ -297,6 +297,8 @@ static const char *nats_password(const char *user)
         return it_env("IT_PLACEMENT_NATS_PASSWORD");
     if (strcmp(user, "rebalance") == 0)
         return it_env("IT_REBALANCE_NATS_PASSWORD");
+    if (strcmp(user, "autoscale") == 0)
+        return it_env("IT_AUTOSCALE_NATS_PASSWORD");
     if (strcmp(user, "metadata-api") == 0)
         return it_env("IT_METADATA_API_NATS_PASSWORD");
     return it_env("IT_NATS_ADMIN_PASSWORD");

@@ -28,17 +28,26 @@ struct cell {
     size_t bytes;
 };
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Without blanks around it, and without quotes. */
 static struct cell trimmed(const char *from, const char *to)
 {
-    while (from < to && (*from == ' ' || *from == '\t'))
-        from++;
-    while (to > from && (to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\r'))
-        to--;
-    if (to - from >= 2 && *from == '"' && to[-1] == '"') {
-        from++;
-        to--;
+    struct cell c = { from, (size_t)(to - from) };
+    while (c.bytes > 0 && is_blank(c.text[0])) {
+        c.text++;
+        c.bytes--;
     }
-    return (struct cell){ from, (size_t)(to - from) };
+    while (c.bytes > 0 && is_blank(c.text[c.bytes - 1]))
+        c.bytes--;
+    if (c.bytes >= 2 && c.text[0] == '"' && c.text[c.bytes - 1] == '"') {
+        c.text++;
+        c.bytes -= 2;
+    }
+    return c;
 }
 
 static int split(const char *line, const char *end, struct cell cell[COLUMNS])

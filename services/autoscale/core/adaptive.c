@@ -22,7 +22,7 @@ void autoscale_adaptive_default(struct autoscale_adaptive *out)
 {
     *out = (struct autoscale_adaptive){ .target_pct = 56,
                                         .mean_ms = 30 * MINUTE,
-                                        .peak_pct = 66,
+                                        .peak_pct = 65,
                                         .out_band_pct = 10,
                                         .in_band_pct = 12,
                                         .hold_ms = 20 * MINUTE,
@@ -75,6 +75,7 @@ struct need {
     double members[REASONS], most;
     enum reason reason; /* the largest one's */
     double mean, peak;  /* load */
+    double before_hot;  /* the highest forecast of the hold before CPU was saturated */
     int hold;           /* minutes */
     int known;          /* of them */
 };
@@ -95,12 +96,12 @@ static double mean_load(const struct autoscale_adaptive_memory *m, int minutes)
 
 static void highest_forecast(const struct autoscale_adaptive_memory *m, struct need *n)
 {
-    n->peak = 0;
-    n->known = 0;
     for (int i = 0; i < n->hold; i++) {
         const double f = m->forecast[adaptive_at(m->minute - i)];
         n->known += f >= 0;
         n->peak = f > n->peak ? f : n->peak;
+        if (m->minute - i < m->hot_since)
+            n->before_hot = f > n->before_hot ? f : n->before_hot;
     }
 }
 
@@ -249,15 +250,24 @@ static bool used_up(int budget, int spent)
     return budget > 0 && spent >= budget;
 }
 
-static void vote_out(const struct autoscale_adaptive *p, const struct autoscale_adaptive_memory *m,
-                     const struct autoscale_view *v, const struct autoscale_spent *spent, int want,
-                     struct autoscale_vote *out)
+/* As far as a saturated run may take the fleet: CPU says no more of the load then. */
+static double hot_limit(const struct autoscale_adaptive *p,
+                        const struct autoscale_adaptive_memory *m, const struct need *n)
 {
-    char why[160];
-    if (m->hot_serving > 0 && want > m->hot_serving * p->growth_ratio) {
+    const double pct = fmin(p->target_pct, p->peak_pct);
+    return fmax(fmax(m->hot_serving * p->growth_ratio, ceil(n->before_hot * 100 / pct)),
+                fmax(n->members[MEMORY], n->members[NETWORK]));
+}
+
+static void vote_out(const struct autoscale_adaptive *p, const struct autoscale_adaptive_memory *m,
+                     const struct autoscale_view *v, const struct need *n,
+                     const struct autoscale_spent *spent, int want, struct autoscale_vote *out)
+{
+    const double most = m->hot_serving > 0 ? floor(hot_limit(p, m, n)) : want;
+    if (want > most) {
         /* Either the load has multiplied, or CPU is stuck: that is for people to tell. */
-        const double most = floor(m->hot_serving * p->growth_ratio);
         if (most <= v->desired) {
+            char why[160];
             (void)snprintf(why, sizeof why,
                            "CPU is at %.4g %% or above for %lld min, with %d as with %d: stuck, or "
                            "growth by more than %.4g",
@@ -269,8 +279,8 @@ static void vote_out(const struct autoscale_adaptive *p, const struct autoscale_
         }
         autoscale_ballot_want(v, (int)most, out);
         out->wanted = want;
-        (void)snprintf(out->limited, sizeof out->limited, "saturated: %.4g times %d at most",
-                       p->growth_ratio, m->hot_serving);
+        (void)snprintf(out->limited, sizeof out->limited, "saturated: from %d to %.0f at most",
+                       m->hot_serving, most);
         return;
     }
     if (used_up(p->actions_per_day, spent->actions) && m->cpu_pct < urgent_pct) {
@@ -332,7 +342,8 @@ void autoscale_adaptive_vote(const struct autoscale_adaptive *p,
     const int silent = view->sample[view->samples - 1].silent;
     const double most = 1e9, with_silent = n.most + silent; /* they may be at 100 % */
     if (n.most > view->desired * (1 + p->out_band_pct / 100) + slack)
-        vote_out(p, memory, view, &spent, (int)ceil((n.most < most ? n.most : most) - slack), out);
+        vote_out(p, memory, view, &n, &spent, (int)ceil((n.most < most ? n.most : most) - slack),
+                 out);
     else if (with_silent < view->desired * (1 - p->in_band_pct / 100) - slack)
         vote_in(p, view, &n, &spent, (int)ceil(with_silent - slack), out);
 }

@@ -11,7 +11,7 @@
  *
  *     need = the largest of
  *            mean load of mean_ms / target_pct           56 %: with one of three zones lost 84 %
- *            highest forecast of hold_ms / peak_pct      66 %: with a zone lost 99 %
+ *            highest forecast of hold_ms / peak_pct      65 %: with a zone lost 98 %
  *            serving x jump_ratio, when CPU is saturated
  *            serving x memory / memory_pct, serving x network / network_bps
  *
@@ -26,7 +26,7 @@
 struct autoscale_adaptive {
     double target_pct; /* CPU in the mean: 56 */
     int64_t mean_ms;   /* of so long, or of ten minutes when that is lower: 30 min */
-    double peak_pct;   /* CPU at the highest forecast: 66 */
+    double peak_pct;   /* CPU at the highest forecast: 65 */
 
     double out_band_pct, in_band_pct; /* within them nothing is done: 10, 12 */
     int64_t hold_ms;                  /* the highest forecast of so long counts: 20 min */
@@ -69,6 +69,7 @@ struct autoscale_adaptive_memory {
     double weight[AUTOSCALE_ADAPTIVE_SIGNALS];
     double pair[AUTOSCALE_ADAPTIVE_PAIRS];   /* means of signal x signal: upper triangle */
     double rise[AUTOSCALE_ADAPTIVE_SIGNALS]; /* means of signal x what came */
+    double mean[AUTOSCALE_ADAPTIVE_SIGNALS], came;
 
     double day[AUTOSCALE_ADAPTIVE_DAY]; /* load at that time; 0 unknown */
     double week[AUTOSCALE_ADAPTIVE_WEEK];

@@ -18,6 +18,9 @@ enum {
 static const double forget = 0.6931471805599453 / (2 * 24 * 60); /* half in two days */
 static const double ridge = 1e-4; /* a signal must explain more than noise of 1 % */
 static const double weight_most = 1.5;
+/* The highest of some minutes is higher than one of them, whatever signals say, and much so when
+ * load is noisy: this much of the mean rise is not put down to them. */
+static const double common = 0.4;
 static const double signal_most = 0.7; /* as log_ratio: about twice */
 static const double day_gain = 0.2, week_gain = 0.5;
 static const double hidden_load = 1.15; /* at 100 % CPU the load is more than what is served */
@@ -220,6 +223,12 @@ static size_t pair_of(int i, int j)
     return (size_t)(lo * SIGNALS - lo * (lo - 1) / 2 + hi - lo);
 }
 
+/* Mean of signal x signal, without what both have in common with every minute. */
+static double pair(const struct autoscale_adaptive_memory *m, int i, int j)
+{
+    return m->pair[pair_of(i, j)] - common * m->mean[i] * m->mean[j];
+}
+
 /* What the signals of `ahead` minutes ago foretold, against what came. */
 static void learn(struct autoscale_adaptive_memory *m, int ahead)
 {
@@ -229,19 +238,21 @@ static void learn(struct autoscale_adaptive_memory *m, int ahead)
         return;
     const double *signal = &m->signal[adaptive_at(then) * SIGNALS];
     const double came = log_ratio(most / was);
+    m->came += forget * (came - m->came);
     for (int i = 0; i < SIGNALS; i++) {
         for (int j = i; j < SIGNALS; j++)
             m->pair[pair_of(i, j)] += forget * (signal[i] * signal[j] - m->pair[pair_of(i, j)]);
         m->rise[i] += forget * (signal[i] * came - m->rise[i]);
+        m->mean[i] += forget * (signal[i] - m->mean[i]);
     }
     /* Least squares, never negative, by coordinates: from where it was, so that few rounds do. */
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < SIGNALS; i++) {
-            double rest = m->rise[i];
+            double rest = m->rise[i] - common * m->mean[i] * m->came;
             for (int j = 0; j < SIGNALS; j++)
                 if (j != i)
-                    rest -= m->pair[pair_of(i, j)] * m->weight[j];
-            m->weight[i] = capped(rest / (m->pair[pair_of(i, i)] + ridge), 0, weight_most);
+                    rest -= pair(m, i, j) * m->weight[j];
+            m->weight[i] = capped(rest / (pair(m, i, i) + ridge), 0, weight_most);
         }
 }
 
@@ -273,11 +284,14 @@ static void fold(const struct autoscale_adaptive *p, struct autoscale_adaptive_m
 }
 
 /* Whose load it is. Those who are silent are taken to be as busy as those who tell: they are in
- * service, and neither their silence nor its end is a change of the load. */
+ * service, and neither their silence nor its end is a change of the load. No more of them can be
+ * silent than are wanted. */
 static int members_of(const struct autoscale_sample *s, const struct autoscale_view *view)
 {
-    const int64_t n = s->serving > 0 ? (int64_t)s->serving + s->silent : view->serving;
-    return n > MEMBERS_MOST ? MEMBERS_MOST : (int)n;
+    const int64_t most = s->serving > view->desired ? s->serving : view->desired;
+    const int64_t all = (int64_t)s->serving + s->silent, n = all < most ? all : most;
+    const int64_t members = s->serving > 0 ? n : view->serving;
+    return members > MEMBERS_MOST ? MEMBERS_MOST : (int)members;
 }
 
 void adaptive_fold(const struct autoscale_adaptive *p, struct autoscale_adaptive_memory *m,

@@ -317,12 +317,17 @@ static bool end(struct carry_look *l)
 {
     if (l->facts->now_ms < l->r->settled_ms)
         return carry_wait(l, l->r->phase, "the cluster is looked at again");
-    const bool failed = l->r->failing[0] != '\0';
-    char why[sizeof l->r->failing];
+    int want = 0;
+    for (size_t t = 0; t < l->facts->targets; t++)
+        want += l->r->target[t].want;
     l->r->ended_ms = l->facts->now_ms;
-    (void)snprintf(why, sizeof why, "%s", failed ? l->r->failing : "as intended");
-    return carry_act(l, failed ? AUTOSCALE_PHASE_FAILED : AUTOSCALE_PHASE_DONE, AUTOSCALE_ACT_END,
-                     "%s", why);
+    if (l->r->failing[0] != '\0') {
+        char why[sizeof l->r->failing];
+        memcpy(why, l->r->failing, sizeof why);
+        return carry_act(l, AUTOSCALE_PHASE_FAILED, AUTOSCALE_ACT_END, "%s", why);
+    }
+    return carry_act(l, AUTOSCALE_PHASE_DONE, AUTOSCALE_ACT_END, "%d members as intended%s", want,
+                     l->r->leavers > 0 ? ", and those who were to leave are gone" : "");
 }
 
 static bool ended(const struct autoscale_carry *r)

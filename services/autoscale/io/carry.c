@@ -12,7 +12,14 @@
 #include <string.h>
 #include <time.h>
 
-enum { TURN_MS = 250, FLEETS_US = 2000000, STEPS = 64, SOON_MS = 10000, RETRY_US = 2000000 };
+enum {
+    TURN_MS = 250,
+    FLEETS_US = 2000000,
+    STEPS = 64,
+    SOON_MS = 10000,
+    SETTLE_MS = 4000,
+    RETRY_US = 2000000
+};
 
 /* --- fleets ------------------------------------------------------------------------------ */
 
@@ -267,13 +274,13 @@ static enum pr_code resume(struct carried *one, int64_t id, int64_t now_ms, stru
 static struct autoscale_carry_pace pace_of(const struct carried *one)
 {
     const struct autoscale_setup *s = one->of->setup;
-    const int64_t soon_ms = (int64_t)(SOON_MS * one->c->o.cfg->clock_rate);
+    const double rate = one->c->o.cfg->clock_rate; /* what others need, they need in our time */
     const int64_t patience_ms = (int64_t)s->patience_s * 1000;
     return (struct autoscale_carry_pace){ .drain_ms = (int64_t)s->drain_s * 1000,
                                           .patience_ms = patience_ms,
                                           .give_up_ms = 3 * patience_ms,
-                                          .again_ms = soon_ms,
-                                          .settle_ms = soon_ms };
+                                          .again_ms = (int64_t)(SOON_MS * rate),
+                                          .settle_ms = (int64_t)(SETTLE_MS * rate) };
 }
 
 static void show(const struct carry_look_io *k, enum autoscale_phase before)

@@ -120,6 +120,16 @@ static enum pr_code read_memory(struct deciding *x, const struct autoscale_known
     return PR_OK;
 }
 
+/* An alarm is said once, and not every minute because it is a minute older. */
+static void without_numbers(char *to, size_t room, const char *from)
+{
+    size_t n = 0;
+    for (; *from != '\0' && n + 1 < room; from++)
+        if (*from < '0' || *from > '9')
+            to[n++] = *from;
+    to[n] = '\0';
+}
+
 static void say(struct deciding *x, const struct autoscale_decision_row *row)
 {
     const struct autoscale_decision *d = x->decision;
@@ -132,13 +142,14 @@ static void say(struct deciding *x, const struct autoscale_decision_row *row)
         pr_info(PR_EV("decision.made"), PR_S("fleet", x->f->name), PR_I("decision", row->id),
                 PR_S("move", row->move), PR_I("from", row->from), PR_I("to", row->to),
                 PR_S("why", row->why), PR_S("mode", row->advice ? "advise" : "act"));
-    const char *alarm = d->alarm ? d->alarm_why : "";
-    if (strncmp(x->one->alarm, alarm, sizeof x->one->alarm - 1) == 0)
+    char alarm[sizeof x->one->alarm];
+    without_numbers(alarm, sizeof alarm, d->alarm ? d->alarm_why : "");
+    if (strcmp(x->one->alarm, alarm) == 0)
         return;
-    (void)snprintf(x->one->alarm, sizeof x->one->alarm, "%s", alarm);
+    memcpy(x->one->alarm, alarm, sizeof alarm);
     if (d->alarm)
         pr_warn(PR_EV("decision.alarm"), PR_S("fleet", x->f->name), PR_I("decision", row->id),
-                PR_S("why", alarm));
+                PR_S("why", d->alarm_why));
     else
         pr_info(PR_EV("decision.alarm_over"), PR_S("fleet", x->f->name));
 }

@@ -25,6 +25,8 @@ const struct field_table autoscale_adaptive_fields =
     FIELD_TABLE(policy_rows, struct autoscale_adaptive, NULL);
 
 #define M(member) F(struct autoscale_adaptive_memory, member)
+/* As far as milliseconds reach. */
+#define MINUTE .kind = FIELD_I64, .lo = -2e14, .hi = 2e14
 #define REALS(member)                                                                              \
     {                                                                                              \
         M(member), .kind = FIELD_REALS,                                                            \
@@ -32,13 +34,15 @@ const struct field_table autoscale_adaptive_fields =
     }
 static const struct field memory_rows[] = {
     { M(begun), .kind = FIELD_I32 },
-    { M(minute), .kind = FIELD_I64 },
+    { M(minute), MINUTE },
     REALS(load),
     REALS(forecast),
     REALS(signal),
     REALS(weight),
     REALS(pair),
     REALS(rise),
+    REALS(mean),
+    { M(came), .kind = FIELD_REAL },
     REALS(day),
     REALS(week),
     { M(day_sum), .kind = FIELD_REAL, .flags = FIELD_NULLABLE },
@@ -46,13 +50,13 @@ static const struct field memory_rows[] = {
     { M(day_n), .kind = FIELD_I32 },
     { M(week_n), .kind = FIELD_I32 },
     { M(cpu_pct), .kind = FIELD_REAL, .flags = FIELD_NULLABLE },
-    { M(same_since), .kind = FIELD_I64 },
+    { M(same_since), MINUTE },
     { M(same_least), .kind = FIELD_I32 },
     { M(same_most), .kind = FIELD_I32 },
     { M(serving), .kind = FIELD_I32 },
-    { M(hot_since), .kind = FIELD_I64 },
+    { M(hot_since), MINUTE },
     { M(hot_serving), .kind = FIELD_I32 },
-    { M(grown), .kind = FIELD_I64 },
+    { M(grown), MINUTE },
     { M(grown_load), .kind = FIELD_REAL, .flags = FIELD_NULLABLE },
 };
 const struct field_table autoscale_adaptive_memory_fields =

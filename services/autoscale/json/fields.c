@@ -230,9 +230,14 @@ static enum pr_code read_array(struct field_ctx *c, const struct field *f, const
 static enum pr_code read_numbers(struct field_ctx *c, const struct field *f, const json_t *v,
                                  char *to)
 {
-    static const struct field i64 = { .kind = FIELD_I64 }, i32 = { .kind = FIELD_I32 },
-                              real = { .kind = FIELD_REAL, .flags = FIELD_NULLABLE };
-    const struct field *one = f->kind == FIELD_REALS ? &real : f->kind == FIELD_I64S ? &i64 : &i32;
+    const struct field one = {
+        .kind = f->kind == FIELD_REALS  ? FIELD_REAL
+                : f->kind == FIELD_I64S ? FIELD_I64
+                                        : FIELD_I32,
+        .flags = FIELD_NULLABLE,
+        .lo = f->lo,
+        .hi = f->hi,
+    };
     const size_t bytes = f->kind == FIELD_I32S ? sizeof(int32_t) : sizeof(int64_t);
     if (!json_is_array(v))
         return wrong_type(c, "an array", v);
@@ -244,8 +249,8 @@ static enum pr_code read_numbers(struct field_ctx *c, const struct field *f, con
         const size_t at = field_enter(c, NULL, i);
         void *p = to + i * bytes;
         const enum pr_code rc = f->kind == FIELD_REALS
-                                    ? read_real(c, one, json_array_get(v, i), p)
-                                    : read_whole(c, one, json_array_get(v, i), p);
+                                    ? read_real(c, &one, json_array_get(v, i), p)
+                                    : read_whole(c, &one, json_array_get(v, i), p);
         if (rc != PR_OK)
             return rc;
         field_leave(c, at);

@@ -6,9 +6,12 @@
 
 #include <string.h>
 
+/* Differences of two of them do not overflow. */
+#define TIME_MS .kind = FIELD_I64, .lo = -4e18, .hi = 4e18
+
 #define E(member) F(struct autoscale_hpa_entry, member)
 static const struct field entry_rows[] = {
-    { E(at_ms), .kind = FIELD_I64, .flags = FIELD_NEEDED },
+    { E(at_ms), TIME_MS, .flags = FIELD_NEEDED },
     { E(value), .kind = FIELD_I32, .flags = FIELD_NEEDED },
     { E(outdated), .kind = FIELD_I32, .flags = FIELD_OMIT_ZERO },
 };
@@ -26,7 +29,7 @@ static const struct field hpa_rows[] = {
     LOG("recommendations", recommendation, recommendations, AUTOSCALE_HPA_RECOMMENDATIONS),
     LOG("up", up, ups, AUTOSCALE_HPA_EVENTS),
     LOG("down", down, downs, AUTOSCALE_HPA_EVENTS),
-    { .name = "seen_ms", .kind = FIELD_I64, .at = offsetof(struct autoscale_memory, hpa.seen_ms) },
+    { .name = "seen_ms", TIME_MS, .at = offsetof(struct autoscale_memory, hpa.seen_ms) },
     { .name = "begun", .kind = FIELD_I32, .at = offsetof(struct autoscale_memory, hpa.begun) },
 };
 static const struct field_table hpa_fields = FIELD_TABLE(hpa_rows, struct autoscale_memory, NULL);
@@ -34,10 +37,14 @@ static const struct field_table hpa_fields = FIELD_TABLE(hpa_rows, struct autosc
 static const struct field target_rows[] = {
     { .name = "high_since_ms",
       .kind = FIELD_I64S,
+      .lo = -4e18,
+      .hi = 4e18,
       .at = offsetof(struct autoscale_memory, target.high_since_ms),
       .cap = AUTOSCALE_TRACKERS },
     { .name = "low_since_ms",
       .kind = FIELD_I64S,
+      .lo = -4e18,
+      .hi = 4e18,
       .at = offsetof(struct autoscale_memory, target.low_since_ms),
       .cap = AUTOSCALE_TRACKERS },
 };

@@ -4,13 +4,15 @@
 
 /* Latest time that is read: the year 2500. */
 #define TIME_MS .kind = FIELD_I64, .lo = 0, .hi = 16725225600000.0
+/* Of what is measured: any, as long as differences do not overflow. */
+#define ANY_MS  .kind = FIELD_I64, .lo = -4e18, .hi = 4e18
 #define UNKNOWN .flags = FIELD_NULLABLE | FIELD_OMIT_NAN
 #define MEMBERS .kind = FIELD_INT, .lo = 0, .hi = 1e6
 
 /* What is measured is not judged here: negative or absurd figures make a vote to hold. */
 #define S(member) F(struct autoscale_sample, member)
 static const struct field sample_rows[] = {
-    { S(at_ms), .kind = FIELD_I64, .flags = FIELD_NEEDED },
+    { S(at_ms), ANY_MS, .flags = FIELD_NEEDED },
     { S(cpu_pct), .kind = FIELD_REAL, UNKNOWN },
     { S(memory_pct), .kind = FIELD_REAL, UNKNOWN },
     { S(network_bps), .kind = FIELD_REAL, UNKNOWN },
@@ -33,10 +35,10 @@ static const struct field member_rows[] = {
     { M(cpu_pct), .kind = FIELD_REAL, UNKNOWN },
     { M(memory_pct), .kind = FIELD_REAL, UNKNOWN },
     { M(network_bps), .kind = FIELD_REAL, UNKNOWN },
-    { M(metric_at_ms), .kind = FIELD_I64, .flags = FIELD_OMIT_ZERO },
-    { M(metric_window_ms), .kind = FIELD_I64, .flags = FIELD_OMIT_ZERO },
-    { M(started_ms), .kind = FIELD_I64, .flags = FIELD_OMIT_ZERO },
-    { M(ready_since_ms), .kind = FIELD_I64, .flags = FIELD_OMIT_ZERO },
+    { M(metric_at_ms), ANY_MS, .flags = FIELD_OMIT_ZERO },
+    { M(metric_window_ms), ANY_MS, .flags = FIELD_OMIT_ZERO },
+    { M(started_ms), ANY_MS, .flags = FIELD_OMIT_ZERO },
+    { M(ready_since_ms), ANY_MS, .flags = FIELD_OMIT_ZERO },
     { M(ready), .kind = FIELD_BOOL },
     { M(leaving), .kind = FIELD_BOOL, .flags = FIELD_OMIT_ZERO },
     { M(failed), .kind = FIELD_BOOL, .flags = FIELD_OMIT_ZERO },
