@@ -239,8 +239,9 @@ static enum pr_code try_host(struct pr_cluster *c, const char *host, int port, s
         rc = ask_topology(c->control, host, &t, err);
     if (rc != PR_OK)
         return rc;
-    if (!trusted(&t) && c->topology.nodes > 0 && owned_slots(&c->topology) > 0) {
-        const bool none = owned_slots(&t) == 0;
+    const bool none = owned_slots(&t) == 0;
+    if (!trusted(&t) && c->topology.nodes > 0 &&
+        (trusted(&c->topology) || (none && owned_slots(&c->topology) > 0))) {
         pr_topology_done(&t);
         return pr_fail(err, PR_EUNAVAIL, "redis %s:%d: %s", host, port,
                        none ? "knows of no slot" : "serves no slot");

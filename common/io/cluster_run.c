@@ -235,8 +235,8 @@ static void expire(struct run *r)
 }
 
 /* A connection that the server closed while it was idle is not counted as lost
- * with commands in flight: nothing has been sent yet. An answer may be there still: to
- * the WAIT behind a write that went elsewhere. */
+ * with commands in flight: nothing has been sent yet. One that still owes an answer, to
+ * the WAIT behind a write that went elsewhere, would keep this batch waiting. */
 static void drop_closed(struct pr_cluster *c)
 {
     char byte;
@@ -245,8 +245,8 @@ static void drop_closed(struct pr_cluster *c)
         if (l->conn == NULL)
             continue;
         const ssize_t n = recv(l->conn->ctx->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        if ((n > 0 && l->sent_count > 0) ||
-            (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)))
+        if (l->sent_count == 0 && n < 0 &&
+            (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
             continue;
         cluster_link_close(l);
     }

@@ -194,12 +194,15 @@ static enum pr_code move_over(const struct judge *j, const struct copy *g, struc
                        (int)(j->len < 80 ? j->len : 80), j->key, why.text);
     if (rc != PR_OK)
         return pr_fail(err, rc, "%s", why.text);
+    rebalance_in_flight_add(&p->recent[0], j->key, j->len); /* its DEL is to be replicated too */
+    p->deleted[0] = (struct rebalance_written){ .history = "" };
     rc = append(j->giver, false, argv, len, (int)PR_COUNT(argv), err);
     if (rc == PR_OK) {
         pr_redis_set_timeout(j->giver, 2 * ms);
         rc = read(j->giver, false, &r, err);
     }
-    if (rc != PR_OK && pr_redis_broken(j->giver))
+    /* What it sent before it gave up would replace what clients write meanwhile. */
+    if (rc != PR_OK && (pr_redis_broken(j->giver) || (r != NULL && r->str != NULL)))
         p->view.stray = true;
     drop(r);
     return rc;

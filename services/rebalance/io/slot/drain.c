@@ -43,9 +43,12 @@ static enum pr_code heed(struct rebalance_pair *p, unsigned lane, const redisRep
     if (r->type != REDIS_REPLY_ERROR)
         return pr_fail(err, PR_EDATA, "MIGRATE answered nonsense");
     p->known = false;
-    p->view.conflict = p->view.conflict || says(r, "IOERR") || says(r, "BUSYKEY");
-    /* What it sent before it gave up may reach the taker yet. */
-    p->view.stray = p->view.stray || says(r, "IOERR");
+    /* Keys stay that were to go: what its WAIT says is not about them. */
+    p->lane[lane].waits = false;
+    /* The taker's error may hide that the giver then gave up; what it had sent may reach
+     * the taker yet. */
+    if (says(r, "IOERR") || says(r, "Target instance"))
+        p->view.conflict = p->view.stray = true;
     if (says(r, "OOM")) {
         p->view.refused[rebalance_pair_giver(p)] = REBALANCE_SLOT_OOM;
         snprintf(p->step->error, sizeof p->step->error, "shard %.60s: %.150s",
@@ -133,7 +136,12 @@ static enum pr_code send_batch(struct rebalance_pair *p, struct batch *b, struct
         return refuse(p, b, err);
     if (rc != PR_OK)
         return rc;
-    remember(p, lane, b);
+    if (b->n > 0 && p->recent[lane].len > 0 && p->live[rebalance_pair_giver(p)] > 0)
+        rc = rebalance_pair_catch_up(p, rebalance_pair_giver(p), err); /* nobody heard its WAIT */
+    if (rc != PR_OK)
+        return rc;
+    if (b->n > 0)
+        remember(p, lane, b);
     pr_redis_set_timeout(conn, 2 * timeout_ms);
     if (b->n > 0)
         rc = append_migrate(p, conn, b, timeout_ms, err);
@@ -178,7 +186,11 @@ static enum pr_code read_batch(struct rebalance_pair *p, const struct batch *b, 
     }
     if (b->replicated && !pr_redis_broken(conn)) {
         redisReply *got = NULL;
-        if (pr_redis_reply(conn, &got, NULL) == PR_OK && got->str != NULL && rc == PR_OK)
+        struct pr_err late = { 0 };
+        const enum pr_code asked = pr_redis_reply(conn, &got, &late);
+        if (asked != PR_OK && rc == PR_OK)
+            rc = pr_fail(err, asked, "%s", late.text);
+        if (asked == PR_OK && got->str != NULL && rc == PR_OK && p->known)
             p->deleted[lane] = rebalance_copies_point(got->str);
         if (got != NULL)
             freeReplyObject(got);

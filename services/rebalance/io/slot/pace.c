@@ -168,12 +168,17 @@ static void end_window(struct rebalance_pair *p, struct rebalance_probe *probe, 
         rebalance_throttle_init(&p->throttle[k], 0);
     else
         rebalance_throttle_window(&p->throttle[k], &p->throttle_limits, &load);
+    const bool anew = p->anew[k];
     p->anew[k] = false;
     const double rate = p->throttle[k].rate;
     pthread_mutex_unlock(&p->lock);
     rebalance_slot_run_rate(p->run, rate, pr_mono_us());
     if (got != NULL)
         freeReplyObject(got);
+    if (anew) { /* a former primary may well answer still */
+        pr_redis_close(probe->conn[k]);
+        probe->conn[k] = NULL;
+    }
     probe->ping[k] = (struct pr_hist){ 0 };
     probe->errors[k] = 0;
 }

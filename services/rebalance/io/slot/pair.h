@@ -216,6 +216,9 @@ void rebalance_pair_hear_lanes(struct rebalance_pair *p);
 PR_CHECKED enum pr_code rebalance_pair_await_taker(struct rebalance_pair *p, struct pr_err *err);
 /* All live replicas of both hold everything. */
 PR_CHECKED enum pr_code rebalance_pair_settle(struct rebalance_pair *p, struct pr_err *err);
+/* The live replicas of shard k have all that its primary had written when asked. */
+PR_CHECKED enum pr_code rebalance_pair_catch_up(struct rebalance_pair *p, int k,
+                                                struct pr_err *err);
 int64_t rebalance_pair_wait_ms(const struct rebalance_pair *p); /* of one WAIT */
 PR_CHECKED enum pr_code rebalance_append_wait(struct pr_redis *conn, int replicas, int64_t ms,
                                               struct pr_err *err);

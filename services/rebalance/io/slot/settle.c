@@ -204,7 +204,7 @@ enum pr_code rebalance_pair_mark(struct rebalance_pair *p, struct pr_err *err)
 
 /* By offsets: what an earlier connection wrote no WAIT of ours speaks of. A replica
  * says once a second how far it is. */
-static enum pr_code catch_up(struct rebalance_pair *p, int k, struct pr_err *err)
+enum pr_code rebalance_pair_catch_up(struct rebalance_pair *p, int k, struct pr_err *err)
 {
     long long want = -1;
     for (;;) {
@@ -241,7 +241,7 @@ enum pr_code rebalance_pair_settle(struct rebalance_pair *p, struct pr_err *err)
     if (rc == PR_OK)
         rc = rebalance_pair_await_taker(p, err);
     for (int k = 0; k < 2 && rc == PR_OK && !p->calm; k++)
-        rc = catch_up(p, k, err);
+        rc = rebalance_pair_catch_up(p, k, err);
     if (rc == PR_OK)
         p->view.settled = true;
     else

@@ -82,7 +82,11 @@ static void ask_marks(struct rebalance_pair *p)
     p->unsure = false;
     const bool imports =
         taker->open == REBALANCE_SLOT_IMPORTS || taker->open == REBALANCE_SLOT_IMPORTS_STALE;
-    p->giver_failed = p->giver_failed || (imports && giver->open != REBALANCE_SLOT_MIGRATES);
+    const bool migrates =
+        giver->open == REBALANCE_SLOT_MIGRATES || giver->open == REBALANCE_SLOT_MIGRATES_STALE;
+    const bool lost =
+        giver->map == REBALANCE_SLOT_TO_SELF && !migrates && (imports || taker->keys > 0);
+    p->giver_failed = p->giver_failed || lost;
     p->step->failed_over = p->giver_failed;
     p->view.conflict = p->view.conflict || imports || p->giver_failed;
 }
@@ -317,6 +321,7 @@ static bool is_damaged(const struct rebalance_pair *p)
                                      *giver = p->step->at.back ? t : s,
                                      *taker = p->step->at.back ? s : t;
     return p->step->at.state > REBALANCE_SLOT_IMPORTING && giver->there && taker->there &&
+           giver->map == REBALANCE_SLOT_TO_SELF &&
            (giver->open != REBALANCE_SLOT_MIGRATES || taker->open != REBALANCE_SLOT_IMPORTS);
 }
 
