@@ -74,9 +74,9 @@ static void who_lost_the_lease_writes_nothing(void **state)
     struct pr_err err = { 0 };
     sql("UPDATE leases SET epoch = epoch + 1 WHERE name = 'autoscale'");
     assert_int_equal(autoscale_decision_put(stage.db, &stage.lease, &d, &err), PR_EFENCED);
-    assert_int_equal(
-        autoscale_decision_advance(stage.db, &stage.lease, 1, AUTOSCALE_DECISION_ACTING, NULL, 0, &err),
-        PR_EFENCED);
+    assert_int_equal(autoscale_decision_advance(stage.db, &stage.lease, 1,
+                                                AUTOSCALE_DECISION_ACTING, NULL, 0, &err),
+                     PR_EFENCED);
     assert_int_equal(autoscale_action_put(stage.db, &stage.lease, "hot", &a, 0, &err), PR_EFENCED);
     assert_int_equal(autoscale_state_put(stage.db, &stage.lease, "hot", &st, &err), PR_EFENCED);
     assert_int_equal(autoscale_decisions_forget(stage.db, &stage.lease, NOW, 1, &deleted, &err),
@@ -131,11 +131,12 @@ static void a_later_move_supersedes_what_is_not_finished(void **state)
     struct pr_err err = { 0 };
     sql("TRUNCATE autoscale_decisions");
     const int64_t first = put_decision(NOW, "out"), held = put_decision(NOW + 1, "hold");
-    assert_int_equal(load_decision(first).state, AUTOSCALE_DECISION_DECIDED); /* holding leaves it be */
+    assert_int_equal(load_decision(first).state,
+                     AUTOSCALE_DECISION_DECIDED); /* holding leaves it be */
     assert_int_equal(load_decision(held).state, AUTOSCALE_DECISION_DONE);
-    assert_ok(
-        autoscale_decision_advance(stage.db, &stage.lease, first, AUTOSCALE_DECISION_ACTING, NULL, 0, &err),
-        &err);
+    assert_ok(autoscale_decision_advance(stage.db, &stage.lease, first, AUTOSCALE_DECISION_ACTING,
+                                         NULL, 0, &err),
+              &err);
     const int64_t second = put_decision(NOW + 2, "in");
     assert_int_equal(load_decision(first).state, AUTOSCALE_DECISION_SUPERSEDED);
     assert_int_equal(load_decision(second).state, AUTOSCALE_DECISION_DECIDED);
@@ -146,9 +147,9 @@ static void a_later_move_supersedes_what_is_not_finished(void **state)
     elsewhere.fleet = "proxies";
     assert_ok(autoscale_decision_put(stage.db, &stage.lease, &elsewhere, &err), &err);
     assert_int_equal(load_decision(second).state, AUTOSCALE_DECISION_DECIDED);
-    assert_int_equal(
-        autoscale_decision_advance(stage.db, &stage.lease, first, AUTOSCALE_DECISION_DONE, NULL, 0, &err),
-        PR_ECONFLICT);
+    assert_int_equal(autoscale_decision_advance(stage.db, &stage.lease, first,
+                                                AUTOSCALE_DECISION_DONE, NULL, 0, &err),
+                     PR_ECONFLICT);
     assert_non_null(strstr(err.text, "superseded"));
 }
 
@@ -179,8 +180,8 @@ static void every_state_and_every_step(void **state)
         }
     struct pr_err err = { 0 };
     enum autoscale_decision_state s;
-    assert_int_equal(autoscale_decision_advance(stage.db, &stage.lease, id + 99, AUTOSCALE_DECISION_ACTING,
-                                                NULL, 0, &err),
+    assert_int_equal(autoscale_decision_advance(stage.db, &stage.lease, id + 99,
+                                                AUTOSCALE_DECISION_ACTING, NULL, 0, &err),
                      PR_ENOTFOUND);
     assert_int_equal(autoscale_decision_state_parse("gone", &s, &err), PR_EINVAL);
 }
@@ -193,13 +194,13 @@ static void reports_and_plans_are_kept_until_there_are_others(void **state)
     assert_ok(autoscale_decision_advance(stage.db, &stage.lease, id, AUTOSCALE_DECISION_ACTING,
                                          "{\"told\": 51}", 7, &err),
               &err);
-    assert_ok(
-        autoscale_decision_advance(stage.db, &stage.lease, id, AUTOSCALE_DECISION_ACTING, NULL, 0, &err),
-        &err);
+    assert_ok(autoscale_decision_advance(stage.db, &stage.lease, id, AUTOSCALE_DECISION_ACTING,
+                                         NULL, 0, &err),
+              &err);
     assert_string_equal(load_decision(id).report, "{\"told\": 51}");
     assert_int_equal(load_decision(id).plan_id, 7);
-    assert_ok(autoscale_decision_advance(stage.db, &stage.lease, id, AUTOSCALE_DECISION_DONE, "{\"is\": 51}",
-                                         0, &err),
+    assert_ok(autoscale_decision_advance(stage.db, &stage.lease, id, AUTOSCALE_DECISION_DONE,
+                                         "{\"is\": 51}", 0, &err),
               &err);
     assert_string_equal(load_decision(id).report, "{\"is\": 51}");
     assert_int_equal(load_decision(id).plan_id, 7);
@@ -241,12 +242,53 @@ static void pages_go_back_in_time(void **state)
                      PR_EINVAL);
 }
 
+/* Decision, what is carried on, the action and the event are one transaction. */
+static void moving_decision_is_an_action_and_an_event(void **state)
+{
+    (void)state;
+    struct pr_err err = { 0 };
+    const struct autoscale_state after = { 51, "[]", NOW };
+    sql("TRUNCATE autoscale_decisions, autoscale_actions, autoscale_state, outbox");
+    struct autoscale_decision_row d = decision(NOW, "out");
+    d.from = 48;
+    d.to = 51;
+    d.after = &after;
+    assert_ok(autoscale_decision_put(stage.db, &stage.lease, &d, &err), &err);
+    assert_string_equal(sql("SELECT from_instances || ' ' || to_instances || ' ' || (decision_id = "
+                            "(SELECT max(id) FROM autoscale_decisions)) FROM autoscale_actions"),
+                        "48 51 true");
+    assert_string_equal(sql("SELECT desired FROM autoscale_state"), "51");
+    assert_string_equal(sql("SELECT string_agg(subject, ' ') FROM outbox"),
+                        "prism.evt.autoscale.decision");
+    const int64_t first = d.id;
+    assert_ok(autoscale_decision_put(stage.db, &stage.lease, &d, &err), &err); /* again */
+    assert_string_equal(sql("SELECT count(*) FROM outbox"), "1");
+
+    d = decision(NOW + 1, "in");
+    d.advice = true;
+    assert_ok(autoscale_decision_put(stage.db, &stage.lease, &d, &err), &err);
+    assert_int_equal(d.state, AUTOSCALE_DECISION_DONE);
+    assert_int_equal(load_decision(first).state, AUTOSCALE_DECISION_DECIDED);
+    assert_string_equal(sql("SELECT count(*) FROM autoscale_actions"), "1");
+
+    sql("TRUNCATE outbox");
+    assert_ok(autoscale_decision_advance(stage.db, &stage.lease, first, AUTOSCALE_DECISION_ACTING,
+                                         "{}", 0, &err),
+              &err);
+    assert_ok(autoscale_decision_advance(stage.db, &stage.lease, first, AUTOSCALE_DECISION_ACTING,
+                                         "{\"is\": 1}", 0, &err),
+              &err); /* the report alone: no event */
+    assert_string_equal(sql("SELECT count(*) FROM outbox"), "1");
+    put_decision(NOW + 2, "out"); /* and supersedes: two events */
+    assert_string_equal(sql("SELECT count(*) FROM outbox"), "3");
+}
+
 static void old_ones_are_forgotten_but_not_open_ones(void **state)
 {
     (void)state;
     struct pr_err err = { 0 };
     int64_t deleted = -1;
-    sql("TRUNCATE autoscale_decisions");
+    sql("TRUNCATE autoscale_decisions, autoscale_actions");
     put_decision(NOW - 30 * DAY - 1, "hold");
     put_decision(NOW - 30 * DAY, "hold");
     const int64_t open = put_decision(NOW - 40 * DAY, "out");
@@ -256,7 +298,7 @@ static void old_ones_are_forgotten_but_not_open_ones(void **state)
     assert_ok(autoscale_decisions_forget(stage.db, &stage.lease, NOW, 0, &deleted, &err), &err);
     assert_int_equal(deleted, 0);
     assert_ok(autoscale_decisions_forget(stage.db, &stage.lease, NOW, 30, &deleted, &err), &err);
-    assert_int_equal(deleted, 2);
+    assert_int_equal(deleted, 3); /* the open one's own action is old, too */
     assert_int_equal(load_decision(open).state, AUTOSCALE_DECISION_DECIDED);
     assert_string_equal(sql("SELECT count(*) FROM autoscale_actions"), "1");
 }
@@ -268,6 +310,7 @@ static void actions_and_state(void **state)
     struct autoscale_action *a, x = { NOW, 48, 51 };
     struct autoscale_state s = { 51, "{\"m\": -0.0}", NOW };
     size_t n;
+    sql("TRUNCATE autoscale_actions, autoscale_state");
     assert_ok(autoscale_action_put(stage.db, &stage.lease, "hot", &x, 3, &err), &err);
     x.to = 99;
     assert_ok(autoscale_action_put(stage.db, &stage.lease, "hot", &x, 3, &err),
@@ -421,6 +464,7 @@ int main(void)
         cmocka_unit_test(every_state_and_every_step),
         cmocka_unit_test(reports_and_plans_are_kept_until_there_are_others),
         cmocka_unit_test(pages_go_back_in_time),
+        cmocka_unit_test(moving_decision_is_an_action_and_an_event),
         cmocka_unit_test(old_ones_are_forgotten_but_not_open_ones),
         cmocka_unit_test(actions_and_state),
         cmocka_unit_test(settings_have_versions_and_none_is_lost),
