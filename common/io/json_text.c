@@ -1,36 +1,16 @@
 #include "prism/io/json_text.h"
 
+#include "prism/text.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Length of the well-formed UTF-8 character at s, 0 when there is none.
- * Source: Unicode 15, table 3-7 (no overlong forms, surrogates, > U+10FFFF). */
-static size_t utf8_length(const unsigned char *s, size_t n)
-{
-    if (s[0] < 0x80)
-        return 1;
-    size_t want = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
-                  : s[0] >= 0xe0 && s[0] <= 0xef ? 3
-                  : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-                                                 : 0;
-    if (want == 0 || n < want)
-        return 0;
-    unsigned char low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < want; i++)
-        if (s[i] < 0x80 || s[i] > 0xbf)
-            return 0;
-    return want;
-}
 
 /* One character at s (read bytes long) as JSON into piece; returns its length. */
 static size_t escape_one(char piece[8], const unsigned char *s, size_t n, size_t *read)
 {
     static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
-    size_t len = utf8_length(s, n);
+    size_t len = pr_utf8_length(s, n);
     *read = len == 0 ? 1 : len;
     if (len == 0) {
         memcpy(piece, "\\ufffd", 6);

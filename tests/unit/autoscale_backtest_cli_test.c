@@ -22,7 +22,7 @@ static void bad_files_are_named_by_line_and_column(void **state)
 {
     (void)state;
     static const struct {
-        const char *text, *column, *want;
+        const char *text, *column, *want; /* NULL: nothing wrong */
     } row[] = {
         { "", NULL, "x.csv: 0 rows, want 2 or more" },
         { "minute,v\n", NULL, "x.csv: 0 rows" },
@@ -45,13 +45,24 @@ static void bad_files_are_named_by_line_and_column(void **state)
           "line 4, column \"minute\": \"4\" is before the row above" },
         { "minute,v\n0,1\n1.5,2\n", NULL, "column \"minute\": \"1.5\" is not a whole minute" },
         { "minute,v\nx,1\n", NULL, "line 2, column \"minute\": \"x\" is not a number" },
-        { "minute,v\n0,1\n99999999999,2\n", NULL, "is more than 20 years after the first" },
+        { "minute,v\n0,1\n99999999999,2\n", NULL,
+          "x.csv: minutes 0 to 99999999999 are 69444444.4 days, at most 400 are allowed" },
+        { "minute,v\n-9,1\n575991,2\n", NULL, "x.csv: minutes -9 to 575991 are 400.0 days, at" },
+        { "minute,v\n0,1\n1,2\n2,1\n7,1\n", NULL, /* 4 of 8: no more than half */
+          NULL },
+        { "minute,v\n0,1\n1,2\n2,1\n8,1\n", NULL,
+          "x.csv: minutes 0 to 8 are 0.0 days, and 0.0 of them are missing (gaps in rows that "
+          "are 1 min apart)" },
+        { "minute,v\n0,1\n30,2\n60,1\n150,1\n", NULL, "(gaps in rows that are 30 min apart)" },
+        { "minute,v\n0,1\n30,2\n60,1\n105,1\n", NULL, NULL }, /* late, and no gap */
+        { "minute,v\n0,1\n575999,2\n", NULL, NULL },          /* 400 days, a row each */
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         struct backtest_trace t;
         struct pr_err err = { .text = "" };
-        assert_int_equal(read_text(row[i].text, row[i].column, &t, &err), PR_EDATA);
-        if (strstr(err.text, row[i].want) == NULL)
+        const enum pr_code rc = read_text(row[i].text, row[i].column, &t, &err);
+        assert_int_equal(rc, row[i].want == NULL ? PR_OK : PR_EDATA);
+        if (row[i].want != NULL && strstr(err.text, row[i].want) == NULL)
             fail_msg("row %zu: %s", i, err.text);
         backtest_trace_done(&t);
     }

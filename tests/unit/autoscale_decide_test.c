@@ -1,6 +1,10 @@
 /* One decision of all votes: floors, limits, budgets, whole units, and its words. */
 #include "autoscale_decide_scene.h"
 
+#include "core/decide_private.h"
+
+#include "prism/text.h"
+
 static void follows_the_vote_within_the_limits(void **state)
 {
     (void)state;
@@ -180,6 +184,69 @@ static void a_schedule_that_begins_is_an_order(void **state)
         in.decided_ms = late[i].decided_ms;
         assert_int_equal(decide(), late[i].want);
     }
+}
+
+/* An order inward that the data forbid is not given again: the decision must say so. */
+static void a_schedule_that_is_not_followed_is_noted(void **state)
+{
+    (void)state;
+    static const struct {
+        double cpu;
+        int silent, desired, want;
+        const char *words; /* NULL: none of the schedule */
+    } row[] = {
+        { 50, 25, 40, 50, "not by schedule start: 40 wanted: 25 of 50 members are silent" },
+        { 39, 25, 40, 50, "not by schedule start: 40 wanted: 25 of 50 members are silent" },
+        { 50, 24, 40, 40, NULL },
+        { 50, 25, 50, 50, NULL },
+        { 50, 25, 60, 60, NULL },
+        { 71, 25, 40, 55, NULL }, /* a policy wants more */
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        scene(50, row[i].cpu);
+        for (int s = 0; s < 60; s++) {
+            sample[s].silent = row[i].silent;
+            sample[s].serving = 50 - row[i].silent;
+        }
+        in.settings.schedule.floors = 1;
+        in.settings.schedule.floor[0] = (struct autoscale_floor){
+            .name = "start",
+            .cron = "* * * * *",
+            .zone = "UTC",
+            .lasts_ms = MIN,
+            .desired = row[i].desired,
+        };
+        in.decided_ms = NOW - MIN;
+        if (decide() != row[i].want)
+            fail_msg("row %zu: %d, want %d: %s", i, got.to, row[i].want, got.limited);
+        if (row[i].words != NULL)
+            assert_says(got.limited, row[i].words);
+        else
+            assert_null(strstr(got.limited, "schedule"));
+    }
+}
+
+/* Names come in any script, and notes end where there is no more room. */
+static void notes_end_with_a_whole_character(void **state)
+{
+    (void)state;
+    static const char NAME[] = "S\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80";
+    for (size_t room = 1; room <= 40; room++) {
+        char text[40] = "";
+        for (int i = 0; i < 4; i++)
+            draft_note(text, room, "%s", NAME);
+        const size_t n = strlen(text);
+        assert_true(n < room && n + 4 >= (room < 40 ? room : 40));
+        for (size_t at = 0; at < n;) {
+            const size_t length = pr_utf8_length(text + at, n - at);
+            if (length == 0)
+                fail_msg("room %zu: byte %zu of %zu", room, at, n);
+            at += length;
+        }
+    }
+    char text[40] = "";
+    draft_note(text, sizeof text, "%.2s, %.4s, %.3s", NAME, NAME, NAME); /* cut before */
+    assert_string_equal(text, "S?, S\xc3\xbc?, S\xc3\xbc");
 }
 
 static void budgets_hold_what_is_not_urgent(void **state)
@@ -372,6 +439,8 @@ int main(void)
         cmocka_unit_test(what_serves_counts_and_not_what_is_wanted),
         cmocka_unit_test(calendar_floors_and_limits),
         cmocka_unit_test(a_schedule_that_begins_is_an_order),
+        cmocka_unit_test(a_schedule_that_is_not_followed_is_noted),
+        cmocka_unit_test(notes_end_with_a_whole_character),
         cmocka_unit_test(budgets_hold_what_is_not_urgent),
         cmocka_unit_test(memory_network_and_backlog_are_urgent_too),
         cmocka_unit_test(at_the_most_and_still_short),

@@ -335,6 +335,44 @@ static void a_decision_is_made_again(void **state)
     json_decref(made);
 }
 
+/* A decision can always be stored, whatever the bytes of its texts. */
+static void text_that_is_no_utf8_is_written_all_the_same(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } row[] = {
+        { "min 6", "min 6" },
+        { "zone S\xc3\xbc"
+          "d",
+          "zone S\xc3\xbc"
+          "d" },
+        { "zone S\xc3", "zone S?" },
+        { "\xe2\x82 and \xff", "?? and ?" },
+        { "\xed\xa0\x80", "???" },
+    };
+    struct pr_err err = { .text = "" };
+    fill();
+    struct autoscale_node node = in.in.node[0];
+    node.id = "caf\xc3";
+    in.in.node = &node;
+    assert_ok(autoscale_decide(&in.in, in.in.memory, &decision, &err), &err);
+    json_t *input = autoscale_json_input_write(&in.in);
+    assert_non_null(input);
+    json_decref(input);
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        (void)snprintf(decision.limited, sizeof decision.limited, "%s", row[i].text);
+        (void)snprintf(decision.vote[0].rule, sizeof decision.vote[0].rule, "%s", row[i].text);
+        json_t *made = autoscale_json_decision_write(&in.in, &decision);
+        assert_non_null(made);
+        assert_string_equal(json_string_value(json_object_get(made, "limited")), row[i].want);
+        char *text = autoscale_json_text(made, false);
+        assert_non_null(text);
+        free(text);
+    }
+    autoscale_json_input_done(&in);
+}
+
 static void stores_may_write_numbers_their_way(void **state)
 {
     (void)state;
@@ -396,6 +434,7 @@ int main(void)
         cmocka_unit_test(what_is_written_reads_as_it_was),
         cmocka_unit_test(samples_that_are_wrong_stay_wrong),
         cmocka_unit_test(a_decision_is_made_again),
+        cmocka_unit_test(text_that_is_no_utf8_is_written_all_the_same),
         cmocka_unit_test(stores_may_write_numbers_their_way),
         cmocka_unit_test(parts_of_their_own),
     };

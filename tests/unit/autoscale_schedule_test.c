@@ -156,6 +156,55 @@ static void desired_is_of_its_begin_alone(void **state)
     }
 }
 
+/* After an outage: what began last is what people want now, unless that is long past. */
+static void of_missed_begins_the_latest_counts(void **state)
+{
+    (void)state;
+    struct autoscale_schedule s = {
+        .floor = { { "first", "0 18 * * *", "UTC", 0, 0, 0, 200 },
+                   { "second", "20 18 * * *", "UTC", 0, 0, 0, 80 },
+                   { "floor", "25 18 * * *", "UTC", 3600000, 10, 0, 0 } },
+        .floors = 3,
+    };
+    const int64_t begin = utc(2026, 11, 23, 18, 0);
+    static const struct {
+        const char *second; /* its cron */
+        int64_t since, now; /* from the first begin */
+        int desired;
+        const char *name;
+    } row[] = {
+        { "20 18 * * *", -MINUTE, 20 * MINUTE - 1, 200, "first" },
+        { "20 18 * * *", -MINUTE, 20 * MINUTE, 80, "second" },
+        { "20 18 * * *", -MINUTE, 30 * MINUTE, 80, "second" }, /* both were missed */
+        { "40 17 * * *", -30 * MINUTE, 30 * MINUTE, 200, "first" },
+        { "0 18 * * *", -MINUTE, 30 * MINUTE, 200, "first" }, /* at once: the larger */
+        { "0 0 29 2 *", -MINUTE, 60 * MINUTE - 1, 200, "first" },
+        { "0 0 29 2 *", -MINUTE, 60 * MINUTE, 200, "first" },
+        { "0 0 29 2 *", -MINUTE, 60 * MINUTE + 1, 0, NULL },
+        { "20 18 * * *", -MINUTE, 80 * MINUTE, 80, "second" },
+        { "20 18 * * *", -MINUTE, 80 * MINUTE + 1, 0, NULL },
+        { "20 18 * * *", 20 * MINUTE, 30 * MINUTE, 0, NULL }, /* both were seen */
+    };
+    for (int turned = 0; turned < 2; turned++) { /* whatever their order */
+        for (size_t i = 0; i < PR_COUNT(row); i++) {
+            struct autoscale_schedule_now got;
+            struct pr_err err;
+            snprintf(s.floor[1 - turned].cron, sizeof s.floor[0].cron, "%s", row[i].second);
+            assert_ok(
+                autoscale_schedule_at(&s, begin + row[i].since, begin + row[i].now, &got, &err),
+                &err);
+            if (got.desired != row[i].desired)
+                fail_msg("row %zu: %d, want %d", i, got.desired, row[i].desired);
+            assert_true((got.desired_name == NULL) == (row[i].name == NULL));
+            if (row[i].name != NULL)
+                assert_string_equal(got.desired_name, row[i].name);
+        }
+        const struct autoscale_floor other = s.floor[0];
+        s.floor[0] = s.floor[1];
+        s.floor[1] = other;
+    }
+}
+
 static void begins_before_and_after(void **state)
 {
     (void)state;
@@ -218,6 +267,7 @@ int main(void)
         cmocka_unit_test(clocks_that_change_are_followed),
         cmocka_unit_test(several_at_once),
         cmocka_unit_test(desired_is_of_its_begin_alone),
+        cmocka_unit_test(of_missed_begins_the_latest_counts),
         cmocka_unit_test(begins_before_and_after),
         cmocka_unit_test(error_names_the_floor),
     };

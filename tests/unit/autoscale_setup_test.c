@@ -1,5 +1,6 @@
 #include "io/actuators/local.h"
 #include "io/fleets.h"
+#include "io/gather.h"
 #include "json/carry.h"
 #include "json/json.h"
 
@@ -120,8 +121,10 @@ static void what_is_wrong_is_named_with_its_path(void **state)
           "[{\"name\": \"x\", \"zone\": \"a\"}, {\"name\": \"y\", \"zone\": \"a\"}]}}",
           "targets[0] and [1] have one name or one place" },
         { "{\"kind\": \"redis\", \"mode\": \"act\", " ZONES
-          ", \"actuator\": {\"kind\": \"kubernetes\", \"targets\": []}}",
+          ", \"actuator\": {\"kind\": \"kubernetes\", \"namespace\": \"n\", \"targets\": []}}",
           "kubernetes takes away newest pods only" },
+        { "{\"actuator\": {\"kind\": \"kubernetes\", \"targets\": []}}",
+          "actuator: namespace: is missing" },
         { "{" ZONES ", \"actuator\": {\"kind\": \"local\", \"targets\": [{\"name\": \"a\", "
           "\"zone\": \"a\"}]}}",
           "local: its groups are the zones" },
@@ -205,6 +208,42 @@ static void a_call_fits_into_the_lease(void **state)
     }
 }
 
+static void keys_of_a_container_are_at_its_path_or_url(void **state)
+{
+    (void)state;
+    static char none[] = "", path[] = "/v2/credentials/7?a=b", other[] = "@elsewhere/v2",
+                url[] = "http://127.0.0.1:9/keys";
+    static char longest[481] = "/";
+    memset(longest + 1, 'x', sizeof longest - 2);
+    static const struct {
+        char *path, *url;
+        enum pr_code rc;
+        const char *want;
+    } row[] = {
+        { none, none, PR_OK, "" },
+        { none, url, PR_OK, "http://127.0.0.1:9/keys" },
+        { path, none, PR_OK, "http://169.254.170.2/v2/credentials/7?a=b" },
+        { path, url, PR_OK, "http://169.254.170.2/v2/credentials/7?a=b" },
+        { longest, none, PR_OK, "http://169.254.170.2/xxx" },
+        { other, none, PR_EINVAL, "\"@elsewhere/v2\" does not begin with /" },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        const struct autoscale_config c = { .aws_access_key = none,
+                                            .aws_secret_key = none,
+                                            .aws_session_token = none,
+                                            .aws_container_path = row[i].path,
+                                            .aws_container_url = row[i].url,
+                                            .aws_container_token = none,
+                                            .aws_metadata_url = none };
+        struct autoscale_aws_source from;
+        struct pr_err err = { 0 };
+        assert_int_equal(autoscale_aws_source_of(&c, &from, &err), row[i].rc);
+        const char *got = row[i].rc == PR_OK ? from.container_url : err.text;
+        if (row[i].want[0] == '\0' ? got[0] != '\0' : strstr(got, row[i].want) == NULL)
+            fail_msg("row %zu: \"%s\"", i, got);
+    }
+}
+
 static void node_of_the_local_stack_is_a_line(void **state)
 {
     (void)state;
@@ -284,6 +323,7 @@ int main(void)
         cmocka_unit_test_setup(settings_of_the_service_must_be_there, settings),
         cmocka_unit_test_setup(a_trial_lives_faster, settings),
         cmocka_unit_test(a_call_fits_into_the_lease),
+        cmocka_unit_test(keys_of_a_container_are_at_its_path_or_url),
         cmocka_unit_test(node_of_the_local_stack_is_a_line),
         cmocka_unit_test(record_is_read_as_it_was_written),
     };

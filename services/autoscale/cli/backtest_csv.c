@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 256, MINUTES = 20 * 366 * 24 * 60 };
+enum { COLUMNS = 256, DAY = 24 * 60, DAYS = 400 };
 
 struct row {
     int64_t minute;
@@ -135,8 +135,6 @@ static enum pr_code data(struct table *t, const struct cell *cell, int n, struct
             return bad(t, "minute", at, "is there twice", err);
         if ((int64_t)minute < last)
             return bad(t, "minute", at, "is before the row above it", err);
-        if ((int64_t)minute - t->row[0].minute >= MINUTES)
-            return bad(t, "minute", at, "is more than 20 years after the first", err);
     }
     if (t->rows == t->room) {
         const size_t room = t->room == 0 ? 4096 : 2 * t->room;
@@ -198,11 +196,44 @@ static int64_t usual_step(const struct table *t, struct pr_err *err)
     return usual;
 }
 
+/* Between two rows, where others are so many minutes apart. */
+static bool is_gap(int64_t minutes, int64_t step)
+{
+    return minutes * 2 > step * 3;
+}
+
+/* Whoever means seconds by minutes, or lost most of a trace, would wait for long and then
+ * read a report of nothing. */
+static enum pr_code check_span(const struct table *t, int64_t step, struct pr_err *err)
+{
+    const int64_t first = t->row[0].minute, last = t->row[t->rows - 1].minute,
+                  minutes = last - first + 1;
+    const double days = (double)minutes / DAY;
+    int64_t missing = 0;
+    if (minutes > (int64_t)DAYS * DAY)
+        return pr_fail(err, PR_EDATA,
+                       "%.120s: minutes %lld to %lld are %.1f days, at most %d are allowed",
+                       t->path, (long long)first, (long long)last, days, DAYS);
+    for (size_t i = 1; i < t->rows; i++)
+        if (is_gap(t->row[i].minute - t->row[i - 1].minute, step))
+            missing += t->row[i].minute - t->row[i - 1].minute - 1;
+    if (missing * 2 > minutes)
+        return pr_fail(err, PR_EDATA,
+                       "%.120s: minutes %lld to %lld are %.1f days, and %.1f of them are missing "
+                       "(gaps in rows that are %lld min apart)",
+                       t->path, (long long)first, (long long)last, days, (double)missing / DAY,
+                       (long long)step);
+    return PR_OK;
+}
+
 static enum pr_code spread(const struct table *t, struct backtest_trace *out, struct pr_err *err)
 {
     const int64_t step = usual_step(t, err), first = t->row[0].minute;
     if (step < 0)
         return PR_ENOMEM;
+    const enum pr_code rc = check_span(t, step, err);
+    if (rc != PR_OK)
+        return rc;
     out->minutes = (size_t)(t->row[t->rows - 1].minute - first) + 1;
     out->load = calloc(out->minutes, sizeof *out->load);
     if (out->load == NULL)
@@ -216,7 +247,7 @@ static enum pr_code spread(const struct table *t, struct backtest_trace *out, st
         if (i == 0)
             continue;
         const size_t before = (size_t)(t->row[i - 1].minute - first), length = at - before;
-        const bool gap = (int64_t)length * 2 > step * 3;
+        const bool gap = is_gap((int64_t)length, step);
         for (size_t m = before + 1; m < at; m++)
             out->load[m] = gap ? NAN
                                : out->load[before] + (out->load[at] - out->load[before]) *

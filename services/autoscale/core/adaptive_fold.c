@@ -22,6 +22,7 @@ static const double weight_most = 1.5;
  * load is noisy: this much of the mean rise is not put down to them. */
 static const double common = 0.4;
 static const double signal_most = 0.7; /* as log_ratio: about twice */
+static const double rise_most = 0.4;   /* a forecast is at most half as high again as the load */
 static const double day_gain = 0.2, week_gain = 0.5;
 static const double hidden_load = 1.15; /* at 100 % CPU the load is more than what is served */
 static const double warm_up_load = 1.1; /* new members cannot bring more than that at once */
@@ -272,7 +273,7 @@ static void fold(const struct autoscale_adaptive *p, struct autoscale_adaptive_m
     double rise = 0;
     for (int i = 0; i < SIGNALS; i++)
         rise += m->weight[i] * signal[i];
-    m->forecast[at] = load < 0 ? -1 : load * exp_ratio(capped(rise, 0, 0.9));
+    m->forecast[at] = load < 0 ? -1 : load * exp_ratio(capped(rise, 0, rise_most));
     /* Learning comes last: a minute's own load does not weigh its own signals. */
     learn(m, ahead);
     if (load > 0) {

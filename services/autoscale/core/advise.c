@@ -1,5 +1,7 @@
 #include "core/advise.h"
 
+#include "prism/text.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@ static void say(struct autoscale_advice *out, const char *format, ...)
     va_list ap;
     va_start(ap, format);
     (void)vsnprintf(out->text, sizeof out->text, format, ap);
+    pr_utf8_trim(out->text);
     va_end(ap);
 }
 

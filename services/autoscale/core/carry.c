@@ -1,5 +1,7 @@
 #include "core/carry_private.h"
 
+#include "prism/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -169,6 +171,7 @@ static void say(struct carry_look *l, enum autoscale_phase phase, enum autoscale
     l->out->act = act;
     memset(r->why, 0, sizeof r->why);
     (void)vsnprintf(r->why, sizeof r->why, fmt, ap);
+    pr_utf8_mend(r->why, strlen(r->why)); /* others' words, cut somewhere */
 }
 
 bool carry_wait(struct carry_look *l, enum autoscale_phase phase, const char *fmt, ...)
@@ -199,6 +202,7 @@ void carry_failing(struct carry_look *l, const char *fmt, ...)
         return;
     va_start(ap, fmt);
     (void)vsnprintf(r->failing, sizeof r->failing, fmt, ap);
+    pr_utf8_mend(r->failing, strlen(r->failing));
     va_end(ap);
 }
 

@@ -53,6 +53,7 @@ struct autoscale_own { /* came by our order, and was registered or asked to join
 struct autoscale_carry {
     enum autoscale_phase phase;
     int64_t begun_ms, phase_ms, ended_ms;
+    int64_t groups; /* which targets these are, by names: the shell's; others void what is here */
     size_t targets;
     struct autoscale_carry_target target[AUTOSCALE_CARRY_TARGETS];
     size_t leavers;

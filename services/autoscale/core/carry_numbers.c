@@ -20,7 +20,7 @@ static struct autoscale_settlement settle(struct carry_look *l, size_t t)
     struct autoscale_settlement s;
     autoscale_settle(&w, r, l->facts->now_ms, &s);
     p->known = r->code == PR_OK;
-    if (p->known && s.outcome == AUTOSCALE_DONE && c->done_ms == 0)
+    if (p->known && s.outcome == AUTOSCALE_DONE) /* who falls over later gets his time, too */
         c->done_ms = l->facts->now_ms;
     return s;
 }

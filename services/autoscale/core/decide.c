@@ -4,6 +4,8 @@
 #include "core/choose.h"
 #include "core/cost.h"
 
+#include "prism/text.h"
+
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,6 +21,8 @@ static void append(char *to, size_t bytes, const char *fmt, va_list ap)
     }
     if (at + 1 < bytes)
         (void)vsnprintf(to + at, bytes - at, fmt, ap);
+    pr_utf8_trim(to);
+    pr_utf8_mend(to, strlen(to)); /* parts may have come cut; the store takes nothing else */
 }
 
 void draft_note(char *to, size_t bytes, const char *fmt, ...)

@@ -85,10 +85,14 @@ static void apply_schedule(struct draft *d)
 {
     const int from = d->view.desired;
     const bool out = d->scheduled > from && d->scheduled > d->target;
-    const bool in = d->scheduled < from && d->move != AUTOSCALE_OUT && d->no_in[0] == '\0' &&
-                    d->scheduled < d->target;
+    const bool in = d->scheduled < from && d->move != AUTOSCALE_OUT && d->scheduled < d->target;
     if (d->scheduled == 0 || !(out || in))
         return;
+    if (in && d->no_in[0] != '\0') { /* it will not be looked at again: say so */
+        draft_note(d->out->limited, sizeof d->out->limited, "not by %s: %s", d->scheduled_why,
+                   d->no_in);
+        return;
+    }
     d->target = d->scheduled;
     d->alone_why = d->scheduled_why;
 }

@@ -12,6 +12,9 @@ static const int64_t YEAR_MS = INT64_C(1440) * YEAR_DAYS * MINUTE_MS;
  * and more than that. */
 enum { JUMP_MIN = 120 };
 
+/* A begin that nobody saw for longer is past: its size was meant for another hour. */
+enum { MISSED_MS = 60 * MINUTE_MS };
+
 static int64_t minute_of(int64_t ms)
 {
     return ms >= 0 ? ms / MINUTE_MS : -((MINUTE_MS - 1 - ms) / MINUTE_MS);
@@ -99,6 +102,7 @@ enum pr_code autoscale_schedule_at(const struct autoscale_schedule *s, int64_t s
                                    struct pr_err *err)
 {
     struct autoscale_schedule_now now = { 0 };
+    int64_t latest = INT64_MIN;
     for (size_t i = 0; i < s->floors; i++) {
         const struct autoscale_floor *f = &s->floor[i];
         int64_t last = 0, next = 0;
@@ -109,7 +113,10 @@ enum pr_code autoscale_schedule_at(const struct autoscale_schedule *s, int64_t s
             continue;
         if (now_ms - last < f->lasts_ms)
             apply(f, &now);
-        if (last > since_ms && f->desired > now.desired) {
+        if (f->desired == 0 || last <= since_ms || now_ms - last > MISSED_MS)
+            continue;
+        if (last > latest || (last == latest && f->desired > now.desired)) {
+            latest = last;
             now.desired = f->desired;
             now.desired_name = f->name;
         }

@@ -36,11 +36,12 @@ PR_CHECKED enum pr_code autoscale_schedule_check(const struct autoscale_schedule
 struct autoscale_schedule_now { /* 0 and NULL: none. Names are the schedule's, borrowed. */
     int min;                    /* the largest of those that last now */
     int max;                    /* the smallest; one that is below min gives way to it */
-    int desired;                /* the largest of those that began */
+    int desired;                /* of the latest begin; the largest of those at once */
     const char *min_name, *max_name, *desired_name;
 };
 /* What holds at now_ms; desired: of what began after since_ms (when somebody last looked; a
- * minute ago when nobody knows) and not after now_ms. PR_EINVAL: as of the check. */
+ * minute ago when nobody knows), at most an hour ago, and not after now_ms. PR_EINVAL: as of
+ * the check. */
 PR_CHECKED enum pr_code autoscale_schedule_at(const struct autoscale_schedule *s, int64_t since_ms,
                                               int64_t now_ms, struct autoscale_schedule_now *out,
                                               struct pr_err *err);

@@ -1,5 +1,7 @@
 #include "core/settle.h"
 
+#include "prism/text.h"
+
 #include <stdio.h>
 
 const char *autoscale_outcome_name(enum autoscale_outcome o)
@@ -25,6 +27,7 @@ static void say(struct autoscale_settlement *s, enum autoscale_outcome outcome, 
     s->code = code;
     va_start(ap, fmt);
     (void)vsnprintf(s->why, sizeof s->why, fmt, ap);
+    pr_utf8_trim(s->why);
     va_end(ap);
 }
 

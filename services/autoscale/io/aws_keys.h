@@ -11,7 +11,7 @@
 
 struct autoscale_aws_source {
     struct autoscale_aws_keys keys; /* access "": not set */
-    char container_url[512];        /* AWS_CONTAINER_CREDENTIALS_FULL_URI; "" none */
+    char container_url[512];        /* AWS_CONTAINER_CREDENTIALS_..._URI; "" none */
     char container_token[512];      /* AWS_CONTAINER_AUTHORIZATION_TOKEN; "" none */
     char container_token_file[512]; /* ..._TOKEN_FILE, read anew each time; "" none */
     char metadata_url[256];         /* http://169.254.169.254; "": not asked */

@@ -23,22 +23,12 @@ enum {
 
 /* --- fleets ------------------------------------------------------------------------------ */
 
-static void let_go(struct carried *one)
-{
-    free(one->record);
-    free(one->last);
-    free(one->saved);
-    one->record = one->last = NULL;
-    one->saved = NULL;
-    one->id = 0;
-}
-
 static void gone(void *ctx, const struct autoscale_fleet_row *old)
 {
     struct autoscale_carrier *c = ctx;
     for (size_t i = 0; i < c->ones; i++)
         if (c->one[i].of == old) {
-            let_go(&c->one[i]);
+            carry_let_go(&c->one[i]);
             autoscale_actuator_close(c->one[i].actuator);
             autoscale_seen_put(c->o.seen, old->name, NULL);
             c->one[i] = c->one[--c->ones];
@@ -97,7 +87,7 @@ static enum pr_code open_actuator(struct carried *one, struct pr_err *err)
                : autoscale_provider_open(&ctx, one->of->setup, &one->actuator, err);
 }
 
-/* --- the decision in hand ---------------------------------------------------------------- */
+/* --- one look ---------------------------------------------------------------------------- */
 
 static enum pr_code find_open(struct carried *one, int64_t *id, bool *begun, struct pr_err *err)
 {
@@ -112,175 +102,6 @@ static enum pr_code find_open(struct carried *one, int64_t *id, bool *begun, str
     *id = PQntuples(res) == 0 ? 0 : pr_cell_i64(res, 0, 0);
     *begun = PQntuples(res) > 0 && strcmp(pr_cell(res, 0, 1), "acting") == 0;
     return PR_OK;
-}
-
-/* A copy of the record of the latest decision that was begun. */
-static enum pr_code load_record(struct carried *one, int64_t *id, struct autoscale_carry **out,
-                                struct pr_err *err)
-{
-    struct pr_arena arena;
-    struct autoscale_carry *got = NULL;
-    pr_arena_init(&arena, 0);
-    *out = NULL;
-    enum pr_code rc = autoscale_carry_load(one->c->db, &arena, one->of->name, id, &got, err);
-    if (rc == PR_OK && got != NULL) {
-        *out = malloc(sizeof **out);
-        if (*out == NULL)
-            rc = pr_fail(err, PR_ENOMEM, "the record of a decision");
-        else
-            **out = *got;
-    }
-    pr_arena_done(&arena);
-    return rc;
-}
-
-static void name_ids(const struct autoscale_json_input *in, const int *index, size_t n,
-                     const char **id)
-{
-    for (size_t i = 0; i < n; i++)
-        id[i] = in->in.node[index[i]].id;
-}
-
-struct beginning {
-    struct autoscale_json_input *in;
-    struct autoscale_decision *d;
-    json_t *input, *decision;
-    const char **leave, **back;
-};
-
-static enum pr_code read_decision(struct beginning *b, const struct autoscale_decision_row *row,
-                                  struct pr_err *err)
-{
-    b->in = calloc(1, sizeof *b->in);
-    b->d = calloc(1, sizeof *b->d);
-    if (b->in == NULL || b->d == NULL)
-        return pr_fail(err, PR_ENOMEM, "a decision");
-    enum pr_code rc = autoscale_json_parse(row->input, strlen(row->input), &b->input, err);
-    if (rc == PR_OK)
-        rc = autoscale_json_parse(row->decision, strlen(row->decision), &b->decision, err);
-    if (rc == PR_OK)
-        rc = autoscale_json_input_read(b->input, NULL, b->in, err);
-    if (rc == PR_OK)
-        rc = autoscale_json_decision_read(b->decision, &b->in->in, b->d, err);
-    if (rc != PR_OK)
-        return rc;
-    b->leave = calloc(b->d->n_leaves + 1, sizeof(const char *));
-    b->back = calloc(b->d->n_returns + 1, sizeof(const char *));
-    if (b->leave == NULL || b->back == NULL)
-        return pr_fail(err, PR_ENOMEM, "a decision");
-    name_ids(b->in, b->d->leaves, b->d->n_leaves, b->leave);
-    name_ids(b->in, b->d->returns, b->d->n_returns, b->back);
-    return PR_OK;
-}
-
-static void beginning_done(struct beginning *b)
-{
-    if (b->in != NULL)
-        autoscale_json_input_done(b->in);
-    free(b->in);
-    free(b->d);
-    free(b->leave);
-    free(b->back);
-    json_decref(b->input);
-    json_decref(b->decision);
-}
-
-static enum pr_code intend(struct carry_look_io *k, const struct autoscale_decision_row *row,
-                           struct autoscale_carry *out, struct pr_err *err)
-{
-    struct beginning b = { 0 };
-    enum pr_code rc = read_decision(&b, row, err);
-    if (rc == PR_OK) {
-        const struct autoscale_intent intent = {
-            .fleet = &k->one->of->setup->fleet,
-            .place = b.d->place,
-            .places = b.d->places,
-            .to = b.d->to,
-            .leave = b.leave,
-            .leaves = b.d->n_leaves,
-            .back = b.back,
-            .backs = b.d->n_returns,
-            .zone = k->zone,
-            .group = k->group,
-        };
-        rc = autoscale_carry_begin(&intent, k->one->last, &k->facts, out, err);
-    }
-    beginning_done(&b);
-    return rc;
-}
-
-/* The intent is saved before anything is told to anybody. */
-static enum pr_code begin(struct carry_look_io *k, int64_t id, struct pr_err *err)
-{
-    struct carried *one = k->one;
-    struct autoscale_decision_row row;
-    struct pr_arena arena;
-    struct autoscale_carry *record = calloc(1, sizeof *record);
-    pr_arena_init(&arena, 0);
-    enum pr_code rc = record == NULL ? pr_fail(err, PR_ENOMEM, "the record of a decision")
-                                     : autoscale_decision_load(one->c->db, &arena, id, &row, err);
-    if (rc == PR_OK)
-        rc = intend(k, &row, record, err);
-    pr_arena_done(&arena);
-    if (rc == PR_EINVAL || rc == PR_EDATA) { /* never to be carried out: it has failed */
-        memset(record, 0, sizeof *record);
-        record->targets = k->facts.targets;
-        record->phase = AUTOSCALE_PHASE_FAILED;
-        record->alarm = true;
-        record->begun_ms = record->ended_ms = k->now_ms;
-        (void)snprintf(record->why, sizeof record->why, "%s", err->text);
-        rc = PR_OK;
-    }
-    if (rc != PR_OK) {
-        free(record);
-        return rc;
-    }
-    one->id = id;
-    one->record = record;
-    one->trouble[0] = '\0';
-    rc = carry_save(k, true, err);
-    if (rc != PR_OK) {
-        let_go(one);
-        return rc;
-    }
-    pr_info(PR_EV("carry.begun"), PR_S("fleet", one->of->name), PR_I("decision", id));
-    return PR_OK;
-}
-
-/* Of a decision that somebody began: us, or who held the lease before. */
-static enum pr_code resume(struct carried *one, int64_t id, int64_t now_ms, struct pr_err *err)
-{
-    int64_t of = 0;
-    struct autoscale_carry *record = NULL;
-    enum pr_code rc = load_record(one, &of, &record, err);
-    if (rc == PR_OK && (of != id || record == NULL))
-        rc = pr_fail(err, PR_EDATA, "decision %lld is acting and has no record", (long long)id);
-    if (rc != PR_OK) {
-        free(record);
-        return rc;
-    }
-    for (size_t t = 0; t < record->targets; t++)
-        record->target[t].known_ms = now_ms;
-    free(one->record);
-    one->record = record;
-    one->id = id;
-    pr_info(PR_EV("carry.resumed"), PR_S("fleet", one->of->name), PR_I("decision", id),
-            PR_S("phase", autoscale_phase_name(record->phase)));
-    return PR_OK;
-}
-
-/* --- one look ---------------------------------------------------------------------------- */
-
-static struct autoscale_carry_pace pace_of(const struct carried *one)
-{
-    const struct autoscale_setup *s = one->of->setup;
-    const double rate = one->c->o.cfg->clock_rate; /* what others need, they need in our time */
-    const int64_t patience_ms = (int64_t)s->patience_s * 1000;
-    return (struct autoscale_carry_pace){ .drain_ms = (int64_t)s->drain_s * 1000,
-                                          .patience_ms = patience_ms,
-                                          .give_up_ms = 3 * patience_ms,
-                                          .again_ms = (int64_t)(SOON_MS * rate),
-                                          .settle_ms = (int64_t)(SETTLE_MS * rate) };
 }
 
 static void show(const struct carry_look_io *k, enum autoscale_phase before)
@@ -315,7 +136,7 @@ static void ended(struct carried *one)
 static enum pr_code step(struct carry_look_io *k, bool *more, struct pr_err *err)
 {
     struct carried *one = k->one;
-    const struct autoscale_carry_pace pace = pace_of(one);
+    const struct autoscale_carry_pace pace = carry_pace(one);
     const enum autoscale_phase before = one->record->phase;
     struct autoscale_carry_step *s = calloc(1, sizeof *s);
     enum pr_code rc = s == NULL ? pr_fail(err, PR_ENOMEM, "a step")
@@ -382,7 +203,7 @@ static enum pr_code say_advice(struct carry_look_io *k, struct pr_err *err)
     if (rc == PR_OK && n > 0 && row[0].id != one->advised) {
         one->advised = row[0].id;
         rc = autoscale_decision_load(one->c->db, &arena, row[0].id, &whole, err);
-        if (rc == PR_OK && intend(k, &whole, record, NULL) == PR_OK)
+        if (rc == PR_OK && carry_intend(k, &whole, record, NULL) == PR_OK)
             for (size_t t = 0; t < record->targets; t++) {
                 bool sent = false;
                 struct pr_err why = { 0 };
@@ -400,7 +221,7 @@ static enum pr_code say_advice(struct carry_look_io *k, struct pr_err *err)
 static enum pr_code abandon(struct carried *one, const struct pr_lease *lease, int64_t id,
                             struct pr_err *err)
 {
-    let_go(one);
+    carry_let_go(one);
     pr_info(PR_EV("carry.abandoned"), PR_S("fleet", one->of->name), PR_I("decision", id));
     return autoscale_decision_advance(
         one->c->db, lease, id, AUTOSCALE_DECISION_FAILED,
@@ -415,13 +236,13 @@ static enum pr_code carry_on(struct carry_look_io *k, int64_t id, bool begun, st
     int64_t of = 0;
     enum pr_code rc = PR_OK;
     if (one->id != 0 && one->id != id) { /* superseded, or ended by somebody else */
-        let_go(one);
+        carry_let_go(one);
         one->trouble[0] = '\0';
     }
     if (one->id == 0 && one->last == NULL)
-        rc = load_record(one, &of, &one->last, err);
+        rc = carry_load_record(one, &of, &one->last, err);
     if (rc == PR_OK && id != 0 && one->id == 0)
-        rc = begun ? resume(one, id, k->now_ms, err) : begin(k, id, err);
+        rc = begun ? carry_resume(k, id, err) : carry_begin(k, id, err);
     return rc;
 }
 
@@ -490,12 +311,12 @@ static enum pr_code fleet_turn(struct carried *one, const struct pr_lease *lease
     if (rc == PR_OK)
         rc = look(one, lease, err);
     if (rc == PR_ECONFLICT) { /* superseded between two looks: at once the new one */
-        let_go(one);
+        carry_let_go(one);
         return PR_OK;
     }
     one->retry_us = 0;
     if (rc != PR_OK) { /* what is remembered may not be what is saved */
-        let_go(one);
+        carry_let_go(one);
         one->retry_us = pr_mono_us() + RETRY_US;
     }
     one->look_us = next_us(one);
@@ -508,7 +329,7 @@ static void adopt(struct autoscale_carrier *c, uint64_t epoch)
         return;
     c->epoch = epoch;
     for (size_t i = 0; i < c->ones; i++) {
-        let_go(&c->one[i]);
+        carry_let_go(&c->one[i]);
         c->one[i].look_us = 0;
     }
 }

@@ -1,5 +1,5 @@
-/* One look of the carrying thread, shared by carry.c (when), carry_facts.c (what is) and
- * carry_acts.c (what is done). */
+/* One look of the carrying thread, shared by carry.c (when), carry_hand.c (what for),
+ * carry_facts.c (what is) and carry_acts.c (what is done). */
 #ifndef AUTOSCALE_IO_CARRY_PRIVATE_H
 #define AUTOSCALE_IO_CARRY_PRIVATE_H
 
@@ -66,6 +66,21 @@ PR_CHECKED enum pr_code carry_save(struct carry_look_io *k, bool always, struct 
 /* What the step says, under the lease. */
 PR_CHECKED enum pr_code carry_do(struct carry_look_io *k, const struct autoscale_carry_step *step,
                                  struct pr_err *err);
+/* carry_hand.c */
+void carry_let_go(struct carried *one); /* forgets what is in hand; what is saved stays */
+struct autoscale_carry_pace carry_pace(const struct carried *one);
+/* A copy of the record of the fleet's latest decision that was begun, and that decision's id;
+ * NULL: there is none, or it cannot be read. */
+PR_CHECKED enum pr_code carry_load_record(struct carried *one, int64_t *id,
+                                          struct autoscale_carry **out, struct pr_err *err);
+struct autoscale_decision_row;
+/* What a decision intends, as the facts are. PR_EUNAVAIL: they are not known now. */
+PR_CHECKED enum pr_code carry_intend(struct carry_look_io *k,
+                                     const struct autoscale_decision_row *row,
+                                     struct autoscale_carry *out, struct pr_err *err);
+PR_CHECKED enum pr_code carry_begin(struct carry_look_io *k, int64_t id, struct pr_err *err);
+PR_CHECKED enum pr_code carry_resume(struct carry_look_io *k, int64_t id, struct pr_err *err);
+
 bool carry_may_call(const struct carry_look_io *k, struct pr_err *err);
 
 #endif

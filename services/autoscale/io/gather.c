@@ -105,15 +105,28 @@ static bool copy(char *to, size_t room, const char *from)
     return (size_t)snprintf(to, room, "%s", from) < room;
 }
 
+/* Amazon ECS Developer Guide, "IAM roles for tasks": where AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
+ * is a path. It goes before AWS_CONTAINER_CREDENTIALS_FULL_URI. */
+#define CONTAINER_HOST "http://169.254.170.2"
+
 enum pr_code autoscale_aws_source_of(const struct autoscale_config *cfg,
                                      struct autoscale_aws_source *out, struct pr_err *err)
 {
+    const char *path = cfg->aws_container_path;
     memset(out, 0, sizeof *out);
     out->timeout_ms = cfg->request_ms;
+    if (path[0] != '\0' && path[0] != '/') /* the host would be another */
+        return pr_fail(err, PR_EINVAL,
+                       "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI \"%.60s\" does not begin with /",
+                       path);
     return copy(out->keys.access, sizeof out->keys.access, cfg->aws_access_key) &&
                    copy(out->keys.secret, sizeof out->keys.secret, cfg->aws_secret_key) &&
                    copy(out->keys.token, sizeof out->keys.token, cfg->aws_session_token) &&
-                   copy(out->container_url, sizeof out->container_url, cfg->aws_container_url) &&
+                   (path[0] != '\0'
+                        ? (size_t)snprintf(out->container_url, sizeof out->container_url,
+                                           CONTAINER_HOST "%s", path) < sizeof out->container_url
+                        : copy(out->container_url, sizeof out->container_url,
+                               cfg->aws_container_url)) &&
                    copy(out->container_token_file, sizeof out->container_token_file,
                         cfg->aws_container_token) &&
                    copy(out->metadata_url, sizeof out->metadata_url, cfg->aws_metadata_url)

@@ -27,7 +27,8 @@ struct autoscale_gather_ctx {
     struct autoscale_aws_keyring *ring; /* opened when first needed; NULL */
 };
 
-/* Where AWS keys come from, by the service's settings. PR_EINVAL: one is too long. */
+/* Where AWS keys come from, by the service's settings. PR_EINVAL: one is too long,
+ * or no path. */
 PR_CHECKED enum pr_code autoscale_aws_source_of(const struct autoscale_config *cfg,
                                                 struct autoscale_aws_source *out,
                                                 struct pr_err *err);

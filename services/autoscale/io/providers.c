@@ -13,8 +13,7 @@ static const char *or_null(const char *s)
 }
 
 static enum pr_code open_one(const struct autoscale_provider_ctx *ctx,
-                             const struct autoscale_setup *setup,
-                             enum autoscale_provider_kind kind,
+                             const struct autoscale_setup *setup, enum autoscale_provider_kind kind,
                              const struct autoscale_target *target,
                              struct autoscale_actuator *beneath, struct autoscale_actuator **out,
                              struct pr_err *err)

@@ -153,6 +153,8 @@ static enum pr_code read_actuator(struct field_ctx *c, const json_t *o, struct a
         return field_bad(c, "of: only a dry run is of something else");
     if (real == AUTOSCALE_BY_LOCAL && s->fleet.groups > 0)
         return field_bad(c, "local: there are no placement groups");
+    if (real == AUTOSCALE_BY_KUBERNETES && s->space[0] == '\0')
+        return field_bad(c, "namespace: is missing");
     if (real == AUTOSCALE_BY_LOCAL && s->targets > 0)
         return field_bad(c, "local: its groups are the zones: leave targets out");
     if (real == AUTOSCALE_BY_LOCAL)

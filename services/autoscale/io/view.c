@@ -87,6 +87,10 @@ enum pr_code autoscale_known_open(struct autoscale_known *k, struct pr_db *db,
         rc = load_open(k, db, fleet->name, err);
     if (rc == PR_OK)
         rc = autoscale_carry_load(db, &k->arena, fleet->name, &id, &k->carry, err);
+    if (rc == PR_EDATA) { /* of another version: nobody is known to leave */
+        k->carry = NULL;
+        rc = PR_OK;
+    }
     if (rc == PR_OK && fleet->setup->kind == AUTOSCALE_REDIS)
         rc = autoscale_nodes_load(db, &k->arena, &k->row, &k->rows, err);
     if (rc == PR_OK)
@@ -374,19 +378,22 @@ static enum pr_code count(struct filling *f, struct pr_err *err)
     const struct autoscale_known *k = f->k;
     struct autoscale_view *v = &f->in->view;
     const int measured = v->samples > 0 ? v->sample[v->samples - 1].serving : 0;
-    const bool asked = f->fleet->setup->kind == AUTOSCALE_REDIS || k->provider;
-    if (!asked && f->fleet->setup->provider == AUTOSCALE_BY_NOBODY) {
+    const struct autoscale_setup *setup = f->fleet->setup;
+    const bool cluster = setup->kind == AUTOSCALE_REDIS, asked = cluster || k->provider;
+    const enum autoscale_provider_kind by =
+        setup->provider == AUTOSCALE_BY_DRY_RUN ? setup->beneath : setup->provider;
+    if (!cluster && by == AUTOSCALE_BY_NOBODY) {
         f->actual = measured > 0 ? measured : -1; /* there is nobody else to ask */
         v->serving = measured;
     } else if (!asked || f->actual < 0) {
         v->serving = measured;
     }
     v->desired = f->actual;
-    if (k->open_id != 0 && autoscale_setup_acts(f->fleet->setup))
+    if (k->open_id != 0 && autoscale_setup_acts(setup))
         v->desired = k->open_to;
     else if (f->actual < 0 && k->evaluated)
         v->desired = k->stored_desired;
-    if (v->desired < 0 || (v->desired == 0 && !k->evaluated && v->serving == 0))
+    if (v->desired < 0 || (v->desired == 0 && cluster))
         return pr_fail(err, PR_ENOTFOUND, "fleet %s: nobody knows yet how many members there are",
                        f->fleet->name);
     return PR_OK;

@@ -46,6 +46,7 @@ static const struct field carry_rows[] = {
     { C(begun_ms), .kind = FIELD_I64 },
     { C(phase_ms), .kind = FIELD_I64 },
     { C(ended_ms), .kind = FIELD_I64 },
+    { C(groups), .kind = FIELD_I64 },
     LIST("targets", target, AUTOSCALE_CARRY_TARGETS, target_fields),
     LIST("leavers", leaver, AUTOSCALE_CHOSEN, leaver_fields),
     LIST("own", own, AUTOSCALE_CHOSEN, own_fields),

@@ -68,7 +68,7 @@ static json_t *ids(const struct autoscale_input *in, const int *index, size_t n)
 {
     json_t *array = json_array();
     for (size_t i = 0; array != NULL && i < n; i++)
-        if (json_array_append_new(array, json_string(in->node[index[i]].id)) != 0) {
+        if (json_array_append_new(array, field_text(in->node[index[i]].id)) != 0) {
             json_decref(array);
             return NULL;
         }
@@ -97,8 +97,8 @@ static bool add_rule(const struct autoscale_input *in, const struct autoscale_de
     if (d->deciding < 0)
         return json_object_set_new(o, "policy", json_null()) == 0;
     const struct autoscale_vote *v = &d->vote[d->deciding];
-    return json_object_set_new(o, "policy", json_string(kind_of(in, (size_t)d->deciding))) == 0 &&
-           json_object_set_new(o, "rule", json_string(v->rule)) == 0 &&
+    return json_object_set_new(o, "policy", field_text(kind_of(in, (size_t)d->deciding))) == 0 &&
+           json_object_set_new(o, "rule", field_text(v->rule)) == 0 &&
            json_object_set_new(o, "observed", field_number(v->observed)) == 0 &&
            json_object_set_new(o, "threshold", field_number(v->threshold)) == 0 &&
            json_object_set_new(o, "window_ms", json_integer(v->window_ms)) == 0 &&

@@ -93,5 +93,6 @@ json_t *fields_write(const struct autoscale_fleet *fleet, const struct field_tab
 bool fields_add(const struct autoscale_fleet *fleet, const struct field_table *t, const void *from,
                 json_t *o);
 json_t *field_number(double v);
+json_t *field_text(const char *s); /* bytes that are no UTF-8 become ?; NULL: no memory */
 
 #endif

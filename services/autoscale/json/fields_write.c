@@ -1,6 +1,9 @@
 #include "json/fields.h"
 
+#include "prism/text.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 json_t *field_number(double v)
@@ -8,6 +11,22 @@ json_t *field_number(double v)
     if (isinf(v)) /* which JSON lacks */
         return json_string(v > 0 ? "inf" : "-inf");
     return isnan(v) ? json_null() : json_real(v);
+}
+
+json_t *field_text(const char *s)
+{
+    json_t *v = json_string(s);
+    if (v != NULL || s == NULL)
+        return v;
+    const size_t n = strlen(s); /* no UTF-8: a name of others, or cut within a character */
+    char *mended = malloc(n + 1);
+    if (mended == NULL)
+        return NULL;
+    memcpy(mended, s, n + 1);
+    pr_utf8_mend(mended, n);
+    v = json_stringn_nocheck(mended, n);
+    free(mended);
+    return v;
 }
 
 static size_t count_of(const struct field *f, const void *base)
@@ -100,16 +119,16 @@ static json_t *write_one(const struct autoscale_fleet *fleet, const struct field
     case FIELD_UPPER:
         return isinf(*(const double *)from) ? json_null() : field_number(*(const double *)from);
     case FIELD_TEXT:
-        return json_string(from);
+        return field_text(from);
     case FIELD_WORDS:
-        return json_string(*(const char *const *)from);
+        return field_text(*(const char *const *)from);
     case FIELD_NAME:
-        return json_string(f->names[*(const int *)from]);
+        return field_text(f->names[*(const int *)from]);
     case FIELD_ZONE:
     case FIELD_GROUP:
     case FIELD_TYPE: {
         const int i = *(const int *)from;
-        return i < 0 ? json_null() : json_string(name_in_fleet(fleet, f, i));
+        return i < 0 ? json_null() : field_text(name_in_fleet(fleet, f, i));
     }
     case FIELD_OBJECT:
     case FIELD_WITHIN:
