@@ -60,6 +60,7 @@ endfunction()
 # LABELS: the first part of the name (unit, property, sim, integration, fault,
 # e2e, fuzz) is always one; "threads" marks what the thread sanitizer runs.
 # FIXTURE stack: needs the test stack (PostgreSQL, NATS, Redis Cluster).
+# The tests that may last longest (TIMEOUT) start first, or one would be the last.
 # PRISM_TEST_KINDS: registers only tests with one of these labels (empty: all).
 set(PRISM_TEST_KINDS "" CACHE STRING "Labels of the tests to build, e.g. unit;threads")
 function(prism_wanted kind labels out)
@@ -91,16 +92,39 @@ function(prism_test name)
     endif()
     string(REPLACE "/" "." dotted ${name})
     set(test ${PRISM_TEST_PREFIX}${dotted})
-    add_test(NAME ${test} COMMAND ${target} ${A_ARGS})
+    set(command $<TARGET_FILE:${target}>)
+    if(NOT kind MATCHES "^(integration|fault)$") # or servers that wait for it would look dead
+        set(command nice -n 10 ${command})
+    endif()
+    add_test(NAME ${test} COMMAND ${command} ${A_ARGS})
     if(NOT A_TIMEOUT)
         set(A_TIMEOUT 120)
     endif()
-    set_tests_properties(${test} PROPERTIES LABELS "${kind};${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+    set_tests_properties(${test} PROPERTIES LABELS "${kind};${A_LABELS}" TIMEOUT ${A_TIMEOUT}
+        COST ${A_TIMEOUT})
     if(A_FIXTURE)
-        set_property(GLOBAL APPEND PROPERTY PRISM_FIXTURES ${A_FIXTURE})
-        set_tests_properties(${test} PROPERTIES
-            FIXTURES_REQUIRED ${PRISM_TEST_PREFIX}${A_FIXTURE}
-            ENVIRONMENT "PRISM_IT_DIR=${CMAKE_BINARY_DIR}/it-${A_FIXTURE}"
-            RESOURCE_LOCK servers) # tests of the stack flush and kill: one at a time
+        prism_test_needs(${test} servers ${A_FIXTURE})
+    else()
+        prism_test_needs(${test} cpus)
     endif()
+endfunction()
+
+# prism_test_needs(test cpus|servers [STACK]): what a test takes of the machine, and its
+# stack. Tests with servers mostly wait, the others compute: ./dev test runs so many of
+# each at a time (ctest by itself does not count). Those of one stack flush and kill, so
+# they run one after another; those of different stacks run side by side.
+# PREFIXbuilt: ./dev test builds some trees while tests of others run.
+function(prism_test_needs test pool)
+    set_tests_properties(${test} PROPERTIES RESOURCE_GROUPS ${pool}:1)
+    set(fixtures ${PRISM_TEST_PREFIX}built)
+    foreach(stack ${ARGN})
+        set_property(GLOBAL APPEND PROPERTY PRISM_FIXTURES ${stack})
+        list(APPEND fixtures ${PRISM_TEST_PREFIX}${stack})
+        set_tests_properties(${test} PROPERTIES RESOURCE_LOCK ${PRISM_TEST_PREFIX}${stack}
+            ENVIRONMENT "PRISM_IT_DIR=${CMAKE_BINARY_DIR}/it-${stack}")
+        if(stack STREQUAL "stack2") # most of the time is spent there: it never waits for others
+            set_tests_properties(${test} PROPERTIES COST 2000)
+        endif()
+    endforeach()
+    set_tests_properties(${test} PROPERTIES FIXTURES_REQUIRED "${fixtures}")
 endfunction()

@@ -191,11 +191,13 @@ void pr_bus_on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, 
     bool known = again(c, job);
     while (!known && c->in_hand >= PR_BUS_MAX_ACK_PENDING && !c->stopped)
         pthread_cond_wait(&c->room, &c->bus->mu);
-    bool taken = !known && !c->stopped; /* stopped: unanswered, so another replica gets it */
-    if (taken)
+    bool late = !known && c->stopped;
+    if (!known && !late)
         enqueue(c, job);
     pthread_mutex_unlock(&c->bus->mu);
-    if (!taken)
+    if (late)
+        nak(c, job, 0); /* another replica gets it at once */
+    if (known || late)
         free_job(job);
 }
 
@@ -249,13 +251,18 @@ static void free_consumer(struct pr_consumer *c)
     free(c);
 }
 
-static void stop_workers(struct pr_consumer *c)
+static void stop_taking(struct pr_consumer *c)
 {
     pthread_mutex_lock(&c->bus->mu);
     c->stopped = true;
     pthread_cond_broadcast(&c->work);
     pthread_cond_broadcast(&c->room);
     pthread_mutex_unlock(&c->bus->mu);
+}
+
+static void stop_workers(struct pr_consumer *c)
+{
+    stop_taking(c);
     for (int i = 0; i < c->workers; i++)
         pthread_join(c->worker[i], NULL);
     c->workers = 0;
@@ -331,11 +338,24 @@ enum pr_code pr_bus_watch(struct pr_bus *bus, const char *stream, const char *fi
     return add_consumer(bus, &c, 1, err);
 }
 
+/* What the server has sent and libnats not yet handed over is handed over first, to be
+ * refused: dropped, it would reach another replica only after the ack wait. */
+static void drain(struct pr_consumer *c)
+{
+    enum { MOST_MS = 1000 };
+    if (c->durable && c->sub != NULL && pr_bus_link(c->bus) != NULL &&
+        natsSubscription_DrainTimeout(c->sub, MOST_MS) == NATS_OK)
+        (void)natsSubscription_WaitForDrainCompletion(c->sub, MOST_MS);
+    pr_bus_unbind(c);
+}
+
 /* The bus is closing and the keeper has ended. */
 void pr_bus_stop_consumers(struct pr_bus *bus)
 {
-    for (size_t i = 0; i < bus->consumers; i++)
-        pr_bus_unbind(bus->consumer[i]);
+    for (size_t i = 0; i < bus->consumers; i++) {
+        stop_taking(bus->consumer[i]);
+        drain(bus->consumer[i]);
+    }
     for (size_t i = 0; i < bus->consumers; i++) {
         struct pr_consumer *c = bus->consumer[i];
         stop_workers(c);

@@ -26,7 +26,7 @@ pick() { picked=$((RANDOM % $1)); }
 
 # Waits for the moment in the demo when the victim works.
 await_work() { # VICTIM
-    local query="SELECT 1 FROM plans WHERE state = 'running'"
+    local query="SELECT 1 FROM plans WHERE state = 'running' AND kind = 'vertices'"
     [ "$1" != placement ] || query="SELECT 1 FROM placement_runs WHERE state IN ('pending', 'running')"
     await 60 "work for $1" work_or_end "$query" || fail "no work for $1 came: see $log"
     kill -0 "$demo" 2>/dev/null || fail "the demo ended before $1 had work: see $log"

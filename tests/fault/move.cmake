@@ -1,2 +1,2 @@
 prism_test(fault/move SOURCES ${T}/move_test.c LINK prism_it prism_dataplane_io
-    FIXTURE stack2 TIMEOUT 300)
+    FIXTURE stack3 TIMEOUT 300)

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { ROUNDS = 1500, LOOK = 5 * CW_SECOND, MIN = 60 * CW_SECOND };
+enum { ROUNDS = T_ROUNDS(1500), LOOK = 5 * CW_SECOND, MIN = 60 * CW_SECOND };
 
 static uint64_t seed = 20261121, round_no;
 
@@ -269,7 +269,7 @@ static void every_failure_ends_in_words(void **state)
         }
     }
     print_message("%u of %u failed\n", failed, 3 * ROUNDS);
-    assert_in_range(failed, 50, 3 * ROUNDS - 50);
+    assert_in_range(failed, ROUNDS / 30, 3 * ROUNDS - ROUNDS / 30);
 }
 
 /* The same record and facts give the same step. */

@@ -14,7 +14,7 @@
 /* Random graphs of every kind, large enough for batches as well as small.
  * PRISM_SEED picks others. */
 
-enum { ROUNDS = 160, MOST_THREADS = 4 };
+enum { ROUNDS = T_ROUNDS(160), MOST_THREADS = 4 };
 
 static struct pr_pool *pools[MOST_THREADS + 1];
 static uint64_t seed = 20261121;
@@ -196,7 +196,7 @@ static void every_result_is_as_promised(void **state)
 static void planted_communities_are_found(void **state)
 {
     (void)state;
-    for (uint64_t i = 0; i < 6; i++) {
+    for (uint64_t i = 0; i < T_ROUNDS(6); i++) {
         const struct graph_look look = { .kind = KIND_PLANTED, .n = 10000 };
         struct placement_graph g = graph_of_look(&look, seed + i);
         struct found planted = { .out.count = 200, .community = zeros(g.n) };

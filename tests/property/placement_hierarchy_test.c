@@ -146,7 +146,7 @@ static void any_tree_is_filled_within_its_capacities(void **state)
     struct pr_rng rng;
     print_message("seed %" PRIu64 "\n", seed);
     pr_rng_init(&rng, seed);
-    for (unsigned round = 0; round < 25; round++) {
+    for (unsigned round = 0; round < T_ROUNDS(25); round++) {
         struct world *w = new_world(&rng);
         solve(w);
         /* Again without changes: nothing moves. */

@@ -8,13 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A sanitizer sees as much in fewer rounds. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-enum { SLOWER = 4 };
-#else
-enum { SLOWER = 1 };
-#endif
-
 static void same_again(const struct task *t, struct pr_pool *pool, unsigned threads,
                        const uint16_t *block, const struct placement_partition_result *r)
 {
@@ -52,14 +45,14 @@ static unsigned rounds(uint32_t most_vertices, unsigned count, uint64_t first)
 static void every_cut_is_valid_and_the_same_with_any_threads(void **state)
 {
     (void)state;
-    assert_true(rounds(40, 160 / SLOWER, seed) >= 140 / SLOWER);
-    assert_true(rounds(1500, 80 / SLOWER, seed + 1) >= 70 / SLOWER);
+    assert_true(rounds(40, 160 / T_SLOWER, seed) >= 140 / T_SLOWER);
+    assert_true(rounds(1500, 80 / T_SLOWER, seed + 1) >= 70 / T_SLOWER);
 }
 
 static void large_graphs_too(void **state)
 {
     (void)state;
-    assert_true(rounds(60000, 8 / SLOWER, seed + 2) >= 5 / SLOWER);
+    assert_true(rounds(60000, 8 / T_SLOWER, seed + 2) >= 5 / T_SLOWER);
 }
 
 /* As a plain graph is cut by the like of it: other batches, another result. */
@@ -68,7 +61,7 @@ static void gap_coded_graphs_are_cut_as_well(void **state)
     (void)state;
     struct pr_rng rng;
     pr_rng_init(&rng, seed + 5);
-    for (unsigned round = 0; round < 60 / SLOWER; round++) {
+    for (unsigned round = 0; round < 60 / T_SLOWER; round++) {
         struct task plain, t;
         struct placement_partition_result r;
         struct pr_err err = { 0 };

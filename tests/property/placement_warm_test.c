@@ -231,7 +231,7 @@ static void every_result_is_legal_and_no_worse(void **state)
     struct pr_rng rng;
     unsigned placed = 0, refused = 0, legal = 0;
     pr_rng_init(&rng, *(uint64_t *)*state);
-    for (unsigned round = 0; round < 1500; round++) {
+    for (unsigned round = 0; round < T_ROUNDS(1500); round++) {
         struct sample *s = random_sample(&rng);
         uint16_t block[MOST_N];
         struct placement_warm_result r;
@@ -250,7 +250,7 @@ static void every_result_is_legal_and_no_worse(void **state)
         sample_free(s);
     }
     print_message("%u placed, %u of them legal before, %u refused\n", placed, legal, refused);
-    assert_true(placed > 1000 && legal > 200);
+    assert_true(placed > 1000 / T_SLOWER && legal > 200 / T_SLOWER);
 }
 
 /* As many moves as there are numbers for are as good as a few less. */
@@ -259,7 +259,7 @@ static void no_limit_is_like_a_limit_out_of_reach(void **state)
     struct pr_rng rng;
     unsigned moved = 0;
     pr_rng_init(&rng, *(uint64_t *)*state + 6);
-    for (unsigned round = 0; round < 500; round++) {
+    for (unsigned round = 0; round < T_ROUNDS(500); round++) {
         struct sample *s = random_sample(&rng);
         uint16_t block[MOST_N];
         struct placement_warm_result r;
@@ -272,7 +272,7 @@ static void no_limit_is_like_a_limit_out_of_reach(void **state)
         same(&s->in, rc, block, &r);
         sample_free(s);
     }
-    assert_true(moved > 250);
+    assert_true(moved > 250 / T_SLOWER);
 }
 
 static void threads_and_coding_change_nothing(void **state)
@@ -280,7 +280,7 @@ static void threads_and_coding_change_nothing(void **state)
     struct pr_rng rng;
     unsigned placed = 0, codable = 0;
     pr_rng_init(&rng, *(uint64_t *)*state + 1);
-    for (unsigned round = 0; round < 200; round++) {
+    for (unsigned round = 0; round < T_ROUNDS(200); round++) {
         struct sample *s = random_sample(&rng);
         uint16_t block[MOST_N];
         struct placement_warm_result r;
@@ -303,7 +303,7 @@ static void threads_and_coding_change_nothing(void **state)
         placement_graph_done(&coded);
         sample_free(s);
     }
-    assert_true(placed > 65 && codable > 50);
+    assert_true(placed > 65 / T_SLOWER && codable > 50 / T_SLOWER);
 }
 
 /* More chunks than threads, so that workers do meet. */
@@ -346,7 +346,7 @@ static void renamed_blocks_give_the_renamed_result(void **state)
     struct pr_rng rng;
     unsigned placed = 0;
     pr_rng_init(&rng, *(uint64_t *)*state + 3);
-    for (unsigned round = 0; round < 300; round++) {
+    for (unsigned round = 0; round < T_ROUNDS(300); round++) {
         struct sample *s = random_sample(&rng);
         const uint32_t k = s->in.blocks;
         uint16_t block[MOST_N], name[MOST_BLOCKS], today[MOST_N], fixed[MOST_N];
@@ -374,7 +374,7 @@ static void renamed_blocks_give_the_renamed_result(void **state)
         same(&in, rc, block, &r);
         sample_free(s);
     }
-    assert_true(placed > 100);
+    assert_true(placed > 100 / T_SLOWER);
 }
 
 /* Where nothing was left to gain, the ends of new edges start most of what pays;
@@ -434,7 +434,7 @@ static void a_known_cut_is_carried_on(void **state)
     struct pr_rng rng;
     unsigned placed = 0, stirred = 0;
     pr_rng_init(&rng, *(uint64_t *)*state + 5);
-    for (unsigned round = 0; round < 300; round++) {
+    for (unsigned round = 0; round < T_ROUNDS(300); round++) {
         struct sample *s = random_sample(&rng);
         uint16_t block[MOST_N];
         uint64_t twice = 0;
@@ -459,7 +459,7 @@ static void a_known_cut_is_carried_on(void **state)
         }
         sample_free(s);
     }
-    assert_true(placed > 200 && stirred > 100);
+    assert_true(placed > 200 / T_SLOWER && stirred > 100 / T_SLOWER);
 }
 
 static int open_pools(void **state)

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { ROUNDS = 400 };
+enum { ROUNDS = T_ROUNDS(400) };
 
 static uint64_t seed = 20261121, at;
 

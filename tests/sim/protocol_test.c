@@ -2,16 +2,13 @@
  * protocol_test [first seed] [seeds]; a violation prints its seed and scenario. */
 #include "world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "t.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 static struct world w;
-static uint64_t first_seed = 1, seeds = 500000;
+static uint64_t first_seed = 1, seeds = T_ROUNDS(500000);
 
 /* Every combination of what a scenario can contain comes up, by the seed. */
 static struct sim_config drawn(uint64_t seed)
@@ -105,7 +102,7 @@ static void holds_for_every_pair_of_disturbances(void **state)
     };
     uint64_t runs = 0;
 
-    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i += T_SLOWER) {
         struct sim_config c = row[i];
         c.replicas = c.clients = 1;
         c.ops = 2;
@@ -126,7 +123,7 @@ static void holds_for_every_single_disturbance_of_longer_journeys(void **state)
     static const uint8_t to[][MAX_ROWS] = { { 1, 0, 1 }, { 1, 3, 0 }, { 1, 2, 1 }, { 1, 3, 2 } };
     uint64_t runs = 0;
 
-    for (uint32_t i = 0; i < 3 * 4 * 4; i++) {
+    for (uint32_t i = 0; i < 3 * 4 * 4; i += T_SLOWER) {
         struct sim_config c = { .home = i % 3,
                                 .rows = 3,
                                 .replicas = 2,

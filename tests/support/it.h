@@ -1,5 +1,5 @@
 /* Harness of the tests that need real servers. The fixture `stack` (or
- * `stack2`: two replicas a shard) runs tools/localstack; its directory is in
+ * `stack2`, `stack3`: two replicas a shard) runs tools/localstack; its directory is in
  * PRISM_IT_DIR. Whatever cannot be set up fails the test, loudly: nothing is
  * skipped. Include cmocka's headers before this one. Everything that is started
  * or created here is stopped or dropped when the test program exits. */

@@ -12,6 +12,14 @@
 
 #include "prism/err.h"
 
+/* Rounds of a test with random cases: a sanitizer sees as much in fewer. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define T_SLOWER 4
+#else
+#define T_SLOWER 1
+#endif
+#define T_ROUNDS(n) (((n) + T_SLOWER - 1) / T_SLOWER)
+
 /* Fails with err's words, which a bare assert_int_equal would swallow. */
 #define assert_ok(call, err)                                                                       \
     do {                                                                                           \

@@ -4,4 +4,5 @@ if(wanted)
     add_test(NAME ${PRISM_TEST_PREFIX}unit.docs
         COMMAND ${CMAKE_SOURCE_DIR}/tools/docs.sh --check ${CMAKE_BINARY_DIR}/bin)
     set_tests_properties(${PRISM_TEST_PREFIX}unit.docs PROPERTIES LABELS unit TIMEOUT 60)
+    prism_test_needs(${PRISM_TEST_PREFIX}unit.docs cpus)
 endif()

@@ -22,18 +22,27 @@ all_ports() { # BASE NODES
 }
 
 # Below the kernel's range of outgoing ports (32768 and up): nobody gets one by
-# chance. Starts at a place that differs by directory, so that two stacks that
-# start at the same time do not choose the same.
-free_base() { # DIR NODES
-    local try first ports base
+# chance. Starts at a place that differs by directory; what another has chosen is
+# its own for as long as the script that asked runs, which starts the servers.
+free_base() ( # DIR NODES
+    chosen=${TMPDIR:-/tmp}/prism-ports-$UID
+    mkdir -m 700 "$chosen" 2>/dev/null || true
+    { [ -O "$chosen" ] && [ ! -L "$chosen" ]; } || die "$chosen is not ours"
+    exec 8>"$chosen/lock"
+    flock 8
     first=$(($(printf '%s' "$1" | cksum | cut -d' ' -f1) % 90))
     for ((try = 0; try < 90; try++)); do
         base=$((22000 + (first + try) % 90 * 100))
+        by=$(cat "$chosen/$base" 2>/dev/null) || true
+        if [ -n "$by" ] && [ "$by" != $$ ] && kill -0 "$by" 2>/dev/null; then
+            continue
+        fi
         read -r -a ports <<<"$(all_ports "$base" "$2")"
         if ! first_taken "${ports[@]}" >/dev/null; then
+            printf '%s\n' $$ >"$chosen/$base"
             printf '%s\n' "$base"
             return 0
         fi
     done
     die "no 100 free ports between 22000 and 31000"
-}
+)

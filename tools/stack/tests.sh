@@ -2,12 +2,14 @@
 # ./dev test: builds the trees and runs all their tests in one ctest run.
 # release runs everything; asan (address and undefined behaviour) everything but
 # fault and e2e; tsan what has threads. PRISM_TEST_KINDS in CMakePresets.json
-# says so. clang, the other compiler, only compiles everything.
+# says so. clang, the other compiler, only compiles everything. Tests with servers
+# mostly wait; meanwhile the trees after release are built.
 
 TREES=(release asan tsan)
+SERVER_TESTS=3 # at a time
 
 cmd_test() {
-    local all=$root/build/all tree
+    local all=$root/build/all tree later=(asan tsan clang)
     ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_SERVERS[@]}"
     if [ $# -eq 2 ] && [ "$1" = fuzz ] && [[ $2 =~ ^[1-9][0-9]*$ ]]; then
         fuzz "$2"
@@ -24,20 +26,29 @@ cmd_test() {
         return
     fi
     ensure_packages "${PACKAGES_TEST[@]}"
-    step "build clang"
-    build "$root" clang
-    for tree in "${TREES[@]}"; do
-        step "build $tree"
-        build "$root" "$tree"
+    for tree in "${later[@]}"; do
+        configure "$root" "$tree"
     done
+    step "build release"
+    build "$root" release
     mkdir -p "$all"
     {
         printf '# Written by ./dev test: one run over the tests of every tree.\n'
-        for tree in "${TREES[@]}"; do
-            printf 'subdirs("%s")\n' "$root/build/$tree"
+        printf 'subdirs("%s")\n' "${TREES[@]/#/$root/build/}"
+        for tree in "${later[@]}"; do
+            build_test "$tree"
         done
     } >"$all/CTestTestfile.cmake"
     run_ctest "$all"
+}
+
+# A build as a test, which the tests of that tree need as their fixture.
+build_test() { # TREE
+    local command
+    command=$(printf ' "%s"' nice -n 10 ninja -C "$root/build/$1" -j "$(nproc)" --quiet)
+    printf 'add_test(build.%s%s)\n' "$1" "$command"
+    printf 'set_tests_properties(build.%s PROPERTIES FIXTURES_SETUP %s.built %s)\n' "$1" "$1" \
+        'TIMEOUT 2400 COST 2400 RESOURCE_GROUPS cpus:1'
 }
 
 # Every fuzzer that many seconds, from the kept inputs and what earlier runs found
@@ -75,15 +86,20 @@ some_tests() {
 # The thread sanitizer needs a predictable address space; some containers do not
 # let us ask for one, and then its own restart may do.
 run_ctest() {
-    local tests=$1 log rc=0 fixed=()
+    local tests=$1 log cpus rc=0 fixed=()
     shift
+    cpus=$(nproc)
     log=$tests/Testing/dev-test.log
     mkdir -p "$tests/Testing"
     if setarch "$(uname -m)" -R true 2>/dev/null; then
         fixed=(setarch "$(uname -m)" -R)
     fi
+    printf '{"version": {"major": 1, "minor": 0}, "local": [{
+        "cpus": [{"id": "0", "slots": %d}], "servers": [{"id": "0", "slots": %d}]}]}\n' \
+        "$cpus" "$SERVER_TESTS" >"$tests/Testing/resources.json"
     "${fixed[@]}" ctest --test-dir "$tests" --output-on-failure --no-label-summary \
-        --no-tests=error -j "$(nproc)" "$@" | tee "$log" |
+        --no-tests=error -j $((cpus + SERVER_TESTS)) \
+        --resource-spec-file "$tests/Testing/resources.json" "$@" | tee "$log" |
         sed -u -e '/tests passed, .* tests failed out of/d' -e '/^Total Test time/d' ||
         rc=${PIPESTATUS[0]}
     printf 'all tests took %d s\n' "$SECONDS"
