@@ -167,7 +167,7 @@ page_cli() {
 
 # --- the slot machine -----------------------------------------------------------
 page_slot-states() {
-    generated 'the table of `services/rebalance/core/slot/machine.c`'
+    generated 'the tables of `services/rebalance/core/slot/machine.c` and `job.c`'
     printf '# States of a slot on its way\n\n'
     printf 'A row of `steps` holds the furthest state that was intended; what happens next follows from it and\n'
     printf 'from what both shards report, again and again until a final state. The *giver* has the keys, the\n'

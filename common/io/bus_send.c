@@ -54,6 +54,18 @@ enum pr_code pr_bus_publish(struct pr_bus *bus, const char *subject, const void 
     return rc;
 }
 
+enum pr_code pr_bus_tell(struct pr_bus *bus, const char *subject, const void *data, size_t n,
+                         struct pr_err *err)
+{
+    char what[160];
+    (void)snprintf(what, sizeof what, "publish %.120s", subject);
+    struct pr_link *link = pr_bus_link(bus);
+    if (link == NULL || n > INT_MAX)
+        return pr_fail(err, PR_EUNAVAIL, "NATS: %s: not connected", what);
+    const natsStatus s = natsConnection_Publish(link->nc, subject, data, (int)n);
+    return s == NATS_OK ? PR_OK : pr_bus_fail(err, s, 0, what);
+}
+
 /* The answer's payload, or the error that its headers carry. */
 static enum pr_code take_reply(natsMsg *msg, const char *subject, void **reply, size_t *len,
                                struct pr_err *err)

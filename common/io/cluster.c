@@ -170,17 +170,23 @@ void pr_cluster_drop(struct pr_cluster *c, const char *node_id)
 }
 
 /* --- topology ----------------------------------------------------------- */
-static enum pr_code ask_topology(struct pr_redis *conn, const char *host, struct pr_topology *out,
-                                 struct pr_err *err)
+static enum pr_code read_topology(const struct pr_redis *conn, const redisReply *reply,
+                                  const char *host, struct pr_topology *out, struct pr_err *err)
 {
-    PR_AUTO(redisReply) *reply = NULL;
-    enum pr_code rc = pr_redis_command(conn, &reply, err, "CLUSTER NODES");
-    if (rc != PR_OK)
-        return rc;
     if (reply->type != REDIS_REPLY_STRING)
         return pr_fail(err, PR_EDATA, "redis %s: CLUSTER NODES answered no text", conn->name);
-    rc = pr_topology_parse(reply->str, host, out, err);
+    const enum pr_code rc = pr_topology_parse(reply->str, host, out, err);
     return rc == PR_OK ? rc : pr_wrap(err, rc, "redis %s", conn->name);
+}
+
+static enum pr_code ask_control(struct pr_cluster *c, struct pr_topology *out, struct pr_err *err)
+{
+    char host[PR_HOST];
+    PR_AUTO(redisReply) *reply = NULL;
+    (void)snprintf(host, sizeof host, "%.*s",
+                   (int)(strrchr(c->control->name, ':') - c->control->name), c->control->name);
+    const enum pr_code rc = pr_redis_command(c->control, &reply, err, "CLUSTER NODES");
+    return rc == PR_OK ? read_topology(c->control, reply, host, out, err) : rc;
 }
 
 static size_t owned_slots(const struct pr_topology *t)
@@ -228,46 +234,89 @@ static enum pr_code adopt(struct pr_cluster *c, struct pr_topology *t, struct pr
     return PR_OK;
 }
 
-/* One try at a host: opens the control connection and asks. */
-static enum pr_code try_host(struct pr_cluster *c, const char *host, int port, struct pr_err *err)
+enum pr_code cluster_take(struct pr_cluster *c, struct pr_redis **conn, const redisReply *reply,
+                          const struct cluster_host *host, bool *sure, struct pr_err *err)
 {
     struct pr_topology t;
-    pr_redis_close(c->control);
-    c->control = NULL;
-    enum pr_code rc = pr_redis_open(&c->control, host, port, &c->auth, c->timeout_ms, err);
-    if (rc == PR_OK)
-        rc = ask_topology(c->control, host, &t, err);
+    enum pr_code rc = read_topology(*conn, reply, host->host, &t, err);
     if (rc != PR_OK)
         return rc;
     const bool none = owned_slots(&t) == 0;
-    if (!trusted(&t) && c->topology.nodes > 0 &&
+    *sure = trusted(&t);
+    if (!*sure && c->topology.nodes > 0 &&
         (trusted(&c->topology) || (none && owned_slots(&c->topology) > 0))) {
         pr_topology_done(&t);
-        return pr_fail(err, PR_EUNAVAIL, "redis %s:%d: %s", host, port,
+        return pr_fail(err, PR_EUNAVAIL, "redis %s: %s", (*conn)->name,
                        none ? "knows of no slot" : "serves no slot");
     }
-    return adopt(c, &t, err);
-}
-
-static void note_failure(struct pr_buf *all, const struct pr_err *one)
-{
-    if (all->len > 0)
-        pr_buf_str(all, "; ");
-    pr_buf_str(all, one->text);
-}
-
-static enum pr_code ask_known(struct pr_cluster *c, struct pr_buf *tried, struct pr_err *one)
-{
-    enum pr_code rc = PR_EUNAVAIL;
-    const size_t known = c->topology.nodes;
-    for (size_t i = 0; i < known && rc != PR_OK; i++) {
-        /* A successful try replaces the topology, so this copy names the host. */
-        const struct pr_node n = c->topology.node[c->next_ask++ % known];
-        if (n.failed || n.port == 0)
-            continue;
-        if ((rc = try_host(c, n.host, n.port, one)) != PR_OK)
-            note_failure(tried, one);
+    rc = adopt(c, &t, err);
+    if (rc == PR_OK) {
+        pr_redis_close(c->control);
+        c->control = *conn;
+        *conn = NULL;
     }
+    return rc;
+}
+
+struct hosts { /* to be asked, in this order; each once */
+    struct cluster_host *host;
+    size_t n, cap;
+};
+
+static bool add_host(struct hosts *h, const char *host, int port)
+{
+    for (size_t i = 0; i < h->n; i++)
+        if (h->host[i].port == port && strcmp(h->host[i].host, host) == 0)
+            return true;
+    if (h->n == h->cap) {
+        const size_t cap = h->cap == 0 ? 64 : h->cap * 2;
+        struct cluster_host *grown = realloc(h->host, cap * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        h->host = grown;
+        h->cap = cap;
+    }
+    (void)snprintf(h->host[h->n].host, PR_HOST, "%s", host);
+    h->host[h->n++].port = port;
+    return true;
+}
+
+/* Whoever was asked first before is asked last: its view may be the stale one. */
+static bool add_known(struct pr_cluster *c, struct hosts *h)
+{
+    const size_t known = c->topology.nodes, first = c->next_ask++;
+    bool ok = true;
+    for (size_t i = 0; i < known && ok; i++) {
+        const struct pr_node *n = &c->topology.node[(first + i) % known];
+        ok = n->failed || n->port == 0 || add_host(h, n->host, n->port);
+    }
+    return ok;
+}
+
+static bool add_seeds(const struct pr_cluster *c, struct hosts *h)
+{
+    char host[PR_HOST];
+    int port;
+    bool ok = true;
+    for (const char *list = c->seeds; ok && next_seed(&list, host, &port, NULL) == PR_OK;)
+        ok = add_host(h, host, port);
+    return ok;
+}
+
+/* Seeds come last: one that knows of no slot may be a node that has left, or has yet to join,
+ * and counts only when no other answers. It may know others, who know better. */
+static enum pr_code ask_all(struct pr_cluster *c, struct pr_buf *tried, struct pr_err *one)
+{
+    struct hosts h = { NULL, 0, 0 };
+    enum pr_code rc =
+        add_known(c, &h) && add_seeds(c, &h) ? cluster_ask(c, h.host, h.n, tried, one) : PR_ENOMEM;
+    const size_t asked = h.n;
+    if (rc == PR_OK && !trusted(&c->topology) && add_known(c, &h) && h.n > asked) {
+        struct pr_err unused = { .code = PR_OK };
+        if (cluster_ask(c, h.host + asked, h.n - asked, tried, &unused) != PR_OK)
+            rc = PR_OK; /* what a seed said is all there is */
+    }
+    free(h.host);
     return rc;
 }
 
@@ -276,10 +325,7 @@ enum pr_code cluster_refresh_from(struct pr_cluster *c, bool elsewhere, struct p
     struct pr_err one = { .code = PR_OK, .text = "" };
     if (c->control != NULL && !c->control->broken && !elsewhere) {
         struct pr_topology t;
-        char host[PR_HOST];
-        (void)snprintf(host, sizeof host, "%.*s",
-                       (int)(strrchr(c->control->name, ':') - c->control->name), c->control->name);
-        if (ask_topology(c->control, host, &t, &one) == PR_OK) {
+        if (ask_control(c, &t, &one) == PR_OK) {
             if (trusted(&t))
                 return adopt(c, &t, err);
             pr_topology_done(&t);
@@ -287,28 +333,10 @@ enum pr_code cluster_refresh_from(struct pr_cluster *c, bool elsewhere, struct p
     }
     struct pr_buf tried;
     pr_buf_init(&tried, 0);
-    enum pr_code rc = PR_EUNAVAIL, seed_rc;
-    rc = ask_known(c, &tried, &one);
-    char host[PR_HOST];
-    int port;
-    /* A seed that knows of no slot may be a node that has left, or has yet to join:
-     * it counts only when no other answers. */
-    for (const char *list = c->seeds;
-         (rc != PR_OK || !trusted(&c->topology)) &&
-         (seed_rc = next_seed(&list, host, &port, &one)) != PR_ENOTFOUND;) {
-        if (cluster_find_address(&c->topology, host, port) >= 0 &&
-            !c->topology.node[cluster_find_address(&c->topology, host, port)].failed)
-            continue; /* asked above */
-        if (seed_rc == PR_OK)
-            seed_rc = try_host(c, host, port, &one);
-        if (seed_rc != PR_OK)
-            note_failure(&tried, &one);
-        else
-            rc = PR_OK;
-    }
-    if (rc == PR_OK && !trusted(&c->topology)) /* it may know others, who know better */
-        (void)ask_known(c, &tried, &one);
-    if (rc != PR_OK)
+    enum pr_code rc = ask_all(c, &tried, &one);
+    if (rc == PR_ENOMEM)
+        rc = pr_fail(err, rc, "redis topology: no memory");
+    else if (rc != PR_OK)
         rc = pr_fail(err, one.code == PR_EDENIED ? PR_EDENIED : PR_EUNAVAIL,
                      "no redis node answers: %s", tried.data != NULL ? tried.data : "none known");
     pr_buf_done(&tried);

@@ -64,6 +64,21 @@ PR_CHECKED enum pr_code cluster_link_open(struct pr_cluster *c, struct link *l, 
 /* Index of "host:port", -1 unknown. */
 int cluster_find_address(const struct pr_topology *t, const char *host, int port);
 int cluster_find_id(const struct pr_topology *t, const char *id);
+/* cluster_ask.c: asks all hosts, the first ones first, until an answer can be trusted; within
+ * 2 time-outs and 5 ms a host however many are dead. Each answer goes to cluster_take.
+ * PR_OK: one was taken. Else what every one said is added to tried; *one is of the last, or
+ * that of one that let nobody in (PR_EDENIED). */
+struct cluster_host {
+    char host[PR_HOST];
+    int port;
+};
+PR_CHECKED enum pr_code cluster_ask(struct pr_cluster *c, const struct cluster_host *host, size_t n,
+                                    struct pr_buf *tried, struct pr_err *one);
+/* Puts what the host said of the topology in place unless something better is known; then
+ * the connection is c's and *conn NULL. *sure: nobody else needs to be asked. */
+PR_CHECKED enum pr_code cluster_take(struct pr_cluster *c, struct pr_redis **conn,
+                                     const redisReply *reply, const struct cluster_host *host,
+                                     bool *sure, struct pr_err *err);
 /* elsewhere: ask another node than last time (its view may be the stale one). */
 PR_CHECKED enum pr_code cluster_refresh_from(struct pr_cluster *c, bool elsewhere,
                                              struct pr_err *err);

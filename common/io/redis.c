@@ -41,9 +41,11 @@ void pr_redis_close(struct pr_redis *c)
     free(c);
 }
 
-static enum pr_code authenticate(struct pr_redis *c, const struct pr_redis_auth *auth,
-                                 struct pr_err *err)
+/* *sent: an answer is to come first. */
+static enum pr_code send_auth(struct pr_redis *c, const struct pr_redis_auth *auth, bool *sent,
+                              struct pr_err *err)
 {
+    *sent = false;
     if (auth == NULL || auth->user == NULL || (auth->user[0] == '\0' && auth->password == NULL))
         return PR_OK;
     const char *password = auth->password != NULL ? auth->password : "";
@@ -51,19 +53,33 @@ static enum pr_code authenticate(struct pr_redis *c, const struct pr_redis_auth 
         return PR_OK;
     const char *argv[] = { "AUTH", auth->user, password };
     const size_t len[] = { 4, strlen(auth->user), strlen(password) };
-    redisReply *reply = NULL;
-    enum pr_code rc = pr_redis_append(c, 3, argv, len, err);
-    if (rc == PR_OK)
-        rc = pr_redis_reply(c, &reply, err);
-    if (rc == PR_OK) {
-        rc = pr_redis_reply_code(reply, err);
-        freeReplyObject(reply);
-    }
+    *sent = true;
+    return pr_redis_append(c, 3, argv, len, err);
+}
+
+enum pr_code pr_redis_auth_code(const struct pr_redis *c, const struct pr_redis_auth *auth,
+                                const redisReply *reply, struct pr_err *err)
+{
+    const enum pr_code rc = pr_redis_reply_code(reply, err);
     return rc == PR_OK ? rc : pr_wrap(err, rc, "redis %s: user %s", c->name, auth->user);
 }
 
-enum pr_code pr_redis_open(struct pr_redis **out, const char *host, int port,
-                           const struct pr_redis_auth *auth, int timeout_ms, struct pr_err *err)
+static enum pr_code authenticate(struct pr_redis *c, const struct pr_redis_auth *auth,
+                                 struct pr_err *err)
+{
+    bool sent = false;
+    PR_AUTO(redisReply) *reply = NULL;
+    enum pr_code rc = send_auth(c, auth, &sent, err);
+    if (rc != PR_OK || !sent)
+        return rc;
+    rc = pr_redis_reply(c, &reply, err);
+    return rc == PR_OK ? pr_redis_auth_code(c, auth, reply, err)
+                       : pr_wrap(err, rc, "redis %s: user %s", c->name, auth->user);
+}
+
+/* wait: for the connection, timeout_ms at most. */
+static enum pr_code dial(struct pr_redis **out, const char *host, int port, int timeout_ms,
+                         bool wait, struct pr_err *err)
 {
     struct pr_redis *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -72,22 +88,59 @@ enum pr_code pr_redis_open(struct pr_redis **out, const char *host, int port,
     pr_buf_init(&c->out, 0);
     c->timeout_ms = timeout_ms;
     const struct timeval tv = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
-    c->ctx = redisConnectWithTimeout(host, port, tv);
+    c->ctx = wait ? redisConnectWithTimeout(host, port, tv) : redisConnectNonBlock(host, port);
     enum pr_code rc = PR_OK;
     if (c->ctx == NULL)
         rc = pr_fail(err, PR_ENOMEM, "redis %s: no memory", c->name);
     else if (c->ctx->err != 0)
         rc = broke(c, err, PR_EUNAVAIL, c->ctx->errstr);
-    else {
-        (void)redisEnableKeepAlive(c->ctx); /* a node that vanished is noticed anyway */
-        rc = authenticate(c, auth, err);
+    if (rc != PR_OK) {
+        pr_redis_close(c);
+        return rc;
     }
+    (void)redisEnableKeepAlive(c->ctx); /* a node that vanished is noticed anyway */
+    *out = c;
+    return PR_OK;
+}
+
+enum pr_code pr_redis_open(struct pr_redis **out, const char *host, int port,
+                           const struct pr_redis_auth *auth, int timeout_ms, struct pr_err *err)
+{
+    struct pr_redis *c = NULL;
+    enum pr_code rc = dial(&c, host, port, timeout_ms, true, err);
+    if (rc == PR_OK)
+        rc = authenticate(c, auth, err);
     if (rc != PR_OK) {
         pr_redis_close(c);
         return rc;
     }
     *out = c;
     return PR_OK;
+}
+
+enum pr_code pr_redis_begin(struct pr_redis **out, const char *host, int port,
+                            const struct pr_redis_auth *auth, int timeout_ms, bool *auth_sent,
+                            struct pr_err *err)
+{
+    struct pr_redis *c = NULL;
+    enum pr_code rc = dial(&c, host, port, timeout_ms, false, err);
+    if (rc == PR_OK)
+        rc = send_auth(c, auth, auth_sent, err);
+    if (rc != PR_OK) {
+        pr_redis_close(c);
+        return rc;
+    }
+    *out = c;
+    return PR_OK;
+}
+
+enum pr_code pr_redis_connected(struct pr_redis *c, struct pr_err *err)
+{
+    int why = 0;
+    socklen_t n = sizeof why;
+    if (getsockopt(c->ctx->fd, SOL_SOCKET, SO_ERROR, &why, &n) != 0)
+        why = errno;
+    return why == 0 ? PR_OK : broke(c, err, PR_EUNAVAIL, strerror(why));
 }
 
 /* --- writing ------------------------------------------------------------ */

@@ -15,6 +15,17 @@ struct pr_redis {
     char name[PR_HOST + 8]; /* "host:port", for messages */
 };
 
+/* Begins to connect and returns at once: AUTH is the first command to be sent when
+ * *auth_sent, others may be appended. */
+PR_CHECKED enum pr_code pr_redis_begin(struct pr_redis **c, const char *host, int port,
+                                       const struct pr_redis_auth *auth, int timeout_ms,
+                                       bool *auth_sent, struct pr_err *err);
+/* What became of that, once the socket takes bytes. */
+PR_CHECKED enum pr_code pr_redis_connected(struct pr_redis *c, struct pr_err *err);
+/* What the reply to that AUTH means. */
+PR_CHECKED enum pr_code pr_redis_auth_code(const struct pr_redis *c,
+                                           const struct pr_redis_auth *auth,
+                                           const redisReply *reply, struct pr_err *err);
 /* Write and read what is possible now. A failure marks the connection broken. */
 PR_CHECKED enum pr_code pr_redis_flush(struct pr_redis *c, struct pr_err *err);
 PR_CHECKED enum pr_code pr_redis_receive(struct pr_redis *c, bool *got, struct pr_err *err);

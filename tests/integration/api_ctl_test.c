@@ -237,6 +237,50 @@ static void bash_completion_knows_groups_verbs_and_options(void **state)
                              "[--allow-big-keys --allow-no-replicas --wait]\n");
 }
 
+/* The numbers of the events are shown with the plan and with its operation. */
+static void a_fleet_plan_that_runs_is_followed_with_its_numbers(void **state)
+{
+    (void)state;
+    static const char *const of[] = { "plan show", "operation show" };
+    static const char *const want[] = { "progress     25 %, wave 1 of 2: moving, ETA 30 s",
+                                        "moving       1.0 MB of 4.0 MB at 500 KB/s; 2 steps run",
+                                        "2 steps running, 1 stuck",
+                                        "reason       slowed down: n1" };
+    char line[200], operation[64], plan[32];
+    snprintf(operation, sizeof operation, "%s",
+             api_sql("INSERT INTO operations (kind, resource, state, phase, progress_ratio, eta_s, "
+                     "created_by, progress) VALUES ('rebalance.execute', 'x', 'running', "
+                     "'wave 1 of 2: moving', 0.25, 30, 'it', '{\"ratio\": 0.25, \"eta_s\": 30, "
+                     "\"steps\": 8, \"steps_done\": 2, \"steps_running\": 2, \"steps_stuck\": 1, "
+                     "\"bytes\": 4e6, \"bytes_done\": 1e6, \"bytes_per_s\": 5e5, \"reason\": "
+                     "\"slowed down: n1\"}') RETURNING id"));
+    snprintf(plan, sizeof plan, "%s",
+             api_sql("INSERT INTO plans (operation_id, kind, goal, state, created_by, started_at) "
+                     "VALUES ('%s', 'fleet', '{\"kind\": \"balance\"}', 'running', 'it', now()) "
+                     "RETURNING id",
+                     operation));
+    snprintf(line, sizeof line, "plan watch %s", plan);
+    expect("viewer", line, 6); /* nobody carries it out */
+    api_sql("UPDATE plans SET execute_operation_id = operation_id WHERE id = %s", plan);
+    snprintf(line, sizeof line, "plan show %s", plan);
+    expect("viewer", line, 0);
+    for (size_t i = 0; i < PR_COUNT(want); i++)
+        if (strstr(out, want[i]) == NULL)
+            fail_msg("no '%s' in %s", want[i], out);
+    for (size_t i = 0; i < PR_COUNT(of); i++) {
+        snprintf(line, sizeof line, "%s %s", of[i], i == 0 ? plan : operation);
+        expect_json("viewer", line);
+        const json_t *p = json_object_get(j, "progress");
+        assert_int_equal(json_integer_value(json_object_get(p, "stepsDone")), 2);
+        assert_true(json_number_value(json_object_get(p, "bytesPerS")) == 5e5);
+        assert_true(json_number_value(json_object_get(p, "etaS")) == 30);
+    }
+    api_sql("UPDATE operations SET state = 'done', finished_at = now() WHERE id = '%s'", operation);
+    snprintf(line, sizeof line, "plan watch %s", plan);
+    expect("viewer", line, 0);
+    api_sql("DELETE FROM plans WHERE id = %s", plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +291,7 @@ int main(void)
         cmocka_unit_test(a_failed_operation_is_exit_status_1),
         cmocka_unit_test(each_kind_of_failure_has_its_exit_status),
         cmocka_unit_test(bash_completion_knows_groups_verbs_and_options),
+        cmocka_unit_test(a_fleet_plan_that_runs_is_followed_with_its_numbers),
     };
     int failed = cmocka_run_group_tests(tests, api_empty_setup, api_teardown);
     json_decref(j);

@@ -72,7 +72,11 @@ static const char planner[] =
     "1300000000, "
     "\"copied_bytes\": 2600000000, \"cross_zone_bytes\": 1300000000, \"waves\": 1, "
     "\"duration_s\": 95, \"uneven_before\": 0.31, \"uneven_after\": 0.04, \"open_slots\": 0, "
-    "\"verdict\": {\"worth_it\": true, \"why\": \"more even\", \"move_usd\": 0.013}, "
+    "\"hot_before\": null, \"hot_after\": null, "
+    "\"gain\": {\"cross_share_before\": null, \"saved_usd_per_month\": 0.0, \"saved_usd\": 0.0, "
+    "\"rezoned_slots\": 0, \"run_id\": null}, "
+    "\"verdict\": {\"worth_it\": true, \"why\": \"more even\", \"move_usd\": 0.013, "
+    "\"horizon_days\": 30}, "
     "\"more_notes\": 4, \"notes\": [{\"slot\": 17, \"text\": \"is pinned\"}]}' "
     "WHERE id = split_part(NEW.resource, '/', 3)::bigint; "
     "NEW.state := CASE WHEN (SELECT refuse FROM it_orders) IS NULL THEN 'done' ELSE 'failed' END; "
@@ -338,6 +342,51 @@ static void goals_are_made_of_options(void **state)
     assert_int_equal(last_plan(), before);
 }
 
+static void what_a_plan_does_to_traffic_is_shown(void)
+{
+    static const struct {
+        const char *gain, *want[3];
+    } row[] = {
+        { "{\"cross_share_before\": 0.412, \"cross_share_after\": 0.053, "
+          "\"saved_usd_per_month\": 310, \"saved_usd\": 620, \"rezoned_slots\": 5461, "
+          "\"run_id\": 3, \"unknown\": null}",
+          { "cross-zone   41.2 % of the traffic -> 5.3 % (5461 slots change zones; traffic as "
+            "placement run 3 saw it)",
+            "saves        $310 a month, $620 over 60 days", "not worth it: because" } },
+        { "{\"cross_share_before\": 0.053, \"cross_share_after\": 0.412, "
+          "\"saved_usd_per_month\": -0.005, \"saved_usd\": -0.01, \"rezoned_slots\": 1, "
+          "\"run_id\": 3, \"unknown\": null}",
+          { "5.3 % of the traffic -> 41.2 %", "adds         $0.0050 a month, $0.01 over 60 days",
+            "heat         hottest shard 40.0 % above its zone's mean -> 12.0 %" } },
+        { "{\"cross_share_before\": 0.2, \"cross_share_after\": 0.2, "
+          "\"saved_usd_per_month\": 0, \"saved_usd\": 0, \"rezoned_slots\": 0, \"run_id\": 3}",
+          { "cross-zone   stays 20.0 % of the traffic: no slot changes its zone",
+            "saves        $0.00\n", "" } },
+        { "{\"cross_share_before\": null, \"cross_share_after\": null, "
+          "\"saved_usd_per_month\": null, \"saved_usd\": null, \"rezoned_slots\": 17, "
+          "\"run_id\": null, \"unknown\": \"nobody looked\"}",
+          { "cross-zone   unknown, 17 slots change zones: nobody looked", "saves        unknown",
+            "" } },
+    };
+    char line[100];
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        api_sql("UPDATE plans SET summary = summary || '{\"hot_before\": 0.4, \"hot_after\": "
+                "0.12, \"verdict\": {\"worth_it\": false, \"why\": \"because\", \"move_usd\": 0, "
+                "\"horizon_days\": 60}, \"gain\": %s}' WHERE id = %lld",
+                row[i].gain, last_plan());
+        snprintf(line, sizeof line, "plan show %lld", last_plan());
+        expect("viewer", line, 0);
+        for (size_t k = 0; k < PR_COUNT(row[i].want); k++)
+            if (strstr(out, row[i].want[k]) == NULL)
+                fail_msg("no %s in %s", row[i].want[k], out);
+        snprintf(line, sizeof line, "plan show %lld", last_plan());
+        expect_json("viewer", line);
+        const json_t *saved = json_object_get(
+            json_object_get(json_object_get(j, "summary"), "gain"), "savedUsdPerMonth");
+        assert_true(i == 3 ? json_is_null(saved) : json_is_number(saved));
+    }
+}
+
 static void a_plan_is_shown_as_people_read_it(void **state)
 {
     (void)state;
@@ -346,16 +395,20 @@ static void a_plan_is_shown_as_people_read_it(void **state)
     expect("operator", "plan create --goal balance --wait", 0);
     static const char *const want[] = { "balance",
                                         "slot 3",
-                                        "1.3 GB, 2.6 GB with replicas, 1.3 GB between zones",
+                                        "1.3 GB, 2.6 GB with new replicas, 1.3 GB between zones",
                                         "95 s",
-                                        "31.0 % -> 4.0 %",
-                                        "$ 0.013",
-                                        "more even",
+                                        "31.0 % off its zone's mean -> 4.0 %",
+                                        "heat         unknown",
+                                        "stays as it is: no slot changes its zone",
+                                        "$0.01 once, to move",
+                                        "saves        $0.00\n",
+                                        "worth it: more even",
                                         "slot 17: is pinned",
                                         "and 4 more" };
     for (size_t i = 0; i < PR_COUNT(want); i++)
         if (strstr(out, want[i]) == NULL)
             fail_msg("no %s in %s", want[i], out);
+    what_a_plan_does_to_traffic_is_shown();
     snprintf(line, sizeof line, "plan steps %lld --state planned --wave 1", last_plan());
     expect_json("viewer", line);
     assert_int_equal(json_array_size(json_object_get(j, "items")), 3);

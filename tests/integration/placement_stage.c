@@ -72,8 +72,9 @@ long number(const char *text)
 int fresh_store(void **state)
 {
     (void)state;
-    sql("TRUNCATE placement_runs, hints, route_bases, route_deltas, plans, operations, outbox, "
-        "processed, store, slots, nodes, zones CASCADE");
+    sql("TRUNCATE placement_runs, hints, route_bases, route_deltas, slot_traffic, plans, "
+        "operations, "
+        "outbox, processed, store, slots, nodes, zones CASCADE");
     sql("INSERT INTO store (partitions) VALUES (64)");
     sql("INSERT INTO zones (id) VALUES ('a'), ('b'), ('c')");
     sql("INSERT INTO slots (slot, shard_id, node_id, zone_id) "

@@ -132,6 +132,10 @@ static void runs_that_only_measure_leave_nothing_behind(void **state)
     assert_run(run, "report ->> 'targets_kept'", "false");
     assert_sql("SELECT count(*) FROM hints", "0");
     assert_sql("SELECT count(*) FROM route_bases", "0");
+    /* But what was seen of today's traffic, for plans of the fleet. */
+    assert_sql("SELECT string_agg(kind || (run_id = (SELECT max(id) FROM placement_runs)), ' ') "
+               "FROM slot_traffic",
+               "beforetrue");
 }
 
 static void a_refused_run_fails_with_its_reason(void **state)
@@ -299,6 +303,9 @@ static void old_targets_go_but_not_those_of_unfinished_plans(void **state)
         snprintf(text, sizeof text, "SELECT count(*) > 0 FROM hints WHERE run_id = %ld", run[i]);
         assert_sql(text, kept);
         snprintf(text, sizeof text, "SELECT count(*) > 0 FROM route_bases WHERE run_id = %ld",
+                 run[i]);
+        assert_sql(text, kept);
+        snprintf(text, sizeof text, "SELECT count(*) = 2 FROM slot_traffic WHERE run_id = %ld",
                  run[i]);
         assert_sql(text, kept);
         assert_run(run[i], "(report ->> 'targets_kept')::boolean", kept);

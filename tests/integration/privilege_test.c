@@ -30,6 +30,7 @@ static void judge(const struct attempt *a, bool allowed, const char *why)
 #define RUN                                                                                        \
     "INSERT INTO placement_runs (operation_id, source, created_by) "                               \
     "VALUES (gen_random_uuid(), '{}', 'x')"
+#define TRAFFIC      "INSERT INTO slot_traffic VALUES (1, 'before', '')"
 #define ROUTES(kind) "INSERT INTO route_bases VALUES ('" kind "', 1, 0, 0, '')"
 #define MOVE                                                                                       \
     "INSERT INTO moves (plan_id, batch, src_node, dst_node, vertices, ids) "                       \
@@ -53,6 +54,8 @@ static const struct attempt sql[] = {
     { "placement", "SELECT * FROM zones", true },
     { "placement", "INSERT INTO hints VALUES (1, 0, 'a', 1)", true },
     { "placement", ROUTES("target"), true },
+    { "placement", TRAFFIC, true },
+    { "placement", "UPDATE slot_traffic SET blob = ''", false },
     { "placement", "UPDATE placement_runs SET state = 'done'", true },
     { "placement", AUDIT, true },
     { "placement", OUTBOX, true },
@@ -85,6 +88,8 @@ static const struct attempt sql[] = {
     { "rebalance", AUDIT, true },
     { "rebalance", ROUTES("target"), false },
     { "rebalance", "INSERT INTO hints VALUES (1, 0, 'a', 1)", false },
+    { "rebalance", "SELECT * FROM slot_traffic", true },
+    { "rebalance", TRAFFIC, false },
     { "rebalance", "UPDATE placement_runs SET state = 'done'", false },
     { "rebalance", FLEET_PLAN, true }, /* standing orders make plans */
     { "rebalance", STEP, true },

@@ -7,6 +7,9 @@ prism_test(integration/rebalance_retention SOURCES ${T}/rebalance_retention_test
     LINK rebalance_io prism_it FIXTURE stack)
 prism_test(integration/rebalance_slot SOURCES ${T}/rebalance_slot_test.c
     ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it FIXTURE stack2 LABELS slots TIMEOUT 300)
+# The servers that offer atomic slot migration are stood in for: tests/support/fake_pair.h.
+prism_test(integration/rebalance_job SOURCES ${T}/rebalance_job_test.c
+    ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it FIXTURE stack2 LABELS slots TIMEOUT 180)
 # Minutes of waiting for gossip and elections each: once is enough. What they share with
 # the others is sanitized there.
 if(NOT PRISM_SANITIZE)
@@ -15,12 +18,12 @@ if(NOT PRISM_SANITIZE)
             ${T}/duty_stage.c ${T}/own_redis.c
             LINK rebalance_io prism_it prism_dataplane_io FIXTURE stack2 TIMEOUT 300)
     endforeach()
-    foreach(name fleet fleet_orders)
+    foreach(name fleet fleet_orders gain told)
         prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
             ${T}/rebalance_fleet_stage.c LINK prism_it prism_dataplane_io prism_io prism_proto
             FIXTURE stack2 TIMEOUT 300)
         if(TARGET test_integration_rebalance_${name})
-            add_dependencies(test_integration_rebalance_${name} prism-rebalance)
+            add_dependencies(test_integration_rebalance_${name} prism-rebalance prism-placement)
         endif()
     endforeach()
 endif()

@@ -329,6 +329,60 @@ static void explanations_are_given_in_words(void **state)
     assert_int_equal(explain(&r, text, sizeof text, &err), PR_EINVAL);
 }
 
+/* --- nodes that come back again and again --------------------------------------------------- */
+
+static bool held_are(void *ctx)
+{
+    static char text[256 * 1024];
+    char want[64];
+    snprintf(want, sizeof want, "\nprism_rebalance_nodes_held_back %d\n", *(int *)ctx);
+    return it_http(fs.service.port, "GET", "/metrics", NULL, NULL, text, sizeof text) == 200 &&
+           strstr(text, want) != NULL;
+}
+
+static void node_that_comes_back_too_often_waits_for_a_person(void **state)
+{
+    (void)state;
+    int both[2] = { fs.shard[2].port[0], fs.shard[2].port[1] }, none = 0, one = 1;
+    char text[1024], node[16], goal[128];
+    struct pr_err err = { 0 };
+    Prism__V1__RebalanceExplainRequest r = PRISM__V1__REBALANCE_EXPLAIN_REQUEST__INIT;
+    snprintf(node, sizeof node, "n%d", both[0]);
+    fs_sql("DELETE FROM node_returns");
+    fs_sql("INSERT INTO node_returns (node_id, at, follows) SELECT '%s', now() - i * interval '3 "
+           "hours', true FROM generate_series(1, 6) i",
+           node);
+    come_back_empty(both[0], both[1]);
+    fs_sql("UPDATE policies SET halted = false WHERE name = 'rebalance'");
+    assert_true(it_await(held_are, &one, FS_AWAIT_MS));
+    assert_false(it_await(replicates, both, LOOKS_MS));
+    assert_string_equal(by_policy("join"), "");
+    r.about_case = PRISM__V1__REBALANCE_EXPLAIN_REQUEST__ABOUT_NODE;
+    r.node = node;
+    assert_ok(explain(&r, text, sizeof text, &err), &err);
+    print_message("  %s\n", text);
+    assert_int_equal(strncmp(text, "held_back|", 10), 0);
+    assert_non_null(strstr(text, "6 times"));
+
+    snprintf(goal, sizeof goal, "{\"kind\": \"join\", \"role\": \"replica\", \"nodes\": [\"%s\"]}",
+             node);
+    fs_run(fs_proposed(goal, "{}"));
+    assert_true(it_await(replicates, both, FS_AWAIT_MS));
+    fs_settle();
+    assert_true(it_await(held_are, &none, FS_AWAIT_MS));
+    /* One of the six is of another day now, and the seventh was a person's: it may again. */
+    fs_sql("UPDATE node_returns SET at = at - interval '7 hours'");
+    come_back_empty(both[0], fs_primary(2));
+    fs_sql("UPDATE policies SET halted = false WHERE name = 'rebalance'");
+    await_made("join", "done");
+    both[1] = fs_primary(2);
+    assert_true(it_await(replicates, both, FS_AWAIT_MS));
+    assert_int_equal(fs_number("SELECT count(*) FROM node_returns r JOIN plans p ON p.id = "
+                               "r.plan_id WHERE r.node_id = '%s' AND p.state = 'done'",
+                               node),
+                     1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, fs_end)
 
 int main(int argc, char **argv)
@@ -343,6 +397,7 @@ int main(int argc, char **argv)
         TEST(empty_primary_is_taken_back),
         TEST(half_moved_slot_and_stray_key_are_repaired),
         TEST(explanations_are_given_in_words),
+        TEST(node_that_comes_back_too_often_waits_for_a_person),
     };
     return cmocka_run_group_tests(tests, fs_open, fs_close);
 }

@@ -20,6 +20,7 @@ struct slot_stage {
     struct pr_metrics *metrics;
     struct pr_lease lease;
     struct rebalance_user user;
+    const char *seeds;     /* of the cluster that the worker moves in; NULL: the fixture's */
     char src[16], dst[16]; /* nodes.id of the primaries of two shards */
     int src_port, dst_port;
     int slot[STAGE_SLOTS]; /* of src, with keys */
@@ -30,6 +31,7 @@ struct slot_stage {
     atomic_int stop;
     atomic_bool roll_back;
     bool allow_big_keys;
+    int64_t (*lease_left_ms)(void *ctx); /* of the next worker; NULL: always enough */
     pthread_t worker;
     bool worker_runs;
 };

@@ -23,6 +23,12 @@ static void assert_moved(void)
     assert_int_equal(slot_stage_number("SELECT count(*) FROM steps WHERE plan_id = $ AND "
                                        "in_flight IS NOT NULL"),
                      0);
+    /* The server offers no atomic slot migration: nothing was tried with it. */
+    assert_int_equal(slot_stage_number("SELECT count(*) FROM steps WHERE plan_id = $ AND atomic"),
+                     0);
+    assert_int_equal((int)pr_metrics_get(stage.metrics, M_SLOTS_MOVED, "atomic"), 0);
+    assert_true(pr_metrics_get(stage.metrics, M_SLOTS_MOVED, "migrate") >= STAGE_SLOTS);
+    assert_int_equal((int)pr_metrics_get(stage.metrics, M_SLOT_JOBS, "started"), 0);
 }
 
 static void slots_move_while_they_are_written_to(void **state)
@@ -304,6 +310,112 @@ static void slot_goes_back_when_the_target_is_full(void **state)
         slot_stage_await_owner(stage.slot[i], i < verified ? stage.dst_port : stage.src_port);
 }
 
+static int replica_of(int port)
+{
+    const struct pr_topology *t = pr_cluster_topology(stage.cluster);
+    const char *id = NULL;
+    for (size_t i = 0; i < t->nodes; i++)
+        if (t->node[i].port == port)
+            id = t->node[i].id;
+    for (size_t i = 0; i < t->nodes; i++)
+        if (id != NULL && strcmp(t->node[i].primary_id, id) == 0)
+            return t->node[i].port;
+    fail_msg("port %d has no replica", port);
+    return 0;
+}
+
+static bool knows_its_place(void *ctx)
+{
+    const char *nodes = slot_stage_ask(*(int *)ctx, "CLUSTER NODES"),
+               *self = strstr(nodes, "myself");
+    return self != NULL && strncmp(self, "myself,slave", 12) == 0;
+}
+
+/* --- what only its executor knew
+ * ---------------------------------------------------------------- */
+
+static int64_t until_it_is_known(void *ctx)
+{
+    (void)ctx;
+    return slot_stage_number("SELECT count(*) FROM steps WHERE plan_id = $ AND served_on") > 0
+               ? 0 /* nothing is sent any more */
+               : 5000;
+}
+
+static bool nothing_may_be_sent(void *ctx)
+{
+    return until_it_is_known(ctx) == 0;
+}
+
+/* As recorded before a MIGRATE of one key. */
+static void set_in_flight(int i, const char *key)
+{
+    char sql[400], cell[8], hex[160] = "";
+    for (size_t k = 0; key[k] != '\0'; k++)
+        snprintf(hex + 2 * k, sizeof hex - 2 * k, "%02x", (unsigned char)key[k]);
+    snprintf(sql, sizeof sql,
+             "UPDATE steps SET in_flight = '\\x%02x000000%s' WHERE plan_id = %lld AND step = %d",
+             (unsigned)strlen(key), hex, (long long)stage.plan, i + 1);
+    it_sql(stage.uri, sql, cell, sizeof cell);
+}
+
+/* A MIGRATE broke off after its target had the key, the source went on serving clients, the
+ * scheduler died, the source failed over: the target's copy is not the later one. */
+static void that_the_source_served_on_outlives_scheduler_and_source(void **state)
+{
+    (void)state;
+    char key[64], error[512];
+    const char value[] = "999999999:newer";
+    const int slot = stage.slot[0];
+    slot_stage_load(20, 100);
+    slot_stage_plan("planned");
+    set_state(0, "draining");
+    open_slot(slot, true, true);
+    migrate_key(slot, 3, "COPY");
+    snprintf(key, sizeof key, "k3:{%u}", rebalance_tag_of_slot((unsigned)slot));
+    set_in_flight(0, key);
+    assert_string_equal(slot_stage_ask(stage.src_port, "SET %s %s", key, value), "OK");
+
+    stage.lease_left_ms = until_it_is_known;
+    slot_stage_start();
+    assert_true(it_await(nothing_may_be_sent, NULL, STAGE_AWAIT_MS));
+    atomic_store(&stage.stop, REBALANCE_ABANDON); /* as one that died */
+    slot_stage_join();
+    stage.lease_left_ms = NULL;
+    atomic_store(&stage.stop, REBALANCE_RUN_ON);
+    assert_int_equal(slot_stage_count("draining"), 1);
+    assert_string_equal(slot_stage_ask(replica_of(stage.src_port), "CLUSTER FAILOVER"), "OK");
+    assert_true(it_await(knows_its_place, &stage.src_port, STAGE_AWAIT_MS));
+    it_cluster_await(STAGE_AWAIT_MS);
+
+    slot_stage_start();
+    slot_stage_join();
+    assert_int_equal(slot_stage_count("stuck"), 1);
+    snprintf(error, sizeof error,
+             "SELECT error FROM steps WHERE plan_id = %lld AND state = 'stuck'",
+             (long long)stage.plan);
+    it_sql(stage.uri, error, error, sizeof error);
+    assert_non_null(strstr(error, "MIGRATE broke off"));
+    assert_non_null(strstr(error, key + 4)); /* the name; quotes are blanks in a row */
+
+    /* A person decides, and the plan is resumed. */
+    redisContext *c = it_redis_admin(stage.dst_port);
+    freeReplyObject(redisCommand(c, "ASKING"));
+    redisReply *r = redisCommand(c, "DEL %s", key);
+    assert_int_equal(r->integer, 1);
+    freeReplyObject(r);
+    redisFree(c);
+    set_state(0, "draining");
+    atomic_store(&stage.stop, REBALANCE_RUN_ON);
+    slot_stage_move();
+    assert_int_equal(slot_stage_count("verified"), STAGE_SLOTS);
+    slot_stage_await_owner(slot, stage.dst_port);
+    assert_string_equal(slot_stage_ask(stage.dst_port, "GET %s", key), value);
+    slot_verify();
+    assert_int_equal(
+        slot_stage_number("SELECT count(*) FROM steps WHERE plan_id = $ AND served_on"), 0);
+}
+
 /* --- orders
  * ---------------------------------------------------------------------------------------- */
 
@@ -383,20 +495,6 @@ static void pause_ends_the_wait_for_a_budget(void **state)
 /* --- fail-overs
  * --------------------------------------------------------------------------------------- */
 
-static int replica_of(int port)
-{
-    const struct pr_topology *t = pr_cluster_topology(stage.cluster);
-    const char *id = NULL;
-    for (size_t i = 0; i < t->nodes; i++)
-        if (t->node[i].port == port)
-            id = t->node[i].id;
-    for (size_t i = 0; i < t->nodes; i++)
-        if (id != NULL && strcmp(t->node[i].primary_id, id) == 0)
-            return t->node[i].port;
-    fail_msg("port %d has no replica", port);
-    return 0;
-}
-
 static void fails_over(int port)
 {
     begin_slowly(600, 400, port == stage.src_port);
@@ -419,13 +517,6 @@ static void target_fails_over_in_mid_slot(void **state)
 {
     (void)state;
     fails_over(stage.dst_port);
-}
-
-static bool knows_its_place(void *ctx)
-{
-    const char *nodes = slot_stage_ask(*(int *)ctx, "CLUSTER NODES"),
-               *self = strstr(nodes, "myself");
-    return self != NULL && strncmp(self, "myself,slave", 12) == 0;
 }
 
 /* A primary that comes back after its successor took slots from elsewhere does not
@@ -485,6 +576,7 @@ int main(int argc, char **argv)
         CASE(source_wins_for_a_key_on_both_sides),
         CASE(keys_left_behind_are_brought_along),
         CASE(slot_goes_back_when_the_target_is_full),
+        CASE(that_the_source_served_on_outlives_scheduler_and_source),
         CASE(pause_takes_effect_within_a_second),
         CASE(pause_ends_the_wait_for_a_budget),
         CASE(source_fails_over_in_mid_slot),

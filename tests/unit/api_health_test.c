@@ -57,6 +57,38 @@ static void a_whole_fleet_is_ok(void **state)
     api_topo_unref(f.topo);
 }
 
+static void node_that_came_back_and_serves_nothing_degrades(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *role, *state, *shard;
+        int slots;
+        bool says;
+    } row[] = {
+        { "primary", "up", "n1", 0, true },      { "replica", "up", "n1", 0, false },
+        { "primary", "up", "n1", 1, false },     { "primary", "failed", "n1", 0, false },
+        { "primary", "up", "nobody", 0, false }, { "primary", "up", "", 0, false },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        struct fleet f;
+        struct api_health h;
+        fleet_open(&f);
+        struct api_node *n = &f.topo->node[1];
+        strcpy(f.topo->node[0].role, "primary");
+        strcpy(n->role, row[i].role);
+        strcpy(n->state, row[i].state);
+        strcpy(n->shard, row[i].shard);
+        n->slots = row[i].slots;
+        api_health_judge(f.topo, &h);
+        bool said = false;
+        for (size_t k = 0; k < h.reasons; k++)
+            said = said || strstr(h.reason[k], "node n2 came back") != NULL;
+        if (said != row[i].says)
+            fail_msg("row %zu", i);
+        api_topo_unref(f.topo);
+    }
+}
+
 static void uncovered(struct api_topo *t)
 {
     t->covered--;
@@ -139,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_node_is_empty_not_degraded),
         cmocka_unit_test(a_whole_fleet_is_ok),
+        cmocka_unit_test(node_that_came_back_and_serves_nothing_degrades),
         cmocka_unit_test(each_fault_is_named),
         cmocka_unit_test(more_reasons_than_fit_are_told),
         cmocka_unit_test(cost_matches_the_reference),

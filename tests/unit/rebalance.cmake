@@ -1,8 +1,11 @@
-foreach(name approve batch diff drain pace progress repair slot_machine throttle topology verdict window)
+foreach(name approve batch crossing diff drain pace progress repair returns slot_job slot_machine throttle topology verdict window)
     prism_test(unit/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c LINK rebalance_core)
 endforeach()
-foreach(name goals limits plan refuse waves)
+foreach(name cost goals limits plan refuse waves)
     prism_test(unit/rebalance_fleet_${name} SOURCES ${T}/rebalance_fleet_${name}_test.c
         LINK rebalance_core)
 endforeach()
+# Two services agree on what one writes and the other reads.
+prism_test(unit/slot_traffic SOURCES ${T}/slot_traffic_test.c LINK placement_core rebalance_core
+    LABELS threads)
 prism_test(unit/rebalance_copies SOURCES ${T}/rebalance_copies_test.c LINK rebalance_io)

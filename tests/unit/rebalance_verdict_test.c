@@ -121,6 +121,9 @@ static struct rebalance_fleet_economics even(void)
                                                .uneven_before = 0.234,
                                                .uneven_after = 0.031,
                                                .enter_ratio = 0.10,
+                                               .hot_before = -1,
+                                               .hot_after = -1,
+                                               .hot_enter_ratio = 0.20,
                                                .horizon_days = 30 };
 }
 
@@ -159,7 +162,8 @@ static void balance_begins_above_its_limit(void **state)
     struct rebalance_verdict v = judge_fleet(&e);
     assert_true(v.worth);
     assert_string_equal(v.why, "a shard is 23.4 % off its zone's mean, over 10 %, and 3.1 % "
-                               "afterwards: moves 1.2 GB between zones for $0.02");
+                               "afterwards: moves 1.2 GB between zones for $0.02; no slot "
+                               "changes its zone, cross-zone traffic stays");
     e.uneven_before = 0.10;
     v = judge_fleet(&e);
     assert_false(v.worth); /* at the limit is not above it */
@@ -170,11 +174,33 @@ static void balance_begins_above_its_limit(void **state)
     assert_false(judge_fleet(&e).worth); /* it changes nothing */
 }
 
+static void balance_cools_what_is_hotter_than_its_limit(void **state)
+{
+    (void)state;
+    struct rebalance_fleet_economics e = even();
+    e.uneven_before = e.uneven_after = 0.03;
+    e.hot_before = 0.4;
+    e.hot_after = 0.12;
+    struct rebalance_verdict v = judge_fleet(&e);
+    assert_true(v.worth);
+    assert_non_null(strstr(v.why, "a shard is 40.0 % hotter than its zone's mean, over 20 %, and "
+                                  "12.0 % afterwards: moves"));
+    e.hot_before = 0.2; /* at the limit */
+    v = judge_fleet(&e);
+    assert_false(v.worth);
+    assert_non_null(strstr(v.why, "evens out nothing"));
+    e.hot_before = e.hot_after = 0.4; /* it cools nothing */
+    assert_false(judge_fleet(&e).worth);
+    e.hot_before = e.hot_after = -1;
+    assert_false(judge_fleet(&e).worth);
+}
+
 static void balance_may_pay_by_the_numbers(void **state)
 {
     (void)state;
     struct rebalance_fleet_economics e = even();
     e.uneven_before = 0.05;
+    e.rezones = true;
     e.saved_usd_per_month = 310;
     struct rebalance_verdict v = judge_fleet(&e);
     assert_true(v.worth);
@@ -193,13 +219,61 @@ static void assign_is_judged_by_what_is_known(void **state)
     (void)state;
     struct rebalance_fleet_economics e = even();
     e.goal = "assign";
+    e.rezones = true;
+    e.saved_unknown = "nobody looked";
     assert_true(judge_fleet(&e).worth);
-    assert_non_null(strstr(judge_fleet(&e).why, "not known"));
+    assert_string_equal(judge_fleet(&e).why,
+                        "asked for: moves 1.2 GB between zones for $0.02; what it does to "
+                        "cross-zone traffic is not known: nobody looked");
+    e.saved_unknown = NULL;
     e.saved_usd_per_month = 310;
     assert_true(judge_fleet(&e).worth);
     e.saved_usd_per_month = -5;
+    assert_false(judge_fleet(&e).worth); /* however even */
+    assert_string_equal(judge_fleet(&e).why,
+                        "it saves nothing: moves 1.2 GB between zones for $0.02; adds cross-zone "
+                        "traffic of $5.00 over 30 days");
+    e.saved_usd_per_month = 0;
+    assert_true(judge_fleet(&e).worth); /* for evenness */
+    e.uneven_before = e.enter_ratio;
     assert_false(judge_fleet(&e).worth);
-    assert_non_null(strstr(judge_fleet(&e).why, "it saves nothing"));
+    assert_non_null(strstr(judge_fleet(&e).why, "it saves nothing: "));
+    assert_non_null(strstr(judge_fleet(&e).why, "; saves $0.00 over 30 days"));
+    e.rezones = false;
+    assert_false(judge_fleet(&e).worth);
+    assert_non_null(strstr(judge_fleet(&e).why, "no slot changes its zone"));
+}
+
+static void hard_goal_says_what_it_adds_and_is_worth_it(void **state)
+{
+    (void)state;
+    struct rebalance_fleet_economics e = even();
+    e.goal = "drain";
+    e.rezones = true;
+    e.saved_usd_per_month = -5.2;
+    e.horizon_days = 60;
+    struct rebalance_verdict v = judge_fleet(&e);
+    assert_true(v.worth);
+    assert_near(v.saved_usd, -10.4);
+    assert_string_equal(v.why, "drain is needed whatever it costs: moves 1.2 GB between zones for "
+                               "$0.02; adds cross-zone traffic of $10.40 over 60 days");
+    e.saved_usd_per_month = 5.2;
+    e.cross_zone_bytes = 0; /* a fail-over copies nothing */
+    assert_string_equal(judge_fleet(&e).why, "drain is needed whatever it costs: moves nothing "
+                                             "between zones; saves $10.40 over 60 days");
+    e.saved_unknown = "nobody looked";
+    v = judge_fleet(&e);
+    assert_true(v.worth);
+    assert_non_null(strstr(v.why, "is not known: nobody looked"));
+}
+
+static void traffic_is_priced_by_the_month(void **state)
+{
+    (void)state;
+    /* 1 MB/s, half of it across: 1,296 GB in 30 days, both sides billed. */
+    assert_near(rebalance_traffic_usd(1e6, 0.5, 0.01, 2), 25.92);
+    assert_near(rebalance_traffic_usd(1e6, 0, 0.01, 2), 0);
+    assert_near(rebalance_traffic_usd(0, 1, 0.01, 2), 0);
 }
 
 static void empty_plan_costs_nothing(void **state)
@@ -221,8 +295,14 @@ static void absurd_figures_fit(void **state)
     e.bytes = e.cross_zone_bytes = 1e300;
     e.uneven_before = 1e300;
     e.uneven_after = 1e299;
+    e.rezones = true;
     e.saved_usd_per_month = -1e300;
-    const struct rebalance_verdict v = judge_fleet(&e);
+    struct rebalance_verdict v = judge_fleet(&e);
+    assert_true(strlen(v.why) < sizeof v.why);
+    e.hot_before = 1e300;
+    e.hot_after = 1e299;
+    e.uneven_before = 0;
+    v = judge_fleet(&e);
     assert_true(strlen(v.why) < sizeof v.why);
     e = even();
     e.bytes_per_s = 0;
@@ -239,6 +319,9 @@ int main(void)
         cmocka_unit_test(nothing_to_move_costs_nothing),
         cmocka_unit_test(hard_goals_are_worth_whatever_they_cost),
         cmocka_unit_test(balance_begins_above_its_limit),
+        cmocka_unit_test(balance_cools_what_is_hotter_than_its_limit),
+        cmocka_unit_test(hard_goal_says_what_it_adds_and_is_worth_it),
+        cmocka_unit_test(traffic_is_priced_by_the_month),
         cmocka_unit_test(balance_may_pay_by_the_numbers),
         cmocka_unit_test(assign_is_judged_by_what_is_known),
         cmocka_unit_test(empty_plan_costs_nothing),

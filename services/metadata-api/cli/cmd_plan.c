@@ -83,6 +83,26 @@ int ctl_plan_list(struct ctl *ctl, const struct ctl_line *line)
     return ctl_show_list(ctl, line, plans, query, columns, COUNT(columns));
 }
 
+/* "307 kB of 3.3 MB at 640 kB/s; 2 steps running, 1 stuck; slowed down: ..." */
+static void show_numbers(const json_t *progress)
+{
+    char done[32], all[32], speed[32];
+    const double per_s = json_number_value(json_object_get(progress, "bytesPerS"));
+    const json_int_t stuck = json_integer_value(json_object_get(progress, "stepsStuck"));
+    const char *reason = json_string_value(json_object_get(progress, "reason"));
+    ctl_bytes_text(done, sizeof done, json_number_value(json_object_get(progress, "bytesDone")));
+    ctl_bytes_text(all, sizeof all, json_number_value(json_object_get(progress, "bytes")));
+    ctl_bytes_text(speed, sizeof speed, per_s);
+    printf("moving       %s of %s%s%s%s; %" JSON_INTEGER_FORMAT " steps running", done, all,
+           per_s > 0 ? " at " : "", per_s > 0 ? speed : "", per_s > 0 ? "/s" : "",
+           json_integer_value(json_object_get(progress, "stepsRunning")));
+    if (stuck > 0)
+        printf(", %" JSON_INTEGER_FORMAT " stuck", stuck);
+    printf("\n");
+    if (reason != NULL && reason[0] != '\0')
+        ctl_print_line("reason", reason);
+}
+
 /* How far a plan is that is being carried out: its operation knows. */
 static void show_progress(struct ctl *ctl, const json_t *plan)
 {
@@ -100,6 +120,8 @@ static void show_progress(struct ctl *ctl, const json_t *plan)
                100 * json_number_value(json_object_get(r.body, "progressRatio")),
                phase == NULL || *phase == '\0' ? "" : ", ", phase == NULL ? "" : phase,
                json_is_number(left) ? ", ETA " : "", json_is_number(left) ? eta : "");
+        if (json_is_object(json_object_get(r.body, "progress")))
+            show_numbers(json_object_get(r.body, "progress"));
     }
     ctl_reply_done(&r);
 }
@@ -116,6 +138,29 @@ int ctl_plan_show(struct ctl *ctl, const struct ctl_line *line)
     }
     ctl_reply_done(&r);
     return code;
+}
+
+int ctl_plan_watch(struct ctl *ctl, const struct ctl_line *line)
+{
+    char path[600], operation[64] = "";
+    struct ctl_reply r;
+    ctl_path(path, sizeof path, plans, line->arg[0], "");
+    int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
+    if (code == CTL_OK) {
+        const char *id = json_string_value(json_object_get(r.body, "executeOperationId"));
+        snprintf(operation, sizeof operation, "%s", id == NULL ? "" : id);
+    }
+    ctl_reply_done(&r);
+    if (code != CTL_OK)
+        return code;
+    if (operation[0] == '\0')
+        return ctl_complain(CTL_CONFLICT, "plan %s is not carried out: prismctl plan execute %s",
+                            line->arg[0], line->arg[0]);
+    code = ctl_wait(ctl, operation);
+    if (code != CTL_OK && code != CTL_FAILED)
+        return code;
+    const int shown = ctl_plan_show(ctl, line);
+    return code == CTL_OK ? shown : code;
 }
 
 int ctl_plan_steps(struct ctl *ctl, const struct ctl_line *line)

@@ -151,7 +151,8 @@ ctl_run_fn ctl_vertex_get, ctl_vertex_batch, ctl_partition_list, ctl_partition_g
 ctl_run_fn ctl_node_list, ctl_node_register, ctl_node_get, ctl_node_set_zone, ctl_node_delete;
 ctl_run_fn ctl_zone_list, ctl_zone_get, ctl_zone_create, ctl_zone_set, ctl_topology;
 ctl_run_fn ctl_placement_run, ctl_placement_list, ctl_placement_show, ctl_explain;
-ctl_run_fn ctl_plan_create, ctl_plan_list, ctl_plan_show, ctl_plan_execute, ctl_plan_pause;
+ctl_run_fn ctl_plan_create, ctl_plan_list, ctl_plan_show, ctl_plan_watch, ctl_plan_execute;
+ctl_run_fn ctl_plan_pause;
 ctl_run_fn ctl_plan_resume, ctl_plan_cancel, ctl_plan_approve, ctl_plan_steps, ctl_plan_explain;
 ctl_run_fn ctl_node_join, ctl_node_drain, ctl_node_replace;
 ctl_run_fn ctl_rebalance_stop, ctl_rebalance_start, ctl_policy_show, ctl_policy_set;

@@ -2,6 +2,7 @@
  * far it is, and why the rest stays. */
 #include "ctl.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,8 +118,8 @@ static double number(const json_t *object, const char *name)
     return json_number_value(json_object_get(object, name));
 }
 
-/* Of slots, of all copies, and of those that cross zones: each when it says more
- * than the one before. */
+/* Of slots, with what new replicas take, and of all copies that cross zones: each when it
+ * says more than the one before. */
 static void print_size(const json_t *summary, bool begun)
 {
     const double bytes = number(summary, "bytes"), copied = number(summary, "copiedBytes"),
@@ -128,11 +129,11 @@ static void print_size(const json_t *summary, bool begun)
         return;
     ctl_bytes_text(value, sizeof value, bytes);
     ctl_bytes_text(size, sizeof size, copied);
-    snprintf(part, sizeof part, "%s with replicas", size);
+    snprintf(part, sizeof part, "%s with new replicas", size);
     if (copied > bytes)
         append(value, ", ", part);
     ctl_bytes_text(size, sizeof size, cross);
-    snprintf(part, sizeof part, "%s between zones", size);
+    snprintf(part, sizeof part, "%s between zones with every copy", size);
     if (cross > 0)
         append(value, ", ", part);
     ctl_print_line("bytes", value);
@@ -147,24 +148,96 @@ static void print_size(const json_t *summary, bool begun)
     }
 }
 
-static void print_gain(const json_t *summary)
+/* Cents up to $100, four decimals below a cent. */
+static const char *dollars(char out[32], double usd)
 {
-    const json_t *verdict = json_object_get(summary, "verdict");
+    const double v = fabs(usd);
+    snprintf(out, 32, "$%.*f", v >= 100 ? 0 : v >= 0.01 || v <= 0 ? 2 : 4, v > 1e15 ? 1e15 : v);
+    return out;
+}
+
+static bool has(const json_t *object, const char *name)
+{
+    return json_is_number(json_object_get(object, name));
+}
+
+/* Bytes and operations of the worst shard against its zone's mean. */
+static void print_spread(const json_t *summary)
+{
     char value[VALUE];
-    if (json_is_number(json_object_get(summary, "unevenBefore"))) {
-        snprintf(value, sizeof value, "largest deviation from its zone's mean %.1f %% -> %.1f %%",
+    if (has(summary, "unevenBefore")) {
+        snprintf(value, sizeof value, "worst shard %.1f %% off its zone's mean -> %.1f %%",
                  100 * number(summary, "unevenBefore"), 100 * number(summary, "unevenAfter"));
         ctl_print_line("evenness", value);
     }
-    if (json_is_number(json_object_get(verdict, "moveUsd"))) {
-        snprintf(value, sizeof value, "$ %.4g", number(verdict, "moveUsd"));
+    if (has(summary, "hotBefore") && has(summary, "hotAfter")) {
+        snprintf(value, sizeof value, "hottest shard %.1f %% above its zone's mean -> %.1f %%",
+                 100 * number(summary, "hotBefore"), 100 * number(summary, "hotAfter"));
+        ctl_print_line("heat", value);
+    } else if (json_is_null(json_object_get(summary, "hotBefore"))) {
+        ctl_print_line("heat", "unknown: the nodes report no load of slots (Redis 8.2 and "
+                               "Valkey 8 do)");
+    }
+}
+
+/* What the plan does to the traffic between zones, and whose word that is. */
+static void print_crossing(const json_t *gain)
+{
+    char value[VALUE];
+    const double before = 100 * number(gain, "crossShareBefore"),
+                 after = 100 * number(gain, "crossShareAfter"),
+                 slots = number(gain, "rezonedSlots");
+    const bool seen = has(gain, "crossShareBefore");
+    if (slots <= 0 && seen)
+        snprintf(value, sizeof value, "stays %.1f %% of the traffic: no slot changes its zone",
+                 before);
+    else if (slots <= 0)
+        snprintf(value, sizeof value, "stays as it is: no slot changes its zone");
+    else if (seen)
+        snprintf(value, sizeof value,
+                 "%.1f %% of the traffic -> %.1f %% (%.0f slots change zones; traffic as "
+                 "placement run %.0f saw it)",
+                 before, after, slots, number(gain, "runId"));
+    else
+        snprintf(value, sizeof value, "unknown, %.0f slots change zones: %s", slots,
+                 text(gain, "unknown"));
+    ctl_print_line("cross-zone", value);
+}
+
+static void print_saving(const json_t *gain, double horizon_days)
+{
+    char value[VALUE], month[32], over[32];
+    const double saved = number(gain, "savedUsdPerMonth");
+    if (!has(gain, "savedUsdPerMonth"))
+        snprintf(value, sizeof value, "unknown");
+    else if (number(gain, "rezonedSlots") <= 0)
+        snprintf(value, sizeof value, "%s", dollars(month, 0));
+    else
+        snprintf(value, sizeof value, "%s a month, %s over %.0f days", dollars(month, saved),
+                 dollars(over, number(gain, "savedUsd")), horizon_days);
+    ctl_print_line(saved < 0 ? "adds" : "saves", value);
+}
+
+static void print_gain(const json_t *summary)
+{
+    const json_t *verdict = json_object_get(summary, "verdict"),
+                 *gain = json_object_get(summary, "gain");
+    char value[VALUE], usd[32];
+    print_spread(summary);
+    if (json_is_object(gain))
+        print_crossing(gain);
+    if (has(verdict, "moveUsd")) {
+        snprintf(value, sizeof value, "%s once, to move", dollars(usd, number(verdict, "moveUsd")));
         ctl_print_line("costs", value);
     }
-    if (number(verdict, "savedUsd") > 0) {
-        snprintf(value, sizeof value, "$ %.2f", number(verdict, "savedUsd"));
-        ctl_print_line("saves", value);
-    }
-    ctl_print_line("verdict", text(verdict, "why"));
+    if (json_is_object(gain))
+        print_saving(gain, number(verdict, "horizonDays"));
+    if (!json_is_object(verdict))
+        return;
+    snprintf(value, sizeof value, "%s: %s",
+             json_is_true(json_object_get(verdict, "worthIt")) ? "worth it" : "not worth it",
+             text(verdict, "why"));
+    ctl_print_line("verdict", value);
 }
 
 /* "slot 17", "node n3", "shard n1": what a note is about. */

@@ -51,12 +51,19 @@ static void show(struct progress *p, const json_t *operation)
     const char *phase = text_of(operation, "phase");
     const double ratio = json_number_value(json_object_get(operation, "progressRatio"));
     const json_t *eta = json_object_get(operation, "etaS");
-    char left[48] = "", eta_text[32];
+    const double per_s =
+        json_number_value(json_object_get(json_object_get(operation, "progress"), "bytesPerS"));
+    char left[96] = "", eta_text[32], speed[32];
     if (phase[0] == '\0')
         phase = text_of(operation, "state");
     if (json_is_number(eta)) {
         ctl_duration_text(eta_text, sizeof eta_text, json_number_value(eta));
         snprintf(left, sizeof left, "  ETA %s", eta_text);
+    }
+    if (per_s > 0) {
+        const size_t n = strlen(left);
+        ctl_bytes_text(speed, sizeof speed, per_s);
+        snprintf(left + n, sizeof left - n, "  %s/s", speed);
     }
     if (p->silent)
         return;

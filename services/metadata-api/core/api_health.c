@@ -31,6 +31,16 @@ static void judge_shard(const struct api_topo *t, const struct api_shard *s, str
     }
 }
 
+/* A primary of a shard that has another: nobody follows it, and it follows nobody. */
+static bool came_back(const struct api_topo *t, const struct api_node *n)
+{
+    if (strcmp(n->state, "up") != 0 || strcmp(n->role, "primary") != 0 || n->slots > 0)
+        return false;
+    const int shard = api_topo_shard(t, n->shard);
+    return shard != API_NONE && t->shard[shard].primary != API_NONE &&
+           &t->node[t->shard[shard].primary] != n;
+}
+
 void api_health_judge(const struct api_topo *t, struct api_health *out)
 {
     *out = (struct api_health){ .state = t->nodes == 0 ? "empty" : "ok" };
@@ -44,6 +54,11 @@ void api_health_judge(const struct api_topo *t, struct api_health *out)
             because(out, "node %s has failed", n->id);
         if (strcmp(n->state, "up") == 0 && n->zone == API_NONE)
             because(out, "node %s has no known zone: nothing of it moves", n->id);
+        if (came_back(t, n))
+            because(out,
+                    "node %s came back from a failure and serves nothing: plan explain says "
+                    "what becomes of it",
+                    n->id);
     }
     for (size_t i = 0; i < t->shards; i++)
         judge_shard(t, &t->shard[i], out);

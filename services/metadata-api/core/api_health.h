@@ -14,9 +14,9 @@ struct api_health {
     bool more; /* there were more reasons than fit */
 };
 
-/* empty: no node. degraded: slots without an owner, a failed node, a node of
- * unknown zone in the cluster, a shard without a replica, or with a replica in
- * the zone of its primary. */
+/* empty: no node. degraded: slots without an owner, a failed node, one that came back
+ * from a failure and serves nothing, a node of unknown zone in the cluster, a shard without a
+ * replica, or with a replica in the zone of its primary. */
 void api_health_judge(const struct api_topo *t, struct api_health *out);
 
 struct api_cost_in {

@@ -5,8 +5,9 @@
 
 #define OPERATION_JSON                                                                             \
     "json_build_object('id', id, 'kind', kind, 'resource', resource, 'state', state, 'phase', "    \
-    "phase, 'progressRatio', progress_ratio, 'etaS', eta_s, 'error', error, 'cancelRequested', "   \
-    "cancel_requested, 'createdBy', created_by, 'createdAt', created_at, 'updatedAt', "            \
+    "phase, 'progressRatio', progress_ratio, 'etaS', eta_s, 'progress', progress, 'error', "       \
+    "error, 'cancelRequested', cancel_requested, 'createdBy', created_by, 'createdAt', "           \
+    "created_at, 'updatedAt', "                                                                    \
     "updated_at, 'finishedAt', finished_at, 'revision', revision)"
 
 void api_operation_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)

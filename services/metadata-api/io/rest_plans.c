@@ -46,6 +46,8 @@ bool api_plan_id(const struct pr_http_req *req, struct pr_http_res *res, int64_t
     "(SELECT kind, state, count(*) AS n, sum(bytes) AS bytes, sum(moved_keys) AS moved_keys, "     \
     "sum(moved_bytes) AS moved_bytes FROM steps WHERE plan_id = $1 GROUP BY kind, state) s "       \
     "GROUP BY s.kind ORDER BY s.kind) k)"
+/* As its events say it: while it is carried out, and what was told last. */
+#define PLAN_PROGRESS "(SELECT progress FROM operations WHERE id = execute_operation_id)"
 #define PLAN_WAVE                                                                                  \
     "(SELECT min(wave) FROM steps WHERE plan_id = $1 AND state NOT IN ('verified', "               \
     "'rolled_back'))"
@@ -59,7 +61,8 @@ void api_plan_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *
     api_get_row(ctx,
                 "SELECT json_build_object(" API_PLAN_MEMBERS ", 'moves', " PLAN_MOVES
                 ", 'steps', " PLAN_STEPS ", 'wave', " PLAN_WAVE ", 'waves', "
-                "(SELECT max(wave) FROM steps WHERE plan_id = $1)) FROM plans WHERE id = $1",
+                "(SELECT max(wave) FROM steps WHERE plan_id = $1), 'progress', " PLAN_PROGRESS
+                ") FROM plans WHERE id = $1",
                 &arg, pr_arena_printf(req->arena, "plan %" PRId64, id), req, res);
 }
 

@@ -31,7 +31,7 @@ double placement_progress(enum placement_phase p, double done)
 struct work {
     const struct placement_input *in;
     uint64_t *hash;    /* [n] */
-    uint32_t *current; /* [n] partition today */
+    uint32_t *current; /* [n] partition today; the result's */
     uint16_t *today;   /* [n] zone today */
 };
 
@@ -77,7 +77,7 @@ static enum pr_code prepare(struct work *w, struct placement_result *r, struct p
     if (rc != PR_OK)
         return rc;
     w->hash = malloc(n * sizeof *w->hash);
-    w->current = malloc(n * sizeof *w->current);
+    w->current = r->current = malloc(n * sizeof *w->current);
     w->today = malloc(n * sizeof *w->today);
     r->zone = malloc(n * sizeof *r->zone);
     r->partition = malloc(n * sizeof *r->partition);
@@ -170,7 +170,6 @@ static enum pr_code settle(struct work *w, struct placement_result *r, enum pr_c
                            struct placement_result *out)
 {
     free(w->hash);
-    free(w->current);
     free(w->today);
     if (rc == PR_OK)
         *out = *r;
@@ -231,9 +230,11 @@ void placement_result_done(struct placement_result *r)
 {
     free(r->zone);
     free(r->partition);
+    free(r->current);
     free(r->load);
     placement_targets_done(&r->targets);
     r->zone = NULL;
     r->partition = NULL;
+    r->current = NULL;
     r->load = NULL;
 }

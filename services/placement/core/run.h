@@ -54,6 +54,7 @@ struct placement_input {
 struct placement_result {
     uint16_t *zone;      /* [n] wanted */
     uint32_t *partition; /* [n] wanted */
+    uint32_t *current;   /* [n] today */
     uint32_t *load;      /* [partitions] vertices */
     struct placement_targets targets;
     struct placement_solve_result solved; /* which way was taken, and why */

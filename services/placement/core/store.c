@@ -10,7 +10,9 @@
 void placement_store_done(struct placement_store *s)
 {
     free(s->zone_of);
+    free(s->block_of);
     s->zone_of = NULL;
+    s->block_of = NULL;
 }
 
 enum pr_code placement_today_init(struct placement_today *t, uint32_t partitions,

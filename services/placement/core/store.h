@@ -20,6 +20,8 @@ struct placement_store {
     uint32_t partitions, zones;
     struct placement_zone zone[PLACEMENT_MAX_ZONES]; /* [zones] ascending by id */
     uint16_t *zone_of;                               /* [partitions] index into zone; owned */
+    uint16_t *block_of; /* [partitions] see core/traffic.h; owned; NULL: shards not known */
+    uint32_t blocks;
 };
 
 void placement_store_done(struct placement_store *s);

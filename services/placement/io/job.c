@@ -1,6 +1,7 @@
 #include "io/job.h"
 
 #include "core/parts.h"
+#include "core/traffic.h"
 #include "engine/community.h"
 #include "io/load.h"
 #include "io/memory.h"
@@ -32,7 +33,8 @@ struct job {
     uint16_t *fixed; /* [graph.n]; NULL: none */
     struct placement_result result;
     struct placement_communities communities;
-    bool computed; /* result is to be freed */
+    struct pr_buf traffic_before, traffic_after; /* between slots; empty: not counted */
+    bool computed;                               /* result is to be freed */
     bool canceled; /* by the user; else a stop was asked of the service */
     enum placement_phase phase;
     double phase_s[PLACEMENT_PHASES];
@@ -193,6 +195,17 @@ static enum pr_code find_communities(struct job *j, struct pr_err *err)
     return rc;
 }
 
+/* What a later change of the fleet is weighed with. */
+static enum pr_code count_traffic(struct job *j, struct pr_err *err)
+{
+    enum pr_code rc = placement_traffic(&j->graph, &j->loaded.store, j->result.current, j->pool,
+                                        &j->traffic_before, err);
+    if (rc == PR_OK && j->source.kind == PLACEMENT_RUN)
+        rc = placement_traffic(&j->graph, &j->loaded.store, j->result.partition, j->pool,
+                               &j->traffic_after, err);
+    return rc;
+}
+
 static enum pr_code compute(struct job *j, struct pr_err *err)
 {
     const struct placement_input in = {
@@ -217,6 +230,8 @@ static enum pr_code compute(struct job *j, struct pr_err *err)
     rc = j->source.kind == PLACEMENT_RUN ? placement_compute(&in, &j->result, err)
                                          : placement_measure(&in, &j->result, err);
     j->computed = rc == PR_OK;
+    if (rc == PR_OK && j->source.kind != PLACEMENT_COMMUNITIES)
+        rc = count_traffic(j, err);
     if (rc == PR_OK)
         rc = step(j, PLACEMENT_WRITE, err);
     return rc;
@@ -279,6 +294,8 @@ static enum pr_code end_done(struct job *j, struct pr_err *err)
         .event_id = j->msg->id,
         .state = "done",
         .report = report,
+        .traffic_before = j->traffic_before.len > 0 ? &j->traffic_before : NULL,
+        .traffic_after = j->traffic_after.len > 0 ? &j->traffic_after : NULL,
         .store = targets ? &j->loaded.store : NULL,
         .result = targets ? &j->result : NULL,
         .vertices = j->graph.n,
@@ -353,6 +370,8 @@ static enum pr_code run(struct placement_worker *w, const struct pr_msg *msg, in
     pr_pool_free(j->pool);
     free(j->fixed);
     placement_loaded_done(&j->loaded);
+    pr_buf_done(&j->traffic_before);
+    pr_buf_done(&j->traffic_after);
     if (j->computed)
         placement_result_done(&j->result);
     free(j);

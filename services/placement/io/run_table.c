@@ -191,6 +191,18 @@ static enum pr_code end_run(struct pr_db *db, const struct placement_ending *e, 
         NULL, err);
 }
 
+static enum pr_code write_traffic(struct pr_db *db, const struct placement_ending *e,
+                                  struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    if (e->traffic_before != NULL)
+        rc = placement_traffic_write(db, e->row->id, "before", e->traffic_before, err);
+    if (rc == PR_OK && e->traffic_after != NULL)
+        rc = placement_traffic_write(db, e->row->id, "after", e->traffic_after, err);
+    return rc == PR_OK && e->traffic_before != NULL ? placement_traffic_prune(db, e->keep_runs, err)
+                                                    : rc;
+}
+
 static enum pr_code publish(struct pr_db *db, const struct placement_ending *e, int64_t revision,
                             struct pr_err *err)
 {
@@ -230,6 +242,8 @@ static enum pr_code end(struct pr_db *db, void *ctx, struct pr_err *err)
         rc = end_run(db, e, &revision, err);
     if (rc == PR_OK && e->result != NULL)
         rc = placement_targets_prune(db, e->keep_runs, err);
+    if (rc == PR_OK)
+        rc = write_traffic(db, e, err);
     if (rc == PR_OK)
         rc = publish(db, e, revision, err);
     if (rc == PR_OK)

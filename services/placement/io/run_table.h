@@ -46,6 +46,8 @@ struct placement_ending {
     const char *error;    /* of a failed run; NULL */
     /* of a done run; NULL: */
     const char *report; /* JSON */
+    /* slot_traffic of today's places and of the wanted ones; NULL: not counted */
+    const struct pr_buf *traffic_before, *traffic_after;
     /* of one with targets; NULL: */
     const struct placement_store *store;
     const struct placement_result *result;

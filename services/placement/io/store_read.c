@@ -1,5 +1,6 @@
 #include "io/store_read.h"
 
+#include "core/traffic.h"
 #include "prism/slot.h"
 
 #include <endian.h>
@@ -37,38 +38,59 @@ static int zone_index(const struct placement_store *s, const char *id)
     return -1;
 }
 
-static enum pr_code zones_of_partitions(const int16_t zone_of_slot[PR_SLOTS],
-                                        struct placement_store *s, struct pr_err *err)
+struct owners {
+    int16_t zone[PR_SLOTS];   /* -1: unknown */
+    uint16_t shard[PR_SLOTS]; /* by number, in order of their ids */
+    uint16_t zone_of_shard[PR_SLOTS], block_of_shard[PR_SLOTS];
+    uint32_t shards;
+};
+
+static enum pr_code places_of_partitions(struct owners *o, struct placement_store *s,
+                                         struct pr_err *err)
 {
     s->zone_of = malloc(s->partitions * sizeof *s->zone_of);
-    if (s->zone_of == NULL)
+    s->block_of = malloc(s->partitions * sizeof *s->block_of);
+    if (s->zone_of == NULL || s->block_of == NULL)
         return pr_fail(err, PR_ENOMEM, "out of memory for %u partitions", s->partitions);
     for (uint32_t p = 0; p < s->partitions; p++) {
         const uint16_t slot = pr_partition_slot(p);
-        if (zone_of_slot[slot] < 0)
+        if (o->zone[slot] < 0)
             return pr_fail(err, PR_EINVAL, "nothing moves while the zone of slot %u is unknown",
                            slot);
-        s->zone_of[p] = (uint16_t)zone_of_slot[slot];
+        s->zone_of[p] = (uint16_t)o->zone[slot];
+        o->zone_of_shard[o->shard[slot]] = s->zone_of[p];
     }
+    s->blocks = placement_blocks(o->zone_of_shard, o->shards, s->zones, o->block_of_shard);
+    for (uint32_t p = 0; p < s->partitions; p++)
+        s->block_of[p] = o->block_of_shard[o->shard[pr_partition_slot(p)]];
     return PR_OK;
 }
 
 static enum pr_code read_slots(struct pr_db *db, struct placement_store *s, struct pr_err *err)
 {
-    int16_t zone_of_slot[PR_SLOTS];
+    struct owners *o = calloc(1, sizeof *o);
     PGresult *res = NULL;
-    enum pr_code rc = pr_db_exec(db, "SELECT slot, zone_id FROM slots", NULL, 0, &res, err);
-    if (rc != PR_OK)
-        return rc;
+    if (o == NULL)
+        return pr_fail(err, PR_ENOMEM, "out of memory for the owners of slots");
+    enum pr_code rc =
+        pr_db_exec(db,
+                   "SELECT slot, zone_id, dense_rank() OVER (ORDER BY shard_id COLLATE \"C\") "
+                   "FROM slots",
+                   NULL, 0, &res, err);
     for (unsigned i = 0; i < PR_SLOTS; i++)
-        zone_of_slot[i] = -1;
-    for (int i = 0; i < PQntuples(res); i++) /* the table allows 0..16383 only */
-        zone_of_slot[pr_cell_i64(res, i, 0)] = (int16_t)zone_index(s, pr_cell(res, i, 1));
-    if (PQntuples(res) == 0)
+        o->zone[i] = -1;
+    for (int i = 0; rc == PR_OK && i < PQntuples(res); i++) { /* the table allows 0..16383 only */
+        const int64_t slot = pr_cell_i64(res, i, 0), rank = pr_cell_i64(res, i, 2);
+        o->zone[slot] = (int16_t)zone_index(s, pr_cell(res, i, 1));
+        o->shard[slot] = (uint16_t)(rank - 1);
+        o->shards = (uint32_t)rank > o->shards ? (uint32_t)rank : o->shards;
+    }
+    if (rc == PR_OK && PQntuples(res) == 0)
         rc = pr_fail(err, PR_EINVAL, "no topology yet: no slot has a known primary");
-    else
-        rc = zones_of_partitions(zone_of_slot, s, err);
+    else if (rc == PR_OK)
+        rc = places_of_partitions(o, s, err);
     PQclear(res);
+    free(o);
     return rc;
 }
 

@@ -94,3 +94,21 @@ enum pr_code placement_targets_prune(struct pr_db *db, int64_t keep, struct pr_e
     PQclear(res);
     return rc;
 }
+
+enum pr_code placement_traffic_write(struct pr_db *db, int64_t run_id, const char *kind,
+                                     const struct pr_buf *traffic, struct pr_err *err)
+{
+    return pr_db_exec(db, "INSERT INTO slot_traffic (run_id, kind, blob) VALUES ($1, $2, $3)",
+                      PR_ARGS(pr_i64(run_id), pr_text(kind), pr_bytes(traffic->data, traffic->len)),
+                      NULL, err);
+}
+
+enum pr_code placement_traffic_prune(struct pr_db *db, int64_t keep, struct pr_err *err)
+{
+    return pr_db_exec(db,
+                      "DELETE FROM slot_traffic WHERE run_id NOT IN (SELECT DISTINCT run_id "
+                      "FROM slot_traffic ORDER BY run_id DESC LIMIT $1) AND NOT EXISTS "
+                      "(SELECT FROM plans p WHERE p.run_id = slot_traffic.run_id "
+                      "AND p.state NOT IN ('done', 'failed', 'canceled'))",
+                      PR_ARGS(pr_i64(keep)), NULL, err);
+}

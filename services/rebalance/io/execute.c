@@ -155,7 +155,7 @@ static void report(struct execution *x, int64_t now_us, const char *phase)
                                           .running_ms = (now_us - x->began_us) / 1000 };
     const enum pr_code rc =
         rebalance_plan_progress(x->e->db, &x->e->lease, &x->plan, rebalance_ratio(&p),
-                                rebalance_eta_s(&p), phase != NULL ? phase : text, &err);
+                                rebalance_eta_s(&p), phase != NULL ? phase : text, NULL, &err);
     if (rc == PR_EFENCED)
         atomic_store(&x->run->stop, REBALANCE_ABANDON);
 }
@@ -356,6 +356,7 @@ enum pr_code rebalance_finish(struct rebalance_executor *e, const struct rebalan
 {
     enum pr_code rc;
     unsigned attempt = 0;
+    rebalance_executor_post(e, NULL);
     do
         rc = rebalance_plan_end(e->db, &e->lease, p, state, result, error, err);
     while (pr_retryable(rc) && rc != PR_EFENCED && ++attempt < 5);
@@ -464,7 +465,7 @@ enum pr_code rebalance_execute(struct rebalance_executor *e, int64_t plan_id, st
     if (rc != PR_OK && strcmp(x.plan.state, "running") == 0) {
         char why[sizeof err->text + 16];
         snprintf(why, sizeof why, "waiting: %s", err->text);
-        rc = rebalance_plan_progress(e->db, &e->lease, &x.plan, -1, -1, why, NULL);
+        rc = rebalance_plan_progress(e->db, &e->lease, &x.plan, -1, -1, why, NULL, NULL);
         return rc == PR_EFENCED
                    ? rc
                    : pr_fail(err, PR_EUNAVAIL, "plan %lld is %.200s", (long long)plan_id, why);

@@ -214,6 +214,23 @@ void rebalance_executor_wake(struct rebalance_executor *e)
     pthread_mutex_unlock(&e->lock);
 }
 
+void rebalance_executor_post(struct rebalance_executor *e, const struct rebalance_plan_news *n)
+{
+    pthread_mutex_lock(&e->lock);
+    e->news_bytes = n == NULL ? 0 : rebalance_plan_event(n, e->news);
+    pthread_mutex_unlock(&e->lock);
+}
+
+size_t rebalance_executor_news(struct rebalance_executor *e, uint8_t out[REBALANCE_EVENT_BYTES])
+{
+    pthread_mutex_lock(&e->lock);
+    const size_t n = e->news_bytes;
+    memcpy(out, e->news, n);
+    e->news_bytes = 0;
+    pthread_mutex_unlock(&e->lock);
+    return n;
+}
+
 void rebalance_executor_stop(struct rebalance_executor *e)
 {
     if (e == NULL)

@@ -4,6 +4,7 @@
 #ifndef REBALANCE_EXECUTOR_H
 #define REBALANCE_EXECUTOR_H
 
+#include "io/plan_events.h"
 #include "io/settings.h"
 
 #include "prism/err.h"
@@ -23,6 +24,9 @@ PR_CHECKED enum pr_code rebalance_executor_start(struct rebalance_executor **e,
 void rebalance_executor_stop(struct rebalance_executor *e);
 /* After nothing can wake it any more. NULL is fine. */
 void rebalance_executor_free(struct rebalance_executor *e);
+/* The newest event of progress (a RebalancePlanEvent) that was not taken yet; its bytes, 0:
+ * there is none. It may be lost: the next one says more. */
+size_t rebalance_executor_news(struct rebalance_executor *e, uint8_t out[REBALANCE_EVENT_BYTES]);
 /* There may be something to do. */
 void rebalance_executor_wake(struct rebalance_executor *e);
 

@@ -22,6 +22,8 @@ struct rebalance_executor {
     atomic_llong good_until_us; /* of the lease, by our clock, on the safe side of PostgreSQL's */
     atomic_int *stop;           /* of the run in hand, NULL none; under lock */
     uint64_t stop_epoch;        /* that the run in hand acts under; under lock */
+    uint8_t news[REBALANCE_EVENT_BYTES]; /* of the plan in hand; under lock */
+    size_t news_bytes;                   /* 0: none, or taken */
 
     /* The supervisor's own: */
     struct pr_db *db;
@@ -34,6 +36,7 @@ struct rebalance_executor {
     uint64_t recovered;       /* epoch under which nothing unfinished is left */
     int64_t next_forget_us;   /* when steps of old plans are deleted again */
     int64_t next_standing_us; /* when the standing orders are looked at again */
+    uint64_t held;            /* hash of the nodes that came back too often, as logged last */
     struct pr_hist probe[2];  /* PING latency in us: this window, the last */
 };
 
@@ -43,6 +46,8 @@ int64_t rebalance_lease_left_ms(void *ctx);
 /* From here the keeper of the lease sets *stop to REBALANCE_ABANDON when it is
  * lost; NULL: nothing runs any more. */
 void rebalance_executor_runs(struct rebalance_executor *e, atomic_int *stop);
+/* For rebalance_executor_news; NULL: what was not taken is out of date. */
+void rebalance_executor_post(struct rebalance_executor *e, const struct rebalance_plan_news *n);
 /* Ends a plan, trying again while PostgreSQL is away for a moment. */
 PR_CHECKED enum pr_code rebalance_finish(struct rebalance_executor *e,
                                          const struct rebalance_plan *p, const char *state,

@@ -1,12 +1,14 @@
 #include "io/plan_rows.h"
 
 #include "io/fleet/step_rows.h"
+#include "io/plan_events.h"
 
+#include "prism/io/clock.h"
 #include "prism/io/log.h"
 #include "prism/io/outbox.h"
-#include "prism/v1/rebalance.pb-c.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void copy(char *to, size_t size, const char *from)
@@ -103,18 +105,19 @@ enum pr_code rebalance_plan_order(struct pr_db *db, int64_t id, enum rebalance_o
 
 /* --- events ----------------------------------------------------------------- */
 
-static enum pr_code tell(struct pr_db *db, int64_t id, int64_t revision, const char *state,
-                         struct pr_err *err)
+static enum pr_code tell(struct pr_db *db, const struct rebalance_plan *p, int64_t revision,
+                         const char *state, const char *why, struct pr_err *err)
 {
-    char text[16];
-    uint8_t packed[64];
-    Prism__V1__RebalancePlanEvent event = PRISM__V1__REBALANCE_PLAN_EVENT__INIT;
-    copy(text, sizeof text, state);
-    event.plan_id = (uint64_t)id;
-    event.revision = (uint64_t)revision;
-    event.state = text;
-    const size_t n = prism__v1__rebalance_plan_event__pack(&event, packed);
-    return pr_outbox_add(db, "prism.evt.rebalance.plan", packed, n, err);
+    struct rebalance_fleet_told told;
+    struct rebalance_plan_news n = {
+        .id = p->id, .revision = revision, .state = state, .at_ms = pr_now_ms()
+    };
+    if (p->told != NULL) {
+        told = *p->told;
+        rebalance_fleet_tell_state(&told, state, why);
+        n.told = &told;
+    }
+    return rebalance_plan_changed(db, &n, p->execute_operation, err);
 }
 
 /* --- the executor's --------------------------------------------------------- */
@@ -124,6 +127,8 @@ struct change {
     const struct rebalance_plan *p;
     const char *state, *json, *error, *phase, *msg_id;
     const struct rebalance_fleet_proposal *fleet;
+    const struct rebalance_plan_told *was;
+    struct rebalance_plan_told *now;
     double ratio, eta_s;
 };
 
@@ -144,7 +149,7 @@ static enum pr_code begin_plan(struct pr_db *db, void *ctx, struct pr_err *err)
     PR_AUTO(PGresult) *res = got;
     if (PQntuples(res) == 0)
         return pr_fail(err, PR_ECONFLICT, "plan %lld is not approved", (long long)c->p->id);
-    rc = tell(db, c->p->id, pr_cell_i64(res, 0, 0), "running", err);
+    rc = tell(db, c->p, pr_cell_i64(res, 0, 0), "running", NULL, err);
     if (rc != PR_OK || c->p->execute_operation[0] == '\0')
         return rc;
     return pr_db_exec(db,
@@ -163,27 +168,54 @@ enum pr_code rebalance_plan_begin(struct pr_db *db, const struct pr_lease *lease
 static enum pr_code write_progress(struct pr_db *db, void *ctx, struct pr_err *err)
 {
     const struct change *c = ctx;
+    PGresult *got = NULL;
     enum pr_code rc = pr_lease_check(db, c->lease, err);
     if (rc != PR_OK)
         return rc;
     const struct pr_arg eta = c->eta_s < 0 ? pr_text(NULL) : pr_real(c->eta_s);
     const struct pr_arg ratio = c->ratio < 0 ? pr_text(NULL) : pr_real(c->ratio);
-    return pr_db_exec(db,
-                      "UPDATE operations SET progress_ratio = coalesce($2, progress_ratio), "
-                      "eta_s = $3, phase = $4, "
-                      "updated_at = now() WHERE id = $1 AND state = 'running'",
-                      PR_ARGS(pr_text(c->p->execute_operation), ratio, eta, pr_text(c->phase)),
-                      NULL, err);
+    rc = pr_db_exec(db,
+                    "UPDATE operations o SET progress_ratio = coalesce($2, o.progress_ratio), "
+                    "eta_s = $3, phase = $4, progress = coalesce($5::jsonb, o.progress), "
+                    "updated_at = now() FROM plans p WHERE o.id = $1 AND o.state = 'running' "
+                    "AND p.id = $6 RETURNING p.state, p.revision",
+                    PR_ARGS(pr_text(c->p->execute_operation), ratio, eta, pr_text(c->phase),
+                            pr_text(c->json), pr_i64(c->p->id)),
+                    &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    if (c->was == NULL || PQntuples(res) == 0)
+        return PR_OK;
+    copy(c->now->state, sizeof c->now->state, pr_cell(res, 0, 0));
+    c->now->revision = pr_cell_i64(res, 0, 1);
+    return strcmp(c->now->state, c->was->state) == 0
+               ? PR_OK
+               : tell(db, c->p, c->now->revision, c->now->state, NULL, err);
 }
 
 enum pr_code rebalance_plan_progress(struct pr_db *db, const struct pr_lease *lease,
                                      const struct rebalance_plan *p, double ratio, double eta_s,
-                                     const char *phase, struct pr_err *err)
+                                     const char *phase, struct rebalance_plan_told *was,
+                                     struct pr_err *err)
 {
-    struct change c = { .lease = lease, .p = p, .ratio = ratio, .eta_s = eta_s, .phase = phase };
+    struct rebalance_plan_told now = { .state = "" };
+    struct change c = { .lease = lease,
+                        .p = p,
+                        .ratio = ratio,
+                        .eta_s = eta_s,
+                        .phase = phase,
+                        .was = was,
+                        .now = &now };
     if (p->execute_operation[0] == '\0')
         return PR_OK;
-    return pr_db_tx(db, write_progress, &c, err);
+    char *json = p->told == NULL ? NULL : rebalance_told_json(p->told);
+    c.json = json;
+    enum pr_code rc = pr_db_tx(db, write_progress, &c, err);
+    if (rc == PR_OK && was != NULL && now.state[0] != '\0')
+        *was = now;
+    free(json);
+    return rc;
 }
 
 static enum pr_code end_operation(struct pr_db *db, const char *id, const char *state,
@@ -217,7 +249,7 @@ static enum pr_code end_plan(struct pr_db *db, void *ctx, struct pr_err *err)
     if (PQntuples(res) == 0)
         return PR_OK; /* somebody removed it */
     rc = end_operation(db, c->p->execute_operation, c->state, c->error, err);
-    return rc == PR_OK ? tell(db, c->p->id, pr_cell_i64(res, 0, 0), c->state, err) : rc;
+    return rc == PR_OK ? tell(db, c->p, pr_cell_i64(res, 0, 0), c->state, c->error, err) : rc;
 }
 
 enum pr_code rebalance_plan_end(struct pr_db *db, const struct pr_lease *lease,
@@ -245,7 +277,7 @@ static enum pr_code stick_plan(struct pr_db *db, void *ctx, struct pr_err *err)
     PR_AUTO(PGresult) *res = got;
     if (PQntuples(res) == 0)
         return PR_OK; /* paused or canceled meanwhile */
-    rc = tell(db, c->p->id, pr_cell_i64(res, 0, 0), "paused", err);
+    rc = tell(db, c->p, pr_cell_i64(res, 0, 0), "paused", c->error, err);
     if (rc != PR_OK)
         return rc;
     return pr_db_exec(db,
@@ -312,7 +344,7 @@ static enum pr_code propose(struct pr_db *db, void *ctx, struct pr_err *err)
     const char *state = pr_cell(res, 0, 1);
     rc = end_operation(db, c->p->plan_operation, strcmp(state, "proposed") == 0 ? "done" : state,
                        c->error, err);
-    return rc == PR_OK ? tell(db, c->p->id, pr_cell_i64(res, 0, 0), state, err) : rc;
+    return rc == PR_OK ? tell(db, c->p, pr_cell_i64(res, 0, 0), state, c->error, err) : rc;
 }
 
 enum pr_code rebalance_plan_proposed(struct pr_db *db, const struct rebalance_plan *p,

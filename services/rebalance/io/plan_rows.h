@@ -2,6 +2,7 @@
 #ifndef REBALANCE_PLAN_ROWS_H
 #define REBALANCE_PLAN_ROWS_H
 
+#include "core/fleet/progress.h"
 #include "core/vertex/pace.h"
 
 #include "prism/io/db.h"
@@ -17,6 +18,9 @@ struct rebalance_plan {
     int64_t moved, next_batch;                      /* from its rows of moves */
     double active_s;                                /* in which it was carried out so far */
     bool halted;                                    /* everything was told to stop */
+    /* Of a fleet plan in hand: how far it is, for its events and its operation; borrowed,
+     * NULL: not known. */
+    const struct rebalance_fleet_told *told;
 };
 
 /* PR_ENOTFOUND: no such plan. */
@@ -31,10 +35,16 @@ PR_CHECKED enum pr_code rebalance_plan_order(struct pr_db *db, int64_t id,
  * plan's state no longer allows it. */
 PR_CHECKED enum pr_code rebalance_plan_begin(struct pr_db *db, const struct pr_lease *lease,
                                              const struct rebalance_plan *p, struct pr_err *err);
-/* ratio negative: as it was; eta_s negative: unknown. */
+struct rebalance_plan_told { /* what the rows said when progress was written */
+    char state[16];          /* of the plan; as told last when it comes in, "": nothing yet */
+    int64_t revision;
+};
+/* ratio negative: as it was; eta_s negative: unknown. was, may be NULL: a state that
+ * differs from was->state, a person's pause say, is told as an event. */
 PR_CHECKED enum pr_code rebalance_plan_progress(struct pr_db *db, const struct pr_lease *lease,
                                                 const struct rebalance_plan *p, double ratio,
                                                 double eta_s, const char *phase,
+                                                struct rebalance_plan_told *was,
                                                 struct pr_err *err);
 /* state: "done", "failed" or "canceled"; result: JSON or NULL; error: NULL or words. */
 PR_CHECKED enum pr_code rebalance_plan_end(struct pr_db *db, const struct pr_lease *lease,

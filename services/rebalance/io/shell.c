@@ -1,11 +1,14 @@
 #include "io/shell.h"
 
+#include "prism/io/log.h"
+
 enum pr_code rebalance_shell_open(struct rebalance_shell *s, struct pr_service *svc,
                                   const struct rebalance_config *cfg, struct pr_err *err)
 {
     const struct rebalance_executor_options o = {
         .cfg = cfg, .db_uri = svc->common.db_uri, .instance = svc->instance, .metrics = svc->metrics
     };
+    s->svc = svc;
     s->planner = (struct rebalance_planner){ .cfg = cfg, .metrics = svc->metrics };
     enum pr_code rc = rebalance_watcher_open(&s->watcher, svc, cfg, err);
     if (rc == PR_OK)
@@ -38,9 +41,20 @@ void rebalance_shell_close(struct rebalance_shell *s)
     *s = (struct rebalance_shell){ 0 };
 }
 
+/* At the pace of the ticks, however often the executor has news: they may be lost. */
+static void tell_progress(struct rebalance_shell *s)
+{
+    uint8_t news[REBALANCE_EVENT_BYTES];
+    struct pr_err err = { 0 };
+    const size_t n = rebalance_executor_news(s->executor, news);
+    if (n > 0 && pr_bus_tell(s->svc->bus, "prism.evt.rebalance.progress", news, n, &err) != PR_OK)
+        pr_debug(PR_EV("plan.progress_not_told"), PR_E(&err));
+}
+
 enum pr_code rebalance_shell_tick(void *ctx, int64_t now_ms, struct pr_err *err)
 {
     (void)now_ms;
     struct rebalance_shell *s = ctx;
+    tell_progress(s);
     return rebalance_watcher_tick(&s->watcher, err);
 }

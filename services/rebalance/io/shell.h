@@ -8,6 +8,7 @@
 #include "io/watcher.h"
 
 struct rebalance_shell {
+    struct pr_service *svc; /* borrowed */
     struct rebalance_watcher watcher;
     struct rebalance_planner planner;
     struct rebalance_executor *executor;

@@ -49,6 +49,12 @@ enum pr_code rebalance_user_init(struct rebalance_user *u, enum rebalance_user_k
     return PR_OK;
 }
 
+/* Where the server knows them: elsewhere ACL SETUSER refuses the name, and changes nothing. */
+static const char *const FLEET_MAY_HAVE[] = {
+    "+cluster|migrateslots +cluster|getslotmigrations +cluster|cancelslotmigrations", /* Valkey 9 */
+    "+cluster|migration", /* Redis 8.4 */
+};
+
 /* Epoch of a user's name if it is one of this kind, 0 for any other. */
 static uint64_t epoch_of(enum rebalance_user_kind kind, const char *name)
 {
@@ -58,25 +64,38 @@ static uint64_t epoch_of(enum rebalance_user_kind kind, const char *name)
     return strtoull(name + n, NULL, 10);
 }
 
+/* rules: words of ACL SETUSER; not anew: added to what the user may. */
+static enum pr_code append_user(struct pr_redis *conn, const struct rebalance_user *u,
+                                const char *rules, bool anew, struct pr_err *err)
+{
+    char words[1600], password[sizeof u->password + 1];
+    const char *argv[120] = { "ACL", "SETUSER", u->name, "reset", "on", password };
+    int argc = anew ? 6 : 3;
+    snprintf(password, sizeof password, ">%s", u->password);
+    snprintf(words, sizeof words, "%s", rules);
+    char *save = NULL;
+    for (char *w = strtok_r(words, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+        argv[argc++] = w;
+    return pr_redis_append(conn, argc, argv, NULL, err);
+}
+
 static enum pr_code make_user(struct pr_redis *conn, const struct rebalance_user *u,
                               struct pr_err *err)
 {
-    char rules[1600], password[sizeof u->password + 1];
-    const char *argv[120] = { "ACL", "SETUSER", u->name, "reset", "on", password };
-    int argc = 6;
-    snprintf(password, sizeof password, ">%s", u->password);
-    snprintf(rules, sizeof rules, "%s", KIND[u->kind].rules);
-    char *save = NULL;
-    for (char *w = strtok_r(rules, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
-        argv[argc++] = w;
-    enum pr_code rc = pr_redis_append(conn, argc, argv, NULL, err);
-    redisReply *got = NULL;
-    if (rc == PR_OK)
+    const size_t more = u->kind == REBALANCE_USER_FLEET ? PR_COUNT(FLEET_MAY_HAVE) : 0;
+    struct pr_err refused = { 0 };
+    enum pr_code rc = append_user(conn, u, KIND[u->kind].rules, true, err), made = PR_OK;
+    for (size_t i = 0; i < more && rc == PR_OK; i++)
+        rc = append_user(conn, u, FLEET_MAY_HAVE[i], false, err);
+    for (size_t i = 0; i <= more && rc == PR_OK; i++) {
+        redisReply *got = NULL;
         rc = pr_redis_reply(conn, &got, err);
-    if (rc != PR_OK)
-        return rc;
-    PR_AUTO(redisReply) *r = got;
-    return pr_redis_reply_code(r, err);
+        if (rc == PR_OK && i == 0)
+            made = pr_redis_reply_code(got, &refused);
+        if (got != NULL)
+            freeReplyObject(got);
+    }
+    return rc == PR_OK && made != PR_OK ? pr_fail(err, made, "%s", refused.text) : rc;
 }
 
 enum pr_code rebalance_user_make(struct pr_redis *conn, const struct rebalance_user *u,

@@ -49,6 +49,10 @@ void pr_bus_close(struct pr_bus *bus); /* drains; NULL is fine */
 PR_CHECKED enum pr_code pr_bus_publish(struct pr_bus *bus, const char *subject, const void *data,
                                        size_t n, const char *msg_id, const char *traceparent,
                                        struct pr_err *err);
+/* For news that may be lost: handed to the connection, never waits. PR_EUNAVAIL: there is
+ * none now. A stream of that subject keeps it all the same. */
+PR_CHECKED enum pr_code pr_bus_tell(struct pr_bus *bus, const char *subject, const void *data,
+                                    size_t n, struct pr_err *err);
 PR_CHECKED enum pr_code pr_bus_request(struct pr_bus *bus, const char *subject, const void *data,
                                        size_t n, int timeout_ms, void **reply, size_t *reply_len,
                                        struct pr_err *err); /* *reply: malloc, caller frees */

@@ -79,7 +79,9 @@ void pr_topology_done(struct pr_topology *t);
 
 struct pr_cluster;
 /* seeds: "host:port,host:port". Learns the topology; PR_EUNAVAIL names every
- * seed tried. */
+ * seed tried. Opening and refreshing take a few time-outs at most however many nodes are dead
+ * or silent: many are asked at once (a host's name is looked up first, for as long as that
+ * takes). */
 PR_CHECKED enum pr_code pr_cluster_open(struct pr_cluster **c, const char *seeds,
                                         const struct pr_redis_auth *auth, int timeout_ms,
                                         struct pr_err *err);

@@ -1,11 +1,10 @@
 /* Hot spots: hot slots against cool ones of about the same bytes. Begins and
- * ends at twice the ratios of bytes, because rates fluctuate more. */
+ * ends at coarser ratios than bytes do. */
 #include "core/fleet/spread.h"
 
 #include <math.h>
 
 enum { HOT_TRIED = 32, COOL_TRIED = 4, EXCHANGES = 400 };
-static const double COARSER = 2;
 
 struct heat {
     struct spread *z;
@@ -34,7 +33,7 @@ static bool open_heat(struct heat *h, struct spread *z)
     }
     for (size_t i = 0; i < z->n; i++)
         h->mean += h->z->ops[i] / (double)z->n;
-    h->stop = h->mean * (1 + COARSER * z->d->lim.leave_ratio);
+    h->stop = h->mean * (1 + REBALANCE_HEAT_COARSER * z->d->lim.leave_ratio);
     return h->mean > 0;
 }
 
@@ -157,7 +156,7 @@ void spread_cool(struct spread *z)
     if (z->n < 2 || !open_heat(&h, z))
         return;
     const size_t worst = hottest_shard(&h);
-    if (z->ops[worst] <= h.mean * (1 + COARSER * z->d->lim.enter_ratio))
+    if (z->ops[worst] <= h.mean * (1 + REBALANCE_HEAT_COARSER * z->d->lim.enter_ratio))
         return;
     for (int k = 0; k < EXCHANGES; k++) {
         const size_t hot = hottest_shard(&h);

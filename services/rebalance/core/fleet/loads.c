@@ -58,7 +58,8 @@ enum pr_code draft_loads(const struct draft *d, const struct rebalance_layout *l
     for (size_t z = 0; z < zones; z++)
         if (load[z].primaries > 0)
             load[z].mean_bytes = zone[z].bytes / load[z].primaries;
-    *uneven = *hot = 0;
+    *uneven = 0;
+    *hot = -1;
     for (size_t g = 0; g < l->shards; g++) {
         const int z = zone_of(l, g);
         if (z == REBALANCE_NONE)

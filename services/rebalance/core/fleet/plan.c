@@ -119,7 +119,7 @@ static enum pr_code number_waves(struct draft *d, struct rebalance_fleet_plan *o
     return PR_OK;
 }
 
-static void add_up(const struct draft *d, struct rebalance_fleet_plan *out)
+static void add_up(struct rebalance_fleet_plan *out)
 {
     for (size_t i = 0; i < out->steps; i++) {
         const struct rebalance_fleet_step *s = &out->step[i];
@@ -127,8 +127,6 @@ static void add_up(const struct draft *d, struct rebalance_fleet_plan *out)
             continue;
         out->slots++;
         out->bytes += s->bytes;
-        if (d->fleet->node[s->src].zone != d->fleet->node[s->dst].zone)
-            out->cross_zone_bytes += s->bytes;
     }
 }
 
@@ -161,7 +159,7 @@ static enum pr_code finish(struct draft *d, struct rebalance_fleet_plan *out)
     enum pr_code rc = number_waves(d, out);
     if (rc != PR_OK)
         return rc;
-    add_up(d, out);
+    add_up(out);
     if ((d->lim.max_slots > 0 && out->slots > d->lim.max_slots) ||
         (d->lim.max_bytes > 0 && out->bytes > d->lim.max_bytes))
         return pr_fail(d->err, PR_ECONFLICT,

@@ -31,6 +31,9 @@ struct rebalance_goal {
     size_t groups;
 };
 
+/* Rates fluctuate more than bytes: heat counts at so many times the ratios. */
+#define REBALANCE_HEAT_COARSER 2.0
+
 struct rebalance_limits {            /* 0 or negative: the default */
     double enter_ratio, leave_ratio; /* evenness: begin above (0.10), stop below (0.05) */
     double memory_ratio;             /* free memory of a target / bytes it takes: 1.3 */
@@ -76,11 +79,12 @@ struct rebalance_fleet_plan {          /* everything in the arena */
     size_t steps;
     int waves;
     uint32_t slots;
-    double bytes, cross_zone_bytes; /* of slots; zones of primaries differ */
-    double bound_bytes;             /* nothing that reaches the goal moves less */
-    double heat_bytes;              /* of bytes: moved to cool hot spots; not in the bound */
-    double hot_before, hot_after;   /* operations/s: hottest shard above its zone's mean, ratio */
-    double uneven_before, uneven_after;         /* largest deviation from its zone's mean, ratio */
+    double bytes;                       /* of slots */
+    double bound_bytes;                 /* nothing that reaches the goal moves less */
+    double heat_bytes;                  /* of bytes: moved to cool hot spots; not in the bound */
+    double hot_before, hot_after;       /* operations/s: hottest shard above its zone's mean, ratio;
+                                         * negative: the load of slots is not known */
+    double uneven_before, uneven_after; /* largest deviation from its zone's mean, ratio */
     struct rebalance_zone_load *before, *after; /* [zones] */
     struct rebalance_note *note;                /* [notes] */
     size_t notes;

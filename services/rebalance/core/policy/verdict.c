@@ -8,7 +8,7 @@
 /* Half of what is saved is kept as the margin for what moving risks: slower
  * requests meanwhile, and traffic that no longer looks as it did. */
 static const double RISK_MARGIN = 0.5;
-static const double GB = 1e9, MONTH_DAYS = 30;
+static const double GB = 1e9, MONTH_DAYS = 30, DAY_S = 86400;
 
 double rebalance_crossing_bytes(double bytes, double cross_zone_bytes, int copies)
 {
@@ -18,6 +18,13 @@ double rebalance_crossing_bytes(double bytes, double cross_zone_bytes, int copie
 double rebalance_move_usd(double crossing_bytes, double price_usd_per_gb, int billed_sides)
 {
     return crossing_bytes / GB * price_usd_per_gb * billed_sides;
+}
+
+double rebalance_traffic_usd(double bytes_per_s, double cross_ratio, double price_usd_per_gb,
+                             int billed_sides)
+{
+    return rebalance_move_usd(bytes_per_s * cross_ratio * MONTH_DAYS * DAY_S, price_usd_per_gb,
+                              billed_sides);
 }
 
 static bool pays(const struct rebalance_verdict *v)
@@ -57,6 +64,10 @@ __attribute__((format(printf, 2, 3))) static void append(struct rebalance_verdic
 static void say_cost(struct rebalance_verdict *v, double crossing_bytes)
 {
     char bytes[24], usd[24];
+    if (crossing_bytes <= 0) {
+        append(v, "moves nothing between zones");
+        return;
+    }
     size(bytes, crossing_bytes);
     dollars(usd, v->move_usd);
     append(v, "moves %s between zones for %s", bytes, usd);
@@ -116,22 +127,52 @@ bool rebalance_goal_is_hard(const char *goal)
     return false;
 }
 
+/* A shard above its zone's mean by more than the ratio, and by less afterwards. */
+static bool relieves(struct rebalance_verdict *v, const char *off, double before, double after,
+                     double enter)
+{
+    if (!(before > enter && after < before))
+        return false;
+    append(v, "a shard is %.1f %% %s its zone's mean, over %.4g %%, and %.1f %% afterwards: ",
+           before * 100, off, enter * 100, after * 100);
+    return true;
+}
+
+static bool evens_or_cools(const struct rebalance_fleet_economics *e, struct rebalance_verdict *v)
+{
+    return relieves(v, "off", e->uneven_before, e->uneven_after, e->enter_ratio) ||
+           relieves(v, "hotter than", e->hot_before, e->hot_after, e->hot_enter_ratio);
+}
+
 static bool judge_balance(const struct rebalance_fleet_economics *e, struct rebalance_verdict *v)
 {
     if (pays(v)) {
         append(v, "%s", by_numbers(v));
         return true;
     }
+    if (evens_or_cools(e, v))
+        return true;
     const double before = e->uneven_before * 100, after = e->uneven_after * 100;
-    if (e->uneven_after >= e->uneven_before) {
+    if (e->uneven_after >= e->uneven_before)
         append(v, "it evens out nothing, a shard is %.1f %% off its zone's mean: ", before);
-        return false;
+    else
+        append(v,
+               "a shard is %.1f %% off its zone's mean, not over %.4g %%, and %.1f %% "
+               "afterwards: ",
+               before, e->enter_ratio * 100, after);
+    return false;
+}
+
+static bool judge_assign(const struct rebalance_fleet_economics *e, struct rebalance_verdict *v)
+{
+    if (e->saved_unknown != NULL) {
+        append(v, "asked for: ");
+        return true;
     }
-    const bool over = e->uneven_before > e->enter_ratio;
-    append(v,
-           "a shard is %.1f %% off its zone's mean, %s %.4g %%, and %.1f %% afterwards: ", before,
-           over ? "over" : "not over", e->enter_ratio * 100, after);
-    return over;
+    if (!pays(v) && v->saved_usd >= 0 && evens_or_cools(e, v))
+        return true;
+    append(v, "%s", by_numbers(v));
+    return pays(v);
 }
 
 static bool judge_goal(const struct rebalance_fleet_economics *e, struct rebalance_verdict *v)
@@ -140,11 +181,22 @@ static bool judge_goal(const struct rebalance_fleet_economics *e, struct rebalan
         append(v, "%s is needed whatever it costs: ", e->goal);
         return true;
     }
-    if (strcmp(e->goal, "balance") == 0)
-        return judge_balance(e, v);
-    const bool known = e->saved_usd_per_month < 0 || e->saved_usd_per_month > 0;
-    append(v, "%s", known ? by_numbers(v) : "asked for, what it saves is not known: ");
-    return !known || pays(v);
+    return strcmp(e->goal, "balance") == 0 ? judge_balance(e, v) : judge_assign(e, v);
+}
+
+static void say_effect(const struct rebalance_fleet_economics *e, struct rebalance_verdict *v,
+                       double days)
+{
+    char usd[24];
+    dollars(usd, fabs(v->saved_usd));
+    if (e->saved_unknown != NULL)
+        append(v, "; what it does to cross-zone traffic is not known: %s", e->saved_unknown);
+    else if (!e->rezones)
+        append(v, "; no slot changes its zone, cross-zone traffic stays");
+    else if (v->saved_usd < 0)
+        append(v, "; adds cross-zone traffic of %s over %.0f days", usd, days);
+    else
+        say_saving(v, days);
 }
 
 void rebalance_judge_fleet(const struct rebalance_fleet_economics *e, struct rebalance_verdict *out)
@@ -160,6 +212,5 @@ void rebalance_judge_fleet(const struct rebalance_fleet_economics *e, struct reb
     out->duration_s = e->bytes_per_s > 0 ? e->bytes / e->bytes_per_s : -1;
     out->worth = judge_goal(e, out);
     say_cost(out, e->cross_zone_bytes);
-    if (out->saved_usd < 0 || out->saved_usd > 0)
-        say_saving(out, days);
+    say_effect(e, out, days);
 }

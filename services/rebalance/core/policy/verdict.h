@@ -12,12 +12,15 @@
 double rebalance_crossing_bytes(double bytes, double cross_zone_bytes, int copies);
 /* billed_sides 1: one side of a transfer is billed; 2: sender and receiver, as AWS does. */
 double rebalance_move_usd(double crossing_bytes, double price_usd_per_gb, int billed_sides);
+/* A month of 30 days of traffic, cross_ratio of which is between zones. */
+double rebalance_traffic_usd(double bytes_per_s, double cross_ratio, double price_usd_per_gb,
+                             int billed_sides);
 
 struct rebalance_verdict {
     double move_usd, saved_usd; /* of the moving; over the horizon */
     double duration_s;          /* negative: unknown */
     bool worth;
-    char why[224]; /* "half of what it saves exceeds its price: moves 1.2 GB between zones
+    char why[400]; /* "half of what it saves exceeds its price: moves 1.2 GB between zones
                     * for $0.02; saves $310 over 30 days" */
 };
 
@@ -50,12 +53,17 @@ struct rebalance_fleet_economics {
     double bytes_per_s;                 /* expected speed; 0 unknown */
     double uneven_before, uneven_after; /* largest deviation from its zone's mean, ratio */
     double enter_ratio;                 /* above which evening out is worth it */
-    double saved_usd_per_month;         /* 0: nothing, or not known */
+    double hot_before, hot_after;       /* hottest shard above its zone's mean; negative: unknown */
+    double hot_enter_ratio;             /* above which cooling it is worth it */
+    bool rezones;                       /* some slot's primary changes its zone */
+    double saved_usd_per_month;         /* of cross-zone traffic; negative: so much more */
+    const char *saved_unknown;          /* why that is not known; NULL: it is */
     double horizon_days;                /* 0: 30 */
 };
-/* Hard goals: always. balance: when it evens out what was over enter_ratio, or by the
- * numbers: half of what it saves exceeds the price of moving. assign: by the numbers;
- * when they are not known it is worth it, for a person named the groups. */
+/* Hard goals: always. balance: when it evens out or cools what was over its ratio, or by
+ * the numbers: half of what it saves exceeds the price of moving. assign: by the numbers,
+ * or as balance when it adds no cross-zone traffic; when that is not known it is worth it,
+ * for a person named the groups. */
 void rebalance_judge_fleet(const struct rebalance_fleet_economics *e,
                            struct rebalance_verdict *out);
 

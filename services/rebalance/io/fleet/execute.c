@@ -3,15 +3,14 @@
  * safe: after a pause, a crash, or by another replica. */
 #include "io/executor_private.h"
 
-#include "core/fleet/progress.h"
 #include "io/cluster_facts.h"
 #include "io/fleet/duties.h"
 #include "io/fleet/facts.h"
 #include "io/fleet/goal.h"
 #include "io/fleet/preflight.h"
 #include "io/fleet/repair.h"
-#include "io/fleet/step_rows.h"
-#include "io/slot/run.h"
+#include "io/fleet/report.h"
+#include "io/fleet/returns.h"
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
@@ -31,6 +30,7 @@ struct fleet_run {
     struct rebalance_order_in in; /* in the arena */
     const char *goal, *params, *fingerprint;
     struct rebalance_steps_seen seen;
+    struct rebalance_report report;
 
     atomic_int stop; /* enum rebalance_stop, of everything that runs for the plan */
     atomic_bool roll_back;
@@ -38,7 +38,6 @@ struct fleet_run {
     bool begun;                   /* the plan's row says running */
     bool paused;                  /* draining because of an order, which may be taken back */
     bool resumed;                 /* it was: what is allowed may be more than before */
-    double wave_bytes;            /* verified before the wave in hand */
     int64_t began_us, drained_us; /* drained_us 0: not draining */
     int64_t next_order_us, next_progress_us, next_cluster_us, next_back_us;
     bool taking_back;
@@ -75,37 +74,43 @@ static enum pr_code load_texts(struct fleet_run *x, struct pr_err *err)
 
 /* --- beside the work --------------------------------------------------------------- */
 
-static void say(struct fleet_run *x, char *out, size_t size)
+/* why: what it waits for or is slowed down by. */
+static void say(struct fleet_run *x, char *why, size_t why_size, char *out, size_t size)
 {
-    char why[200] = "";
-    if (x->slots != NULL)
-        rebalance_slot_run_says(x->slots, why, sizeof why);
     const char *late = x->e->ready.says;
+    why[0] = '\0';
+    if (x->slots != NULL)
+        rebalance_slot_run_says(x->slots, why, why_size);
     snprintf(out, size, "wave %d of %d: %s%s%s%s%s", x->seen.wave, x->seen.waves, x->doing,
              why[0] != '\0' ? ", " : "", why, late[0] != '\0' ? "; " : "", late);
+    if (why[0] == '\0')
+        snprintf(why, why_size, "%s", late);
+}
+
+static void look_how_far(struct fleet_run *x, int64_t now_us, const char *why)
+{
+    const struct rebalance_report_in in = {
+        .seen = &x->seen,
+        .slots = x->slots,
+        .waits_for = why,
+        .running_s = x->plan->active_s + (double)(now_us - x->began_us) / 1e6,
+    };
+    rebalance_report_look(&x->report, &in, now_us);
 }
 
 static void report(struct fleet_run *x, int64_t now_us, const char *phase)
 {
-    char text[400];
+    char text[400], why[240];
     struct pr_err err = { 0 };
     struct rebalance_steps_seen seen;
     if (rebalance_steps_see(x->e->db, x->plan->id, &seen, &err) == PR_OK)
         x->seen = seen;
-    say(x, text, sizeof text);
-    const uint64_t moving = x->slots == NULL ? 0 : atomic_load(&x->slots->bytes);
-    const struct rebalance_fleet_progress p = {
-        .steps = (double)x->seen.steps,
-        .verified = (double)x->seen.verified,
-        .bytes = x->seen.bytes,
-        .moved_bytes = x->seen.bytes_verified > x->wave_bytes + (double)moving
-                           ? x->seen.bytes_verified
-                           : x->wave_bytes + (double)moving,
-        .running_s = x->plan->active_s + (double)(now_us - x->began_us) / 1e6
-    };
-    if (rebalance_plan_progress(x->e->db, &x->e->lease, x->plan, rebalance_fleet_ratio(&p),
-                                rebalance_fleet_eta_s(&p), phase != NULL ? phase : text,
-                                &err) == PR_EFENCED)
+    say(x, why, sizeof why, text, sizeof text);
+    if (why[0] == '\0' && x->order == REBALANCE_PAUSE)
+        snprintf(why, sizeof why, "told to stop by a person");
+    look_how_far(x, now_us, why);
+    if (rebalance_report_write(&x->report, x->e, x->plan, phase != NULL ? phase : text, &err) ==
+        PR_EFENCED)
         atomic_store(&x->stop, REBALANCE_ABANDON);
 }
 
@@ -164,24 +169,10 @@ static struct rebalance_duty_ctx duty_ctx(struct fleet_run *x)
 static void take_back(struct fleet_run *x, int64_t now_us)
 {
     const struct rebalance_duty_ctx ctx = duty_ctx(x);
-    PGresult *got = NULL;
-    struct pr_err err = { 0 };
     if (x->slots == NULL || x->taking_back || now_us < x->next_back_us)
         return;
-    x->taking_back = true;
-    if (pr_db_exec(x->e->db,
-                   "SELECT n.id, s.id FROM nodes n JOIN shards s ON s.id = n.shard_id WHERE "
-                   "n.state = 'up' AND n.role = 'primary' AND n.slots = 0 AND s.primary_id <> n.id",
-                   NULL, 0, &got, &err) == PR_OK) {
-        PR_AUTO(PGresult) *res = got;
-        for (int i = 0; i < PQntuples(res); i++) {
-            const enum pr_code rc =
-                rebalance_duty_follow(&ctx, pr_cell(res, i, 0), pr_cell(res, i, 1), &err);
-            pr_info(PR_EV("node.taken_back"), PR_S("node", pr_cell(res, i, 0)),
-                    PR_S("shard", pr_cell(res, i, 1)), PR_S("code", pr_code_name(rc)),
-                    PR_S("why", rc == PR_OK ? "" : err.text));
-        }
-    }
+    x->taking_back = true; /* it tends, too, while it waits */
+    rebalance_returns_take(&ctx);
     x->taking_back = false;
     x->next_back_us = pr_mono_us() + BACK_US;
 }
@@ -343,7 +334,7 @@ static enum pr_code run_waves(struct fleet_run *x, struct pr_err *err)
             return rc;
         x->resumed = false;
         rc = run_duties(x, err);
-        x->wave_bytes = x->seen.bytes_verified;
+        x->report.wave_bytes = x->seen.bytes_verified;
         if (rc == PR_OK && x->seen.stuck == 0)
             rc = run_slots(x, err);
         if (stopped(x))
@@ -384,7 +375,15 @@ static enum pr_code finish(struct fleet_run *x, const char *state, const char *e
              x->seen.steps, x->seen.verified, x->seen.slots_verified, x->seen.moved_keys,
              x->seen.moved_bytes, x->plan->active_s + seconds,
              (double)x->seen.moved_keys / (x->plan->active_s + seconds + 1e-9));
+    look_how_far(x, pr_mono_us(), "");
     return rebalance_finish(x->e, x->plan, state, result, error, err);
+}
+
+static enum pr_code stick(struct fleet_run *x, const char *why, struct pr_err *err)
+{
+    look_how_far(x, pr_mono_us(), "");
+    rebalance_executor_post(x->e, NULL);
+    return rebalance_plan_stuck(x->e->db, &x->e->lease, x->plan, why, err);
 }
 
 static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
@@ -406,15 +405,23 @@ static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
 static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
 {
     struct rebalance_executor *e = x->e;
-    enum pr_code rc = PR_OK;
-    if (x->order != REBALANCE_PAUSE) { /* else only what is open is looked after */
+    enum pr_code rc = rebalance_report_load(&x->report, e->db, x->plan, err);
+    if (rc == PR_OK)
+        rc = rebalance_steps_see(e->db, x->plan->id, &x->seen, err);
+    if (rc == PR_OK && x->order != REBALANCE_PAUSE) { /* else what is open is looked after */
+        x->seen.stuck = 0;                            /* they are tried again */
+        x->seen.stuck_why[0] = '\0';
+        look_how_far(x, pr_mono_us(), "");
+        x->plan->told = &x->report.told;
         rc = rebalance_plan_begin(e->db, &e->lease, x->plan, err);
+        snprintf(x->report.rows.state, sizeof x->report.rows.state, "running");
         if (rc == PR_OK)
             rc = rebalance_steps_unstick(e->db, &e->lease, x->plan->id, err);
     }
     if (rc != PR_OK)
         return rc;
     x->begun = true;
+    x->plan->told = &x->report.told;
     pr_info(PR_EV("plan.begins"), PR_I("plan", x->plan->id), PR_S("goal", x->goal));
     if (x->in.repair)
         rc = repair(x, err);
@@ -435,7 +442,7 @@ static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
                                  : finish(x, "canceled", NULL, err);
     }
     if (x->seen.stuck > 0)
-        return rebalance_plan_stuck(e->db, &e->lease, x->plan, x->seen.stuck_why, err);
+        return stick(x, x->seen.stuck_why, err);
     if (stopped(x)) { /* paused, halted, or this replica stops */
         report(x, pr_mono_us(), x->order == REBALANCE_PAUSE ? "paused" : "interrupted");
         return PR_OK;
@@ -487,16 +494,16 @@ enum pr_code rebalance_fleet_execute(struct rebalance_executor *e, struct rebala
     if (ends_plan(rc)) {
         struct pr_err why = *err;
         pr_error(PR_EV("plan.failed"), PR_I("plan", plan->id), PR_E(&why));
-        rc = fresh && !x.begun ? finish(&x, "failed", why.text, err)
-                               : rebalance_plan_stuck(e->db, &e->lease, plan, why.text, err);
+        rc = fresh && !x.begun ? finish(&x, "failed", why.text, err) : stick(&x, why.text, err);
     } else if (rc != PR_OK && rc != PR_EFENCED && rc != PR_ECANCELED) {
         char text[sizeof err->text + 16];
         snprintf(text, sizeof text, "waiting: %s", err->text);
-        if (rebalance_plan_progress(e->db, &e->lease, plan, -1, -1, text, NULL) == PR_EFENCED)
+        if (rebalance_plan_progress(e->db, &e->lease, plan, -1, -1, text, NULL, NULL) == PR_EFENCED)
             rc = PR_EFENCED;
     }
     if (x.begun)
         rebalance_plan_active(e->db, &e->lease, plan, (double)(pr_mono_us() - x.began_us) / 1e6);
+    plan->told = NULL;
     pr_arena_done(&x.arena);
     return rc;
 }

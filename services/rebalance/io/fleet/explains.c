@@ -3,6 +3,7 @@
 #include "core/fleet/explain.h"
 #include "io/cluster_facts.h"
 #include "io/fleet/propose.h"
+#include "io/fleet/returns.h"
 
 #include "prism/io/clock.h"
 #include "prism/v1/rebalance.pb-c.h"
@@ -120,6 +121,25 @@ static int find_node(const struct rebalance_fleet *f, const char *id)
     return REBALANCE_NONE;
 }
 
+/* Of one that came back from a failure and serves nothing, what becomes of it is what
+ * matters. */
+static enum pr_code explain_return(struct rebalance_explains *x, const char *node,
+                                   const char **code, const char **text, struct pr_err *err)
+{
+    static const char *const name[] = { [REBALANCE_RETURN_NOW] = "returns",
+                                        [REBALANCE_RETURN_RESTS] = "rests",
+                                        [REBALANCE_RETURN_HELD] = "held_back" };
+    struct rebalance_returned *r = NULL;
+    size_t n = 0;
+    const enum pr_code rc =
+        rebalance_returns_look(x->db, x->cfg->take_backs_a_day, node, &x->arena, &r, &n, err);
+    if (rc == PR_OK && n == 1) {
+        *code = name[r->may.what];
+        *text = r->may.why;
+    }
+    return rc;
+}
+
 static enum pr_code explain(struct rebalance_explains *x,
                             const Prism__V1__RebalanceExplainRequest *r, void **reply, size_t *len,
                             struct pr_err *err)
@@ -146,6 +166,8 @@ static enum pr_code explain(struct rebalance_explains *x,
         rc = plan_notes(x, (int64_t)r->plan_id, "node", r->node, details, &n, err);
         text = rebalance_fleet_explain_node(f, &limits, node, &x->arena);
         code = f->node[node].pinned ? "pinned" : "stays";
+        if (rc == PR_OK)
+            rc = explain_return(x, r->node, &code, &text, err);
     } else
         return pr_fail(err, PR_EINVAL, "neither a slot nor a node to explain");
     if (rc != PR_OK)

@@ -1,16 +1,23 @@
 #include "io/fleet/propose.h"
 
+#include "core/fleet/cost.h"
 #include "core/fleet/progress.h"
 #include "core/policy/verdict.h"
 #include "io/cluster_facts.h"
 #include "io/fleet/goal.h"
 #include "io/fleet/preflight.h"
+#include "io/fleet/traffic.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NOTES = 200 }; /* in a summary; the rest is counted */
+
+struct gain { /* shares and $ a month of cross-zone traffic; 0 when nobody has seen it */
+    struct rebalance_fleet_cost *cost;
+    double share_before, share_after, usd_before, usd_after;
+};
 
 struct proposing {
     struct rebalance_planner *p;
@@ -19,6 +26,8 @@ struct proposing {
     struct pr_cluster *cluster;
     const char *goal, *params;
     double bytes_per_s; /* of the last plan, or as set */
+    struct rebalance_seen_traffic seen;
+    struct gain gain;
 };
 
 /* --- what is wanted, and what is ---------------------------------------------------- */
@@ -161,26 +170,6 @@ static json_t *pairs_json(const struct rebalance_fleet *f, const struct rebalanc
     return list;
 }
 
-/* What a step copies: a slot its bytes, a new replica its whole shard. */
-static double copied_bytes(const struct rebalance_fleet *f, const struct rebalance_fleet_plan *plan,
-                           double *across)
-{
-    double bytes = plan->bytes;
-    *across = rebalance_crossing_bytes(plan->bytes, plan->cross_zone_bytes, f->replicas + 1);
-    for (size_t i = 0; i < plan->steps; i++) {
-        const struct rebalance_fleet_step *s = &plan->step[i];
-        if (s->kind != REBALANCE_REPLICATE || s->shard < 0)
-            continue;
-        double shard = 0;
-        for (size_t slot = 0; slot < REBALANCE_SLOTS; slot++)
-            if (f->slot[slot].shard == s->shard)
-                shard += f->slot[slot].bytes;
-        bytes += shard;
-        *across += shard;
-    }
-    return bytes;
-}
-
 /* Pairs of nodes that move slots at once in the wave that has most of them. */
 static size_t widest(const struct rebalance_fleet_plan *plan, size_t most)
 {
@@ -203,36 +192,100 @@ static size_t widest(const struct rebalance_fleet_plan *plan, size_t most)
     return best < most ? best : most;
 }
 
+/* --- what it costs and brings ------------------------------------------------------------ */
+
+static enum pr_code weigh(struct proposing *x, struct pr_err *err)
+{
+    const struct rebalance_config *cfg = x->p->cfg;
+    const struct rebalance_fleet *f = &x->out->facts.fleet;
+    struct pr_arena *arena = &x->out->arena;
+    struct gain *g = &x->gain;
+    *g = (struct gain){ .cost = pr_arena_alloc(arena, sizeof *g->cost) };
+    if (g->cost == NULL)
+        return pr_fail(err, PR_ENOMEM, "the cost of a plan");
+    enum pr_code rc = rebalance_fleet_cost(f, &x->out->plan, arena, g->cost, err);
+    if (rc == PR_OK)
+        rc = rebalance_seen_traffic(x->p->db, &x->seen, err);
+    if (rc != PR_OK || !x->seen.known)
+        return rc;
+    rc = rebalance_cross_share(&x->seen.traffic, g->cost->zone_before, f->zones, arena,
+                               &g->share_before, err);
+    g->share_after = g->share_before;
+    if (rc == PR_OK && g->cost->rezoned > 0)
+        rc = rebalance_cross_share(&x->seen.traffic, g->cost->zone_after, f->zones, arena,
+                                   &g->share_after, err);
+    g->usd_before = rebalance_traffic_usd(x->seen.bytes_per_s, g->share_before,
+                                          cfg->price_usd_per_gb, (int)cfg->billed_sides);
+    g->usd_after = rebalance_traffic_usd(x->seen.bytes_per_s, g->share_after, cfg->price_usd_per_gb,
+                                         (int)cfg->billed_sides);
+    return rc;
+}
+
+static json_t *known_real(bool known, double v)
+{
+    return known ? json_real(v) : json_null();
+}
+
+/* saved: in a month; known when no slot changes its zone, whatever is seen. */
+static json_t *gain_json(const struct proposing *x, double saved_usd)
+{
+    const struct gain *g = &x->gain;
+    const bool seen = x->seen.known, known = seen || g->cost->rezoned == 0;
+    const double saved = g->usd_before - g->usd_after;
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "cross_share_before",
+        known_real(seen, g->share_before), "cross_share_after", known_real(seen, g->share_after),
+        "usd_per_month_before", known_real(seen, g->usd_before), "usd_per_month_after",
+        known_real(seen, g->usd_after), "saved_usd_per_month", known_real(known, saved),
+        "saved_usd", known_real(known, saved_usd), "rezoned_slots", (json_int_t)g->cost->rezoned,
+        "run_id", seen ? json_integer((json_int_t)x->seen.run_id) : json_null(), "unknown",
+        known ? json_null() : json_string(x->seen.why));
+}
+
 static void add_verdict(const struct proposing *x, json_t *summary)
 {
+    const struct rebalance_config *cfg = x->p->cfg;
     const struct rebalance_fleet_plan *plan = &x->out->plan;
-    double across = 0;
-    const double bytes = copied_bytes(&x->out->facts.fleet, plan, &across);
+    const struct rebalance_fleet_cost *cost = x->gain.cost;
+    const bool rezones = cost->rezoned > 0;
     const struct rebalance_fleet_economics e = {
         .goal = rebalance_goal_name(x->in.goal.kind),
-        .bytes = bytes,
-        .cross_zone_bytes = across,
-        .price_usd_per_gb = x->p->cfg->price_usd_per_gb,
-        .billed_sides = (int)x->p->cfg->billed_sides,
+        .bytes = cost->bytes,
+        .cross_zone_bytes = cost->cross_zone_bytes,
+        .price_usd_per_gb = cfg->price_usd_per_gb,
+        .billed_sides = (int)cfg->billed_sides,
         .steps = plan->steps,
         .bytes_per_s = x->bytes_per_s,
         .uneven_before = plan->uneven_before,
         .uneven_after = plan->uneven_after,
-        .enter_ratio = x->p->cfg->enter_ratio,
+        .enter_ratio = cfg->enter_ratio,
+        .hot_before = plan->hot_before,
+        .hot_after = plan->hot_after,
+        .hot_enter_ratio = cfg->enter_ratio * REBALANCE_HEAT_COARSER,
+        .rezones = rezones,
+        .saved_usd_per_month = x->gain.usd_before - x->gain.usd_after,
+        .saved_unknown = rezones && !x->seen.known ? x->seen.why : NULL,
+        .horizon_days = cfg->horizon_days,
     };
     struct rebalance_verdict v;
     rebalance_judge_fleet(&e, &v);
-    (void)json_object_set_new(summary, "copied_bytes", json_real(bytes));
-    (void)json_object_set_new(summary, "cross_zone_bytes", json_real(across));
-    const struct rebalance_fleet_work w = { .bytes = bytes,
+    (void)json_object_set_new(summary, "copied_bytes", json_real(cost->bytes));
+    (void)json_object_set_new(summary, "cross_zone_bytes", json_real(cost->cross_zone_bytes));
+    const struct rebalance_fleet_work w = { .bytes = cost->bytes,
                                             .slots = plan->slots,
                                             .others = plan->steps - plan->slots,
-                                            .pairs = widest(plan, (size_t)x->p->cfg->pairs),
+                                            .pairs = widest(plan, (size_t)cfg->pairs),
                                             .bytes_per_s = x->bytes_per_s };
     (void)json_object_set_new(summary, "duration_s", json_real(rebalance_fleet_duration_s(&w)));
+    (void)json_object_set_new(summary, "hot_before",
+                              known_real(plan->hot_before >= 0, plan->hot_before));
+    (void)json_object_set_new(summary, "hot_after",
+                              known_real(plan->hot_after >= 0, plan->hot_after));
+    (void)json_object_set_new(summary, "gain", gain_json(x, v.saved_usd));
     (void)json_object_set_new(summary, "verdict",
-                              json_pack("{s:b, s:s, s:f}", "worth_it", v.worth ? 1 : 0, "why",
-                                        v.why, "move_usd", v.move_usd));
+                              json_pack("{s:b, s:s, s:f, s:f}", "worth_it", v.worth ? 1 : 0, "why",
+                                        v.why, "move_usd", v.move_usd, "horizon_days",
+                                        cfg->horizon_days));
 }
 
 static char *summary_json(const struct proposing *x)
@@ -275,6 +328,8 @@ static enum pr_code propose(struct proposing *x, int64_t plan_id, struct pr_err 
         if (rc == PR_OK)
             rc = rebalance_fleet_plan(&out->facts.fleet, &x->in.goal, &limits, &out->arena,
                                       &out->plan, err);
+        if (rc == PR_OK)
+            rc = weigh(x, err);
     }
     if (rc == PR_OK && (out->summary = summary_json(x)) == NULL)
         rc = pr_fail(err, PR_ENOMEM, "the summary of a plan");
@@ -288,6 +343,7 @@ enum pr_code rebalance_propose(struct rebalance_planner *p, int64_t plan_id,
     pr_arena_init(&out->arena, 0);
     const enum pr_code rc = propose(&x, plan_id, err);
     pr_cluster_close(x.cluster);
+    rebalance_seen_traffic_done(&x.seen);
     return rc;
 }
 

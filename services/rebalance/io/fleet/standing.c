@@ -5,6 +5,7 @@
 #include "io/cluster_facts.h"
 #include "io/executor_private.h"
 #include "io/fleet/propose.h"
+#include "io/fleet/returns.h"
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
@@ -15,7 +16,6 @@
 #include <string.h>
 
 enum { LOOK_US = 5 * 1000 * 1000, COOLDOWN_MS = 60 * 60 * 1000 };
-enum { TAKE_BACK_MS = 5 * 1000, TAKE_BACK_MOST_MS = 10 * 60 * 1000 };
 
 static const char WHO[] = "policy rebalance";
 /* Autoscale's plans are policy too: what was decided there is approved, and begun at once. */
@@ -87,6 +87,7 @@ struct start { /* of one plan */
     const struct pr_lease *lease;
     int64_t plan;
     const char *goal; /* of one to be made: JSON */
+    bool returns;     /* its nodes came back: a try for each */
 };
 
 /* An approved plan gets the operation of its execution; the executor takes it. */
@@ -123,10 +124,13 @@ static enum pr_code make(struct pr_db *db, void *ctx, struct pr_err *err)
     return pr_db_exec(db,
                       "WITH p AS (INSERT INTO plans (operation_id, kind, goal, created_by) VALUES "
                       "(gen_random_uuid(), 'fleet', $1::jsonb, $2) "
-                      "RETURNING id, operation_id) "
+                      "RETURNING id, operation_id), "
+                      "r AS (INSERT INTO node_returns (node_id, plan_id) SELECT node, p.id "
+                      "FROM p, jsonb_array_elements_text($1::jsonb->'nodes') AS node WHERE $3), "
+                      "old AS (DELETE FROM node_returns WHERE at < now() - interval '2 days') "
                       "INSERT INTO operations (id, kind, resource, created_by) "
                       "SELECT operation_id, 'rebalance.plan', 'rebalance/plans/' || id, $2 FROM p",
-                      PR_ARGS(pr_text(s->goal), pr_text(WHO)), NULL, err);
+                      PR_ARGS(pr_text(s->goal), pr_text(WHO), pr_bool(s->returns)), NULL, err);
 }
 
 /* --- what there is to do ---------------------------------------------------------------- */
@@ -303,44 +307,60 @@ static bool always(struct rebalance_executor *e) /* the planner says whether it 
     return true;
 }
 
+/* What a person should look at: logged when it becomes others, shown for as long as it
+ * is so. */
+static void say_held(struct rebalance_executor *e, const struct rebalance_returned *r, size_t n)
+{
+    uint64_t who = 0;
+    size_t held = 0;
+    for (size_t i = 0; i < n; i++) {
+        held += r[i].may.what == REBALANCE_RETURN_HELD;
+        for (const char *c = r[i].node; r[i].may.what == REBALANCE_RETURN_HELD && *c != '\0'; c++)
+            who = who * 31 + (unsigned char)*c;
+    }
+    for (size_t i = 0; i < n && who != e->held; i++)
+        if (r[i].may.what == REBALANCE_RETURN_HELD)
+            pr_warn(PR_EV("node.held_back"), PR_S("node", r[i].node), PR_S("shard", r[i].shard),
+                    PR_S("why", r[i].may.why));
+    e->held = who;
+    pr_metrics_set(e->o.metrics, M_HELD_BACK, NULL, (double)held);
+}
+
 /* Nodes that came back from a failure as primaries without slots: their shards lack
  * them. Taking one in again only adds a replica, so nobody is asked. */
-static enum pr_code take_back(struct rebalance_executor *e, bool *made, struct pr_err *err)
+static enum pr_code take_back(struct rebalance_executor *e, struct pr_arena *arena, bool *made,
+                              struct pr_err *err)
 {
-    PGresult *got = NULL;
-    enum pr_code rc = pr_db_exec(
-        e->db,
-        "WITH g AS (SELECT jsonb_build_object('kind', 'join', 'role', 'replica', 'nodes', "
-        "jsonb_agg(n.id ORDER BY n.id)) AS goal FROM nodes n JOIN shards s ON s.id = n.shard_id "
-        "WHERE n.state = 'up' AND n.role = 'primary' AND n.slots = 0 AND s.primary_id <> n.id "
-        "HAVING count(*) > 0) "
-        "SELECT g.goal, count(p.id), "
-        "coalesce(extract(epoch FROM now() - max(p.created_at)) * 1000, -1) "
-        "FROM g LEFT JOIN plans p ON p.created_by = $1 AND p.goal = g.goal "
-        "AND p.state <> 'done' AND p.created_at > now() - interval '1 day' GROUP BY g.goal",
-        PR_ARGS(pr_text(WHO)), &got, err);
+    struct rebalance_returned *r = NULL;
+    size_t n = 0;
+    enum pr_code rc =
+        rebalance_returns_look(e->db, e->o.cfg->take_backs_a_day, NULL, arena, &r, &n, err);
     if (rc != PR_OK)
         return rc;
-    PR_AUTO(PGresult) *res = got;
-    if (PQntuples(res) == 0)
-        return PR_OK;
-    /* One that is refused again and again shall not fill the table of plans; one that comes
-     * back again was taken back in between. */
-    int64_t rest_ms = rebalance_cooldown_ms(TAKE_BACK_MS, (unsigned)pr_cell_i64(res, 0, 1));
-    rest_ms = rest_ms < TAKE_BACK_MOST_MS ? rest_ms : TAKE_BACK_MOST_MS;
-    const double ago_ms = pr_cell_real(res, 0, 2);
-    if (ago_ms >= 0 && ago_ms < (double)rest_ms)
-        return PR_OK;
-    struct start start = { .lease = &e->lease, .goal = pr_cell(res, 0, 0) };
-    pr_info(PR_EV("plan.made_by_policy"), PR_S("goal", start.goal));
-    *made = true;
-    return pr_db_tx(e->db, make, &start, err);
+    say_held(e, r, n);
+    json_t *nodes = json_array();
+    for (size_t i = 0; i < n; i++)
+        if (r[i].may.what == REBALANCE_RETURN_NOW)
+            (void)json_array_append_new(nodes, json_string(r[i].node));
+    *made = json_array_size(nodes) > 0;
+    json_t *goal = json_pack("{s:s, s:s, s:o}", "kind", "join", "role", "replica", "nodes", nodes);
+    char *text = goal == NULL ? NULL : json_dumps(goal, JSON_COMPACT);
+    json_decref(goal);
+    if (text == NULL)
+        return pr_fail(err, PR_ENOMEM, "%zu nodes that came back", n);
+    if (*made) {
+        struct start start = { .lease = &e->lease, .goal = text, .returns = true };
+        pr_info(PR_EV("plan.made_by_policy"), PR_S("goal", start.goal));
+        rc = pr_db_tx(e->db, make, &start, err);
+    }
+    free(text);
+    return rc;
 }
 
 /* What keeps coming back is not made again before it has cooled down, whatever
  * became of it; and never while another plan is in hand. */
 static enum pr_code make_needed(struct rebalance_executor *e, const struct rebalance_standing *s,
-                                struct pr_err *err)
+                                struct pr_arena *arena, struct pr_err *err)
 {
     static const struct need need[] = { { "repair", slots_are_open },
                                         { "failback", primaries_are_away },
@@ -350,7 +370,7 @@ static enum pr_code make_needed(struct rebalance_executor *e, const struct rebal
                     "autoscale')) LIMIT 1"))
         return PR_OK;
     bool made = false;
-    enum pr_code rc = take_back(e, &made, err);
+    enum pr_code rc = take_back(e, arena, &made, err);
     if (rc != PR_OK || made)
         return rc;
     for (size_t i = 0; i < PR_COUNT(need); i++) {
@@ -392,7 +412,7 @@ enum pr_code rebalance_standing_orders(struct rebalance_executor *e, struct pr_e
     pr_arena_init(&arena, 0);
     enum pr_code rc = rebalance_standing_load(e->db, &arena, &s, &local_min, err);
     if (rc == PR_OK && !s.halted) {
-        rc = make_needed(e, &s, err);
+        rc = make_needed(e, &s, &arena, err);
         if (rc == PR_OK)
             rc = propose_pending(e, err);
         if (rc == PR_OK)

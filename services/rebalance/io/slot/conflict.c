@@ -344,7 +344,7 @@ static enum rebalance_resolution judge_it(const struct judge *j, const struct co
     const struct rebalance_conflict c = {
         .in_flight = was_in_flight(p, j->key, j->len),
         .source_failed_over = p->giver_failed,
-        .served_on = p->served_on,
+        .served_on = p->step->served_on,
         .gap_unacknowledged = !is_equal && p->gap_unacknowledged && no_replica_yet(j),
         .strings_are_set = p->run->cfg->strings_are_set,
         .equal = is_equal,

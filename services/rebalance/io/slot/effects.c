@@ -331,7 +331,7 @@ static enum pr_code resolve(struct rebalance_pair *p, struct pr_err *err)
     if (rc != PR_OK)
         return rc;
     p->view.settled = false; /* keys may go before it is found empty */
-    p->view.conflict = p->giver_failed = p->served_on = p->step->failed_over = false;
+    p->view.conflict = p->giver_failed = p->step->served_on = p->step->failed_over = false;
     for (int i = 0; i < REBALANCE_LANES; i++)
         pr_buf_reset(&p->recent[i]);
     pr_buf_reset(&p->step->in_flight);

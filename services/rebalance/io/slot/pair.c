@@ -30,6 +30,8 @@ static enum pr_code load(struct rebalance_pair *p, struct pr_err *err)
         p->shard[k].auth = run->mover;
         p->shard[k].timeout_ms = 250;
     }
+    while (rc == PR_OK && p->begun < p->n_steps && !p->steps[p->begun].fresh)
+        p->begun++;
     return rc;
 }
 
@@ -144,14 +146,19 @@ static enum pr_code finish_begun(struct rebalance_pair *p, bool *on, struct pr_e
     if (back == NULL)
         return pr_fail(err, PR_ENOMEM, "%zu slots", p->n_steps);
     p->calm = false;
-    for (size_t i = 0; i < p->n_steps && !p->steps[i].fresh && *on && rc == PR_OK; i++) {
-        rc = one_slot(p, &p->steps[i], NULL, on, err);
-        p->next_step = i + 1;
-        if (rc != PR_ECANCELED || !p->steps[i].fresh)
+    p->next_step = p->begun;
+    for (size_t i = 0; i < p->begun && *on && rc == PR_OK; i++) {
+        if (p->steps[i].at.state == REBALANCE_SLOT_VERIFIED ||
+            p->steps[i].at.state == REBALANCE_SLOT_ROLLED_BACK)
+            continue;           /* what became of a job */
+        if (!p->steps[i].fresh) /* no job gave it up */
+            rc = one_slot(p, &p->steps[i], NULL, on, err);
+        if ((rc != PR_OK && rc != PR_ECANCELED) || !p->steps[i].fresh)
             continue;
         rc = PR_OK;
         pr_buf_reset(&p->steps[i].in_flight);
         p->steps[i].at = (struct rebalance_slot_at){ REBALANCE_SLOT_PLANNED, false };
+        p->steps[i].atomic = false;
         back[p->put_back++] = &p->steps[i];
     }
     const struct rebalance_slot_write write = {
@@ -248,7 +255,11 @@ static enum pr_code move_all(struct rebalance_pair *p, struct pr_err *err)
     if (rc == PR_OK)
         rc = rebalance_probes_start(p, p->steps[0].fresh, err);
     if (rc == PR_OK)
+        rc = rebalance_pair_resume_jobs(p, &on, err);
+    if (rc == PR_OK && on)
         rc = finish_begun(p, &on, err);
+    if (rc == PR_OK && on && p->put_back == 0 && p->next_step < p->n_steps)
+        rc = rebalance_pair_jobs(p, &on, err);
     if (rc == PR_OK && on && p->put_back == 0 && p->next_step < p->n_steps)
         rc = move_fresh(p, &on, err);
     rebalance_scout_stop(p); /* verifies what it can */

@@ -57,6 +57,7 @@ struct rebalance_pair {
     struct rebalance_shard shard[2];   /* source, target; addresses of primaries under lock */
     struct rebalance_slot_step *steps; /* [n_steps] */
     size_t n_steps, next_step;         /* next_step: for the scout, under lock */
+    size_t begun;                      /* of the steps, the first so many were when loaded */
     struct rebalance_carrier carrier;
     struct rebalance_drain_limits limits;
     struct rebalance_bucket bucket[2]; /* of the two nodes */
@@ -72,7 +73,6 @@ struct rebalance_pair {
     bool reopened, gap_unacknowledged; /* on a promoted giver; core/slot/drain.h */
     bool giver_failed;                 /* over, and keys on both sides are not compared yet */
     bool unsure;         /* whether the giver failed over: the marks are not asked yet */
-    bool served_on;      /* the giver, after a batch of it broke off */
     size_t put_back;     /* rows that said more than was done */
     bool urgent;         /* to its end although a pause was asked for */
     unsigned failovers;  /* of the giver in this slot, that we saw */
@@ -158,6 +158,12 @@ bool rebalance_pair_pause(struct rebalance_pair *p, int64_t us);
 /* Records what step->at and step->in_flight intend, however long PostgreSQL takes. */
 PR_CHECKED enum pr_code rebalance_pair_intend(struct rebalance_pair *p,
                                               struct rebalance_slot_step *step, struct pr_err *err);
+/* Writes, however long PostgreSQL takes. */
+PR_CHECKED enum pr_code rebalance_pair_write(struct rebalance_pair *p,
+                                             const struct rebalance_slot_write *w,
+                                             struct pr_err *err);
+/* Shard k has another primary than when it was seen last. */
+void rebalance_pair_succeeded(struct rebalance_pair *p, int k);
 void rebalance_pair_tally(struct rebalance_slot_run *run, const struct rebalance_slot_step *step);
 
 /* effects.c: carries one out. PR_OK: done, and the view says so; anything else makes
@@ -224,6 +230,15 @@ PR_CHECKED enum pr_code rebalance_append_wait(struct pr_redis *conn, int replica
                                               struct pr_err *err);
 /* A number n with CRC16("n") mod 16384 == slot: "{n}" puts a key into the slot. */
 unsigned rebalance_tag_of_slot(unsigned slot);
+
+/* job.c: slots that the servers move themselves (core/slot/job.h). *on: as in pair.c. */
+/* Of steps that were begun: what became of jobs with them. Those that nothing moved are
+ * planned again (fresh). Returns once no job is in the way any more. */
+PR_CHECKED enum pr_code rebalance_pair_resume_jobs(struct rebalance_pair *p, bool *on,
+                                                   struct pr_err *err);
+/* Fresh steps from p->next_step on, which is moved on over those that are done: all of them
+ * when both primaries offer it and nothing speaks against it. */
+PR_CHECKED enum pr_code rebalance_pair_jobs(struct rebalance_pair *p, bool *on, struct pr_err *err);
 
 /* conflict.c: judges keys that may be on both sides. PR_ECONFLICT: no rule for one. */
 PR_CHECKED enum pr_code rebalance_pair_resolve(struct rebalance_pair *p, bool taker_owns,

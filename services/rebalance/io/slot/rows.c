@@ -28,6 +28,8 @@ static enum pr_code read_row(const PGresult *res, int i, struct rebalance_slot_s
     s->fresh = s->at.state == REBALANCE_SLOT_PLANNED;
     s->on = s->at;
     s->failed_over = s->failed_over_on = pr_cell_bool(res, i, 9);
+    s->atomic = pr_cell_bool(res, i, 10) && !s->fresh;
+    s->served_on = s->served_on_on = pr_cell_bool(res, i, 11);
     const char *hex = pr_cell(res, i, 8);
     if (hex == NULL)
         return PR_OK;
@@ -51,9 +53,9 @@ enum pr_code rebalance_slot_steps_load(struct pr_db *db, int64_t plan_id, int wa
     enum pr_code rc = pr_db_exec(
         db,
         "SELECT step, slot, state, back, keys, bytes, moved_keys, moved_bytes, in_flight, "
-        "failed_over FROM steps WHERE plan_id = $1 AND wave = $2 AND kind = 'slot' AND src_node = "
-        "$3 "
-        "AND dst_node = $4 AND state NOT IN ('verified', 'rolled_back') "
+        "failed_over, atomic, served_on FROM steps WHERE plan_id = $1 AND wave = $2 "
+        "AND kind = 'slot' AND src_node = $3 AND dst_node = $4 AND state NOT IN ('verified', "
+        "'rolled_back') "
         "ORDER BY state = 'planned', step",
         PR_ARGS(pr_i64(plan_id), pr_i64(wave), pr_text(src), pr_text(dst)), &got, err);
     if (rc != PR_OK)
@@ -77,14 +79,16 @@ enum pr_code rebalance_slot_steps_load(struct pr_db *db, int64_t plan_id, int wa
 /* --- writing ----------------------------------------------------------------------- */
 
 struct arrays { /* PostgreSQL's text form: {1,2,3} */
-    struct pr_buf step, slot, state, back, failed_over, at, length, keys, bytes, error, blob;
+    struct pr_buf step, slot, state, back, failed_over, served_on, atomic, at, length, keys, bytes,
+        error, blob;
 };
 
 static void arrays_done(struct arrays *a)
 {
-    struct pr_buf *const all[] = { &a->step,        &a->slot,  &a->state,  &a->back,
-                                   &a->failed_over, &a->at,    &a->length, &a->keys,
-                                   &a->bytes,       &a->error, &a->blob };
+    struct pr_buf *const all[] = { &a->step,        &a->slot,      &a->state,  &a->back,
+                                   &a->failed_over, &a->served_on, &a->atomic, &a->at,
+                                   &a->length,      &a->keys,      &a->bytes,  &a->error,
+                                   &a->blob };
     for (size_t i = 0; i < PR_COUNT(all); i++)
         pr_buf_done(all[i]);
 }
@@ -111,8 +115,9 @@ static void put_quoted(struct pr_buf *b, bool first, const char *text)
 
 static bool end(struct arrays *a)
 {
-    struct pr_buf *const all[] = { &a->step, &a->slot,   &a->state, &a->back,  &a->failed_over,
-                                   &a->at,   &a->length, &a->keys,  &a->bytes, &a->error };
+    struct pr_buf *const all[] = { &a->step,        &a->slot,      &a->state,  &a->back,
+                                   &a->failed_over, &a->served_on, &a->atomic, &a->at,
+                                   &a->length,      &a->keys,      &a->bytes,  &a->error };
     bool failed = a->blob.failed;
     for (size_t i = 0; i < PR_COUNT(all); i++) {
         pr_buf_str(all[i], "}");
@@ -130,6 +135,8 @@ static bool fill(struct arrays *a, struct rebalance_slot_step *const *steps, siz
         put(&a->state, i == 0, rebalance_slot_state_name(s->at.state));
         put(&a->back, i == 0, s->at.back ? "t" : "f");
         put(&a->failed_over, i == 0, s->failed_over ? "t" : "f");
+        put(&a->served_on, i == 0, s->served_on ? "t" : "f");
+        put(&a->atomic, i == 0, s->atomic ? "t" : "f");
         put_number(&a->at, i == 0, a->blob.len + 1);
         put_number(&a->length, i == 0, s->in_flight.len);
         put_number(&a->keys, i == 0, s->keys);
@@ -152,13 +159,15 @@ static enum pr_code write_intents(struct pr_db *db, const struct rebalance_slot_
             db,
             "UPDATE steps s SET state = v.state, back = v.back, lease_epoch = $2, "
             "in_flight = CASE WHEN v.n > 0 THEN substring($8::bytea FROM v.at FOR v.n) END, "
-            "failed_over = v.failed_over, updated_at = now() FROM unnest($3::int[], $4::text[], "
-            "$5::bool[], $6::int[], $7::int[], $9::bool[]) AS v(step, state, back, at, n, "
-            "failed_over) WHERE s.plan_id = $1 AND s.step = v.step",
+            "failed_over = v.failed_over, atomic = v.atomic, served_on = v.served_on, "
+            "updated_at = now() "
+            "FROM unnest($3::int[], $4::text[], $5::bool[], $6::int[], $7::int[], $9::bool[], "
+            "$10::bool[], $11::bool[]) AS v(step, state, back, at, n, failed_over, atomic, "
+            "served_on) WHERE s.plan_id = $1 AND s.step = v.step",
             PR_ARGS(pr_i64(w->plan_id), pr_i64((int64_t)w->lease->epoch), pr_text(a.step.data),
                     pr_text(a.state.data), pr_text(a.back.data), pr_text(a.at.data),
                     pr_text(a.length.data), pr_bytes(a.blob.data, a.blob.len),
-                    pr_text(a.failed_over.data)),
+                    pr_text(a.failed_over.data), pr_text(a.atomic.data), pr_text(a.served_on.data)),
             NULL, err);
     arrays_done(&a);
     return rc;
@@ -171,20 +180,23 @@ static enum pr_code write_ends(struct pr_db *db, const struct rebalance_slot_wri
     enum pr_code rc = PR_OK;
     if (!fill(&a, w->end, w->ends))
         rc = pr_fail(err, PR_ENOMEM, "%zu steps", w->ends);
-    /* A stuck step keeps its keys in flight: whoever goes on needs them. */
+    /* A stuck step keeps its keys in flight, and what is known of them: whoever goes on
+     * needs that. */
     if (rc == PR_OK)
         rc = pr_db_exec(
             db,
             "UPDATE steps s SET state = v.state, back = v.back, lease_epoch = $2, "
             "in_flight = CASE WHEN v.state = 'stuck' THEN s.in_flight END, moved_keys = v.keys, "
             "moved_bytes = v.bytes, error = nullif(v.error, ''), failed_over = v.failed_over, "
-            "updated_at = now() "
+            "served_on = v.served_on AND v.state = 'stuck', updated_at = now() "
             "FROM unnest($3::int[], $4::text[], $5::bool[], $6::bigint[], $7::bigint[], "
-            "$8::text[], $9::bool[]) AS v(step, state, back, keys, bytes, error, failed_over) "
+            "$8::text[], $9::bool[], $10::bool[]) "
+            "AS v(step, state, back, keys, bytes, error, failed_over, served_on) "
             "WHERE s.plan_id = $1 AND s.step = v.step",
             PR_ARGS(pr_i64(w->plan_id), pr_i64((int64_t)w->lease->epoch), pr_text(a.step.data),
                     pr_text(a.state.data), pr_text(a.back.data), pr_text(a.keys.data),
-                    pr_text(a.bytes.data), pr_text(a.error.data), pr_text(a.failed_over.data)),
+                    pr_text(a.bytes.data), pr_text(a.error.data), pr_text(a.failed_over.data),
+                    pr_text(a.served_on.data)),
             NULL, err);
     if (rc == PR_OK)
         rc = pr_db_exec(
@@ -212,6 +224,13 @@ static enum pr_code write_all(struct pr_db *db, void *ctx, struct pr_err *err)
     return rc;
 }
 
+static void took(struct rebalance_slot_step *s)
+{
+    s->on = s->at;
+    s->failed_over_on = s->failed_over;
+    s->served_on_on = s->served_on;
+}
+
 enum pr_code rebalance_slot_steps_write(struct pr_db *db, const struct rebalance_slot_write *w,
                                         struct pr_err *err)
 {
@@ -219,13 +238,9 @@ enum pr_code rebalance_slot_steps_write(struct pr_db *db, const struct rebalance
     if (w->intents + w->ends == 0)
         return PR_OK;
     const enum pr_code rc = pr_db_tx(db, write_all, &copy, err);
-    for (size_t i = 0; rc == PR_OK && i < w->intents; i++) {
-        w->intent[i]->on = w->intent[i]->at;
-        w->intent[i]->failed_over_on = w->intent[i]->failed_over;
-    }
-    for (size_t i = 0; rc == PR_OK && i < w->ends; i++) {
-        w->end[i]->on = w->end[i]->at;
-        w->end[i]->failed_over_on = w->end[i]->failed_over;
-    }
+    for (size_t i = 0; rc == PR_OK && i < w->intents; i++)
+        took(w->intent[i]);
+    for (size_t i = 0; rc == PR_OK && i < w->ends; i++)
+        took(w->end[i]);
     return rc;
 }

@@ -18,8 +18,10 @@ struct rebalance_slot_step {
     struct pr_buf in_flight;     /* as recorded; core/slot/drain.h */
     bool fresh;                  /* planned when it was loaded */
     bool failed_over;            /* the giver, since keys on both sides were compared */
+    bool served_on;              /* the giver, after a batch of it broke off; until compared */
+    bool atomic;                 /* moved by a job of the server: io/slot/job.h */
     struct rebalance_slot_at on; /* as recorded last */
-    bool failed_over_on;
+    bool failed_over_on, served_on_on;
     char error[256]; /* of a stuck one */
 };
 
@@ -35,7 +37,8 @@ struct rebalance_slot_write { /* one transaction; nothing written when there is 
     const struct pr_lease *lease;
     int64_t plan_id;
     const char *src_shard, *dst_shard; /* shards.id, for slot_history */
-    /* Intents: state, back, failed_over, in_flight (NULL buffer: none) and lease epoch. */
+    /* Intents: state, back, failed_over, served_on, atomic, in_flight (NULL buffer: none) and
+     * lease epoch. */
     struct rebalance_slot_step *const *intent; /* [intents] */
     size_t intents;
     /* Ends: state verified, rolled_back or stuck as in step->at, what was moved, no
@@ -43,7 +46,8 @@ struct rebalance_slot_write { /* one transaction; nothing written when there is 
     struct rebalance_slot_step *const *end; /* [ends] */
     size_t ends;
 };
-/* On PR_OK step->on (failed_over_on) is step->at (failed_over) of all that were written.
+/* On PR_OK step->on (failed_over_on, served_on_on) is step->at (failed_over, served_on) of
+ * all that were written.
  * PR_EFENCED: the lease is lost. */
 PR_CHECKED enum pr_code rebalance_slot_steps_write(struct pr_db *db,
                                                    const struct rebalance_slot_write *w,

@@ -34,17 +34,25 @@ static void hear_promoted(struct rebalance_pair *p)
     freeReplyObject(got);
 }
 
+/* What was measured is of its predecessor. */
+void rebalance_pair_succeeded(struct rebalance_pair *p, int k)
+{
+    p->seen_changes[k] = p->shard[k].changes;
+    pthread_mutex_lock(&p->lock);
+    rebalance_throttle_init(&p->throttle[k], 0);
+    p->anew[k] = true;
+    pthread_mutex_unlock(&p->lock);
+    pr_info(PR_EV("slot.failed_over"), PR_I("slot", p->step->slot), PR_S("shard", p->shard[k].id),
+            PR_S("primary", name_of(&p->shard[k])));
+}
+
 static void note_changes(struct rebalance_pair *p)
 {
     const int giver = rebalance_pair_giver(p);
     for (int k = 0; k < 2; k++) {
         if (p->shard[k].changes == p->seen_changes[k])
             continue;
-        p->seen_changes[k] = p->shard[k].changes;
-        pthread_mutex_lock(&p->lock);
-        rebalance_throttle_init(&p->throttle[k], 0);
-        p->anew[k] = true;
-        pthread_mutex_unlock(&p->lock);
+        rebalance_pair_succeeded(p, k);
         p->calm = p->view.settled = p->view.agreed = false;
         p->view.refused[0] = p->view.refused[1] = REBALANCE_SLOT_ACCEPTS;
         if (k == giver) {
@@ -55,8 +63,6 @@ static void note_changes(struct rebalance_pair *p)
             p->no_compression[k] = false; /* the new one's settings are its own */
             hear_promoted(p);
         }
-        pr_info(PR_EV("slot.failed_over"), PR_I("slot", p->step->slot),
-                PR_S("shard", p->shard[k].id), PR_S("primary", name_of(&p->shard[k])));
     }
 }
 
@@ -111,7 +117,7 @@ static void look(struct rebalance_pair *p)
     if (giver->keys > 0)
         v->settled = false;
     ask_marks(p);
-    p->served_on = p->served_on || (v->conflict && !p->giver_failed && giver->there);
+    p->step->served_on = p->step->served_on || (v->conflict && !p->giver_failed && giver->there);
     look_at_epochs(p);
     p->known = true;
 }
@@ -134,13 +140,14 @@ static void look_first(struct rebalance_pair *p)
  * told to take. Going back is said step by step. */
 static bool recorded(const struct rebalance_slot_step *s, struct rebalance_slot_at at)
 {
-    if (at.back != s->on.back || s->failed_over != s->failed_over_on)
+    if (at.back != s->on.back || s->failed_over != s->failed_over_on ||
+        s->served_on != s->served_on_on)
         return false;
     return at.back ? at.state == s->on.state : at.state <= s->on.state;
 }
 
-static enum pr_code write_steps(struct rebalance_pair *p, const struct rebalance_slot_write *w,
-                                struct pr_err *err)
+enum pr_code rebalance_pair_write(struct rebalance_pair *p, const struct rebalance_slot_write *w,
+                                  struct pr_err *err)
 {
     for (unsigned attempt = 0;; attempt++) {
         const enum pr_code rc = rebalance_slot_steps_write(p->db, w, err);
@@ -162,7 +169,7 @@ enum pr_code rebalance_pair_intend(struct rebalance_pair *p, struct rebalance_sl
     const struct rebalance_slot_write w = {
         .lease = &p->run->lease, .plan_id = p->run->plan_id, .intent = one, .intents = 1
     };
-    return write_steps(p, &w, err);
+    return rebalance_pair_write(p, &w, err);
 }
 
 static enum pr_code end(struct rebalance_pair *p, struct rebalance_slot_step *s, struct pr_err *err)
@@ -174,7 +181,7 @@ static enum pr_code end(struct rebalance_pair *p, struct rebalance_slot_step *s,
                                             .dst_shard = p->shard[1].id,
                                             .end = one,
                                             .ends = 1 };
-    const enum pr_code rc = write_steps(p, &w, err);
+    const enum pr_code rc = rebalance_pair_write(p, &w, err);
     if (rc != PR_OK)
         return rc;
     rebalance_pair_tally(p->run, s);
@@ -185,9 +192,10 @@ void rebalance_pair_tally(struct rebalance_slot_run *run, const struct rebalance
 {
     const char *name = rebalance_slot_state_name(s->at.state);
     pr_metrics_add(run->metrics, M_SLOTS, name, 1);
-    if (s->at.state == REBALANCE_SLOT_VERIFIED)
+    if (s->at.state == REBALANCE_SLOT_VERIFIED) {
         atomic_fetch_add(&run->verified, 1);
-    else if (s->at.state == REBALANCE_SLOT_ROLLED_BACK)
+        pr_metrics_add(run->metrics, M_SLOTS_MOVED, s->atomic ? "atomic" : "migrate", 1);
+    } else if (s->at.state == REBALANCE_SLOT_ROLLED_BACK)
         atomic_fetch_add(&run->rolled_back, 1);
     else {
         char why[400];
@@ -206,7 +214,7 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->step = step;
     p->piece = piece;
     p->view = (struct rebalance_slot_view){ 0 };
-    p->giver_failed = p->served_on = p->unsure = p->reopened = p->gap_unacknowledged = false;
+    p->giver_failed = p->unsure = p->reopened = p->gap_unacknowledged = false;
     p->failovers = 0;
     p->promoted_us = 0;
     p->urgent = false;
@@ -325,6 +333,18 @@ static bool is_damaged(const struct rebalance_pair *p)
            (giver->open != REBALANCE_SLOT_MIGRATES || taker->open != REBALANCE_SLOT_IMPORTS);
 }
 
+/* One try: whoever holds a slot has no time to wait for PostgreSQL, and comes again. */
+static void keep_served_on(struct rebalance_pair *p)
+{
+    struct pr_err err = { 0 };
+    const struct rebalance_slot_write w = {
+        .lease = &p->run->lease, .plan_id = p->run->plan_id, .intent = &p->step, .intents = 1
+    };
+    if (p->step->served_on != p->step->served_on_on &&
+        rebalance_slot_steps_write(p->db, &w, &err) != PR_OK)
+        pr_debug(PR_EV("slot.not_recorded"), PR_I("slot", p->step->slot), PR_E(&err));
+}
+
 /* Paused in mid-slot: nothing moves, but the slot's open state dies with a primary, so
  * the worker watches both shards; a change brings the slot to its end at once. False:
  * it must be left as it is. */
@@ -340,6 +360,7 @@ static bool hold(struct rebalance_pair *p)
         const struct timespec ts = { 0, HOLD_US * 1000 };
         (void)nanosleep(&ts, NULL);
         look(p);
+        keep_served_on(p);
         p->urgent = p->shard[0].changes + p->shard[1].changes != before || is_damaged(p);
     }
     atomic_fetch_sub(&p->run->holding, 1);
@@ -392,7 +413,7 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
         if (turns) {      /* roles change: so do connections, and what was heard of replicas */
             rebalance_pair_unlink(p);
             p->view.settled = p->calm = false;
-            p->giver_failed = p->served_on = step->failed_over = false;
+            p->giver_failed = step->served_on = step->failed_over = false;
             p->reopened = p->gap_unacknowledged = false; /* they were of the former giver */
             p->failovers = 0;
             p->promoted_us = 0;

@@ -1,0 +1,48 @@
+/* Two shards of a cluster in this process, as far as moving slots needs them: two
+ * primaries with a replica each, that speak RESP on ports of their own and do jobs of
+ * atomic slot migration in the words of either server, with faults on order. They hold no
+ * data, only numbers of keys; what one node learns all know at once, unless a fault says
+ * otherwise. A job takes a step whenever the node that was asked for it is asked about it,
+ * so nothing depends on time. Anybody may log in. */
+#ifndef PRISM_FAKE_PAIR_H
+#define PRISM_FAKE_PAIR_H
+
+#include <stdbool.h>
+
+enum { FAKE_SOURCE, FAKE_TARGET, FAKE_SOURCE_REPLICA, FAKE_TARGET_REPLICA, FAKE_NODES };
+
+enum fake_server { FAKE_REDIS7, FAKE_VALKEY9, FAKE_REDIS84 };
+
+enum fake_fault {
+    FAKE_NO_FAULT,
+    FAKE_FAILS,   /* the job fails in the middle; the server's retries count, too */
+    FAKE_HANGS,   /* it goes on once the fault is taken away */
+    FAKE_LIES,    /* it says that it succeeded, and nothing moved */
+    FAKE_REFUSES, /* to begin one */
+    FAKE_FORBIDS, /* all that concerns jobs, to everybody */
+    FAKE_DEAF     /* begins the job, closes the connection instead of answering */
+};
+
+void fake_pair_open(enum fake_server source, enum fake_server target);
+void fake_pair_close(void);
+
+int fake_port(int node);
+const char *fake_id(int node);
+int fake_owner(int slot); /* a node, as its present primary sees it; -1: they differ */
+void fake_keys(int slot, int n);
+void fake_own_only(const int *slot, int n); /* of the source's, the target has the others */
+
+void fake_fault(enum fake_fault f, int times); /* the next so many; -1: all */
+void fake_job_by_hand(int first, int last);    /* as if a person had asked for it */
+void fake_cancel_by_hand(void);                /* what runs */
+void fake_fail_over(int node);                 /* it dies, its replica leads */
+void fake_return(int node);                    /* as a replica of who leads now */
+void fake_gossip(bool flows);                  /* false: the source does not hear of a takeover */
+
+/* Since they were opened. */
+unsigned fake_started(void), fake_canceled(void), fake_setslots(void), fake_asked(void);
+bool fake_runs(void); /* a job does */
+/* Jobs that ran at once, at most; commands that nobody should have sent. */
+unsigned fake_most_at_once(void), fake_unknown(void);
+
+#endif
