@@ -276,7 +276,7 @@ static void release(struct pr_bus *bus)
 {
     pr_bus_free_consumers(bus);
     for (size_t i = 0; i < bus->servers; i++)
-        free(bus->server[i]);
+        pr_bus_free_server(bus->server[i]);
     for (struct pr_link *link = bus->link, *older; link != NULL; link = older) {
         older = link->older;
         free_link(link);
@@ -391,6 +391,7 @@ void pr_bus_close(struct pr_bus *bus)
     pthread_join(bus->keeper, NULL);
     for (size_t i = 0; i < bus->servers; i++)
         pr_bus_unsubscribe(&bus->server[i]->sub);
+    pr_bus_stop_servers(bus);
     pr_bus_stop_consumers(bus); /* workers finish what they have begun */
     if (disconnect(bus))
         release(bus);

@@ -8,6 +8,7 @@
 #include <nats/nats.h>
 #include <pthread.h>
 
+enum { PR_BUS_WAITING = 64 }; /* requests of a server that has a thread of its own */
 enum { PR_BUS_CONSUMERS = 16, PR_BUS_SERVERS = 16, PR_BUS_WORKERS = 16, PR_BUS_API_WAIT_MS = 3000 };
 
 struct pr_job { /* a message in hand: queued, or with a worker */
@@ -35,12 +36,26 @@ struct pr_consumer {
     bool stopped;
 };
 
+struct pr_rpc_waiting {
+    natsConnection *nc;
+    natsMsg *msg;
+    int64_t since_us;
+};
+
 struct pr_rpc_server {
     struct pr_bus *bus;
     char subject[128], queue[PR_BUS_TOKEN];
     pr_rpc_fn *fn;
     void *ctx;
     natsSubscription *sub; /* keeper's (and, before it is in bus->server, the opener's) */
+
+    struct pr_bus_apart apart; /* waiting 0: on libnats's thread */
+    pthread_mutex_t mu;        /* guards what follows */
+    pthread_cond_t work;
+    struct pr_rpc_waiting wait[PR_BUS_WAITING]; /* [waits], oldest first */
+    size_t waits;
+    bool stopped, runs;
+    pthread_t worker;
 };
 
 struct pr_link { /* one connection; older ones, closed, are kept until the bus closes */
@@ -71,7 +86,11 @@ enum pr_code pr_bus_fail(struct pr_err *err, natsStatus s, int js_error, const c
 /* The connection, when it is up; else NULL. Valid until the bus closes. */
 struct pr_link *pr_bus_link(struct pr_bus *bus);
 natsStatus pr_bus_dial(struct pr_bus *bus);
-void pr_bus_serve_again(struct pr_bus *bus); /* on a new link */
+void pr_bus_serve_again(struct pr_bus *bus);  /* on a new link */
+void pr_bus_stop_servers(struct pr_bus *bus); /* their threads; after they are unsubscribed */
+void pr_bus_free_server(struct pr_rpc_server *server);
+natsStatus pr_bus_make_msg(natsMsg **msg, const char *subject, const void *data, size_t n,
+                           const char *traceparent);
 /* Takes part in bus->live_subs; closes the subscription unless that works. */
 natsStatus pr_bus_track(struct pr_bus *bus, natsSubscription *sub);
 void pr_bus_unsubscribe(natsSubscription **sub);

@@ -11,13 +11,13 @@
 
 /* The text of a large cluster is long, and most of the time whoever is asked first answers:
  * a few are given time, and only when they say nothing others follow in quick succession. */
-enum { POLITE = 3, POLITE_US = 50000, NEXT_US = 5000, MOST_OPEN = 256 };
+enum { POLITE = 3, POLITE_US = 50000, NEXT_US = 5000, LEAST_US = 1000000, MOST_OPEN = 256 };
 
 struct question {
     struct pr_redis *conn;
     const struct cluster_host *host;
     bool connected, authenticates;
-    int64_t due_us;
+    int64_t began_us, due_us;
 };
 
 struct asking {
@@ -35,7 +35,9 @@ static void note(struct asking *a, const struct pr_err *why)
     if (a->tried->len > 0)
         pr_buf_str(a->tried, "; ");
     pr_buf_str(a->tried, why->text);
-    if (a->one->code != PR_EDENIED)
+    /* Denied by all of them is the caller's mistake; by one, among others that are silent, is not.
+     */
+    if (a->one->code == PR_OK || a->one->code == PR_EDENIED)
         *a->one = *why;
 }
 
@@ -45,20 +47,37 @@ static void drop(struct asking *a, size_t i)
     a->q[i] = a->q[--a->open];
 }
 
-static void give_up(struct asking *a, size_t i)
+static void give_up(struct asking *a, size_t i, int64_t now_us)
 {
     struct pr_err why;
-    (void)pr_fail(&why, PR_ETIMEOUT, "redis %s: no answer in %d ms", a->q[i].conn->name,
-                  a->c->timeout_ms);
+    (void)pr_fail(&why, PR_ETIMEOUT, "redis %s: no answer in %lld ms", a->q[i].conn->name,
+                  (long long)(now_us - a->q[i].began_us) / 1000);
     note(a, &why);
     drop(a, i);
+}
+
+/* When there are as many as may be: the one that has been asked longest makes room, once it had a
+ * second. */
+static bool make_room(struct asking *a, int64_t now_us)
+{
+    size_t oldest = 0;
+    if (a->open < MOST_OPEN)
+        return true;
+    for (size_t i = 1; i < a->open; i++)
+        oldest = a->q[i].began_us < a->q[oldest].began_us ? i : oldest;
+    if (now_us - a->q[oldest].began_us < LEAST_US)
+        return false;
+    give_up(a, oldest, now_us);
+    return true;
 }
 
 static bool begin(struct asking *a, const struct cluster_host *host, int64_t now_us)
 {
     static const char *const words[] = { "CLUSTER", "NODES" };
     struct pr_err why;
-    struct question q = { .host = host, .due_us = now_us + (int64_t)a->c->timeout_ms * 1000 };
+    struct question q = { .host = host,
+                          .began_us = now_us,
+                          .due_us = now_us + (int64_t)a->c->timeout_ms * 1000 };
     enum pr_code rc = pr_redis_begin(&q.conn, host->host, host->port, &a->c->auth, a->c->timeout_ms,
                                      &q.authenticates, &why);
     if (rc == PR_OK)
@@ -67,12 +86,6 @@ static bool begin(struct asking *a, const struct cluster_host *host, int64_t now
         note(a, &why);
         pr_redis_close(q.conn);
         return false;
-    }
-    if (a->open == MOST_OPEN) { /* that one had more than a second */
-        size_t oldest = 0;
-        for (size_t i = 1; i < a->open; i++)
-            oldest = a->q[i].due_us < a->q[oldest].due_us ? i : oldest;
-        give_up(a, oldest);
     }
     a->q[a->open++] = q;
     return true;
@@ -133,7 +146,7 @@ static bool take_turns(struct asking *a, int64_t now_us)
         if (over)
             drop(a, i);
         else if (a->q[i].due_us <= now_us)
-            give_up(a, i);
+            give_up(a, i, now_us);
     }
     return a->open < before;
 }
@@ -160,7 +173,9 @@ static void ask(struct asking *a, const struct cluster_host *host, size_t n)
     int64_t now_us = pr_mono_us(), next_us = now_us;
     while (!a->sure && (a->open > 0 || next < n)) {
         for (; next < n && (a->open == 0 || next_us <= now_us); now_us = pr_mono_us())
-            if (begin(a, &host[next++], now_us))
+            if (!make_room(a, now_us))
+                next_us = now_us + NEXT_US;
+            else if (begin(a, &host[next++], now_us))
                 next_us = now_us + (next < POLITE ? POLITE_US : NEXT_US);
         wait_for_any(a, next < n ? next_us : INT64_MAX);
         now_us = pr_mono_us();

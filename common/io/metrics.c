@@ -156,6 +156,20 @@ void pr_metrics_observe(struct pr_metrics *m, int id, const char *label, double 
     pthread_mutex_unlock(&m->lock);
 }
 
+void pr_metrics_drop(struct pr_metrics *m, int id, const char *label)
+{
+    pthread_mutex_lock(&m->lock);
+    struct row *r = &m->row[id];
+    for (size_t i = m->rows[id].label == NULL ? 0 : r->n; i-- > 0;) {
+        if (label != NULL && strcmp(r->series[i].label, label) != 0)
+            continue;
+        free(r->series[i].label);
+        free(r->series[i].bucket);
+        r->series[i] = r->series[--r->n];
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
 double pr_metrics_get(struct pr_metrics *m, int id, const char *label)
 {
     double v = 0;

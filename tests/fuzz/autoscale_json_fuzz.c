@@ -30,7 +30,7 @@ static void check_again(const char *input, json_t *made)
     json_t *o;
     pr_buf_init(&difference, 0);
     FUZZ_CHECK(autoscale_json_parse(input, strlen(input), &o, &err) == PR_OK);
-    FUZZ_CHECK(autoscale_json_replay(o, made, &same, &difference, &err) == PR_OK);
+    FUZZ_CHECK(autoscale_json_replay(o, made, NULL, &same, &difference, &err) == PR_OK);
     if (!same)
         (void)fputs(difference.data, stderr);
     FUZZ_CHECK(same);

@@ -66,6 +66,25 @@ static void the_service_judges_settings(void **state)
         "If-None-Match: *", 201);
 }
 
+/* A node of the cluster is of one fleet. */
+static void a_second_fleet_of_the_same_nodes_is_refused(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"settings\": {\"kind\": \"redis\", \"fleet\": {\"zones\": "
+                               "[{\"name\": \"a\"}, {\"name\": \"b\"}]}}}";
+    api_call(&r, "admin", "PUT", "/v1/autoscale/fleets/hot", body, "If-None-Match: *");
+    assert_status(&r, 201);
+    api_call(&r, "admin", "PUT", "/v1/autoscale/fleets/warm", body, "If-None-Match: *");
+    assert_status(&r, 400);
+    assert_field("settings.fleet.zones[0].name", "fleet hot has the Redis nodes of zone a");
+    api_call(&r, "admin", "PUT", "/v1/autoscale/fleets/hot", body, "If-Match: *");
+    assert_status(&r, 200);
+    api_call(&r, "operator", "POST", "/v1/autoscale/fleets/hot:disable", NULL, NULL);
+    assert_status(&r, 200);
+    api_call(&r, "admin", "PUT", "/v1/autoscale/fleets/warm", body, "If-None-Match: *");
+    assert_status(&r, 201);
+}
+
 static double figure(const char *policy, const char *name)
 {
     const json_t *v =
@@ -101,6 +120,19 @@ static void recorded_samples_are_simulated(void **state)
     simulate("{\"from\": \"2026-11-20T12:00:00Z\", \"to\": \"2026-11-20T18:00:00Z\"}", 200);
     assert_true(figure("adaptive", "instance_hours") < wide / 2);
     simulate("{\"from\": \"2026-01-01T00:00:00Z\", \"to\": \"2026-01-02T00:00:00Z\"}", 409);
+}
+
+static void a_simulation_takes_so_long_and_no_longer(void **state)
+{
+    (void)state;
+    static const char *const extra[] = { "PRISM_AUTOSCALE_SIMULATE_MS=1", NULL };
+    assert_int_equal(it_stop(autoscale.pid), 0);
+    it_service(&autoscale, "autoscale", fx.uri, extra);
+    simulate(NULL, 504);
+    assert_non_null(strstr(r.text, "takes longer than 1 ms"));
+    assert_int_equal(it_stop(autoscale.pid), 0);
+    it_service(&autoscale, "autoscale", fx.uri, NULL);
+    simulate(NULL, 200);
 }
 
 /* A decision as the command line makes it, stored. */
@@ -172,7 +204,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_service_judges_settings),
+        cmocka_unit_test(a_second_fleet_of_the_same_nodes_is_refused),
         cmocka_unit_test(recorded_samples_are_simulated),
+        cmocka_unit_test(a_simulation_takes_so_long_and_no_longer),
         cmocka_unit_test(a_stored_decision_is_made_again),
     };
     int failed = cmocka_run_group_tests(tests, setup, teardown);

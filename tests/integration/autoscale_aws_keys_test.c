@@ -4,6 +4,7 @@
 #include "t.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static void wrong_settings_are_named(void **state)
 {
@@ -145,6 +146,113 @@ static void containers_endpoint_gives_keys(void **state)
     assert_ok(provider_describe(p), &p->err);
 }
 
+/* EKS, IAM roles for service accounts: the file is rewritten, and read each time. */
+static void web_identity_assumes_a_role(void **state)
+{
+    struct provider *p = *state;
+    struct autoscale_provider s = settings_of(p);
+    char path[64];
+
+    memset(&s.keys.keys, 0, sizeof s.keys.keys);
+    (void)snprintf(s.keys.sts_url, sizeof s.keys.sts_url, "%s/", p->url);
+    (void)strcpy(s.keys.role_arn, "arn:aws:iam::1:role/prism+autoscale");
+    provider_write(p, "identity", "head.first.sign-_\n", path);
+    (void)strcpy(s.keys.web_token_file, path);
+    /* It goes before the container's, as in the AWS SDKs. */
+    (void)snprintf(s.keys.container_url, sizeof s.keys.container_url, "%s/container", p->url);
+    provider_tell(p, "{\"set\": {\"access\": \"ASIA1\", \"secret\": \"s3cret\", \"token\": "
+                     "\"t+o/k=\", \"identity\": {\"role\": \"arn:aws:iam::1:role/"
+                     "prism+autoscale\", \"session\": \"prism-autoscale\", \"token\": "
+                     "\"head.first.sign-_\", \"access\": \"ASIA1\", \"secret\": \"s3cret\", "
+                     "\"token_out\": \"t+o/k=\", \"expires\": \"2090-01-01T00:00:00Z\"}}}");
+    provider_open(p, &s);
+    assert_ok(provider_describe(p), &p->err);
+    assert_ok(provider_describe(p), &p->err);
+    const char *log = provider_log(p);
+    assert_int_equal(times_said(log, "AssumeRoleWithWebIdentity"), 1); /* kept */
+    assert_int_equal(times_said(log, "container"), 0);
+
+    /* The keys expire, the token has been rotated meanwhile: both are had anew. */
+    provider_write(p, "identity", "head.second.sign", path);
+    provider_tell(p, "{\"set\": {\"expired\": [\"ASIA1\"], \"access\": \"ASIA2\", "
+                     "\"identity\": {\"token\": \"head.second.sign\", \"access\": \"ASIA2\"}}}");
+    assert_ok(provider_set(p, 0, 4), &p->err);
+    assert_true(p->sent);
+    assert_int_equal(times_said(provider_log(p), "AssumeRoleWithWebIdentity"), 1);
+
+    (void)strcpy(s.keys.role_session, "ours");
+    provider_open(p, &s);
+    assert_int_equal(provider_describe(p), PR_EDENIED);
+    assert_non_null(strstr(p->err.text, "another session: ours"));
+}
+
+static void web_identity_that_is_refused_says_why(void **state)
+{
+    struct provider *p = *state;
+    struct autoscale_provider s = settings_of(p);
+    char path[64];
+
+    memset(&s.keys.keys, 0, sizeof s.keys.keys);
+    provider_write(p, "identity", "old", path);
+    (void)strcpy(s.keys.web_token_file, path);
+    (void)snprintf(s.keys.sts_url, sizeof s.keys.sts_url, "%s/", p->url);
+    assert_int_equal(autoscale_actuator_open(&s, &p->actuator, &p->err), PR_EINVAL);
+    assert_non_null(strstr(p->err.text, "without AWS_ROLE_ARN"));
+
+    (void)strcpy(s.keys.role_arn, "arn:aws:iam::1:role/r");
+    provider_open(p, &s);
+    assert_int_equal(provider_describe(p), PR_EDENIED);
+    assert_non_null(strstr(p->err.text, "keys for the web identity: AccessDenied: Not authorized"));
+    provider_tell(
+        p,
+        "{\"set\": {\"identity\": {\"role\": \"arn:aws:iam::1:role/r\", "
+        "\"session\": \"prism-autoscale\", \"token\": \"new\", \"access\": \"A\", "
+        "\"secret\": \"S\", \"token_out\": \"T\", \"expires\": \"2090-01-01T00:00:00+05:00\"}}}");
+    assert_int_equal(provider_describe(p), PR_EDENIED);
+    assert_non_null(strstr(p->err.text, "ExpiredTokenException"));
+    assert_null(strstr(p->err.text, "old"));
+    provider_write(p, "identity", "new", path);
+    assert_int_equal(provider_describe(p), PR_EDATA); /* an expiry that we cannot read */
+    assert_non_null(strstr(p->err.text, "holds no keys"));
+    provider_tell(p, "{\"fault\": {\"match\": \"AssumeRoleWithWebIdentity\", \"status\": 400, "
+                     "\"code\": \"IDPCommunicationError\", \"message\": \"busy\", \"times\": "
+                     "100}}");
+    p->gaps = 0;
+    assert_int_equal(provider_describe(p), PR_EUNAVAIL);
+    assert_true(p->gaps > 5); /* tried again */
+
+    (void)strcpy(s.keys.sts_url, "http://192.0.2.1/");
+    provider_open(p, &s);
+    assert_int_equal(provider_describe(p), PR_EINVAL);
+    assert_non_null(strstr(p->err.text, "nothing secret is sent over plain http"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(provider_describe(p), PR_EDENIED);
+    assert_non_null(strstr(p->err.text, "No such file"));
+}
+
+/* Signatures, keys and what they are asked with: to other machines over TLS alone. */
+static void keys_go_to_no_other_machine_in_the_clear(void **state)
+{
+    struct provider *p = *state;
+    struct autoscale_provider s = settings_of(p);
+
+    s.endpoint = "http://autoscaling.example.org/";
+    provider_open(p, &s);
+    assert_int_equal(provider_describe(p), PR_EINVAL);
+    assert_non_null(strstr(p->err.text, "autoscaling.example.org: nothing secret is sent"));
+    s = settings_of(p);
+    memset(&s.keys.keys, 0, sizeof s.keys.keys);
+    (void)strcpy(s.keys.container_url, "http://192.0.2.1/v1/credentials");
+    provider_open(p, &s);
+    assert_int_equal(provider_describe(p), PR_EINVAL);
+    assert_non_null(strstr(p->err.text, "nothing secret is sent"));
+    s.keys.container_url[0] = '\0';
+    (void)strcpy(s.keys.metadata_url, "http://192.0.2.1");
+    provider_open(p, &s);
+    assert_int_equal(provider_describe(p), PR_EINVAL);
+    assert_non_null(strstr(p->err.text, "nothing secret is sent"));
+}
+
 /* --- dry run -------------------------------------------------------------------------------- */
 
 static void note(void *ctx, const char *what)
@@ -201,6 +309,9 @@ int main(void)
         T(instance_metadata_gives_keys_and_renews_them),
         T(metadata_that_gives_nothing_is_a_refusal),
         T(containers_endpoint_gives_keys),
+        T(web_identity_assumes_a_role),
+        T(web_identity_that_is_refused_says_why),
+        T(keys_go_to_no_other_machine_in_the_clear),
         T(dry_run_says_it_and_sends_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-foreach(name store store_decisions)
+foreach(name clock fleets members simulate store store_decisions tenure view)
     prism_test(integration/autoscale_${name} SOURCES ${T}/autoscale_${name}_test.c
         ${T}/autoscale_store_stage.c LINK autoscale_io prism_it FIXTURE stack)
 endforeach()

@@ -15,6 +15,7 @@ struct autoscale_provider settings_of(struct provider *p)
                                         .endpoint = p->url,
                                         .ca_file = "",
                                         .space = "prism",
+                                        .owner = "pool/1",
                                         .token_file = token_path };
 }
 

@@ -155,7 +155,7 @@ static void token_goes_to_no_other_machine_in_the_clear(void **state)
         s.endpoint = URL[i];
         provider_open(p, &s);
         assert_int_equal(provider_set(p, PROXY, 4), PR_EINVAL);
-        assert_non_null(strstr(p->err.text, "a token is not sent over plain http"));
+        assert_non_null(strstr(p->err.text, "nothing secret is sent over plain http"));
     }
 }
 

@@ -119,7 +119,7 @@ static void deployments_lose_the_marked_pod(void **state)
     const char *log = provider_log(p);
     assert_non_null(strstr(log, "PATCH pod prism/pods/proxy-a-x1 {\"metadata\":{\"annotations\":"
                                 "{\"controller.kubernetes.io/pod-deletion-cost\":"
-                                "\"-2147483648\"}}} 200"));
+                                "\"-2147483648\",\"prism/leaves\":\"pool/1\"}}} 200"));
     assert_int_equal(times_said(log, "PATCH scale"), 1);
     provider_tell(p, "{\"tick\": 1}");
     assert_ok(provider_describe(p), &p->err);
@@ -148,6 +148,118 @@ static void marks_that_would_not_help_are_not_made(void **state)
     provider_tell(p, "{\"set\": {\"forbidden\": [\"PATCH pod\"]}}");
     assert_int_equal(provider_terminate(p, PROXY, "proxy-a-x2", 1), PR_EDENIED);
     assert_int_equal(times_said(provider_log(p), "PATCH scale"), 0);
+}
+
+/* Marked, and then the number could not be lowered: whoever gives that up takes the mark away. */
+static void mark_of_an_order_that_was_given_up_is_undone(void **state)
+{
+    struct provider *p = *state;
+
+    provider_fault(p, "PATCH scale", 1, "\"status\": 403, \"code\": \"Forbidden\"");
+    assert_int_equal(provider_terminate(p, PROXY, "proxy-a-x1", 1), PR_EDENIED);
+    assert_ok(provider_describe(p), &p->err);
+    assert_true(autoscale_report_find(&p->report, PROXY, "proxy-a-x1")->marked);
+    assert_false(autoscale_report_find(&p->report, PROXY, "proxy-a-x2")->marked);
+    (void)provider_log(p);
+    assert_ok(p->actuator->keep(p->actuator, PROXY, "proxy-a-x1", &p->err), &p->err);
+    assert_non_null(strstr(provider_log(p),
+                           "PATCH pod prism/pods/proxy-a-x1 {\"metadata\":{\"annotations\":"
+                           "{\"controller.kubernetes.io/pod-deletion-cost\":null,"
+                           "\"prism/leaves\":null}}} 200"));
+    assert_ok(provider_describe(p), &p->err);
+    assert_false(autoscale_report_find(&p->report, PROXY, "proxy-a-x1")->marked);
+    assert_ok(p->actuator->keep(p->actuator, PROXY, "proxy-a-x9", &p->err), &p->err); /* gone */
+}
+
+/* Another installation has settings of the same workload: what it marked is not ours to undo. */
+static void mark_of_somebody_else_is_not_ours(void **state)
+{
+    struct provider *p = *state;
+    static const struct {
+        const char *owner;
+        bool ours;
+    } row[] = { { "pool/1", true }, { "pool/2", false }, { "pool", false }, { "true", false } };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        provider_tell(p,
+                      "{\"set\": {\"objects\": {\"deployments/proxy-a\": {\"replicas\": 1, "
+                      "\"pods\": [{\"name\": \"a\", \"annotations\": {\"prism/leaves\": "
+                      "\"%s\"}}]}}}}",
+                      row[i].owner);
+        assert_ok(provider_describe(p), &p->err);
+        assert_int_equal(autoscale_report_find(&p->report, PROXY, "a")->marked, row[i].ours);
+    }
+    struct autoscale_provider nobody_s = settings_of(p);
+    struct autoscale_actuator *a = NULL;
+    nobody_s.owner = "";
+    assert_int_equal(autoscale_actuator_open(&nobody_s, &a, &p->err), PR_EINVAL);
+}
+
+/* A pod that will never be ready has failed: it is not waited for, and leaves before others. */
+static void pod_that_does_not_come_up_has_failed(void **state)
+{
+    struct provider *p = *state;
+    static const struct {
+        const char *what;
+        bool failed;
+    } row[] = {
+        { "\"waiting\": \"CrashLoopBackOff\"", true },
+        { "\"waiting\": \"ImagePullBackOff\", \"phase\": \"Pending\"", true },
+        { "\"waiting\": \"ContainerCreating\", \"phase\": \"Pending\"", false },
+        { "\"restarts\": 2, \"ended\": 5", false }, /* it may have waited for others */
+        { "\"restarts\": 3, \"ended\": 5", true },
+        /* Long ago, or after a long run: it is not ready now for another reason. */
+        { "\"restarts\": 30, \"ended\": 590", true },
+        { "\"restarts\": 30, \"ended\": 86400", false },
+        { "\"restarts\": 3, \"ended\": 5, \"ran\": 590", true },
+        { "\"restarts\": 3, \"ended\": 5, \"ran\": 86400", false },
+        { "\"restarts\": 3", false },
+        { "\"waiting\": \"CrashLoopBackOff\", \"restarts\": 3, \"ended\": 5", true },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        provider_tell(p,
+                      "{\"set\": {\"objects\": {\"deployments/proxy-a\": {\"replicas\": 2, "
+                      "\"pods\": [{\"name\": \"a\"}, {\"name\": \"b\", \"ready\": false, "
+                      "%s}]}}}}",
+                      row[i].what);
+        assert_ok(provider_describe(p), &p->err);
+        assert_int_equal(p->report.target[PROXY].unhealthy, row[i].failed);
+        assert_int_equal(p->report.target[PROXY].coming, !row[i].failed);
+        assert_int_equal(provider_terminate(p, PROXY, "a", 1), PR_ECONFLICT);
+    }
+    assert_ok(provider_terminate(p, PROXY, "b", 1), &p->err);
+    assert_true(p->sent);
+}
+
+/* Unassigned before assigned, Pending before Running, not ready before ready: a mark tells apart
+ * none but equals. */
+static void pod_that_would_go_sooner_is_not_passed_over(void **state)
+{
+    struct provider *p = *state;
+    static const char crashed[] = "\"ready\": false, \"waiting\": \"CrashLoopBackOff\"";
+    static const struct {
+        const char *other;
+        bool sooner;
+    } row[] = {
+        { "\"ready\": false, \"phase\": \"Pending\", \"node\": \"\"", true },
+        { "\"ready\": false, \"phase\": \"Pending\"", true },
+        { "\"ready\": false, \"waiting\": \"ImagePullBackOff\", \"phase\": \"Pending\"", true },
+        { "\"ready\": false, \"phase\": \"Unknown\"", true },
+        { "\"ready\": false", false },
+        { "\"ready\": false, \"waiting\": \"CrashLoopBackOff\"", false },
+        { "\"ready\": false, \"phase\": \"Pending\", \"deleting\": true", false },
+        { "\"ready\": true", false },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        provider_tell(
+            p,
+            "{\"set\": {\"objects\": {\"deployments/proxy-a\": {\"replicas\": 2, "
+            "\"version\": 7, \"pods\": [{\"name\": \"a\", %s}, {\"name\": \"b\", %s}]}}}}",
+            crashed, row[i].other);
+        const enum pr_code rc = provider_terminate(p, PROXY, "a", 1);
+        if (rc != (row[i].sooner ? PR_ECONFLICT : PR_OK) ||
+            (row[i].sooner && strstr(p->err.text, "b is not ready and would go first") == NULL))
+            fail_msg("row %zu: %d %s", i, (int)rc, rc == PR_OK ? "" : p->err.text);
+    }
 }
 
 /* --- what is reported --------------------------------------------------------------------- */
@@ -180,6 +292,27 @@ static void pods_are_reported_with_node_and_readiness(void **state)
     struct autoscale_settlement s = provider_settle(p, PROXY, 2, 5);
     assert_int_equal(s.outcome, AUTOSCALE_WAITING);
     assert_non_null(strstr(s.why, "meanwhile: c: 0/6 nodes"));
+}
+
+/* What is younger than its readings is for the policy to say. */
+static void pods_are_reported_with_their_times(void **state)
+{
+    struct provider *p = *state;
+
+    provider_tell(p, "{\"set\": {\"objects\": {\"deployments/proxy-a\": {\"replicas\": 4,"
+                     "\"pods\": [{\"name\": \"a\", \"started\": \"2026-11-21T10:00:00Z\","
+                     "\"ready_since\": \"2026-11-21T10:00:07Z\"},"
+                     "{\"name\": \"b\", \"ready\": false, \"started\": \"2026-11-21T10:00:00Z\"},"
+                     "{\"name\": \"c\", \"started\": \"yesterday\", \"ready_since\": \"\"},"
+                     "{\"name\": \"d\", \"phase\": \"Pending\", \"ready\": false}]}}}}");
+    assert_ok(provider_describe(p), &p->err);
+    static const struct {
+        int64_t started_ms, ready_since_ms;
+    } WANT[] = { { 1795255200000, 1795255207000 }, { 1795255200000, 0 }, { 0, 0 }, { 0, 0 } };
+    for (size_t i = 0; i < PR_COUNT(WANT); i++) {
+        assert_int_equal(p->report.instance[i].started_ms, WANT[i].started_ms);
+        assert_int_equal(p->report.instance[i].ready_since_ms, WANT[i].ready_since_ms);
+    }
 }
 
 static void capacity_in_part_is_reported_with_numbers(void **state)
@@ -254,7 +387,12 @@ int main(void)
         T(numbered_sets_lose_their_last_alone),
         T(deployments_lose_the_marked_pod),
         T(marks_that_would_not_help_are_not_made),
+        T(mark_of_an_order_that_was_given_up_is_undone),
+        T(mark_of_somebody_else_is_not_ours),
+        T(pod_that_does_not_come_up_has_failed),
+        T(pod_that_would_go_sooner_is_not_passed_over),
         T(pods_are_reported_with_node_and_readiness),
+        T(pods_are_reported_with_their_times),
         T(capacity_in_part_is_reported_with_numbers),
         T(without_leave_to_list_pods_counts_remain),
         T(one_objects_trouble_is_its_own),

@@ -1,4 +1,4 @@
-"""AWS Auto Scaling's Query API, instance metadata and a container's credentials endpoint.
+"""AWS Auto Scaling's Query API, instance metadata, a container's credentials endpoint and STS.
 
 Signatures are recomputed, and requests and answers checked against AWS's own description of
 the API, by botocore: neither shares anything with what is tested.
@@ -19,6 +19,7 @@ from autoscale_server import Provider
 
 MODEL = botocore.model.ServiceModel(
     botocore.loaders.Loader().load_service_model("autoscaling", "service-2"))
+STS = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model("sts", "service-2"))
 NOT_ENOUGH = ("We currently do not have sufficient r6i.4xlarge capacity in the Availability Zone "
               "you requested (%s). InsufficientInstanceCapacity. Launching EC2 instance failed.")
 
@@ -47,7 +48,7 @@ class Aws(Provider):
     """State: access, secret, token, region, expired; groups {name: {desired, min, max, zone,
     instances [{id, state, health}], suspended, status, activities, raw}}; page: groups a page;
     capacity: launches that still succeed, null: all; metadata {role, keys...}; container
-    {authorization, keys...}."""
+    {authorization, keys...}; identity {role, session, token, keys...}."""
 
     def __init__(self):
         super().__init__()
@@ -78,9 +79,11 @@ class Aws(Provider):
         try:
             if request.method != "POST":
                 return self.keys(request)
-            self.check_signature(request)
             form = self.form(request)
-            operation = self.check_form(form)
+            if form.get("Action") == "AssumeRoleWithWebIdentity":
+                return 200, {"Content-Type": "text/xml"}, self.assume_role(request, form)
+            self.check_signature(request)
+            operation = self.check_form(form, MODEL)
             xml = getattr(self, operation.name)(form)
             self.check_answer(operation, xml)
             return 200, {"Content-Type": "text/xml"}, xml
@@ -133,10 +136,10 @@ class Aws(Provider):
                           "not match the signature you provided.")
 
     @staticmethod
-    def check_form(form):
-        if form.pop("Version", None) != MODEL.api_version:
+    def check_form(form, model):
+        if form.pop("Version", None) != model.api_version:
             raise Refused(400, "InvalidAction", "Could not find operation")
-        operation = MODEL.operation_model(form.pop("Action"))
+        operation = model.operation_model(form.pop("Action"))
         shape = operation.input_shape
         for key in form:
             if key.split(".")[0] not in shape.members:
@@ -268,6 +271,34 @@ class Aws(Provider):
                     i["state"] = "InService"
 
     # --- where keys come from ---------------------------------------------------------
+    def assume_role(self, request, form):
+        """Not signed: who has no keys yet asks for them."""
+        identity = self.state.get("identity")
+        operation = self.check_form(form, STS)
+        if request.headers.get("Authorization") is not None:
+            raise Refused(400, "ValidationError", "it is signed")
+        if not identity or form["RoleArn"] != identity["role"]:
+            raise Refused(403, "AccessDenied", "Not authorized to perform "
+                          "sts:AssumeRoleWithWebIdentity")
+        if form["RoleSessionName"] != identity["session"]:
+            raise Refused(400, "ValidationError", "another session: %s" % form["RoleSessionName"])
+        if form["WebIdentityToken"] != identity["token"]:
+            raise Refused(400, "ExpiredTokenException", "Token expired: current date/time must be "
+                          "before the expiration date/time")
+        xml = ('<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/'
+               '">%s</AssumeRoleWithWebIdentityResponse>') % element(
+                   "AssumeRoleWithWebIdentityResult", {
+                       "SubjectFromWebIdentityToken": "system:serviceaccount:prism:autoscale",
+                       "AssumedRoleUser": {"Arn": identity["role"], "AssumedRoleId": "A:x"},
+                       "Credentials": {"SessionToken": identity["token_out"],
+                                       "SecretAccessKey": identity["secret"],
+                                       "Expiration": identity["expires"],
+                                       "AccessKeyId": identity["access"]}})
+        parsed = botocore.parsers.create_parser("query").parse(
+            {"status_code": 200, "headers": {}, "body": xml.encode()}, operation.output_shape)
+        assert parsed["Credentials"]["AccessKeyId"] == identity["access"]
+        return xml
+
     def keys(self, request):
         meta, container = self.state.get("metadata"), self.state.get("container")
         token = request.headers.get("X-aws-ec2-metadata-token", "")

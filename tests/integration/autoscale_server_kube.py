@@ -1,13 +1,20 @@
 """Kubernetes' scale subresource, Deployments' conditions and pods, as far as they are used."""
 import json
+import time
 from urllib.parse import parse_qs, urlsplit
 
 from autoscale_server import Provider
 
 
+def stamp(at):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
 class Kubernetes(Provider):
     """State: tokens; forbidden ["GET pods", ...]; objects {"deployments/redis-a": {replicas,
-    runs, version, conditions, pods [{name, node, phase, ready, deleting, unschedulable}]}};
+    runs, version, conditions, pods [{name, node, phase, ready, deleting, unschedulable, waiting,
+    restarts, ended, ran, phase, started, ready_since}]}}; ended: the container's run before, so many
+    seconds ago, and it ran so long;
     page: pods a page."""
 
     def __init__(self):
@@ -98,7 +105,10 @@ class Kubernetes(Provider):
             for _, p in every:
                 if p["name"] == part[5]:
                     patch = json.loads(request.body)
-                    p.setdefault("annotations", {}).update(patch["metadata"]["annotations"])
+                    notes = p.setdefault("annotations", {})
+                    notes.update(patch["metadata"]["annotations"])
+                    for key in [key for key, value in notes.items() if value is None]:
+                        del notes[key] # as a merge patch says
                     return self.ok({"kind": "Pod", "metadata": {"name": p["name"]}})
             return self.no(404, "NotFound", 'pods "%s" not found' % part[5])
         selector = query["labelSelector"][0]
@@ -117,11 +127,22 @@ class Kubernetes(Provider):
         if p.get("deleting"):
             meta["deletionTimestamp"] = "2025-01-01T00:00:00Z"
         conditions = [{"type": "Ready", "status": "True" if p.get("ready", True) else "False"}]
+        if "ready_since" in p:
+            conditions[0]["lastTransitionTime"] = p["ready_since"]
+        times = {"startTime": p["started"]} if "started" in p else {}
         if p.get("unschedulable"):
             conditions.insert(0, {"type": "PodScheduled", "status": "False",
                                   "reason": "Unschedulable", "message": p["unschedulable"]})
+        last = {}
+        if "ended" in p:
+            at = time.time() - p["ended"]
+            last = {"terminated": {"exitCode": 1, "startedAt": stamp(at - p.get("ran", 1)),
+                                   "finishedAt": stamp(at)}}
+        waiting = {"waiting": {"reason": p["waiting"]}} if "waiting" in p else {"running": {}}
         return {"metadata": meta, "spec": {"nodeName": p.get("node", "node-1")},
-                "status": {"phase": p.get("phase", "Running"), "conditions": conditions}}
+                "status": {**times, "phase": p.get("phase", "Running"), "conditions": conditions,
+                           "containerStatuses": [{"state": waiting, "ready": p.get("ready", True),
+                                                  "lastState": last, "restartCount": p.get("restarts", 0)}]}}
 
     def tick(self):
         """What controllers and kubelets do: pods as many as wanted, and all of them ready."""

@@ -323,6 +323,8 @@ static void what_is_read_back_merges_alike(void **state)
     r[4].zone = "z";
     r[4].received_ms += 100000;
     r[5].value[AUTOSCALE_LOAD] = 0.7;
+    r[5].data_bytes = 1.5e9;
+    r[4].data_bytes = INFINITY;
     put_readings(r, 6);
     assert_ok(
         autoscale_readings_load(stage.db, &stage.arena, "hot", NOW - MIN, NOW, &back, &n, &err),
@@ -330,6 +332,8 @@ static void what_is_read_back_merges_alike(void **state)
     assert_int_equal(n, 6);
     assert_string_equal(back[3].why, r[3].why);
     assert_string_equal(back[4].zone, "z");
+    assert_true(back[5].data_bytes == 1.5e9 && isnan(back[3].data_bytes));
+    assert_true(isinf(back[4].data_bytes)); /* as it came: who asks decides */
     struct autoscale_merge in = { .end_ms = NOW, .now_ms = NOW, .reading = r, .readings = 6 };
     struct autoscale_merged one, other;
     assert_ok(autoscale_merge(&in, &stage.arena, &one, &err), &err);

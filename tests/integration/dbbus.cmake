@@ -1,5 +1,7 @@
 prism_test(integration/bus SOURCES ${T}/bus_test.c ${T}/own_nats.c LINK prism_io prism_it
     PkgConfig::libnats FIXTURE stack LABELS threads TIMEOUT 180)
+prism_test(integration/bus_serve SOURCES ${T}/bus_serve_test.c ${T}/own_nats.c
+    LINK prism_io prism_it PkgConfig::libnats FIXTURE stack LABELS threads)
 prism_test(integration/db SOURCES ${T}/db_test.c LINK prism_io prism_it FIXTURE stack)
 prism_test(integration/lease SOURCES ${T}/lease_test.c LINK prism_io prism_it FIXTURE stack)
 prism_test(integration/outbox SOURCES ${T}/outbox_test.c ${T}/own_nats.c LINK prism_io prism_it

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { LOOKS_MS = 11000 }; /* the orders are looked at every 5 s */
 
@@ -117,6 +118,29 @@ static void goal_that_the_policy_does_not_name_waits_for_a_person(void **state)
     stays_so("balance", "proposed");
     assert_true(fs_number("SELECT (summary->>'slots')::int FROM plans ORDER BY id DESC LIMIT 1") >
                 3);
+}
+
+/* What autoscale has decided is approved by that, whatever the policy lets rebalance do by itself,
+ * and begun at once; but nothing is while everything was told to stop. */
+static void plan_of_autoscale_is_begun_at_once(void **state)
+{
+    (void)state;
+    policy("{\"window\": {\"cron\": \"0 3 1 1 *\", \"minutes\": 5}, \"maxSlots\": 1}");
+    fs_sql("UPDATE policies SET halted = true WHERE name = 'rebalance'");
+    const long plan = fs_number(
+        "WITH p AS (INSERT INTO plans (operation_id, kind, goal, created_by) VALUES "
+        "(gen_random_uuid(), 'fleet', '%s', 'policy autoscale') RETURNING id, operation_id), o AS "
+        "(INSERT INTO operations (id, kind, resource, created_by) SELECT operation_id, "
+        "'rebalance.plan', 'rebalance/plans/' || id, 'policy autoscale' FROM p) SELECT id FROM p",
+        fs_assign(1, 0, 3, NULL));
+    const struct timespec looks = { LOOKS_MS / 1000, 0 };
+    nanosleep(&looks, NULL);
+    assert_string_equal(fs_text("SELECT state FROM plans WHERE id = %ld", plan), "pending");
+    fs_sql("UPDATE policies SET halted = false WHERE name = 'rebalance'");
+    fs_await_plan(plan, "done");
+    assert_string_equal(fs_text("SELECT approved_by FROM plans WHERE id = %ld", plan),
+                        "policy autoscale");
+    fs_check_done(plan);
 }
 
 /* --- windows --------------------------------------------------------------------------- */
@@ -392,6 +416,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(primary_goes_home_by_itself),
         TEST(nothing_to_do_is_canceled_once),
+        TEST(plan_of_autoscale_is_begun_at_once),
         TEST(goal_that_the_policy_does_not_name_waits_for_a_person),
         TEST(approved_plan_waits_for_its_window),
         TEST(empty_primary_is_taken_back),

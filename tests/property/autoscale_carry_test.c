@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { ROUNDS = T_ROUNDS(1500), LOOK = 5 * CW_SECOND, MIN = 60 * CW_SECOND };
+enum { ROUNDS = T_ROUNDS(1500), LOOK = 5 * CW_SECOND, MIN = 60 * CW_SECOND, LAPSE = 20 * MIN };
 
 static uint64_t seed = 20261121, round_no;
 
@@ -14,7 +14,8 @@ static const struct autoscale_carry_pace pace = { .drain_ms = 30 * CW_SECOND,
                                                   .patience_ms = 15 * MIN,
                                                   .give_up_ms = 45 * MIN,
                                                   .again_ms = 10 * CW_SECOND,
-                                                  .settle_ms = 10 * CW_SECOND };
+                                                  .settle_ms = 10 * CW_SECOND,
+                                                  .lapse_ms = LAPSE };
 
 static const int zone[CW_TARGETS] = { 0, 1, 2 }, group[CW_TARGETS] = { -1, -1, -1 };
 
@@ -272,6 +273,50 @@ static void every_failure_ends_in_words(void **state)
     assert_in_range(failed, ROUNDS / 30, 3 * ROUNDS - ROUNDS / 30);
 }
 
+static void nobody_is_there_for_long(struct cw *w)
+{
+    cw_pass(w, LAPSE);
+    for (int t = 0; t < CW_TARGETS; t++) /* all who were ordered have come */
+        assert_int_equal(cw_there(w, t), w->desired[t]);
+}
+
+/* Killed at any point, and nobody comes for long: the provider may not answer at first. Who serves
+ * then serves on, nobody else is started, who was drained before is not left running. */
+static void after_an_outage_it_ends_as_it_stands(void **state)
+{
+    (void)state;
+    unsigned out = 0, in = 0;
+    for (round_no = 0; round_no < ROUNDS; round_no++) {
+        struct cw w;
+        int desired[CW_TARGETS], strays[CW_MEMBERS];
+        start_round(&w);
+        decide(&w, staying(&w), pr_rng_below(&w.rng, 2) == 0 ? 1 : -1);
+        assert_true(begin(&w));
+        carry_out(&w, 100, (int64_t)pr_rng_below(&w.rng, 150) * CW_SECOND);
+        if (over(saved))
+            continue;
+        nobody_is_there_for_long(&w);
+        const int started = w.started, members = cw_members(&w);
+        memcpy(desired, w.desired, sizeof desired);
+        w.mute = (unsigned)pr_rng_below(&w.rng, 2) * 400;
+        must_end(&w, 100);
+        assert_int_equal(saved->phase, AUTOSCALE_PHASE_FAILED);
+        if (w.started != started || cw_members(&w) != members)
+            fail_msg("round %llu: %d started, %d members of %d: %s", (unsigned long long)round_no,
+                     w.started - started, cw_members(&w), members, saved->why);
+        for (int t = 0; t < CW_TARGETS && !w.cluster; t++)
+            assert_int_equal(w.desired[t], desired[t]);
+        w.mute = 0;
+        cw_look(&w, saved, &facts);
+        if (decided.leaves > 0)
+            assert_int_equal(autoscale_carry_strays(&facts.f, saved, strays, CW_MEMBERS), 0);
+        ++*(decided.leaves > 0 ? &in : &out);
+    }
+    print_message("%u out, %u in\n", out, in);
+    assert_in_range(out, 50, ROUNDS);
+    assert_in_range(in, 50, ROUNDS);
+}
+
 /* The same record and facts give the same step. */
 static void same_facts_give_the_same_step(void **state)
 {
@@ -312,6 +357,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(later_decision_takes_over_from_wherever_it_stands, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(every_failure_ends_in_words, setup, teardown),
+        cmocka_unit_test_setup_teardown(after_an_outage_it_ends_as_it_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(same_facts_give_the_same_step, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

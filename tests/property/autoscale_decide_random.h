@@ -19,6 +19,7 @@ struct ar_input {
     char id[AR_NODES][16], shard[AR_NODES][16];
     struct autoscale_sample sample[AR_SAMPLES];
     struct autoscale_action action[AR_ACTIONS];
+    int unsized_pct; /* of nodes: nobody knows their bytes */
 };
 
 static inline int ar_below(struct pr_rng *r, int n)
@@ -65,6 +66,8 @@ static inline void ar_node(struct pr_rng *r, struct ar_input *a, int shard, int 
         .group = -1,
         .primary = primary,
         .bytes = pr_rng_below(r, 1000000),
+        .slots = ar_below(r, 2000),
+        .unsized = ar_chance(r, a->unsized_pct),
         .traffic = pr_rng_unit(r),
         .failed = ar_chance(r, 2),
     };
@@ -80,6 +83,7 @@ static inline void ar_members(struct pr_rng *r, struct ar_input *a, int members)
 {
     const struct autoscale_fleet *f = &a->in.fleet;
     const bool skewed = ar_chance(r, 20); /* primaries anyhow */
+    a->unsized_pct = ar_chance(r, 50) ? 0 : ar_below(r, 101);
     for (int m = 0, shard = 0; m + f->unit <= members; m += f->unit, shard++) {
         const bool leaving = ar_chance(r, 5);
         const int first = ar_below(r, f->zones);

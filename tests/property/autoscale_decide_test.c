@@ -55,7 +55,7 @@ static void check_places(void)
 {
     const struct autoscale_fleet *f = &a.in.fleet;
     int get = 0, give = 0, back = 0, staying = 0, in_group[AUTOSCALE_GROUPS] = { 0 };
-    int zone_get[AUTOSCALE_ZONES] = { 0 };
+    int zone_get[AUTOSCALE_ZONES] = { 0 }, primaries = 0;
     for (size_t i = 0; i < a.in.nodes; i++) {
         staying += !a.node[i].leaving;
         if (a.node[i].group >= 0)
@@ -67,10 +67,13 @@ static void check_places(void)
         give += p->give;
         back += p->back;
         zone_get[p->zone] += p->get;
+        primaries += p->primaries;
+        HOLDS(p->primaries >= 0 && p->primaries <= p->get);
         HOLDS(p->group < 0 || p->get == 0 || in_group[p->group] + p->get <= f->group[p->group].max);
         HOLDS(p->group < 0 || f->group[p->group].zone == p->zone);
     }
     HOLDS((size_t)back == got.n_returns);
+    HOLDS(primaries <= (f->unit == 1 ? 0 : get / f->unit));
     if (got.to >= got.from) {
         HOLDS(get + back == got.to - got.from && give == 0);
         for (int z = 1; z < f->zones; z++) /* a primary and its replicas: one in each zone */

@@ -249,6 +249,41 @@ void fake_gossip(bool flows)
     pthread_mutex_unlock(&fake.lock);
 }
 
+void fake_next_cancel(enum fake_cancels how)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.cancels = how;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_open(int slot)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.node[FAKE_SOURCE].mark[slot] = '>';
+    fake.node[FAKE_SOURCE].towards[slot] = FAKE_TARGET;
+    fake.node[FAKE_TARGET].mark[slot] = '<';
+    fake.node[FAKE_TARGET].towards[slot] = FAKE_SOURCE;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_dissolve(int node)
+{
+    const int other = node == FAKE_SOURCE ? FAKE_TARGET : FAKE_SOURCE;
+    pthread_mutex_lock(&fake.lock);
+    for (int n = node; n < FAKE_NODES; n += 2) {
+        fake.node[n].primary = false;
+        fake.node[n].primary_of = other;
+    }
+    pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_busy(bool busy)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.busy = busy;
+    pthread_mutex_unlock(&fake.lock);
+}
+
 void fake_fail_over(int node)
 {
     const int heir = node + 2;

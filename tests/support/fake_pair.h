@@ -3,7 +3,7 @@
  * atomic slot migration in the words of either server, with faults on order. They hold no
  * data, only numbers of keys; what one node learns all know at once, unless a fault says
  * otherwise. A job takes a step whenever the node that was asked for it is asked about it,
- * so nothing depends on time. Anybody may log in. */
+ * so nothing depends on time; all jobs of a test are of the same second. Anybody may log in. */
 #ifndef PRISM_FAKE_PAIR_H
 #define PRISM_FAKE_PAIR_H
 
@@ -20,7 +20,16 @@ enum fake_fault {
     FAKE_LIES,    /* it says that it succeeded, and nothing moved */
     FAKE_REFUSES, /* to begin one */
     FAKE_FORBIDS, /* all that concerns jobs, to everybody */
-    FAKE_DEAF     /* begins the job, closes the connection instead of answering */
+    FAKE_DEAF,    /* begins the job, closes the connection instead of answering */
+    FAKE_MUTE     /* closes the connection when it is asked what it offers */
+};
+
+enum fake_cancels { /* what becomes of the next order to cancel */
+                    FAKE_OBEYS,
+                    FAKE_HANGS_UP, /* it is carried out, the connection is closed instead of
+                                      answering */
+                    FAKE_IGNORES,  /* it is answered that there is nothing to cancel */
+                    FAKE_FORGETS   /* it is answered that it was done, and the job goes on */
 };
 
 void fake_pair_open(enum fake_server source, enum fake_server target);
@@ -38,6 +47,10 @@ void fake_cancel_by_hand(void);                /* what runs */
 void fake_fail_over(int node);                 /* it dies, its replica leads */
 void fake_return(int node);                    /* as a replica of who leads now */
 void fake_gossip(bool flows);                  /* false: the source does not hear of a takeover */
+void fake_next_cancel(enum fake_cancels how);
+void fake_open(int slot);     /* halfway: the source migrates it, the target imports it */
+void fake_dissolve(int node); /* it and its replica follow the other primary */
+void fake_busy(bool busy);    /* the primaries' CPU is what is short */
 
 /* Since they were opened. */
 unsigned fake_started(void), fake_canceled(void), fake_setslots(void), fake_asked(void);

@@ -16,7 +16,7 @@ struct fake_job {
     int step;           /* 0..4; the fourth is the takeover */
     enum fake_end { FAKE_RUNS, FAKE_DONE, FAKE_FAILED, FAKE_CANCELED } end;
     bool redis; /* whose words */
-    int retries, created;
+    int retries;
     const char *error;
 };
 
@@ -40,8 +40,9 @@ struct fake_state {
     int jobs;
     enum fake_fault fault;
     int times;
-    bool gossip;
-    unsigned started, canceled, setslots, asked, most_at_once, unknown;
+    bool gossip, busy;
+    enum fake_cancels cancels;
+    unsigned started, canceled, setslots, asked, most_at_once, unknown, infos;
 };
 extern struct fake_state fake;
 
@@ -51,7 +52,8 @@ bool fake_command(int node, int argc, char **argv, struct pr_buf *out);
 bool fake_job_command(int node, int argc, char **argv, struct pr_buf *out, bool *hang_up);
 
 void fake_bulk(struct pr_buf *out, const char *text);
-int fake_number(const char *id);  /* of a node; -1: none has it */
-void fake_give(int slot, int to); /* everybody learns of it */
+bool fake_takes(enum fake_fault f); /* whether it is due now: one less is left then */
+int fake_number(const char *id);    /* of a node; -1: none has it */
+void fake_give(int slot, int to);   /* everybody learns of it */
 
 #endif

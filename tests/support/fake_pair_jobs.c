@@ -16,7 +16,7 @@ static const char *const R_IMPORT[] = { "none", "accumulate-buffer", "wait-strea
 static const char *const R_MIGRATE[] = { "connecting", "send-bulk-and-stream", "handoff-prep",
                                          "stream-eof", "completed" };
 
-static bool takes(enum fake_fault f)
+bool fake_takes(enum fake_fault f)
 {
     if (fake.fault != f || fake.times == 0)
         return false;
@@ -84,11 +84,11 @@ static void go_on(struct fake_job *j)
         end(j, FAKE_FAILED, "Connection lost");
     else if (j->step == 1 && fake.fault == FAKE_HANGS)
         return;
-    else if (j->step == 2 && takes(FAKE_FAILS))
-        end(j, FAKE_FAILED, "Ran out of memory (OOM) during slot import");
+    else if (j->step == 2 && fake_takes(FAKE_FAILS))
+        end(j, FAKE_FAILED, "Ran out of memory (OOM) \xc3 during slot import");
     else if (++j->step == LAST) {
         end(j, FAKE_DONE, "");
-        if (!takes(FAKE_LIES))
+        if (!fake_takes(FAKE_LIES))
             take_over(j);
     }
 }
@@ -102,9 +102,8 @@ static struct fake_job *make_job(int source, int target, const char *ranges, boo
         running += lives(&fake.job[i]);
     fake.most_at_once = running > fake.most_at_once ? running : fake.most_at_once;
     struct fake_job *j = &fake.job[fake.jobs];
-    *j = (struct fake_job){
-        .source = source, .target = target, .redis = redis, .error = "", .created = ++fake.jobs
-    };
+    *j = (struct fake_job){ .source = source, .target = target, .redis = redis, .error = "" };
+    fake.jobs++;
     snprintf(j->id, sizeof j->id, "%040d", fake.jobs);
     snprintf(j->ranges, sizeof j->ranges, "%s", ranges);
     return j;
@@ -120,7 +119,8 @@ void fake_job_by_hand(int first, int last)
     char ranges[32];
     pthread_mutex_lock(&fake.lock);
     snprintf(ranges, sizeof ranges, "%d-%d", first, last);
-    (void)make_job(FAKE_SOURCE, FAKE_TARGET, ranges, fake.node[FAKE_TARGET].server == FAKE_REDIS84);
+    const int to = fake.node[FAKE_TARGET].primary ? FAKE_TARGET : fake.node[FAKE_TARGET].primary_of;
+    (void)make_job(FAKE_SOURCE, to, ranges, fake.node[to].server == FAKE_REDIS84);
     pthread_mutex_unlock(&fake.lock);
 }
 
@@ -185,7 +185,7 @@ static void list(int node, bool redis, struct pr_buf *out)
         field(out, "state", state_of(j, import));
         field(out, redis ? "last_error" : "message", j->error);
         fake_bulk(out, "create_time");
-        pr_buf_printf(out, ":%d\r\n", j->created);
+        pr_buf_str(out, ":1763740800\r\n");
         if (redis) {
             fake_bulk(out, "retries");
             pr_buf_printf(out, ":%d\r\n", j->retries);
@@ -222,7 +222,7 @@ static bool start(int node, int argc, char **argv, bool redis, struct pr_buf *ou
     const int source = redis ? fake.node[node].owner[atoi(argv[3])] : node;
     const int target = redis ? node : fake_number(argv[argc - 1]);
     const char *ranges = source < 0 || target < 0 ? NULL : read_ranges(node, source, argc, argv, 3);
-    if (takes(FAKE_REFUSES) || ranges == NULL || !fake.node[node].primary) {
+    if (fake_takes(FAKE_REFUSES) || ranges == NULL || !fake.node[node].primary) {
         pr_buf_str(out, "-ERR all slot states must be STABLE to start a slot migration task.\r\n");
         return true;
     }
@@ -231,14 +231,16 @@ static bool start(int node, int argc, char **argv, bool redis, struct pr_buf *ou
         fake_bulk(out, j->id);
     else
         pr_buf_str(out, "+OK\r\n");
-    return !takes(FAKE_DEAF);
+    return !fake_takes(FAKE_DEAF);
 }
 
-static void stop(int node, bool redis, const char *id, struct pr_buf *out)
+static bool stop(int node, bool redis, const char *id, struct pr_buf *out)
 {
-    int n = 0;
+    const enum fake_cancels how = fake.cancels;
+    int n = how == FAKE_FORGETS;
     fake.canceled++;
-    for (int i = 0; i < fake.jobs; i++) {
+    fake.cancels = FAKE_OBEYS;
+    for (int i = 0; i < fake.jobs && how != FAKE_IGNORES && how != FAKE_FORGETS; i++) {
         struct fake_job *j = &fake.job[i];
         if (!lives(j) || (redis ? j->target != node || strcmp(j->id, id) != 0 : j->source != node))
             continue;
@@ -249,6 +251,7 @@ static void stop(int node, bool redis, const char *id, struct pr_buf *out)
         pr_buf_printf(out, ":%d\r\n", n);
     else
         pr_buf_str(out, n > 0 ? "+OK\r\n" : "-ERR No migrations ongoing\r\n");
+    return how != FAKE_HANGS_UP;
 }
 
 bool fake_job_command(int node, int argc, char **argv, struct pr_buf *out, bool *hang_up)
@@ -262,13 +265,13 @@ bool fake_job_command(int node, int argc, char **argv, struct pr_buf *out, bool 
     *hang_up = false;
     if (!(redis && s == FAKE_REDIS84) && !(valkey && s == FAKE_VALKEY9))
         return false;
-    if (fake.fault == FAKE_FORBIDS)
+    if (fake_takes(FAKE_FORBIDS))
         pr_buf_printf(out, "-NOPERM User x has no permissions to run the 'cluster|%s' command\r\n",
                       verb);
     else if (strcmp(verb, "MIGRATESLOTS") == 0 || strcmp(what, "IMPORT") == 0)
         *hang_up = !start(node, argc, argv, redis, out);
     else if (strcmp(verb, "CANCELSLOTMIGRATIONS") == 0 || strcmp(what, "CANCEL") == 0)
-        stop(node, redis, argv[argc - 1], out);
+        *hang_up = !stop(node, redis, argv[argc - 1], out);
     else {
         fake.asked++;
         list(node, redis, out);

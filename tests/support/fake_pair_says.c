@@ -43,7 +43,7 @@ static void say_nodes(const struct fake_node *me, struct pr_buf *out)
 
 static void say_info(int node, struct pr_buf *out)
 {
-    char text[400];
+    char text[400], cpu[64] = "";
     const struct fake_node *me = &fake.node[node];
     int replica = -1;
     for (int n = 0; n < FAKE_NODES; n++)
@@ -59,7 +59,9 @@ static void say_info(int node, struct pr_buf *out)
                  "role:master\r\nconnected_slaves:1\r\nslave0:ip=127.0.0.1,port=%d,state=online,"
                  "offset=100,lag=0\r\nmaster_repl_offset:100\r\n",
                  fake.node[replica].port);
-    fake_bulk(out, text);
+    if (fake.busy) /* ten seconds' worth whenever it is asked */
+        snprintf(cpu, sizeof cpu, "used_cpu_sys_main_thread:%u\r\n", ++fake.infos * 10);
+    pr_buf_printf(out, "$%zu\r\n%s%s\r\n", strlen(text) + strlen(cpu), text, cpu);
 }
 
 void fake_give(int slot, int to)
@@ -141,6 +143,8 @@ bool fake_command(int node, int argc, char **argv, struct pr_buf *out)
         pr_buf_str(out, ":1\r\n");
     else if (strcmp(argv[0], "EVAL") == 0)
         setslot(node, argc, argv, out);
+    else if (strcmp(argv[0], "COMMAND") == 0 && fake_takes(FAKE_MUTE))
+        return false;
     else if (strcmp(argv[0], "COMMAND") == 0)
         offers(fake.node[node].server, out);
     else if (argc > 1 && ((strcmp(argv[0], "CONFIG") == 0 && strcmp(argv[1], "GET") == 0) ||

@@ -328,6 +328,29 @@ static void an_alarm_stands_on_top(void **state)
     assert_text("alarm", "30 of 48 members are silent; nothing has been measured for 3 min");
 }
 
+static void why_there_and_what_nobody_knows_are_said(void **state)
+{
+    (void)state;
+    explain("{" ROW(
+        "in", 12, 9,
+        "decided") ",'decision':{'leaves':['n1'],'places':[{'zone':'a',"
+                   "'group':null,'get':3,'give':0,'back':0,'primaries':2}],'place_why':'primaries "
+                   "of new "
+                   "shards: a 2, where the fewest are; 1 of 4 shards leave: s1'},'input':{'fleet':"
+                   "{'unit':3},'nodes':[{'id':'n1','shard':'s1','zone':'a','primary':true,'slots':"
+                   "4096,"
+                   "'unsized':true},{'id':'n2','shard':'s2','zone':'a','primary':true,'unsized':"
+                   "true}]}}");
+    assert_whole("places.0.primaries", 2);
+    assert_says(
+        "a: 3 join, primaries: 2\n           primaries of new shards: a 2, where the fewest "
+        "are\n           1 of 4 shards leave: s1\n");
+    assert_none("leaves.nodes.0.bytes");
+    assert_whole("leaves.nodes.0.slots", 4096);
+    assert_none("leaves.leastBytesStaying"); /* unknown is not the least */
+    assert_says("n1 (a, primary of s1, 4096 slots): nobody knows its bytes");
+}
+
 static void more_leavers_than_fit_are_counted(void **state)
 {
     (void)state;
@@ -380,6 +403,7 @@ int main(void)
         cmocka_unit_test_teardown(what_comes_back_helps_at_once, forget),
         cmocka_unit_test_teardown(holding_says_only_why, forget),
         cmocka_unit_test_teardown(an_alarm_stands_on_top, forget),
+        cmocka_unit_test_teardown(why_there_and_what_nobody_knows_are_said, forget),
         cmocka_unit_test_teardown(more_leavers_than_fit_are_counted, forget),
         cmocka_unit_test_teardown(what_is_missing_or_of_another_type_does_no_harm, forget),
     };

@@ -110,12 +110,54 @@ static void a_smaller_type_only_when_fewer_members_are_not_allowed(void **state)
     check(&f, &none, 1);
 }
 
+/* A view that goes back an hour, and means of six beside it: those count. */
+static void what_was_low_for_long_is_known_without_its_samples(void **state)
+{
+    (void)state;
+    static struct autoscale_sample sample[60];
+    struct autoscale_fleet f;
+    autoscale_fleet_redis(&f);
+    f.type = 2;
+    for (int i = 0; i < 60; i++)
+        sample[i] = (struct autoscale_sample){ .at_ms = now_ms - (59 - i) * AUTOSCALE_MINUTE_MS,
+                                               .cpu_pct = 10,
+                                               .memory_pct = 15,
+                                               .network_bps = 2e9,
+                                               .backlog = NAN,
+                                               .load = NAN,
+                                               .serving = 48 };
+    static const struct {
+        struct autoscale_means longer;
+        enum autoscale_bound bound;
+    } row[] = {
+        { { 0, 0, 0, 0 }, AUTOSCALE_UNBOUND }, /* nobody has looked: an hour is not enough */
+        { { 360, 10, 15, 2e9 }, AUTOSCALE_OVERSIZED },
+        { { 180, 10, 15, 2e9 }, AUTOSCALE_OVERSIZED },
+        { { 360, 41, 15, 2e9 }, AUTOSCALE_UNBOUND }, /* low in the last hour alone */
+        { { 360, 10, NAN, 2e9 }, AUTOSCALE_UNBOUND },
+        { { 170, NAN, NAN, NAN }, AUTOSCALE_UNBOUND },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        const struct autoscale_view v = { .now_ms = now_ms,
+                                          .desired = 48,
+                                          .serving = 48,
+                                          .sample = sample,
+                                          .samples = 60,
+                                          .longer = row[i].longer };
+        struct autoscale_advice got;
+        autoscale_advise(&f, &v, true, &got);
+        if (got.bound != row[i].bound)
+            fail_msg("row %zu: bound %d, \"%s\"", i, (int)got.bound, got.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest test[] = {
         cmocka_unit_test(the_reference_ladder_of_the_store),
         cmocka_unit_test(the_reference_ladder_of_the_proxies),
         cmocka_unit_test(a_smaller_type_only_when_fewer_members_are_not_allowed),
+        cmocka_unit_test(what_was_low_for_long_is_known_without_its_samples),
     };
     return cmocka_run_group_tests(test, NULL, NULL);
 }

@@ -292,6 +292,32 @@ static void wrong_models_and_traces_are_named(void **state)
     assert_int_equal(autoscale_backtest_run(&how, &settings, &empty, &r, NULL, &err), PR_EINVAL);
 }
 
+static bool ends(void *ctx)
+{
+    int *days = ctx;
+    return (*days)-- == 0;
+}
+
+/* Whoever waits for it may give up: it is asked day by day. */
+static void it_ends_when_it_is_told_to(void **state)
+{
+    (void)state;
+    static double load[5 * DAY];
+    for (int i = 0; i < 5 * DAY; i++)
+        load[i] = 70;
+    const struct autoscale_trace t = { load, 5 * DAY, 0 };
+    struct autoscale_result r;
+    struct pr_err err;
+    int days = 3;
+    step_policy(80, 0, 100);
+    how.stop = ends;
+    how.stop_ctx = &days;
+    assert_int_equal(autoscale_backtest_run(&how, &settings, &t, &r, NULL, &err), PR_ECANCELED);
+    assert_string_equal(err.text, "stopped after 3 of 5 days");
+    days = 5;
+    assert_ok(autoscale_backtest_run(&how, &settings, &t, &r, NULL, &err), &err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +332,7 @@ int main(void)
         cmocka_unit_test(fleet_floors_units_and_budgets_count),
         cmocka_unit_test(trace_is_scaled_by_its_percentile),
         cmocka_unit_test(wrong_models_and_traces_are_named),
+        cmocka_unit_test(it_ends_when_it_is_told_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-foreach(name redis_cpu merge)
+foreach(name clock redis_cpu merge merge_odd)
     prism_test(unit/autoscale_${name} SOURCES ${T}/autoscale_${name}_test.c LINK autoscale_core)
 endforeach()
 foreach(name prometheus cloudwatch sources)

@@ -131,6 +131,40 @@ static void members_that_are_known_singly(void **state)
     assert_int_equal(decide(), 6);
 }
 
+/* What is left of a fleet that is down measures nothing of its load. */
+static void members_that_have_failed(void **state)
+{
+    (void)state;
+    static const double cpu[] = { 0, 10, 71, 100 };
+    static struct autoscale_node node[50];
+    for (size_t i = 0; i < PR_COUNT(cpu); i++) {
+        scene(50, cpu[i]);
+        in.fleet.zone_loss_pct = 100;
+        for (int n = 0; n < 50; n++)
+            node[n] = (struct autoscale_node){
+                .id = "n", .shard = "", .zone = n % 3, .group = -1, .failed = true
+            };
+        in.node = node;
+        in.nodes = 50;
+        assert_int_equal(decide(), 50);
+        assert_says(got.alarm_why, "all members have failed: what they measure says nothing");
+    }
+    /* Those who are left do not speak for half of them that are gone. */
+    static const struct {
+        int failed, want;
+    } row[] = { { 24, 45 }, { 25, 50 }, { 49, 50 } };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        scene(50, 39);
+        for (int n = 0; n < 50; n++)
+            node[n].failed = n < row[i].failed;
+        in.node = node;
+        in.nodes = 50;
+        assert_int_equal(decide(), row[i].want);
+        if (row[i].want == 50)
+            assert_says(got.alarm_why, "of 50 members have failed: never in");
+    }
+}
+
 /* A minute later, with another sample; what is wanted serves at once. */
 static void next_minute(int size, double cpu_pct)
 {
@@ -227,6 +261,7 @@ int main(void)
         cmocka_unit_test(samples_that_are_wrong_hold_and_alarm),
         cmocka_unit_test(half_of_the_members_silent),
         cmocka_unit_test(members_that_are_known_singly),
+        cmocka_unit_test(members_that_have_failed),
         cmocka_unit_test(a_metric_stuck_at_100_is_followed_to_four_times_the_size),
         cmocka_unit_test(a_real_overload_is_not_held_up),
         cmocka_unit_test(capacity_that_does_not_come),

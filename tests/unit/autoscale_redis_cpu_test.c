@@ -31,6 +31,9 @@ static const struct autoscale_redis_info before = {
     .out_bytes = 1e6,
 };
 
+static const struct autoscale_redis_host unknown, one = { .vcpus = 1 }, two = { .vcpus = 2 },
+                                                  four = { .vcpus = 4 };
+
 /* ten seconds later, with so much CPU used meanwhile */
 static struct autoscale_redis_info later(double all_s, double main_s)
 {
@@ -61,7 +64,8 @@ static void the_larger_share_counts(void **state)
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         const struct autoscale_redis_info after = later(row[i].all_s, row[i].main_s);
         struct autoscale_redis_load got;
-        autoscale_redis_load(&before, &after, row[i].vcpus, &got);
+        autoscale_redis_load(&before, &after,
+                             &(struct autoscale_redis_host){ .vcpus = row[i].vcpus }, &got);
         assert_near(got.cpu_pct, row[i].want, 1e-9);
         assert_string_equal(got.why, "");
     }
@@ -73,9 +77,9 @@ static void without_main_thread_figures_all_threads_count(void **state)
     struct autoscale_redis_info a = before, b = later(5, 0);
     struct autoscale_redis_load got;
     a.main_cpu_s = b.main_cpu_s = NAN;
-    autoscale_redis_load(&a, &b, 0, &got);
+    autoscale_redis_load(&a, &b, &unknown, &got);
     assert_near(got.cpu_pct, 50, 1e-9);
-    autoscale_redis_load(&a, &b, 2, &got);
+    autoscale_redis_load(&a, &b, &two, &got);
     assert_near(got.cpu_pct, 25, 1e-9);
 }
 
@@ -84,7 +88,7 @@ static void memory_and_network(void **state)
     (void)state;
     const struct autoscale_redis_info after = later(1, 1);
     struct autoscale_redis_load got;
-    autoscale_redis_load(&before, &after, 4, &got);
+    autoscale_redis_load(&before, &after, &four, &got);
     assert_near(got.memory_pct, 25, 1e-9);
     assert_near(got.network_bps, 5e6 * 8 / 10, 1e-6); /* the busier direction */
 }
@@ -93,7 +97,7 @@ static void expect_unknown(const struct autoscale_redis_info *a,
                            const struct autoscale_redis_info *b, const char *why)
 {
     struct autoscale_redis_load got;
-    autoscale_redis_load(a, b, 4, &got);
+    autoscale_redis_load(a, b, &four, &got);
     assert_true(isnan(got.cpu_pct));
     assert_true(isnan(got.network_bps));
     assert_near(got.memory_pct, 25, 1e-9); /* needs no second answer */
@@ -141,7 +145,7 @@ static void boundaries_of_the_time_between_answers(void **state)
         struct autoscale_redis_info b = later(0.5, 0.5);
         struct autoscale_redis_load got;
         b.at_us = before.at_us + row[i].us;
-        autoscale_redis_load(&before, &b, 4, &got);
+        autoscale_redis_load(&before, &b, &four, &got);
         assert_int_equal(!isnan(got.cpu_pct), row[i].known);
     }
 }
@@ -151,10 +155,10 @@ static void more_than_can_be_is_unknown_not_full(void **state)
     (void)state;
     struct autoscale_redis_info b = later(44.0, 5);
     struct autoscale_redis_load got;
-    autoscale_redis_load(&before, &b, 4, &got); /* 110 %: exactly what noise may make */
+    autoscale_redis_load(&before, &b, &four, &got); /* 110 %: exactly what noise may make */
     assert_near(got.cpu_pct, 100, 1e-9);
     b.cpu_s += 0.1;
-    autoscale_redis_load(&before, &b, 4, &got);
+    autoscale_redis_load(&before, &b, &four, &got);
     assert_true(isnan(got.cpu_pct));
     assert_non_null(strstr(got.why, "cannot be"));
 }
@@ -167,13 +171,13 @@ static void a_late_answer_is_timed_by_the_server(void **state)
     a.server_us = 5000000000;
     b.server_us = a.server_us + 10000000; /* ten seconds there */
     b.at_us = a.at_us + 10900000;         /* its answer waited 0.9 s */
-    autoscale_redis_load(&a, &b, 1, &got);
+    autoscale_redis_load(&a, &b, &one, &got);
     assert_near(got.cpu_pct, 50, 1e-9);
     b.server_us = a.server_us + 3600000000; /* its clock was set */
-    autoscale_redis_load(&a, &b, 1, &got);
+    autoscale_redis_load(&a, &b, &one, &got);
     assert_near(got.cpu_pct, 5 / 10.9 * 100, 1e-9);
     b.server_us = a.server_us - 1;
-    autoscale_redis_load(&a, &b, 1, &got);
+    autoscale_redis_load(&a, &b, &one, &got);
     assert_near(got.cpu_pct, 5 / 10.9 * 100, 1e-9);
 }
 
@@ -183,7 +187,7 @@ static void who_loads_its_data_has_no_load(void **state)
     struct autoscale_redis_info b = later(10, 10);
     struct autoscale_redis_load got;
     b.loading = true;
-    autoscale_redis_load(&before, &b, 4, &got);
+    autoscale_redis_load(&before, &b, &four, &got);
     assert_true(isnan(got.cpu_pct));
     assert_true(isnan(got.memory_pct));
     assert_true(isnan(got.network_bps));
@@ -196,25 +200,58 @@ static void no_limit_no_share_of_memory(void **state)
     struct autoscale_redis_info b = later(1, 1);
     struct autoscale_redis_load got;
     b.max_bytes = 0;
-    autoscale_redis_load(&before, &b, 4, &got);
+    autoscale_redis_load(&before, &b, &four, &got);
     assert_true(isnan(got.memory_pct));
     assert_true(!isnan(got.cpu_pct));
-    assert_non_null(strstr(got.why, "maxmemory"));
+    assert_non_null(strstr(got.why, "neither maxmemory nor the host's is known"));
     b.max_bytes = 5e8; /* over its limit */
-    autoscale_redis_load(&before, &b, 4, &got);
+    autoscale_redis_load(&before, &b, &four, &got);
     assert_near(got.memory_pct, 100, 0);
 }
 
-static const char answer[] = "# Server\r\nredis_version:7.0.15\r\nrun_id:" ID_A "\r\n"
-                             "server_time_usec:1700000000123456\r\n"
-                             "# Memory\r\nused_memory:1048576\r\nused_memory_human:1.00M\r\n"
-                             "maxmemory:4194304\r\nmaxmemory_human:4.00M\r\n"
-                             "# Persistence\r\nloading:0\r\n"
-                             "# Stats\r\ntotal_net_input_bytes:100\r\n"
-                             "total_net_output_bytes:9000000000000\r\n"
-                             "# CPU\r\nused_cpu_sys:1.500000\r\nused_cpu_user:2.250000\r\n"
-                             "used_cpu_sys_children:9.0\r\nused_cpu_sys_main_thread:1.000000\r\n"
-                             "used_cpu_user_main_thread:2.000000\r\n";
+/* Without maxmemory a store grows until its host is full. */
+static void without_a_limit_the_hosts_memory_is_it(void **state)
+{
+    (void)state;
+    const double gib = 1073741824;
+    static const struct {
+        double max_gib, used_gib, rss_gib, host_gib, type_gib, want;
+    } row[] = {
+        { 0, 8, NAN, 16, 0, 50 },      /* what the server sees of its host */
+        { 0, 8, NAN, NAN, 128, 6.25 }, /* what its type says */
+        { 0, 8, NAN, 16, 128, 50 },    /* the smaller of both, */
+        { 0, 8, NAN, 256, 128, 6.25 }, /* either way */
+        { 0, 8, 12, 16, 0, 75 },       /* with what the allocator holds beside the data */
+        { 0, 8, 6, 16, 0, 50 },        /* part of it swapped */
+        { 0, 20, NAN, 16, 0, 100 },    /* more than there is */
+        { 10, 8, 12, 16, 128, 80 },    /* maxmemory goes before, and counts data alone */
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        struct autoscale_redis_info b = later(1, 1);
+        const struct autoscale_redis_host host = { 4, row[i].type_gib };
+        struct autoscale_redis_load got;
+        b.max_bytes = row[i].max_gib * gib;
+        b.used_bytes = row[i].used_gib * gib;
+        b.rss_bytes = row[i].rss_gib * gib;
+        b.host_bytes = row[i].host_gib * gib;
+        autoscale_redis_load(&before, &b, &host, &got);
+        assert_near(got.memory_pct, row[i].want, 1e-9);
+        assert_string_equal(got.why, "");
+    }
+}
+
+static const char answer[] =
+    "# Server\r\nredis_version:7.0.15\r\nrun_id:" ID_A "\r\n"
+    "server_time_usec:1700000000123456\r\n"
+    "# Memory\r\nused_memory:1048576\r\nused_memory_human:1.00M\r\n"
+    "used_memory_rss:2097152\r\nused_memory_dataset:524288\r\ntotal_system_memory:8388608\r\n"
+    "maxmemory:4194304\r\nmaxmemory_human:4.00M\r\n"
+    "# Persistence\r\nloading:0\r\n"
+    "# Stats\r\ntotal_net_input_bytes:100\r\n"
+    "total_net_output_bytes:9000000000000\r\n"
+    "# CPU\r\nused_cpu_sys:1.500000\r\nused_cpu_user:2.250000\r\n"
+    "used_cpu_sys_children:9.0\r\nused_cpu_sys_main_thread:1.000000\r\n"
+    "used_cpu_user_main_thread:2.000000\r\n";
 
 static void reads_an_answer(void **state)
 {
@@ -229,8 +266,19 @@ static void reads_an_answer(void **state)
     assert_near(got.main_cpu_s, 3, 0);
     assert_near(got.used_bytes, 1048576, 0);
     assert_near(got.max_bytes, 4194304, 0);
+    assert_near(got.rss_bytes, 2097152, 0);
+    assert_near(got.data_bytes, 524288, 0);
+    assert_near(got.host_bytes, 8388608, 0);
     assert_near(got.out_bytes, 9e12, 0);
     assert_false(got.loading);
+
+    struct autoscale_redis_load load;
+    const struct autoscale_redis_host host = { 0 };
+    autoscale_redis_load(NULL, &got, &host, &load); /* one answer is enough for that */
+    assert_near(load.data_bytes, 524288, 0);
+    got.loading = true;
+    autoscale_redis_load(NULL, &got, &host, &load);
+    assert_true(isnan(load.data_bytes));
 }
 
 /* Puts `with` where the answer has `what`. */
@@ -304,7 +352,7 @@ static void mangled_answers_do_no_harm(void **state)
         if (rc != PR_OK)
             continue;
         assert_int_equal(autoscale_redis_info_parse(answer, 1000000, &a, NULL), PR_OK);
-        autoscale_redis_load(&a, &b, 2, &got);
+        autoscale_redis_load(&a, &b, &four, &got);
         if (!(isnan(got.cpu_pct) || (got.cpu_pct >= 0 && got.cpu_pct <= 100)) ||
             !(isnan(got.memory_pct) || (got.memory_pct >= 0 && got.memory_pct <= 100)) ||
             !(isnan(got.network_bps) || got.network_bps >= 0))
@@ -324,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_late_answer_is_timed_by_the_server),
         cmocka_unit_test(who_loads_its_data_has_no_load),
         cmocka_unit_test(no_limit_no_share_of_memory),
+        cmocka_unit_test(without_a_limit_the_hosts_memory_is_it),
         cmocka_unit_test(reads_an_answer),
         cmocka_unit_test(a_bad_answer_names_the_field),
         cmocka_unit_test(older_servers_say_less),

@@ -4,7 +4,7 @@
 #include "json/carry.h"
 #include "json/json.h"
 
-#include "t.h"
+#include "autoscale_settings_stage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,13 +23,12 @@ static enum pr_code read(const char *text, struct autoscale_setup *out, struct p
 static int settings(void **state)
 {
     (void)state;
-    static char empty[] = "", command[] = "/bin/true", region[] = "us-west-2",
+    static char command[] = "/bin/true", region[] = "us-west-2",
                 prometheus[] = "http://127.0.0.1:9090";
-    cfg = (struct autoscale_config){ .local_command = command,
-                                     .aws_region = region,
-                                     .prometheus_url = prometheus,
-                                     .redis_seeds = empty,
-                                     .clock_rate = 1 };
+    cfg = nothing();
+    cfg.local_command = command;
+    cfg.aws_region = region;
+    cfg.prometheus_url = prometheus;
     return 0;
 }
 
@@ -77,6 +76,7 @@ static void everything_that_is_said_is_read(void **state)
     assert_int_equal(s->sources.n, 2);
     /* Of the fleet's type, where the source does not say. */
     assert_true(s->sources.source[0].is.redis.vcpus > 0);
+    assert_true(s->sources.source[0].is.redis.memory_gb == 128);
     assert_int_equal(s->targets, 3);
     assert_int_equal(s->target[0].group, 0);
     assert_int_equal(s->target[1].group, -1);
@@ -188,62 +188,6 @@ static void a_trial_lives_faster(void **state)
     assert_int_equal(autoscale_fleet_time(&cfg, &f, 1000000), 1000000);
 }
 
-static void a_call_fits_into_the_lease(void **state)
-{
-    (void)state;
-    static const struct {
-        int64_t ttl_ms, call_ms, request_ms;
-        enum pr_code want;
-    } row[] = {
-        { 40000, 20000, 5000, PR_OK },     { 40000, 29000, 5000, PR_OK },
-        { 40000, 29001, 5000, PR_EINVAL }, { 8000, 5000, 5000, PR_OK },
-        { 8000, 5001, 5000, PR_EINVAL },   { 40000, 5000, 5001, PR_EINVAL },
-    };
-    for (size_t i = 0; i < PR_COUNT(row); i++) {
-        const struct autoscale_config c = { .lease_ttl_ms = row[i].ttl_ms,
-                                            .call_ms = row[i].call_ms,
-                                            .request_ms = row[i].request_ms };
-        struct pr_err err = { 0 };
-        assert_int_equal(autoscale_config_check(&c, &err), row[i].want);
-    }
-}
-
-static void keys_of_a_container_are_at_its_path_or_url(void **state)
-{
-    (void)state;
-    static char none[] = "", path[] = "/v2/credentials/7?a=b", other[] = "@elsewhere/v2",
-                url[] = "http://127.0.0.1:9/keys";
-    static char longest[481] = "/";
-    memset(longest + 1, 'x', sizeof longest - 2);
-    static const struct {
-        char *path, *url;
-        enum pr_code rc;
-        const char *want;
-    } row[] = {
-        { none, none, PR_OK, "" },
-        { none, url, PR_OK, "http://127.0.0.1:9/keys" },
-        { path, none, PR_OK, "http://169.254.170.2/v2/credentials/7?a=b" },
-        { path, url, PR_OK, "http://169.254.170.2/v2/credentials/7?a=b" },
-        { longest, none, PR_OK, "http://169.254.170.2/xxx" },
-        { other, none, PR_EINVAL, "\"@elsewhere/v2\" does not begin with /" },
-    };
-    for (size_t i = 0; i < PR_COUNT(row); i++) {
-        const struct autoscale_config c = { .aws_access_key = none,
-                                            .aws_secret_key = none,
-                                            .aws_session_token = none,
-                                            .aws_container_path = row[i].path,
-                                            .aws_container_url = row[i].url,
-                                            .aws_container_token = none,
-                                            .aws_metadata_url = none };
-        struct autoscale_aws_source from;
-        struct pr_err err = { 0 };
-        assert_int_equal(autoscale_aws_source_of(&c, &from, &err), row[i].rc);
-        const char *got = row[i].rc == PR_OK ? from.container_url : err.text;
-        if (row[i].want[0] == '\0' ? got[0] != '\0' : strstr(got, row[i].want) == NULL)
-            fail_msg("row %zu: \"%s\"", i, got);
-    }
-}
-
 static void node_of_the_local_stack_is_a_line(void **state)
 {
     (void)state;
@@ -271,6 +215,48 @@ static void node_of_the_local_stack_is_a_line(void **state)
         assert_int_equal(n.up, row[i].up);
         assert_int_equal(n.member, row[i].member);
     }
+}
+
+/* Member by member: between them nothing says what the bytes are. */
+static void same_record(const struct autoscale_carry *a, const struct autoscale_carry *b)
+{
+#define SAME(member) assert_true(a->member == b->member)
+    SAME(phase);
+    SAME(begun_ms);
+    SAME(phase_ms);
+    SAME(ended_ms);
+    SAME(groups);
+    SAME(targets);
+    SAME(leavers);
+    SAME(owns);
+    SAME(plan_id);
+    SAME(plan_cancel);
+    SAME(plan_given_up);
+    SAME(join_plans);
+    SAME(drain_plans);
+    SAME(plan_after_ms);
+    SAME(settled_ms);
+    SAME(held_ms);
+    SAME(alarm);
+    assert_string_equal(a->failing, b->failing);
+    assert_string_equal(a->why, b->why);
+    for (size_t i = 0; i < a->targets; i++) {
+        SAME(target[i].want);
+        SAME(target[i].from);
+        SAME(target[i].ordered);
+        SAME(target[i].sent_ms);
+        SAME(target[i].done_ms);
+        SAME(target[i].known_ms);
+    }
+    for (size_t i = 0; i < a->leavers; i++) {
+        assert_string_equal(a->leaver[i].id, b->leaver[i].id);
+        SAME(leaver[i].target);
+        SAME(leaver[i].out_ms);
+        SAME(leaver[i].told_ms);
+    }
+    for (size_t i = 0; i < a->owns; i++)
+        assert_string_equal(a->own[i].id, b->own[i].id);
+#undef SAME
 }
 
 static void record_is_read_as_it_was_written(void **state)
@@ -305,7 +291,7 @@ static void record_is_read_as_it_was_written(void **state)
     assert_non_null(text);
     assert_ok(autoscale_json_parse(text, strlen(text), &o, &err), &err);
     assert_ok(autoscale_json_carry_read(o, back, &err), &err);
-    assert_memory_equal(c, back, sizeof *c);
+    same_record(c, back);
     (void)json_object_set_new(o, "phase", json_string("asleep"));
     assert_int_equal(autoscale_json_carry_read(o, back, &err), PR_EINVAL);
     json_decref(o);
@@ -322,8 +308,6 @@ int main(void)
         cmocka_unit_test_setup(what_is_wrong_is_named_with_its_path, settings),
         cmocka_unit_test_setup(settings_of_the_service_must_be_there, settings),
         cmocka_unit_test_setup(a_trial_lives_faster, settings),
-        cmocka_unit_test(a_call_fits_into_the_lease),
-        cmocka_unit_test(keys_of_a_container_are_at_its_path_or_url),
         cmocka_unit_test(node_of_the_local_stack_is_a_line),
         cmocka_unit_test(record_is_read_as_it_was_written),
     };

@@ -40,7 +40,7 @@ static void every_kind_with_its_defaults(void **state)
 {
     (void)state;
     struct pr_err err = { 0 };
-    assert_ok(read_text("[{\"kind\":\"redis\",\"vcpus\":16},"
+    assert_ok(read_text("[{\"kind\":\"redis\",\"vcpus\":16,\"memory_gb\":128},"
                         "{\"kind\":\"prometheus\",\"metric\":\"network\",\"query\":\"up\"},"
                         "{\"kind\":\"cloudwatch\",\"metric\":\"cpu\",\"ns\":\"AWS/EC2\",\"name\":"
                         "\"CPUUtilization\",\"stat\":\"Average\",\"dimension\":[{\"name\":\"g\","
@@ -52,6 +52,7 @@ static void every_kind_with_its_defaults(void **state)
               &err);
     assert_int_equal(got.n, 6);
     assert_true(got.source[0].is.redis.vcpus == 16);
+    assert_true(got.source[0].is.redis.memory_gb == 128);
     const struct autoscale_prometheus_query *p = &got.source[1].is.prometheus;
     assert_int_equal(p->metric, AUTOSCALE_NETWORK);
     assert_true(p->scale == 1);

@@ -168,6 +168,29 @@ static void an_empty_table_is_fine(void **state)
     pr_metrics_free(NULL);
 }
 
+static void what_is_dropped_is_not_shown_until_it_is_set_again(void **state)
+{
+    struct pr_metrics *m = *state;
+    pr_metrics_add(m, M_BY, "a", 1);
+    pr_metrics_add(m, M_BY, "b", 2);
+    pr_metrics_add(m, M_BY, "c", 3);
+    pr_metrics_observe(m, M_TIME, "one", 1);
+    pr_metrics_drop(m, M_BY, "a");
+    pr_metrics_drop(m, M_BY, "nobody");
+    assert_null(strstr(text_of(m), "kind=\"a\""));
+    assert_non_null(strstr(text_of(m), "t_by_total{kind=\"b\"} 2\n"));
+    assert_non_null(strstr(text_of(m), "t_by_total{kind=\"c\"} 3\n"));
+    pr_metrics_drop(m, M_BY, NULL);
+    pr_metrics_drop(m, M_TIME, NULL);
+    assert_null(strstr(text_of(m), "kind="));
+    assert_null(strstr(text_of(m), "step="));
+    pr_metrics_add(m, M_BY, "b", 5);
+    assert_non_null(strstr(text_of(m), "t_by_total{kind=\"b\"} 5\n"));
+    pr_metrics_add(m, M_DONE, NULL, 1);
+    pr_metrics_drop(m, M_DONE, NULL); /* no label: it stays */
+    assert_non_null(strstr(text_of(m), "t_done_total 1\n"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -180,6 +203,7 @@ int main(void)
         TEST(the_65th_label_value_counts_under_other),
         TEST(histogram_buckets_are_cumulative_with_inclusive_bounds),
         TEST(threads_lose_no_count),
+        TEST(what_is_dropped_is_not_shown_until_it_is_set_again),
         TEST(an_empty_table_is_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,6 +125,23 @@ static void three_joining_shards_take_an_even_part(void **state)
     assert_ok(rebalance_hard_goals(&r->f, l, &err), &err);
 }
 
+/* Of equal zones whoever asks may say which: it may know where the traffic is. */
+static void of_equal_zones_the_node_named_first_becomes_primary(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 3; first++) {
+        rf_make(r, 3, 6, 2, 1e6);
+        int16_t node[3];
+        for (int i = 0; i < 3; i++)
+            node[i] = rf_add_node(r, i);
+        const int16_t asked[] = { node[first], node[(first + 1) % 3], node[(first + 2) % 3] };
+        make_plan(REBALANCE_JOIN, asked, 3);
+        const struct rebalance_layout *l = end_of();
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(l->node[node[i]].primary, i == first);
+    }
+}
+
 static void a_left_over_node_is_a_spare_replica(void **state)
 {
     (void)state;
@@ -203,6 +220,7 @@ int main(void)
         T(a_drained_primary_frees_its_replica),
         T(a_primary_fails_over_where_a_replica_sits_in_its_zone),
         T(three_joining_shards_take_an_even_part),
+        T(of_equal_zones_the_node_named_first_becomes_primary),
         T(a_left_over_node_is_a_spare_replica),
         T(missing_replicas_come_first),
         T(primaries_return_to_their_zones),

@@ -148,13 +148,23 @@ static void ranges_hold_slots(void **state)
     } row[] = {
         { "7-7", true },   { "7", true },       { "0-6 8-99", false }, { "0-6 8-99 100-200", true },
         { "", false },     { "0-16383", true }, { "70 1007", false },  { "nonsense 7", true },
-        { "101-", false },
+        { "101-", false }, { "200-0", false },
     };
-    static const int slot[] = { 7, 100 };
+    static const int slot[] = { 100, 7, 100 };
+    static struct rebalance_job_set set;
+    rebalance_job_set(&set, slot, COUNT(slot));
     for (size_t i = 0; i < COUNT(row); i++)
-        if (rebalance_job_holds(row[i].text, slot, COUNT(slot)) != row[i].want)
+        if (rebalance_job_holds(row[i].text, &set) != row[i].want)
             fail_msg("'%s'", row[i].text);
-    assert_false(rebalance_job_holds("0-16383", slot, 0));
+    static const int ends[] = { 0, 16383 };
+    rebalance_job_set(&set, ends, COUNT(ends));
+    assert_true(rebalance_job_holds("0-0", &set));
+    assert_true(rebalance_job_holds("16383", &set));
+    assert_true(rebalance_job_holds("16383-99999999999", &set));
+    assert_false(rebalance_job_holds("1-16382", &set));
+    assert_false(rebalance_job_holds("99999999999", &set));
+    rebalance_job_set(&set, NULL, 0);
+    assert_false(rebalance_job_holds("0-16383", &set));
 }
 
 static void a_slot_has_landed_when_both_say_so(void **state)
@@ -194,37 +204,45 @@ static void check(const struct rebalance_job_view *v)
         assert_true(!runs && !v->foreign && v->phase != J(CLEANING) && !v->alone);
         assert_true(v->place[J(STAYED)] > 0 && v->place[J(UNSURE)] == 0);
         assert_true(v->starts < J(ATTEMPTS) && (v->starts == 0 || v->rested));
-        assert_false(v->phase == J(CANCELED) && v->starts > 0 && !v->canceled);
+        assert_false(v->phase == J(CANCELED) && v->starts > 0 && !v->told);
         break;
     case J(DO_CANCEL):
-        assert_true(there && runs && v->phase != J(HANDING) && !v->binds && !v->canceled);
+        assert_true(there && runs && v->phase != J(HANDING) && !v->binds && !v->ending);
         assert_true(v->late || v->leave || v->retries >= J(ATTEMPTS));
         break;
     case J(DO_FINISH): /* whatever a job says of itself */
         assert_true(there && !runs && v->phase != J(CLEANING));
         assert_int_equal(v->place[J(STAYED)] + v->place[J(UNSURE)] + v->place[J(THIRD)], 0);
         assert_true(v->place[J(LANDED)] == 0 || (v->settled && v->agreed));
+        assert_false(v->place[J(LANDED)] == 0 && v->foreign); /* in MIGRATE's way */
         break;
     case J(DO_HAND): /* MIGRATE never meets a job of ours */
-        assert_true(v->target_gone || (there && !runs && v->phase != J(CLEANING)));
+        assert_true(there && !v->target_gone && !runs && v->phase != J(CLEANING));
         break;
-    case J(DO_LEAVE):
     case J(DO_STOP):
+        if (v->target_gone)
+            break;
+        assert_true(v->phase == J(CANCELED) && !v->told);
+        /* fall through */
+    case J(DO_LEAVE):
         assert_true(there && !runs && v->place[J(STAYED)] > 0 && v->place[J(UNSURE)] == 0);
         break;
     default:
         break;
     }
     if (there && !v->target_gone && runs && v->leave && !v->binds && v->phase != J(HANDING) &&
-        !v->canceled)
+        !v->ending)
         assert_int_equal(r.effect, J(DO_CANCEL)); /* a pause takes effect */
+    if (there && !runs && v->leave && v->phase != J(CLEANING) && v->place[J(STAYED)] > 0 &&
+        v->place[J(UNSURE)] + v->place[J(THIRD)] == 0 && !v->target_gone)
+        assert_true(r.effect == J(DO_LEAVE) || r.effect == J(DO_STOP)); /* whoever else is busy */
 }
 
 static void rules_hold_over_every_view(void **state)
 {
     (void)state;
     memset(seen, 0, sizeof seen);
-    for (unsigned bits = 0; bits < 1u << 14; bits++)
+    for (unsigned bits = 0; bits < 1u << 15; bits++)
         for (unsigned places = 0; places < 1u << J(PLACES); places++)
             for (int phase = 0; phase < J(PHASES); phase++)
                 for (unsigned starts = 0; starts <= J(ATTEMPTS); starts++) {
@@ -241,7 +259,8 @@ static void rules_hold_over_every_view(void **state)
                         .refused = bits & 256,
                         .leave = bits & 512,
                         .late = bits & 1024,
-                        .canceled = bits & 2048,
+                        .told = bits & 2048,
+                        .ending = bits & 16384,
                         .rested = bits & 4096,
                         .starts = starts,
                         .settled = bits & 8192,
@@ -268,7 +287,7 @@ static void events_follow_from_views(void **state)
         const char *what;
         enum rebalance_job_phase phase;
         unsigned starts;
-        bool leave, late, canceled, rested, refused, foreign, binds;
+        bool leave, late, told, ending, rested, refused, foreign, binds;
         unsigned retries;
         enum rebalance_job_event want;
     } row[] = {
@@ -288,23 +307,39 @@ static void events_follow_from_views(void **state)
           .leave = true,
           .foreign = true,
           .binds = true,
+          .want = J(EV_BOUND) },
+        { .what = "others' jobs",
+          .phase = J(RUNNING),
+          .foreign = true,
+          .binds = true,
           .want = J(EV_RUNNING) },
+        { .what = "a pause, others' jobs elsewhere",
+          .phase = J(RUNNING),
+          .leave = true,
+          .foreign = true,
+          .want = J(EV_LEAVING) },
         { .what = "too long", .phase = J(RUNNING), .late = true, .want = J(EV_LATE) },
         { .what = "told to end",
           .phase = J(RUNNING),
           .late = true,
-          .canceled = true,
+          .told = true,
+          .ending = true,
           .want = J(EV_ENDING) },
+        { .what = "told to end, in vain",
+          .phase = J(RUNNING),
+          .late = true,
+          .told = true,
+          .want = J(EV_LATE) },
         { .what = "paused",
           .phase = J(CANCELED),
           .starts = 1,
-          .canceled = true,
+          .told = true,
           .leave = true,
           .want = J(EV_LEFT) },
         { .what = "given up for its slowness",
           .phase = J(CANCELED),
           .starts = 1,
-          .canceled = true,
+          .told = true,
           .rested = true,
           .want = J(EV_READY) },
         { .what = "somebody canceled it",
@@ -346,7 +381,8 @@ static void events_follow_from_views(void **state)
         v.starts = row[i].starts;
         v.leave = row[i].leave;
         v.late = row[i].late;
-        v.canceled = row[i].canceled;
+        v.told = row[i].told;
+        v.ending = row[i].ending;
         v.rested = row[i].rested;
         v.refused = row[i].refused;
         v.foreign = row[i].foreign;

@@ -131,7 +131,8 @@ static enum pr_code replay(const json_t *o, bool *same, struct pr_err *err)
         return pr_fail(err, PR_EINVAL, "want {\"input\": ..., \"decision\": ...}");
     struct pr_buf difference;
     pr_buf_init(&difference, 0);
-    const enum pr_code rc = autoscale_json_replay(input, decision, same, &difference, err);
+    const enum pr_code rc = autoscale_json_replay(input, decision, json_object_get(o, "memory"),
+                                                  same, &difference, err);
     if (rc == PR_OK)
         (void)fputs(*same ? "the same\n" : difference.data, stdout);
     pr_buf_done(&difference);

@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 enum {
-    HIGH_MS = 30 * 60 * 1000,    /* as long as a rolling change of type takes at least */
-    LOW_MS = 6 * 60 * 60 * 1000, /* "for long": an evening is no reason to shrink */
+    HIGH_MS = 30 * 60 * 1000,   /* as long as a rolling change of type takes at least */
+    LOW_MS = AUTOSCALE_LONG_MS, /* "for long": an evening is no reason to shrink */
 };
 
 PR_PRINTF(2, 3)
@@ -44,6 +44,14 @@ static struct means means_of(const struct autoscale_view *v, int64_t window_ms)
         .memory_pct = mean(v, AUTOSCALE_MEMORY, window_ms),
         .network_gbps = mean(v, AUTOSCALE_NETWORK, window_ms) / 1e9,
     };
+}
+
+/* A view goes back an hour, as a rule. */
+static struct means long_means(const struct autoscale_view *v)
+{
+    const struct autoscale_means *l = &v->longer;
+    return l->minutes > 0 ? (struct means){ l->cpu_pct, l->memory_pct, l->network_bps / 1e9 }
+                          : means_of(v, LOW_MS);
 }
 
 /* True when all would be roomy on that type. */
@@ -165,7 +173,7 @@ void autoscale_advise(const struct autoscale_fleet *f, const struct autoscale_vi
         cpu_bound(f, &high, out);
         return;
     }
-    const struct means low = means_of(v, LOW_MS);
+    const struct means low = long_means(v);
     if (least && f->type > 0 && low.cpu_pct < cpu_low_pct && low.memory_pct < memory_low_pct &&
         low.network_gbps < network_low_share * network_gbps)
         oversized(f, &low, out);

@@ -20,7 +20,8 @@ struct autoscale_advice {
     char text[256]; /* a sentence; "" no advice */
 };
 
-/* least: the fleet may not have fewer members than it has, so that only a smaller type saves.
+/* What has been low for long is so by v->longer, where somebody has looked, else by the samples.
+ * least: the fleet may not have fewer members than it has, so that only a smaller type saves.
  * A mean counts when half of its window's minutes are there. */
 void autoscale_advise(const struct autoscale_fleet *f, const struct autoscale_view *v, bool least,
                       struct autoscale_advice *out);

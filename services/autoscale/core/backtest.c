@@ -233,6 +233,9 @@ static enum pr_code go(struct run *r, struct fleet *f, const struct autoscale_tr
 {
     f->desired = f->serving = within(f->how, ceil(load[0] * 100 / START_PCT - slack));
     for (size_t minute = 0; minute < t->minutes; minute++) {
+        if (minute % (24 * 60) == 0 && f->how->stop != NULL && f->how->stop(f->how->stop_ctx))
+            return pr_fail(err, PR_ECANCELED, "stopped after %zu of %zu days", minute / (24 * 60),
+                           t->minutes / (24 * 60));
         int *due = due_in(f, minute);
         f->serving += *due;
         *due = 0;

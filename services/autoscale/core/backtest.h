@@ -25,6 +25,9 @@ struct autoscale_backtest {
     double short_pct;  /* 85: a minute is short when load is over this share of what serves */
     double oracle_pct; /* 70 */
     int flap_minutes;  /* 30: a change in the other direction so soon after the one before it */
+    bool (*stop)(
+        void *ctx); /* asked after each day of the trace: true ends it there. NULL: never */
+    void *stop_ctx;
 };
 
 /* With the values above; price_hour is that of an r6i.4xlarge: 1.008. */
@@ -45,7 +48,7 @@ struct autoscale_series {
     int *desired, *serving;
 };
 
-/* PR_EINVAL: model, settings or trace are wrong. */
+/* PR_EINVAL: model, settings or trace are wrong. PR_ECANCELED: stop said so. */
 PR_CHECKED enum pr_code autoscale_backtest_run(const struct autoscale_backtest *how,
                                                const struct autoscale_settings *settings,
                                                const struct autoscale_trace *trace,

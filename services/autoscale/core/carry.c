@@ -130,7 +130,8 @@ static bool in_use(const struct autoscale_carry_facts *f, const struct autoscale
 void carry_count(struct carry_look *l)
 {
     const struct autoscale_carry_facts *f = l->facts;
-    memset(l->place, 0, sizeof l->place);
+    for (size_t t = 0; t < f->targets; t++) /* what came of its number stays known */
+        l->place[t] = (struct carry_place){ .is = l->place[t].is };
     for (size_t i = 0; i < f->members; i++) {
         const struct autoscale_carry_member *m = &f->member[i];
         if (m->target < 0 || (size_t)m->target >= f->targets)
@@ -206,115 +207,6 @@ void carry_failing(struct carry_look *l, const char *fmt, ...)
     va_end(ap);
 }
 
-/* --- who leaves -------------------------------------------------------------------------- */
-
-static void mark_out(struct carry_look *l)
-{
-    for (size_t i = 0; i < l->r->leavers; i++) {
-        struct autoscale_leaver *leaver = &l->r->leaver[i];
-        const struct autoscale_carry_member *m = autoscale_carry_find(l->facts, leaver->id);
-        const bool out = !l->facts->cluster || m == NULL || !m->member;
-        if (!out)
-            leaver->out_ms = 0; /* somebody brought it back */
-        else if (leaver->out_ms == 0)
-            leaver->out_ms = l->facts->now_ms;
-        if (m != NULL && m->target >= 0)
-            leaver->target = m->target;
-    }
-}
-
-/* Since when it should be on its way; negative: not yet. */
-static int64_t overdue_ms(const struct carry_look *l, const struct autoscale_leaver *leaver)
-{
-    return l->facts->now_ms - leaver->out_ms - l->pace->drain_ms;
-}
-
-/* Terminates all of one target whose time has come. */
-static bool terminate(struct carry_look *l, int target)
-{
-    const struct autoscale_carry_facts *f = l->facts;
-    struct autoscale_carry_step *out = l->out;
-    out->chosen = 0;
-    for (size_t i = 0; i < f->members; i++) {
-        const struct autoscale_carry_member *m = &f->member[i];
-        struct autoscale_leaver *leaver = carry_leaver(l->r, m->id);
-        if (leaver == NULL || m->target != target || m->member ||
-            (!carry_present(m) && m->presence != AUTOSCALE_ASIDE) || overdue_ms(l, leaver) < 0 ||
-            overdue_ms(l, leaver) >= l->pace->give_up_ms ||
-            (leaver->told_ms != 0 && f->now_ms - leaver->told_ms < l->pace->again_ms))
-            continue;
-        leaver->told_ms = f->now_ms;
-        out->chose[out->chosen++] = (int)i;
-    }
-    int counted = 0;
-    for (size_t i = 0; i < out->chosen; i++)
-        counted += carry_present(&f->member[out->chose[i]]);
-    out->target = (size_t)target;
-    out->n = l->place[target].number - counted;
-    return carry_act(l, AUTOSCALE_PHASE_TERMINATING, AUTOSCALE_ACT_TERMINATE,
-                     "%zu members of group %d are terminated", out->chosen, target + 1);
-}
-
-static bool unregister(struct carry_look *l)
-{
-    const struct autoscale_carry_facts *f = l->facts;
-    l->out->chosen = 0;
-    for (size_t i = 0; i < f->members; i++) {
-        const struct autoscale_carry_member *m = &f->member[i];
-        if (m->registered && !m->member && m->presence == AUTOSCALE_ABSENT &&
-            autoscale_carry_leaves(l->r, m->id))
-            l->out->chose[l->out->chosen++] = (int)i;
-    }
-    return l->out->chosen > 0 &&
-           carry_act(l, AUTOSCALE_PHASE_TERMINATING, AUTOSCALE_ACT_UNREGISTER,
-                     "%zu members are gone: they are no longer registered", l->out->chosen);
-}
-
-static bool departures(struct carry_look *l)
-{
-    const struct autoscale_carry_facts *f = l->facts;
-    int closing = 0, going = 0;
-    const char *late = NULL;
-    for (size_t i = 0; i < l->r->leavers; i++) {
-        struct autoscale_leaver *leaver = &l->r->leaver[i];
-        const struct autoscale_carry_member *m = autoscale_carry_find(f, leaver->id);
-        if (m == NULL || m->presence == AUTOSCALE_ABSENT)
-            continue;
-        if (m->presence != AUTOSCALE_GOING && (m->target < 0 || !f->names[m->target])) {
-            carry_failing(l, "%s: the provider takes away nobody by name there", m->id);
-            carry_stay(l->r, leaver->id);
-            return carry_wait(l, AUTOSCALE_PHASE_TERMINATING, "%s", l->r->failing);
-        }
-        if (m->presence != AUTOSCALE_GOING && overdue_ms(l, leaver) < 0) {
-            closing++;
-            continue;
-        }
-        if (overdue_ms(l, leaver) >= l->pace->give_up_ms) {
-            late = leaver->id;
-            continue;
-        }
-        if (m->presence != AUTOSCALE_GOING &&
-            (leaver->told_ms == 0 || f->now_ms - leaver->told_ms >= l->pace->again_ms))
-            return terminate(l, m->target);
-        going++;
-    }
-    if (late != NULL) {
-        char id[AUTOSCALE_CARRY_ID];
-        (void)snprintf(id, sizeof id, "%s", late);
-        carry_failing(l, "%s was told to go, and is still there%s%.120s", id,
-                      f->trouble[0] != '\0' ? ": " : "", f->trouble);
-        carry_stay(l->r, id);
-        return carry_wait(l, AUTOSCALE_PHASE_TERMINATING, "%s", l->r->failing);
-    }
-    if (unregister(l))
-        return true;
-    if (going > 0)
-        return carry_wait(l, AUTOSCALE_PHASE_TERMINATING, "%d members are on their way out%s%.120s",
-                          going, f->trouble[0] != '\0' ? ": " : "", f->trouble);
-    return closing > 0 &&
-           carry_wait(l, AUTOSCALE_PHASE_CLOSING, "connections of %d members are closing", closing);
-}
-
 /* --- one look ---------------------------------------------------------------------------- */
 
 static bool end(struct carry_look *l)
@@ -349,10 +241,12 @@ void autoscale_carry_step(const struct autoscale_carry_pace *pace,
     if (ended(record))
         return;
     record->alarm = record->failing[0] != '\0';
-    mark_out(&l);
+    carry_clock(&l);
+    carry_mark_out(&l);
     carry_count(&l);
+    carry_lapse(&l);
     if (carry_numbers(&l) || carry_plan(&l) || carry_unknown(&l) || carry_join(&l) ||
-        carry_drain(&l) || departures(&l) || carry_arrivals(&l)) {
+        carry_drain(&l) || carry_depart(&l) || carry_arrivals(&l)) {
         if (ended(record))
             record->ended_ms = facts->now_ms;
         return;

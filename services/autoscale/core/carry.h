@@ -38,12 +38,14 @@ struct autoscale_carry_target {
     int from;                           /* what the provider wanted before the last order */
     int ordered;                        /* what it was last told; -1 nothing */
     int64_t sent_ms, done_ms, known_ms; /* as of autoscale_wanted */
+    bool lapsed; /* single nodes: it has not answered since nobody looked for long */
 };
 struct autoscale_leaver {
     char id[AUTOSCALE_CARRY_ID];
     int target;      /* -1: in none */
     int64_t out_ms;  /* since when it serves nothing any more; 0: it does */
     int64_t told_ms; /* when the provider was last told to terminate it */
+    int64_t late_ms; /* since when it should be going: first told, or seen so; 0 not yet */
 };
 struct autoscale_own { /* came by our order, and was registered or asked to join */
     char id[AUTOSCALE_CARRY_ID];
@@ -53,7 +55,9 @@ struct autoscale_own { /* came by our order, and was registered or asked to join
 struct autoscale_carry {
     enum autoscale_phase phase;
     int64_t begun_ms, phase_ms, ended_ms;
-    int64_t groups; /* which targets these are, by names: the shell's; others void what is here */
+    int64_t looked_ms; /* in whole minutes: somebody last looked at it; 0 not yet */
+    bool lapsed;       /* nobody did for long: nobody else is ordered, joined or drained */
+    int64_t groups;    /* autoscale_carry_groups of these targets; others void what is here */
     size_t targets;
     struct autoscale_carry_target target[AUTOSCALE_CARRY_TARGETS];
     size_t leavers;
@@ -62,6 +66,7 @@ struct autoscale_carry {
     struct autoscale_own own[AUTOSCALE_CHOSEN];
     int64_t plan_id;             /* that is waited for; 0 none */
     bool plan_cancel;            /* it was told to stop: its end is no failure */
+    bool plan_given_up;          /* it was told to, because nobody began it */
     int join_plans, drain_plans; /* that have ended and left something to do */
     int64_t plan_after_ms;       /* nothing more is done about plans before */
     int64_t settled_ms; /* not over before: a plan that was called off may have done something */
@@ -128,6 +133,7 @@ struct autoscale_carry_pace {
     int64_t give_up_ms;  /* until waiting for anything else has failed; a plan that runs may */
     int64_t again_ms;    /* the same order is not given again before */
     int64_t settle_ms;   /* until the tables show what a plan has done */
+    int64_t lapse_ms;    /* nobody looked at it for so long: it is given up; 0: it never is */
 };
 
 enum autoscale_act {
@@ -167,6 +173,22 @@ PR_CHECKED enum pr_code autoscale_carry_begin(const struct autoscale_intent *int
                                               const struct autoscale_carry *before,
                                               const struct autoscale_carry_facts *facts,
                                               struct autoscale_carry *out, struct pr_err *err);
+
+/* May a decision that nobody has begun yet still be carried out? Settings that were changed since,
+ * and time, void it: it is decided anew. */
+enum autoscale_fitness {
+    AUTOSCALE_FIT,
+    AUTOSCALE_NOT_YET, /* of settings that are newer than ours */
+    AUTOSCALE_STALE
+};
+enum autoscale_fitness autoscale_carry_fitness(const struct autoscale_carry_pace *pace,
+                                               int64_t decided_ms, int64_t decided_version,
+                                               int64_t now_ms, int64_t version, char why[256]);
+
+/* A number that tells groups of the provider's from others, or from the same in another order: one
+ * after another is folded into it, from 0 on. Exact in JSON, whoever reads it. */
+int64_t autoscale_carry_groups(int64_t before, const char *name, const char *zone,
+                               const char *group);
 
 /* One look: changes the record, which is to be saved before the act. Calling it again with the
  * same facts and the record as saved gives the same act, or WAIT where it was given just now. */

@@ -25,8 +25,10 @@ static void inherit(const struct autoscale_carry *before, const struct autoscale
 {
     for (size_t i = 0; i < before->leavers; i++) {
         const struct autoscale_carry_member *m = autoscale_carry_find(f, before->leaver[i].id);
-        if (m != NULL && (m->presence != AUTOSCALE_ABSENT || m->registered || m->member))
-            out->leaver[out->leavers++] = before->leaver[i];
+        if (m == NULL || (m->presence == AUTOSCALE_ABSENT && !m->registered && !m->member))
+            continue;
+        out->leaver[out->leavers] = before->leaver[i];
+        out->leaver[out->leavers++].target = m->target; /* groups may have changed since */
     }
     for (size_t i = 0; i < before->owns; i++)
         if (autoscale_carry_find(f, before->own[i].id) != NULL)
@@ -34,7 +36,8 @@ static void inherit(const struct autoscale_carry *before, const struct autoscale
     if (over(before))
         return;
     out->plan_id = before->plan_id;
-    out->plan_cancel = before->plan_cancel;
+    out->plan_cancel = before->plan_cancel; /* not plan_given_up: we have not given up whom it is
+                                               about, and make another one for them */
     out->plan_after_ms = out->settled_ms = before->plan_after_ms;
 }
 
@@ -88,23 +91,48 @@ static enum pr_code apply(const struct autoscale_intent *in, const struct autosc
     return PR_OK;
 }
 
-/* Members that were decided on and are in no place (they fell away meanwhile) come where the
- * fewest are. */
-static void fill_up(const struct autoscale_intent *in, const struct autoscale_carry_facts *f,
-                    struct autoscale_carry *out)
+/* Members that are wanted: in the groups, and of a cluster who is in use and in none. */
+static int wanted(const struct autoscale_carry_facts *f, const struct autoscale_carry *out)
 {
     int sum = 0;
     for (size_t t = 0; t < f->targets; t++)
         sum += out->target[t].want;
-    for (size_t i = 0; i < f->members; i++) /* in use, and in no group */
+    for (size_t i = 0; i < f->members; i++)
         sum += f->cluster && f->member[i].member && f->member[i].target < 0 &&
                !autoscale_carry_leaves(out, f->member[i].id);
-    for (; sum < in->to && f->targets > 0; sum++) {
+    return sum;
+}
+
+/* Members that were decided on and are in no place (they fell away meanwhile) come where the
+ * fewest are. */
+static void fill_up(int missing, const struct autoscale_carry_facts *f, struct autoscale_carry *out)
+{
+    for (; missing > 0 && f->targets > 0; missing--) {
         size_t least = 0;
         for (size_t t = 1; t < f->targets; t++)
             if (out->target[t].want < out->target[least].want)
                 least = t;
         out->target[least].want++;
+    }
+}
+
+/* More than was decided on (a decision before this one was to take some away, and was never
+ * begun): whoever is not there yet is not ordered, where most of them are. Who is there stays:
+ * nobody was chosen to leave. */
+static void take_back(int more, struct carry_look *l)
+{
+    carry_count(l);
+    for (; more > 0; more--) {
+        size_t most = 0;
+        int orders = 0;
+        for (size_t t = 0; t < l->facts->targets; t++)
+            if (l->r->target[t].want - l->place[t].staying > orders) {
+                orders = l->r->target[t].want - l->place[t].staying;
+                most = t;
+            }
+        if (orders == 0)
+            break;
+        l->r->target[most].want--;
     }
 }
 
@@ -125,7 +153,12 @@ enum pr_code autoscale_carry_begin(const struct autoscale_intent *intent,
     enum pr_code rc = base(before, &l, err);
     if (rc == PR_OK)
         rc = apply(intent, facts, out, err);
-    if (rc == PR_OK)
-        fill_up(intent, facts, out);
-    return rc;
+    if (rc != PR_OK)
+        return rc;
+    const int more = wanted(facts, out) - intent->to;
+    if (more < 0)
+        fill_up(-more, facts, out);
+    else
+        take_back(more, &l);
+    return PR_OK;
 }

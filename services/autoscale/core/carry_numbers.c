@@ -19,8 +19,8 @@ static struct autoscale_settlement settle(struct carry_look *l, size_t t)
     };
     struct autoscale_settlement s;
     autoscale_settle(&w, r, l->facts->now_ms, &s);
-    p->known = r->code == PR_OK;
-    if (p->known && s.outcome == AUTOSCALE_DONE) /* who falls over later gets his time, too */
+    if (r->code == PR_OK &&
+        s.outcome == AUTOSCALE_DONE) /* who falls over later gets his time, too */
         c->done_ms = l->facts->now_ms;
     return s;
 }
@@ -106,7 +106,7 @@ bool carry_numbers(struct carry_look *l)
             l->r->target[t].known_ms = f->now_ms;
             cap(l, t);
             const int least = l->place[t].number - l->place[t].told;
-            if (r->desired < least && order(l, t))
+            if (r->desired < least && !l->r->lapsed && order(l, t))
                 return true;
             if (r->desired > l->place[t].number && lower(l, t))
                 return true;

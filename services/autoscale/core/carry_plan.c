@@ -14,14 +14,16 @@ static bool fits(const struct carry_look *l, const struct autoscale_carry_plan *
     return true;
 }
 
-/* Who was to be drained stays; who was to join is left as he is, and named. */
-static void give_up(struct carry_look *l, bool drains)
+/* It is told to stop, again and again: the word may be lost with its holder. */
+static bool unwanted(const struct carry_look *l, const struct autoscale_carry_plan *p)
+{
+    return !fits(l, p) || (l->r->lapsed && !p->drains && p->state == AUTOSCALE_PLAN_WAITS);
+}
+
+void carry_keep(struct carry_look *l)
 {
     struct autoscale_carry *r = l->r;
-    r->plan_id = r->held_ms = 0;
-    *(drains ? &r->drain_plans : &r->join_plans) = 0;
-    r->plan_cancel = false;
-    for (size_t i = r->leavers; drains && i-- > 0;) {
+    for (size_t i = r->leavers; i-- > 0;) {
         const struct autoscale_carry_member *m = autoscale_carry_find(l->facts, r->leaver[i].id);
         if (m == NULL || !m->member)
             continue;
@@ -29,9 +31,41 @@ static void give_up(struct carry_look *l, bool drains)
             r->target[m->target].want++;
         carry_stay(r, m->id);
     }
-    for (size_t t = 0; !drains && t < l->facts->targets; t++)
-        if (r->target[t].want > l->place[t].staying)
-            r->target[t].want = l->place[t].staying;
+    carry_count(l);
+}
+
+void carry_no_more(struct carry_look *l)
+{
+    for (size_t t = 0; t < l->facts->targets; t++)
+        if (l->r->target[t].want > l->place[t].staying)
+            l->r->target[t].want = l->place[t].staying;
+    carry_count(l);
+}
+
+/* Who was to be drained stays; who was to join is left as he is, and named. */
+static void give_up(struct carry_look *l, bool drains)
+{
+    struct autoscale_carry *r = l->r;
+    r->plan_id = r->held_ms = 0;
+    *(drains ? &r->drain_plans : &r->join_plans) = 0;
+    r->plan_cancel = r->plan_given_up = false;
+    if (drains)
+        carry_keep(l);
+    else
+        carry_no_more(l);
+}
+
+/* Called off when nobody had looked for long, and it came to its end: they serve nothing. */
+static void go_after_all(struct carry_look *l, const struct autoscale_carry_plan *p)
+{
+    for (size_t i = 0; i < p->nodes; i++) {
+        const struct autoscale_carry_member *m = autoscale_carry_find(l->facts, p->node[i]);
+        if (m == NULL || autoscale_carry_leaves(l->r, m->id) ||
+            !carry_leave(l->r, m->id, m->target, 0))
+            continue;
+        if (m->target >= 0 && l->r->target[m->target].want > 0)
+            l->r->target[m->target].want--;
+    }
     carry_count(l);
 }
 
@@ -39,17 +73,21 @@ static void over(struct carry_look *l, const struct autoscale_carry_plan *p)
 {
     struct autoscale_carry *r = l->r;
     const int64_t now_ms = l->facts->now_ms;
-    const bool ours = r->plan_cancel;
-    const bool fit = fits(l, p);
+    const bool ours = r->plan_cancel, given_up = r->plan_given_up;
+    const bool fit = fits(l, p), done = p->state == AUTOSCALE_PLAN_DONE;
     r->plan_id = r->held_ms = 0;
-    r->plan_cancel = false;
+    r->plan_cancel = r->plan_given_up = false;
     r->plan_after_ms = now_ms + l->pace->settle_ms;
     if (!fit) /* it may have come further than we wanted */
         r->settled_ms = r->plan_after_ms;
-    if (ours)
+    if (r->lapsed && p->drains && done)
+        go_after_all(l, p);
+    if (given_up && !done)
+        give_up(l, p->drains);
+    if (ours && !(given_up && done)) /* else it was quicker than we: what it did is done */
         return;
     const int plans = ++*(p->drains ? &r->drain_plans : &r->join_plans);
-    if (p->state == AUTOSCALE_PLAN_DONE) /* the tables will show it, or there is another plan */
+    if (done) /* the tables will show it, or there is another plan */
         return;
     r->plan_after_ms = now_ms + (l->pace->again_ms << (plans < 10 ? plans : 10));
     if (p->state == AUTOSCALE_PLAN_CANCELED || plans >= AUTOSCALE_CARRY_PLANS) {
@@ -60,17 +98,13 @@ static void over(struct carry_look *l, const struct autoscale_carry_plan *p)
     }
 }
 
-/* Held for too long: true, and what it was for is given up. */
-static bool held(struct carry_look *l, bool drains, const char *why)
+/* Held up for so many times what is waited for anything. */
+static bool too_long(struct carry_look *l, int times)
 {
     struct autoscale_carry *r = l->r;
     if (r->held_ms == 0)
         r->held_ms = l->facts->now_ms;
-    if (l->facts->now_ms - r->held_ms < l->pace->give_up_ms)
-        return false;
-    carry_failing(l, "%.220s", why);
-    give_up(l, drains);
-    return true;
+    return l->facts->now_ms - r->held_ms >= times * l->pace->give_up_ms;
 }
 
 static bool await_plan(struct carry_look *l, const struct autoscale_carry_plan *p)
@@ -89,8 +123,15 @@ static bool await_plan(struct carry_look *l, const struct autoscale_carry_plan *
                    p->why);
     if (p->state == AUTOSCALE_PLAN_RUNS)
         r->held_ms = 0;
-    else if (held(l, p->drains, why))
+    else if (p->state == AUTOSCALE_PLAN_WAITS && too_long(l, 1) && !r->plan_cancel) {
+        carry_failing(l, "%s", why); /* nobody shall carry it out when all this is forgotten */
+        r->plan_cancel = r->plan_given_up = true;
+        return carry_act(l, phase, AUTOSCALE_ACT_CANCEL, "%s", why);
+    } else if (p->state == AUTOSCALE_PLAN_WAITS ? too_long(l, 2) : too_long(l, 1)) {
+        carry_failing(l, "%s", why);
+        give_up(l, p->drains);
         return carry_wait(l, phase, "%s", why);
+    }
     r->alarm = r->alarm || p->state == AUTOSCALE_PLAN_PAUSED;
     return carry_wait(l, phase, "%s", why);
 }
@@ -103,14 +144,14 @@ bool carry_plan(struct carry_look *l)
         return false;
     if (p == NULL) { /* somebody removed it */
         r->plan_id = r->held_ms = 0;
-        r->plan_cancel = false;
+        r->plan_cancel = r->plan_given_up = false;
         return false;
     }
     if (p->state >= AUTOSCALE_PLAN_DONE) {
         over(l, p);
         return false;
     }
-    if (!fits(l, p) && (!r->plan_cancel || l->facts->now_ms >= r->plan_after_ms)) {
+    if (unwanted(l, p) && (!r->plan_cancel || l->facts->now_ms >= r->plan_after_ms)) {
         r->plan_cancel = true;
         r->plan_after_ms = l->facts->now_ms + l->pace->again_ms;
         return carry_act(l, p->drains ? AUTOSCALE_PHASE_DRAINING : AUTOSCALE_PHASE_JOINING,
@@ -120,14 +161,23 @@ bool carry_plan(struct carry_look *l)
     return await_plan(l, p);
 }
 
+/* What the last plan has done is not in the tables yet. */
+static bool settling(struct carry_look *l, bool drains)
+{
+    return l->facts->now_ms < l->r->plan_after_ms &&
+           carry_wait(l, drains ? AUTOSCALE_PHASE_DRAINING : AUTOSCALE_PHASE_JOINING,
+                      "plans that ended: %d; the cluster is looked at again",
+                      drains ? l->r->drain_plans : l->r->join_plans);
+}
+
 /* A plan may be made: false; else it is waited, or given up. */
 static bool may_not(struct carry_look *l, bool drains, bool *waits)
 {
     const enum autoscale_phase phase = drains ? AUTOSCALE_PHASE_DRAINING : AUTOSCALE_PHASE_JOINING;
     *waits = true;
     const int plans = drains ? l->r->drain_plans : l->r->join_plans;
-    if (l->facts->now_ms < l->r->plan_after_ms)
-        return carry_wait(l, phase, "plans that ended: %d; the cluster is looked at again", plans);
+    if (settling(l, drains))
+        return true;
     if (plans >= AUTOSCALE_CARRY_PLANS) {
         carry_failing(l, "after %d plans there still is somebody to %s", plans,
                       drains ? "drain" : "join");
@@ -139,7 +189,9 @@ static bool may_not(struct carry_look *l, bool drains, bool *waits)
         l->r->held_ms = 0;
         return false;
     }
-    if (held(l, drains, l->facts->busy)) {
+    if (too_long(l, 1)) {
+        carry_failing(l, "%.220s", l->facts->busy);
+        give_up(l, drains);
         *waits = false;
         return true;
     }
@@ -276,6 +328,12 @@ bool carry_join(struct carry_look *l)
         l->r->join_plans = 0;
         return all_serve(l);
     }
+    if (l->r->lapsed) {
+        if (settling(l, false))
+            return true;
+        carry_no_more(l);
+        return all_serve(l);
+    }
     if (later > 0)
         return carry_wait(l, AUTOSCALE_PHASE_ARRIVING, "%d of %d new members are in service", all,
                           need);
@@ -309,6 +367,12 @@ bool carry_drain(struct carry_look *l)
             out->chose[out->chosen++] = (int)i;
     if (out->chosen == 0) {
         l->r->drain_plans = 0;
+        return false;
+    }
+    if (l->r->lapsed) {
+        if (settling(l, true))
+            return true;
+        carry_keep(l);
         return false;
     }
     if (may_not(l, true, &waits))

@@ -1,18 +1,18 @@
-/* One look of core/carry.h, shared by carry.c (who leaves), carry_numbers.c (what the provider
- * wants), carry_plan.c (joining and draining) and carry_begin.c (what is intended). */
+/* One look of core/carry.h, shared by carry.c (who is who), carry_leave.c (who leaves),
+ * carry_numbers.c (what the provider wants), carry_plan.c (joining and draining), carry_begin.c
+ * (what is intended) and carry_lapse.c (what is too old). */
 #ifndef AUTOSCALE_CARRY_PRIVATE_H
 #define AUTOSCALE_CARRY_PRIVATE_H
 
 #include "core/carry.h"
 
-struct carry_place {      /* one target, as it is seen */
-    int staying;          /* members in use that stay */
-    int foreign;          /* of them: who answers and is not the provider's */
-    int leaving;          /* who leaves and still counts at the provider */
-    int told;             /* of them: who may have been terminated already */
-    int joinable, need;   /* cluster: who came and is in no use; who is still to join */
-    int number;           /* what the provider should want */
-    bool known, is_short; /* short: no more will come */
+struct carry_place {    /* one target, as it is seen */
+    int staying;        /* members in use that stay */
+    int foreign;        /* of them: who answers and is not the provider's */
+    int leaving;        /* who leaves and still counts at the provider */
+    int told;           /* of them: who may have been terminated already */
+    int joinable, need; /* cluster: who came and is in no use; who is still to join */
+    int number;         /* what the provider should want */
     struct autoscale_settlement is;
 };
 
@@ -41,6 +41,12 @@ bool carry_act(struct carry_look *l, enum autoscale_phase phase, enum autoscale_
 void carry_failing(struct carry_look *l, const char *fmt, ...)
     PR_PRINTF(2, 3); /* first one stays */
 
+void carry_clock(struct carry_look *l);    /* what is of the future was written by a wrong clock */
+void carry_keep(struct carry_look *l);     /* cluster: who was to leave and is in it stays */
+void carry_no_more(struct carry_look *l);  /* cluster: who is not in it is not waited for */
+void carry_lapse(struct carry_look *l);    /* gives up what nobody has looked at for long */
+void carry_mark_out(struct carry_look *l); /* since when leavers serve nothing */
+
 /* True: the act, or to wait, is settled. */
 bool carry_numbers(struct carry_look *l);  /* what the provider should want */
 bool carry_unknown(struct carry_look *l);  /* nobody knows what runs */
@@ -48,5 +54,6 @@ bool carry_arrivals(struct carry_look *l); /* what is on its way, or will not co
 bool carry_plan(struct carry_look *l);
 bool carry_join(struct carry_look *l);
 bool carry_drain(struct carry_look *l);
+bool carry_depart(struct carry_look *l); /* who serves nothing any more is terminated */
 
 #endif

@@ -77,6 +77,7 @@ static void ideals(struct choose *c, int to)
     for (int z = 0; z < zones; z++)
         sum += c->in->zone_traffic[z];
     const double even = (double)to / zones;
+    c->traffic_known = sum > 0;
     const bool known = sum > 0 && c->fleet->unit == 1;
     const int even_up = (to + zones - 1) / zones;
     int least = to / zones, most = even_up;
@@ -103,6 +104,10 @@ static enum pr_code grow(struct choose *c, int *to, struct pr_err *err)
     if (rc != PR_OK)
         return rc;
     const int got = choose_new(c, members - back, true);
+    if (c->fleet->unit > 1)
+        choose_primaries(c, got / c->fleet->unit);
+    else if (got > 0 && c->traffic_known)
+        choose_say_traffic(c, "new ones go where the traffic is, as far as evenness allows");
     *to = c->in->from + back + got;
     if (back + got < members)
         (void)snprintf(c->limited, c->limited_bytes,
@@ -159,6 +164,8 @@ static enum pr_code shrink(struct choose *c, int *to, struct pr_err *err)
                                                 : choose_shards(c, leavers, &gone, err);
     if (rc != PR_OK)
         return rc;
+    if (c->fleet->unit == 1 && c->traffic_known && gone > 0)
+        choose_say_traffic(c, "those go who are in zones with more than their part of the traffic");
     const int extra = c->staying > from ? c->staying - from : 0;
     const int left = from - orders - (gone > extra ? gone - extra : 0);
     const int whole = left == *to ? left : autoscale_fleet_whole(c->fleet, left, true);
@@ -178,6 +185,7 @@ static void report(const struct choose *c)
                 .give = p->give,
                 .get = p->get,
                 .back = p->back,
+                .primaries = p->primaries,
             };
     }
 }
@@ -195,6 +203,7 @@ enum pr_code autoscale_choose(const struct autoscale_choose *in, struct autoscal
     *to = in->to;
     limited[0] = '\0';
     out->places = out->n_leaves = out->n_returns = 0;
+    out->place_why[0] = '\0';
     enum pr_code rc = check_nodes(in, err);
     if (rc != PR_OK || in->to == in->from)
         return rc;
@@ -204,9 +213,11 @@ enum pr_code autoscale_choose(const struct autoscale_choose *in, struct autoscal
     if (in->from > c.staying) /* ordered, and not there yet: where they were wanted */
         (void)choose_new(&c, in->from - c.staying, false);
     rc = in->to > in->from ? grow(&c, to, err) : shrink(&c, to, err);
-    if (*to == in->from) /* a fleet that stays as it is loses nobody */
+    if (*to == in->from) { /* a fleet that stays as it is loses nobody */
         out->n_leaves = 0;
-    else if (rc == PR_OK)
+        out->place_why[0] = '\0';
+    } else if (rc == PR_OK) {
         report(&c);
+    }
     return rc;
 }

@@ -19,6 +19,7 @@ struct choose_site { /* a place: [zone] without a group, then [zones + group] */
     int ordered;   /* of zone.stay: not reported yet */
     int unordered; /* of give: orders taken back */
     int give, get, back;
+    int primaries; /* of get */
 };
 
 struct choose {
@@ -28,6 +29,7 @@ struct choose {
     struct choose_site site[CHOOSE_PLACES];
     int sites;
     int staying; /* reported members that do not leave */
+    bool traffic_known;
     struct autoscale_decision *out;
     char *limited;
     size_t limited_bytes;
@@ -36,6 +38,10 @@ struct choose {
 struct choose_site *choose_site_of(struct choose *c, const struct autoscale_node *n);
 void choose_leave(struct choose *c, int node); /* appends to out->leaves */
 
+/* choose_traffic.c: words, appended to out->place_why; primaries of new shards. */
+void choose_say(struct choose *c, const char *fmt, ...) PR_PRINTF(2, 3);
+void choose_say_traffic(struct choose *c, const char *begin);
+void choose_primaries(struct choose *c, int shards);
 /* choose_new.c: returns the members that found a place. record: as get, else as ordered. */
 int choose_new(struct choose *c, int members, bool record);
 /* choose_back.c: drains called off; returns how many. */
@@ -51,6 +57,8 @@ struct choose_shard {
     int staying, leaving, failed;
     int primary_zone; /* -1 unknown */
     uint64_t bytes;   /* of its largest member: a replica holds the same once more */
+    int slots;
+    bool sized; /* somebody knows its bytes; else they are its slots by the mean of the others */
     double traffic;
     bool free_node; /* in no shard */
     bool taken;
@@ -59,6 +67,9 @@ struct choose_table {
     int *node; /* indexes by shard */
     struct choose_shard *shard;
     int shards;
+    int unsized;   /* shards */
+    bool by_slots; /* no bytes of any slots are known: slots stand for all */
+    uint64_t mean; /* bytes of a shard that has members who stay */
 };
 PR_CHECKED enum pr_code choose_table(const struct choose *c, struct choose_table *out,
                                      struct pr_err *err);

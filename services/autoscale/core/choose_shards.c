@@ -103,10 +103,38 @@ static bool must_give(const struct choose *c, const struct primaries *p, int n, 
     return sum <= n;
 }
 
+/* The cheapest that may still go. Of those that cost about the same one whose zone has most
+ * primaries, then least traffic: in[], primaries that each zone keeps so far. -1: none. */
+static int next_to_go(const struct choose *c, const struct choose_table *t, const int *in)
+{
+    int first = -1, best = -1;
+    for (int s = 0; s < t->shards; s++) {
+        const struct choose_shard *x = &t->shard[s];
+        if (x->free_node || x->staying == 0 || x->taken)
+            continue;
+        if (first < 0) {
+            first = best = s;
+            if (!c->traffic_known)
+                break;
+            continue;
+        }
+        const struct choose_shard *cheapest = &t->shard[first], *b = &t->shard[best];
+        if (class_of(x, c->fleet->unit) != class_of(cheapest, c->fleet->unit) ||
+            x->bytes - cheapest->bytes > t->mean / 10)
+            break;
+        const int z = x->primary_zone, y = b->primary_zone;
+        if (z >= 0 && (y < 0 || in[z] > in[y] ||
+                       (in[z] == in[y] && c->in->zone_traffic[z] < c->in->zone_traffic[y])))
+            best = s;
+    }
+    return best;
+}
+
 /* Marks n shards; returns their members. */
-static int mark(struct choose_table *t, int n, const int *give)
+static int mark(const struct choose *c, struct choose_table *t, int n, const int *give)
 {
     int need[AUTOSCALE_ZONES], members = 0;
+    struct primaries p = primaries_of(t);
     for (int z = 0; z < AUTOSCALE_ZONES; z++) {
         need[z] = give[z];
         n -= give[z];
@@ -119,16 +147,16 @@ static int mark(struct choose_table *t, int n, const int *give)
         if (x->primary_zone >= 0 && need[x->primary_zone] > 0) {
             x->taken = true;
             need[x->primary_zone]--;
+            p.in[x->primary_zone]--;
         }
     }
-    for (int s = 0; s < t->shards; s++) {
-        struct choose_shard *x = &t->shard[s];
-        if (!x->free_node && x->staying > 0 && !x->taken && n > 0) {
-            x->taken = true;
-            n--;
-        }
-        members += x->taken ? x->staying : 0;
+    for (int s; n > 0 && (s = next_to_go(c, t, p.in)) >= 0; n--) {
+        t->shard[s].taken = true;
+        if (t->shard[s].primary_zone >= 0)
+            p.in[t->shard[s].primary_zone]--;
     }
+    for (int s = 0; s < t->shards; s++)
+        members += t->shard[s].taken ? t->shard[s].staying : 0;
     return members;
 }
 
@@ -177,14 +205,14 @@ static void mark_most(struct choose *c, struct choose_table *t, int members)
             blocked = n == members / c->fleet->unit ? zone : blocked;
             continue;
         }
-        if (mark(t, n, give) > members)
+        if (mark(c, t, n, give) > members)
             continue;
         const int rest = rest_after(c, t);
         if (rest >= c->in->rest || rest >= before)
             break;
     }
     if (n == 0)
-        (void)mark(t, 0, (const int[AUTOSCALE_ZONES]){ 0 });
+        (void)mark(c, t, 0, (const int[AUTOSCALE_ZONES]){ 0 });
     if (n >= members / c->fleet->unit || members < c->fleet->unit)
         return;
     if (p.all == 0)
@@ -199,6 +227,35 @@ static void mark_most(struct choose *c, struct choose_table *t, int members)
                        "%d of %d shards leave: whole shards only, at least %d stay%s", n,
                        members / c->fleet->unit, zones >= 3 ? LEAST_PRIMARIES : 1,
                        c->in->rest > 0 ? ", and a zone may be lost" : "");
+}
+
+static void say_leavers(struct choose *c, const struct choose_table *t)
+{
+    char text[256] = "";
+    size_t n = 0;
+    int shards = 0;
+    for (int s = 0; s < t->shards; s++) {
+        const struct choose_shard *x = &t->shard[s];
+        if (!x->taken)
+            continue;
+        if (shards++ < 3 && n < sizeof text) /* leaves names all */
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%.30s (%llu %s%s%s)",
+                                  n > 0 ? ", " : "", c->in->node[t->node[x->first]].shard,
+                                  (unsigned long long)x->bytes, t->by_slots ? "slots" : "bytes",
+                                  x->primary_zone < 0 ? "" : ", ",
+                                  x->primary_zone < 0 ? "" : c->fleet->zone[x->primary_zone]);
+    }
+    if (shards == 0)
+        return;
+    choose_say(c, "%d of %d shards leave: %s%s", shards, primaries_of(t).candidates, text,
+               shards > 3 ? ", ..." : "");
+    if (t->by_slots)
+        choose_say(c, "nobody knows their bytes: by slots");
+    else if (t->unsized > 0)
+        choose_say(c, "bytes of %d are not known: by their slots and the others' mean", t->unsized);
+    if (c->traffic_known)
+        choose_say_traffic(c, "of shards that cost about the same one of the zone with most "
+                              "primaries, then least traffic");
 }
 
 enum pr_code choose_shards(struct choose *c, int members, int *gone, struct pr_err *err)
@@ -218,6 +275,8 @@ enum pr_code choose_shards(struct choose *c, int members, int *gone, struct pr_e
     for (int s = 0; rc == PR_OK && s < t.shards; s++)
         if (t.shard[s].taken)
             *gone += send_off(c, &t, &t.shard[s]);
+    if (rc == PR_OK && *gone > 0)
+        say_leavers(c, &t);
     choose_table_done(&t);
     return rc;
 }

@@ -23,9 +23,39 @@ static void add(struct choose_shard *s, const struct autoscale_node *n)
     s->failed += n->failed;
     if (n->primary && !n->failed)
         s->primary_zone = n->zone;
-    if (n->bytes > s->bytes)
+    if (!n->unsized && n->bytes > s->bytes)
         s->bytes = n->bytes;
+    s->sized = s->sized || !n->unsized;
+    if (n->slots > s->slots)
+        s->slots = n->slots;
     s->traffic += n->traffic;
+}
+
+/* Shards that nobody has measured hold what their slots do elsewhere. */
+static void size_up(struct choose_table *t)
+{
+    double bytes = 0, slots = 0, all = 0;
+    int sized = 0, staying = 0;
+    for (int s = 0; s < t->shards; s++) {
+        const struct choose_shard *x = &t->shard[s];
+        t->unsized += !x->sized;
+        sized += x->sized && x->slots > 0;
+        if (x->sized && x->slots > 0) {
+            bytes += (double)x->bytes;
+            slots += x->slots;
+        }
+    }
+    t->by_slots = t->unsized > 0 && sized == 0;
+    for (int s = 0; s < t->shards; s++) {
+        struct choose_shard *x = &t->shard[s];
+        if (t->by_slots) /* all of them: they are compared with each other */
+            x->bytes = (uint64_t)x->slots;
+        else if (!x->sized)
+            x->bytes = (uint64_t)(x->slots * (bytes / slots));
+        staying += !x->free_node && x->staying > 0;
+        all += !x->free_node && x->staying > 0 ? (double)x->bytes : 0;
+    }
+    t->mean = staying == 0 ? 0 : (uint64_t)(all / staying);
 }
 
 enum pr_code choose_table(const struct choose *c, struct choose_table *out, struct pr_err *err)
@@ -57,6 +87,7 @@ enum pr_code choose_table(const struct choose *c, struct choose_table *out, stru
         add(&out->shard[out->shards - 1], &c->in->node[key[i].node]);
     }
     free(key);
+    size_up(out);
     return PR_OK;
 }
 

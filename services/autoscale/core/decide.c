@@ -78,6 +78,7 @@ static enum pr_code place(struct draft *d, struct pr_err *err)
         .node = d->in->node,
         .nodes = d->in->nodes,
         .zone_traffic = d->in->zone_traffic,
+        .traffic_from = d->in->traffic_from,
         .from = o->from,
         .to = o->to,
         .rest = rest_of(d),

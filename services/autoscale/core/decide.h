@@ -27,6 +27,9 @@ struct autoscale_settings {
     struct autoscale_budget budget;
 };
 
+/* So far back a view's samples must go for every window of these policies. */
+int64_t autoscale_settings_look_back_ms(const struct autoscale_settings *s);
+
 struct autoscale_input {
     struct autoscale_fleet fleet;
     struct autoscale_settings settings;
@@ -35,6 +38,7 @@ struct autoscale_input {
     size_t nodes;
     double zone_traffic[AUTOSCALE_ZONES]; /* share of the traffic that wants to be there; all 0:
                                              unknown, zones are evened */
+    char traffic_from[48];                /* who says so: "placement run 12" */
     int64_t decided_ms; /* when it was decided last, for schedules that begin; 0: a minute ago */
     struct autoscale_memory memory[AUTOSCALE_POLICIES];
 };
@@ -43,6 +47,7 @@ struct autoscale_place {
     int zone, group; /* group -1 none */
     int give, get;   /* members that go, new members */
     int back;        /* members whose drain is called off */
+    int primaries;   /* of get: new shards' primaries should be there */
 };
 
 struct autoscale_decision {
@@ -59,6 +64,7 @@ struct autoscale_decision {
     char alarm_why[256];
     struct autoscale_place place[AUTOSCALE_ZONES + AUTOSCALE_GROUPS];
     size_t places;
+    char place_why[512];          /* why there, and why those who leave; "" nobody comes or goes */
     int leaves[AUTOSCALE_CHOSEN]; /* indexes of nodes, first to go first */
     size_t n_leaves;
     int returns[AUTOSCALE_CHOSEN]; /* indexes of leaving nodes whose drain is called off */

@@ -26,6 +26,44 @@ static enum pr_code check_policy(const struct autoscale_policy *p, struct pr_err
     return pr_fail(err, PR_EINVAL, "no such kind of policy: %d", (int)p->kind);
 }
 
+static int64_t longest(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t look_back_ms(const struct autoscale_policy *p)
+{
+    int64_t ms = 0;
+    switch (p->kind) {
+    case AUTOSCALE_RULES:
+        for (size_t i = 0; i < p->is.rules.rules; i++)
+            ms = longest(ms, p->is.rules.rule[i].sustained_ms);
+        return ms;
+    case AUTOSCALE_STEP:
+        for (size_t i = 0; i < p->is.step.alarms; i++)
+            ms = longest(ms, p->is.step.alarm[i].datapoints * (int64_t)AUTOSCALE_MINUTE_MS);
+        return ms;
+    case AUTOSCALE_TARGET:
+        return longest(p->is.target.high_minutes, p->is.target.low_minutes) *
+               (int64_t)AUTOSCALE_MINUTE_MS;
+    case AUTOSCALE_QUEUE:
+        return longest(longest(p->is.queue.out_ms, p->is.queue.in_ms), p->is.queue.alarm_after_ms);
+    case AUTOSCALE_ADAPTIVE: /* what they look back at they remember */
+    case AUTOSCALE_HPA:
+    case AUTOSCALE_KINDS:
+        break;
+    }
+    return 0;
+}
+
+int64_t autoscale_settings_look_back_ms(const struct autoscale_settings *s)
+{
+    int64_t ms = 0;
+    for (size_t i = 0; i < s->policies; i++)
+        ms = longest(ms, look_back_ms(&s->policy[i]));
+    return ms;
+}
+
 enum pr_code autoscale_settings_check(const struct autoscale_settings *s, struct pr_err *err)
 {
     if (s->policies < 1 || s->policies > AUTOSCALE_POLICIES)

@@ -106,7 +106,14 @@ static void unready(struct draft *d)
         ready += d->view.member[i].ready && !d->view.member[i].failed;
     for (size_t i = 0; i < d->in->nodes; i++)
         alive += !d->in->node[i].failed;
+    const size_t failed = d->in->nodes - alive;
     const bool none = d->view.members > 0 && ready == 0, dead = d->in->nodes > 0 && alive == 0;
+    if (!none && !dead && failed > 0 && failed * 2 >= d->in->nodes) {
+        /* Those who are left may be idle because the others' clients get no answer at all. */
+        (void)snprintf(d->no_in, sizeof d->no_in, "%zu of %zu members have failed", failed,
+                       d->in->nodes);
+        draft_alarm(d, "%zu of %zu members have failed: never in", failed, d->in->nodes);
+    }
     if (!none && !dead)
         return;
     d->no_out = true;

@@ -44,6 +44,8 @@ struct autoscale_node { /* a member, for choosing who leaves and where there is 
     int zone, group;    /* index; group -1 none */
     bool primary;
     uint64_t bytes; /* what would have to be moved */
+    int slots;      /* of its shard */
+    bool unsized;   /* nobody knows its bytes: its shard's slots count instead */
     double traffic; /* of it, any unit */
     bool leaving, failed;
 };

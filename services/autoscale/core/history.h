@@ -38,6 +38,13 @@ struct autoscale_member {
     bool ready, leaving, failed;
 };
 
+/* Means of a longer time than the samples of a view go back, where somebody has them. */
+enum { AUTOSCALE_LONG_MS = 6 * 60 * AUTOSCALE_MINUTE_MS };
+struct autoscale_means {                     /* of the last AUTOSCALE_LONG_MS */
+    int minutes;                             /* that were measured; 0: nobody has looked */
+    double cpu_pct, memory_pct, network_bps; /* NAN: unknown in more than half of them */
+};
+
 struct autoscale_action { /* a change of what is wanted, once the actuator was told */
     int64_t at_ms;
     int from, to;
@@ -55,6 +62,7 @@ struct autoscale_view {
     size_t members;
     const struct autoscale_action *action; /* [actions], oldest first */
     size_t actions;
+    struct autoscale_means longer;
 };
 
 /* PR_EDATA: names the first sample that is out of order, a duplicate, from the future,

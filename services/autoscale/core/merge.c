@@ -23,6 +23,7 @@ struct autoscale_reading autoscale_reading_unknown(void)
     struct autoscale_reading r = { .member = "", .zone = "", .source = "", .why = "" };
     for (size_t m = 0; m < AUTOSCALE_METRICS; m++)
         r.value[m] = NAN;
+    r.data_bytes = NAN;
     return r;
 }
 
@@ -345,8 +346,7 @@ static int64_t minute_at_or_before(int64_t ms)
 struct autoscale_due autoscale_merge_due(int64_t done_ms, int64_t now_ms, int64_t settle_ms)
 {
     struct autoscale_due due = { .first_ms = MINUTE, .last_ms = 0 };
-    due.went_back = done_ms > 0 && now_ms < done_ms;
-    if (due.went_back)
+    if (done_ms > 0 && now_ms < done_ms)
         return due;
     const int64_t last = minute_at_or_before(now_ms - settle_ms);
     const int64_t open = minute_at_or_before(now_ms - AUTOSCALE_LATE_MS - 1) + MINUTE;

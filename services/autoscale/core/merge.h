@@ -17,7 +17,8 @@ struct autoscale_reading { /* what one source says of one member, or of the whol
     /* Of autoscale_metric; NAN unknown. Of a member: backlog is its part, load is in members
      * at 100 % CPU (1: all that it can do; more may want in). */
     double value[AUTOSCALE_METRICS];
-    const char *why; /* what is unknown, and why; "" nothing */
+    double data_bytes; /* that a member would leave to others, without buffers; NAN unknown */
+    const char *why;   /* what is unknown, and why; "" nothing */
 };
 /* Every value unknown, every string "". */
 struct autoscale_reading autoscale_reading_unknown(void);
@@ -75,13 +76,12 @@ PR_CHECKED enum pr_code autoscale_merge_members(const struct autoscale_merge *in
 
 struct autoscale_due { /* minutes to be merged, by their ends; none when first > last */
     int64_t first_ms, last_ms;
-    bool went_back; /* our clock is behind what was merged last: nothing is due until it is past
-                       that again, and somebody should look */
 };
 enum { AUTOSCALE_CATCH_UP = 60 }; /* minutes that one turn merges at most, the newest */
 
-/* done_ms: the newest minute that was merged, 0 none. Minutes that are still open for late
- * readings are due again. settle_ms: so long after a minute's end its readings are awaited. */
+/* done_ms: the newest minute that was merged, 0 none; behind it nothing is due (core/clock.h).
+ * Minutes that are still open for late readings are due again. settle_ms: so long after a minute's
+ * end its readings are awaited. */
 struct autoscale_due autoscale_merge_due(int64_t done_ms, int64_t now_ms, int64_t settle_ms);
 
 #endif

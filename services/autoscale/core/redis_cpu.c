@@ -49,6 +49,9 @@ enum pr_code autoscale_redis_info_parse(const char *text, int64_t at_us,
                       number_of(text, "used_cpu_user_main_thread"),
         .used_bytes = number_of(text, "used_memory"),
         .max_bytes = number_of(text, "maxmemory"),
+        .data_bytes = number_of(text, "used_memory_dataset"),
+        .rss_bytes = number_of(text, "used_memory_rss"),
+        .host_bytes = number_of(text, "total_system_memory"),
         .in_bytes = number_of(text, "total_net_input_bytes"),
         .out_bytes = number_of(text, "total_net_output_bytes"),
         .loading = !isnan(loading) && loading > 0,
@@ -121,22 +124,36 @@ static double cpu_pct(const struct autoscale_redis_info *a, const struct autosca
     return isnan(main) ? all : main; /* one thread then, or nearly */
 }
 
-void autoscale_redis_load(const struct autoscale_redis_info *before,
-                          const struct autoscale_redis_info *after, double vcpus,
-                          struct autoscale_redis_load *out)
+/* NAN: neither the server nor anybody else knows a limit. */
+static double memory_pct(const struct autoscale_redis_info *i,
+                         const struct autoscale_redis_host *host)
 {
-    *out = (struct autoscale_redis_load){ .cpu_pct = NAN, .memory_pct = NAN, .network_bps = NAN };
+    if (i->max_bytes > 0)
+        return fmin(i->used_bytes / i->max_bytes * 100, 100);
+    /* A number that is known goes before one that is not (fmin, fmax). */
+    const double limit = fmin(host->memory_gb > 0 ? host->memory_gb * 1073741824.0 : NAN,
+                              i->host_bytes > 0 ? i->host_bytes : NAN);
+    return limit > 0 ? fmin(fmax(i->used_bytes, i->rss_bytes) / limit * 100, 100) : NAN;
+}
+
+void autoscale_redis_load(const struct autoscale_redis_info *before,
+                          const struct autoscale_redis_info *after,
+                          const struct autoscale_redis_host *host, struct autoscale_redis_load *out)
+{
+    *out = (struct autoscale_redis_load){
+        .cpu_pct = NAN, .memory_pct = NAN, .network_bps = NAN, .data_bytes = NAN
+    };
     if (after->loading) {
         (void)snprintf(out->why, sizeof out->why, "loads its data from disk, serves nobody yet");
         return;
     }
-    if (after->max_bytes > 0)
-        out->memory_pct = fmin(after->used_bytes / after->max_bytes * 100, 100);
+    out->memory_pct = memory_pct(after, host);
+    out->data_bytes = after->data_bytes;
 
     const char *why = apart(before, after);
     if (why == NULL) {
         const double s = span_us(before, after) / 1e6;
-        const double cpu = cpu_pct(before, after, vcpus);
+        const double cpu = cpu_pct(before, after, host->vcpus);
         out->network_bps =
             larger(after->in_bytes - before->in_bytes, after->out_bytes - before->out_bytes) * 8 /
             s;
@@ -144,10 +161,12 @@ void autoscale_redis_load(const struct autoscale_redis_info *before,
             out->cpu_pct = fmin(cpu, 100);
         else
             (void)snprintf(out->why, sizeof out->why,
-                           "CPU: %.0f %% in %.1f s cannot be (host's vCPUs: %g)", cpu, s, vcpus);
+                           "CPU: %.0f %% in %.1f s cannot be (host's vCPUs: %g)", cpu, s,
+                           host->vcpus);
     } else {
         (void)snprintf(out->why, sizeof out->why, "%s", why);
     }
     if (isnan(out->memory_pct) && out->why[0] == '\0')
-        (void)snprintf(out->why, sizeof out->why, "memory: no maxmemory is set");
+        (void)snprintf(out->why, sizeof out->why,
+                       "memory: neither maxmemory nor the host's is known");
 }

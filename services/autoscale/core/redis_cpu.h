@@ -21,6 +21,9 @@ struct autoscale_redis_info {     /* one answer; NAN, 0: the server does not say
     double cpu_s;                 /* all threads, system and user */
     double main_cpu_s;            /* the main thread */
     double used_bytes, max_bytes; /* max 0: no limit is set */
+    double data_bytes;            /* of used: keys and values, without buffers and tables */
+    double rss_bytes;             /* as the host sees it */
+    double host_bytes;            /* memory of the host */
     double in_bytes, out_bytes;   /* network since the start, replication included */
     bool loading;                 /* reads its data from disk: serves nobody yet */
 };
@@ -33,14 +36,23 @@ PR_CHECKED enum pr_code autoscale_redis_info_parse(const char *text, int64_t at_
 
 struct autoscale_redis_load {
     double cpu_pct, memory_pct, network_bps; /* NAN: unknown. network: of the busier direction */
+    double data_bytes;                       /* NAN: unknown */
     char why[160];                           /* what is unknown, and why; "" nothing */
 };
 
-/* before: NULL when there is none. vcpus of the host: 0 unknown, then the main thread alone
- * counts. A restart, counters that went back, no time between the answers or too much of it
- * make CPU and network unknown, never negative and never 0. */
+struct autoscale_redis_host { /* as its type says; 0 unknown */
+    double vcpus;             /* unknown: the main thread alone counts */
+    double memory_gb;         /* GiB, as providers count them */
+};
+
+/* before: NULL when there is none. Memory is a share of maxmemory; where none is set, the store
+ * grows until the host's is full: then a share of that, as the type or the server has it, the
+ * smaller. Several servers on one host need maxmemory. A restart, counters that went back, no time
+ * between the answers or too much of it make CPU and network unknown, never negative and never 0.
+ */
 void autoscale_redis_load(const struct autoscale_redis_info *before,
-                          const struct autoscale_redis_info *after, double vcpus,
+                          const struct autoscale_redis_info *after,
+                          const struct autoscale_redis_host *host,
                           struct autoscale_redis_load *out);
 
 #endif

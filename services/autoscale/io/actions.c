@@ -88,16 +88,20 @@ enum pr_code autoscale_actions_load(struct pr_db *db, struct pr_arena *arena, co
 static enum pr_code put_state(struct pr_db *db, const struct pr_lease *lease, const char *fleet,
                               const struct autoscale_state *state, run_fn *run, struct pr_err *err)
 {
-    const struct pr_arg arg[] = { pr_text(fleet), pr_i64(state->desired), pr_text(state->memory),
-                                  pr_i64(state->evaluated_ms), pr_i64((int64_t)lease->epoch) };
+    const struct pr_arg arg[] = { pr_text(fleet),
+                                  pr_i64(state->desired),
+                                  pr_text(state->memory),
+                                  pr_i64(state->evaluated_ms),
+                                  pr_i64((int64_t)lease->epoch),
+                                  pr_text(state->members) };
     struct write w = {
         lease,
         "INSERT INTO autoscale_state AS s (fleet, desired, memory, evaluated_at, "
-        "lease_epoch) VALUES ($1, $2, $3::json, " AT(
-            "$4::bigint") ", $5) "
+        "lease_epoch, members) VALUES ($1, $2, $3::json, " AT(
+            "$4::bigint") ", $5, $6::json) "
                           "ON CONFLICT (fleet) DO UPDATE SET desired = excluded.desired, "
                           "memory = excluded.memory, evaluated_at = excluded.evaluated_at, "
-                          "lease_epoch = excluded.lease_epoch "
+                          "lease_epoch = excluded.lease_epoch, members = excluded.members "
                           "WHERE s.evaluated_at <= excluded.evaluated_at",
         arg, PR_COUNT(arg)
     };
@@ -122,9 +126,11 @@ enum pr_code autoscale_state_load(struct pr_db *db, struct pr_arena *arena, cons
                                   struct autoscale_state *out, struct pr_err *err)
 {
     PGresult *got = NULL;
-    enum pr_code rc = pr_db_exec(
-        db, "SELECT desired, memory, " MS("evaluated_at") " FROM autoscale_state WHERE fleet = $1",
-        PR_ARGS(pr_text(fleet)), &got, err);
+    enum pr_code rc =
+        pr_db_exec(db,
+                   "SELECT desired, memory, " MS(
+                       "evaluated_at") ", members FROM autoscale_state WHERE fleet = $1",
+                   PR_ARGS(pr_text(fleet)), &got, err);
     if (rc != PR_OK)
         return pr_wrap(err, rc, "state of fleet %s", fleet);
     PR_AUTO(PGresult) *res = got;
@@ -133,5 +139,9 @@ enum pr_code autoscale_state_load(struct pr_db *db, struct pr_arena *arena, cons
     *out = (struct autoscale_state){ .desired = (int)pr_cell_i64(res, 0, 0),
                                      .memory = pr_arena_strdup(arena, pr_cell(res, 0, 1)),
                                      .evaluated_ms = pr_cell_i64(res, 0, 2) };
-    return out->memory != NULL ? PR_OK : pr_fail(err, PR_ENOMEM, "state of fleet %s", fleet);
+    const char *members = pr_cell(res, 0, 3);
+    out->members = members == NULL ? NULL : pr_arena_strdup(arena, members);
+    return out->memory != NULL && (members == NULL || out->members != NULL)
+               ? PR_OK
+               : pr_fail(err, PR_ENOMEM, "state of fleet %s", fleet);
 }

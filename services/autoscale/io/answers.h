@@ -14,6 +14,7 @@ PR_CHECKED enum pr_code autoscale_answers_open(struct autoscale_answers **out,
                                                struct pr_service *svc,
                                                const struct autoscale_config *cfg,
                                                struct pr_err *err);
+void autoscale_answers_stop(struct autoscale_answers *a);  /* what takes long ends; NULL is fine */
 void autoscale_answers_close(struct autoscale_answers *a); /* NULL is fine */
 
 /* pr_rpc_fn; ctx: struct autoscale_answers. */

@@ -38,11 +38,14 @@ bool autoscale_aws_time(const char *text, int64_t *ms)
 enum pr_code autoscale_aws_keyring_open(const struct autoscale_aws_source *from,
                                         struct autoscale_aws_keyring **out, struct pr_err *err)
 {
-    if (from->keys.access[0] == '\0' && from->container_url[0] == '\0' &&
-        from->metadata_url[0] == '\0')
+    if (from->keys.access[0] == '\0' && from->web_token_file[0] == '\0' &&
+        from->container_url[0] == '\0' && from->metadata_url[0] == '\0')
         return pr_fail(err, PR_EINVAL, "aws: neither keys nor a place to ask for them are set");
     if (from->keys.access[0] != '\0' && from->keys.secret[0] == '\0')
         return pr_fail(err, PR_EINVAL, "aws: access key without its secret");
+    if (from->keys.access[0] == '\0' && from->web_token_file[0] != '\0' &&
+        from->role_arn[0] == '\0')
+        return pr_fail(err, PR_EINVAL, "aws: AWS_WEB_IDENTITY_TOKEN_FILE without AWS_ROLE_ARN");
     struct autoscale_aws_keyring *ring = calloc(1, sizeof *ring);
     if (ring == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory");
@@ -75,6 +78,8 @@ static enum pr_code ask(const char *method, const char *url, const char *header,
         .header = &header,
         .headers = header != NULL,
         .timeout_ms = timeout_ms,
+        .secret = true,
+        .nearby = true,
     };
     struct autoscale_http_response r;
     enum pr_code rc = autoscale_http(&q, &r, err);
@@ -177,8 +182,23 @@ static enum pr_code ask_metadata(struct autoscale_aws_keyring *ring, struct pr_b
     return ask("GET", url, header, f->timeout_ms, body, err);
 }
 
+static enum pr_code assume_role(struct autoscale_aws_keyring *ring, struct pr_err *err)
+{
+    struct autoscale_aws_keys keys;
+    int64_t expires_ms = 0;
+    const enum pr_code rc = autoscale_aws_web_identity(&ring->from, &keys, &expires_ms, err);
+    if (rc != PR_OK)
+        return pr_wrap(err, rc, "keys for the web identity");
+    ring->keys = keys;
+    ring->expires_ms = expires_ms;
+    explicit_bzero(&keys, sizeof keys);
+    return PR_OK;
+}
+
 static enum pr_code refresh(struct autoscale_aws_keyring *ring, struct pr_err *err)
 {
+    if (ring->from.web_token_file[0] != '\0')
+        return assume_role(ring, err);
     const bool container = ring->from.container_url[0] != '\0';
     struct pr_buf body = { 0 };
     enum pr_code rc = container ? ask_container(ring, &body, err) : ask_metadata(ring, &body, err);

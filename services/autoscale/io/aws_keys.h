@@ -1,5 +1,6 @@
-/* Where AWS keys come from: settings, the container's endpoint (ECS, EKS Pod Identity), or
- * the instance's metadata (IMDSv2); the first that is set. Keys that expire are asked for
+/* Where AWS keys come from: settings, a role that is assumed with a web identity (EKS: IAM roles
+ * for service accounts), the container's endpoint (ECS, EKS Pod Identity), or the instance's
+ * metadata (IMDSv2); the first that is set. Keys that expire are asked for
  * again in time. May be shared by threads. */
 #ifndef AUTOSCALE_AWS_KEYS_H
 #define AUTOSCALE_AWS_KEYS_H
@@ -11,6 +12,11 @@
 
 struct autoscale_aws_source {
     struct autoscale_aws_keys keys; /* access "": not set */
+    char role_arn[2049];            /* AWS_ROLE_ARN */
+    char role_session[65];          /* AWS_ROLE_SESSION_NAME; "": prism-autoscale */
+    char web_token_file[512];       /* AWS_WEB_IDENTITY_TOKEN_FILE, read anew each time; "" none */
+    char sts_url[512];              /* where the role is assumed */
+    char sts_ca_file[512];          /* certificates to trust there; "": the system's */
     char container_url[512];        /* AWS_CONTAINER_CREDENTIALS_..._URI; "" none */
     char container_token[512];      /* AWS_CONTAINER_AUTHORIZATION_TOKEN; "" none */
     char container_token_file[512]; /* ..._TOKEN_FILE, read anew each time; "" none */
@@ -20,7 +26,7 @@ struct autoscale_aws_source {
 
 struct autoscale_aws_keyring;
 
-/* PR_EINVAL: no source is set. Nothing is asked yet. */
+/* PR_EINVAL: no source is set, or not all of one. Nothing is asked yet. */
 PR_CHECKED enum pr_code autoscale_aws_keyring_open(const struct autoscale_aws_source *from,
                                                    struct autoscale_aws_keyring **out,
                                                    struct pr_err *err);
@@ -33,6 +39,11 @@ PR_CHECKED enum pr_code autoscale_aws_keys(struct autoscale_aws_keyring *ring, i
  * others next time. */
 bool autoscale_aws_keys_refused(struct autoscale_aws_keyring *ring,
                                 const struct autoscale_aws_keys *these);
+
+/* AssumeRoleWithWebIdentity, asked once. PR_EDENIED: the token or the role is refused. */
+PR_CHECKED enum pr_code autoscale_aws_web_identity(const struct autoscale_aws_source *from,
+                                                   struct autoscale_aws_keys *keys,
+                                                   int64_t *expires_ms, struct pr_err *err);
 
 /* "2030-01-31T12:00:00Z", fractions are dropped. */
 bool autoscale_aws_time(const char *text, int64_t *ms);

@@ -77,30 +77,43 @@ static void said(char *last, size_t room, const char *event, const char *fleet, 
 
 static enum pr_code open_actuator(struct carried *one, struct pr_err *err)
 {
+    /* Another installation may have a fleet of that name, and made it at another time. */
+    char owner[AUTOSCALE_NAME + 24];
+    (void)snprintf(owner, sizeof owner, "%s/%lld", one->of->name, (long long)one->of->made_ms);
     const struct autoscale_provider_ctx ctx = { .cfg = one->c->o.cfg,
+                                                .owner = owner,
                                                 .wait = wait_a_while,
                                                 .wait_ctx = one->c,
                                                 .say = say_dry,
                                                 .say_ctx = one->c };
-    return one->actuator != NULL
+    return one->actuator != NULL || one->of->setup->provider == AUTOSCALE_BY_NOBODY
                ? PR_OK
                : autoscale_provider_open(&ctx, one->of->setup, &one->actuator, err);
 }
 
 /* --- one look ---------------------------------------------------------------------------- */
 
-static enum pr_code find_open(struct carried *one, int64_t *id, bool *begun, struct pr_err *err)
+struct open_one { /* the decision that is to be carried out; id 0: none is */
+    int64_t id, plan_id;
+    bool begun;
+};
+
+static enum pr_code find_open(struct carried *one, struct open_one *out, struct pr_err *err)
 {
     PGresult *got = NULL;
-    enum pr_code rc = pr_db_exec(one->c->db,
-                                 "SELECT id, state FROM autoscale_decisions WHERE fleet = $1 AND "
-                                 "state IN ('decided', 'acting') ORDER BY id DESC LIMIT 1",
-                                 PR_ARGS(pr_text(one->of->name)), &got, err);
+    *out = (struct open_one){ 0 };
+    enum pr_code rc = pr_db_exec(
+        one->c->db,
+        "SELECT id, state, coalesce(plan_id, 0) FROM autoscale_decisions WHERE fleet = $1 AND "
+        "state IN ('decided', 'acting') ORDER BY id DESC LIMIT 1",
+        PR_ARGS(pr_text(one->of->name)), &got, err);
     if (rc != PR_OK)
         return pr_wrap(err, rc, "decisions of fleet %s", one->of->name);
     PR_AUTO(PGresult) *res = got;
-    *id = PQntuples(res) == 0 ? 0 : pr_cell_i64(res, 0, 0);
-    *begun = PQntuples(res) > 0 && strcmp(pr_cell(res, 0, 1), "acting") == 0;
+    if (PQntuples(res) > 0)
+        *out = (struct open_one){ .id = pr_cell_i64(res, 0, 0),
+                                  .plan_id = pr_cell_i64(res, 0, 2),
+                                  .begun = strcmp(pr_cell(res, 0, 1), "acting") == 0 };
     return PR_OK;
 }
 
@@ -154,7 +167,9 @@ static enum pr_code step(struct carry_look_io *k, bool *more, struct pr_err *err
     } else if (rc == PR_OK) {
         struct pr_err why = { 0 };
         const enum pr_code did = carry_do(k, s, &why);
-        if (did == PR_EFENCED || did == PR_ECANCELED) {
+        const bool plans = s->act == AUTOSCALE_ACT_JOIN || s->act == AUTOSCALE_ACT_DRAIN;
+        /* Whether a plan was made is not known: the record is loaded anew. */
+        if (did == PR_EFENCED || did == PR_ECANCELED || (did == PR_ETIMEOUT && plans)) {
             *err = why;
             rc = did;
         } else if (did != PR_OK) {
@@ -200,7 +215,8 @@ static enum pr_code say_advice(struct carry_look_io *k, struct pr_err *err)
     enum pr_code rc = record == NULL
                           ? pr_fail(err, PR_ENOMEM, "the record of a decision")
                           : autoscale_decision_list(one->c->db, &arena, &page, &row, &n, err);
-    if (rc == PR_OK && n > 0 && row[0].id != one->advised) {
+    if (rc == PR_OK && n > 0 && row[0].id != one->advised &&
+        row[0].settings_version == one->of->version) {
         one->advised = row[0].id;
         rc = autoscale_decision_load(one->c->db, &arena, row[0].id, &whole, err);
         if (rc == PR_OK && carry_intend(k, &whole, record, NULL) == PR_OK)
@@ -217,32 +233,38 @@ static enum pr_code say_advice(struct carry_look_io *k, struct pr_err *err)
     return rc;
 }
 
-/* Decisions of a fleet that does not act any more end as they are. */
-static enum pr_code abandon(struct carried *one, const struct pr_lease *lease, int64_t id,
-                            struct pr_err *err)
+/* Decisions of a fleet that does not act any more end as they are: nobody shall come upon them
+ * when it acts again. */
+static enum pr_code abandon(struct carried *one, const struct pr_lease *lease,
+                            const struct open_one *open, struct pr_err *err)
 {
     carry_let_go(one);
-    pr_info(PR_EV("carry.abandoned"), PR_S("fleet", one->of->name), PR_I("decision", id));
-    return autoscale_decision_advance(
-        one->c->db, lease, id, AUTOSCALE_DECISION_FAILED,
-        "{\"outcome\": \"failed\", \"why\": \"the fleet does not act any more: what was begun is "
-        "left as it is\"}",
-        0, err);
+    enum pr_code rc = carry_stop_plan(one, lease, open->plan_id, false, err);
+    if (rc == PR_OK)
+        rc = autoscale_decision_advance(
+            one->c->db, lease, open->id, AUTOSCALE_DECISION_FAILED,
+            "{\"outcome\": \"failed\", \"why\": \"the fleet does not act any more: what was begun "
+            "is left as it is\"}",
+            0, err);
+    if (rc == PR_OK)
+        pr_info(PR_EV("carry.abandoned"), PR_S("fleet", one->of->name), PR_I("decision", open->id));
+    return rc;
 }
 
-static enum pr_code carry_on(struct carry_look_io *k, int64_t id, bool begun, struct pr_err *err)
+static enum pr_code carry_on(struct carry_look_io *k, const struct open_one *open,
+                             struct pr_err *err)
 {
     struct carried *one = k->one;
     int64_t of = 0;
     enum pr_code rc = PR_OK;
-    if (one->id != 0 && one->id != id) { /* superseded, or ended by somebody else */
+    if (one->id != 0 && one->id != open->id) { /* superseded, or ended by somebody else */
         carry_let_go(one);
         one->trouble[0] = '\0';
     }
     if (one->id == 0 && one->last == NULL)
         rc = carry_load_record(one, &of, &one->last, err);
-    if (rc == PR_OK && id != 0 && one->id == 0)
-        rc = begun ? carry_resume(k, id, err) : carry_begin(k, id, err);
+    if (rc == PR_OK && open->id != 0 && one->id == 0)
+        rc = open->begun ? carry_resume(k, open->id, err) : carry_begin(k, open->id, err);
     return rc;
 }
 
@@ -253,23 +275,28 @@ static enum pr_code look(struct carried *one, const struct pr_lease *lease, stru
     enum pr_code rc = PR_OK;
     for (int i = 0; rc == PR_OK && more && i < STEPS && !atomic_load(&one->c->stopping); i++) {
         struct carry_look_io k;
-        int64_t id = 0;
-        bool begun = false;
+        struct open_one open;
         const bool acts = autoscale_setup_acts(one->of->setup);
         more = false;
-        rc = find_open(one, &id, &begun, err);
-        if (rc == PR_OK && id != 0 && !acts)
-            rc = abandon(one, lease, id, err);
-        if (rc != PR_OK)
+        rc = find_open(one, &open, err);
+        if (rc == PR_OK && open.id != 0 && acts && i == 0)
+            rc = carry_look_at_clock(one, lease, err);
+        if (rc == PR_OK && open.id != 0 && !acts)
+            rc = abandon(one, lease, &open, err);
+        if (rc == PR_OK)
+            rc = open_actuator(one, err);
+        if (rc != PR_OK || one->actuator == NULL)
             return rc;
         rc = carry_look_open(&k, one, lease, err);
         if (rc == PR_OK) {
             carry_tell_seen(&k);
             if (acts)
-                rc = carry_on(&k, id, begun, err);
+                rc = carry_on(&k, &open, err);
             else if (one->of->setup->provider == AUTOSCALE_BY_DRY_RUN)
                 rc = say_advice(&k, err);
         }
+        if (rc == PR_OK && acts)
+            carry_keep_marked(&k);
         if (rc == PR_OK && one->id != 0)
             rc = step(&k, &more, err);
         if (rc == PR_OK && acts)
@@ -293,23 +320,20 @@ static int64_t next_us(const struct carried *one)
 /* A decision that has just been made is not kept waiting for the next look. */
 static bool is_due(struct carried *one, struct pr_err *err)
 {
-    int64_t id = 0;
-    bool begun = false;
+    struct open_one open;
     if (pr_mono_us() < one->retry_us)
         return false;
     if (pr_mono_us() >= one->look_us)
         return true;
-    return one->id == 0 && find_open(one, &id, &begun, err) == PR_OK && id != 0;
+    return one->id == 0 && find_open(one, &open, err) == PR_OK && open.id != 0;
 }
 
 static enum pr_code fleet_turn(struct carried *one, const struct pr_lease *lease,
                                struct pr_err *err)
 {
-    if (one->of->setup->provider == AUTOSCALE_BY_NOBODY || !is_due(one, err))
+    if (!is_due(one, err))
         return PR_OK;
-    enum pr_code rc = open_actuator(one, err);
-    if (rc == PR_OK)
-        rc = look(one, lease, err);
+    enum pr_code rc = look(one, lease, err);
     if (rc == PR_ECONFLICT) { /* superseded between two looks: at once the new one */
         carry_let_go(one);
         return PR_OK;
@@ -323,11 +347,21 @@ static enum pr_code fleet_turn(struct carried *one, const struct pr_lease *lease
     return rc;
 }
 
+/* Of who carries out: two replicas do not report the same fleet. label: of one; NULL: all. */
+static void drop_gauges(const struct autoscale_carrier *c, const char *label)
+{
+    static const int of_fleets[] = { M_CARRY_ALARM, M_STRAYS, M_OPEN };
+    for (size_t i = 0; i < PR_COUNT(of_fleets); i++)
+        pr_metrics_drop(c->o.svc->metrics, of_fleets[i], label);
+}
+
 static void adopt(struct autoscale_carrier *c, uint64_t epoch)
 {
     if (c->epoch == epoch)
         return;
     c->epoch = epoch;
+    if (epoch == 0)
+        drop_gauges(c, NULL);
     for (size_t i = 0; i < c->ones; i++) {
         carry_let_go(&c->one[i]);
         c->one[i].look_us = 0;
@@ -348,6 +382,8 @@ static enum pr_code turn(struct autoscale_carrier *c, struct pr_err *err)
     for (size_t i = 0; rc == PR_OK && leads && i < c->fleets.n; i++) {
         const struct autoscale_fleet_row *f = c->fleets.fleet[i];
         struct carried *one = autoscale_fleet_on(f) ? find(c, f) : NULL;
+        if (!autoscale_fleet_on(f))
+            drop_gauges(c, f->name);
         if (one == NULL || atomic_load(&c->stopping))
             continue;
         struct pr_err why = { 0 };

@@ -161,12 +161,13 @@ static enum pr_code make_plan(struct pr_db *db, void *ctx, struct pr_err *err)
     return rc;
 }
 
-static char *goal_text(const struct carry_look_io *k, const struct autoscale_carry_step *step)
+static char *goal_text(const struct carry_look_io *k, const struct autoscale_carry_step *step,
+                       const int *order)
 {
     json_t *nodes = json_array();
     const bool joins = step->act == AUTOSCALE_ACT_JOIN;
     for (size_t i = 0; i < step->chosen; i++)
-        (void)json_array_append_new(nodes, json_string(k->facts.member[step->chose[i]].id));
+        (void)json_array_append_new(nodes, json_string(k->facts.member[order[i]].id));
     return autoscale_json_text(
         json_pack("{s:s, s:o, s:s, s:I, s:o}", "kind", joins ? "join" : "drain", "nodes", nodes,
                   "fleet", k->one->of->name, "decision", (json_int_t)k->one->id, "why",
@@ -178,10 +179,15 @@ static char *goal_text(const struct carry_look_io *k, const struct autoscale_car
 static enum pr_code plan(struct carry_look_io *k, const struct autoscale_carry_step *step,
                          struct pr_err *err)
 {
-    char *goal = goal_text(k, step);
+    int order[AUTOSCALE_CHOSEN];
+    memcpy(order, step->chose, step->chosen * sizeof *order);
+    enum pr_code rc =
+        step->act == AUTOSCALE_ACT_JOIN ? carry_order_joiners(k, step, order, err) : PR_OK;
+    char *goal = rc == PR_OK ? goal_text(k, step, order) : NULL;
     struct making m = { k, goal };
-    enum pr_code rc = goal == NULL ? pr_fail(err, PR_ENOMEM, "a goal")
-                                   : pr_db_tx(k->one->c->db, make_plan, &m, err);
+    if (rc == PR_OK)
+        rc = goal == NULL ? pr_fail(err, PR_ENOMEM, "a goal")
+                          : pr_db_tx(k->one->c->db, make_plan, &m, err);
     if (rc == PR_OK)
         pr_info(PR_EV("carry.plan_made"), PR_S("fleet", k->one->of->name),
                 PR_I("decision", k->one->id), PR_I("plan", k->one->record->plan_id),
@@ -192,24 +198,36 @@ static enum pr_code plan(struct carry_look_io *k, const struct autoscale_carry_s
     return rc;
 }
 
+struct stopping {
+    const struct pr_lease *lease;
+    int64_t id;
+    bool running;
+};
+
 static enum pr_code stop_plan(struct pr_db *db, void *ctx, struct pr_err *err)
 {
-    const struct making *m = ctx;
-    const int64_t id = m->k->one->record->plan_id;
-    enum pr_code rc = pr_lease_check(db, m->k->lease, err);
+    const struct stopping *s = ctx;
+    enum pr_code rc = pr_lease_check(db, s->lease, err);
     if (rc == PR_OK)
         rc = pr_db_exec(db,
                         "UPDATE plans SET state = 'canceled' WHERE id = $1 AND created_by = $2 "
                         "AND execute_operation_id IS NULL AND state IN ('proposed', 'approved')",
-                        PR_ARGS(pr_i64(id), pr_text(WHO)), NULL, err);
+                        PR_ARGS(pr_i64(s->id), pr_text(WHO)), NULL, err);
     if (rc == PR_OK)
         rc = pr_db_exec(db,
                         "UPDATE operations SET cancel_requested = true, updated_at = now() WHERE "
                         "id IN (SELECT unnest(ARRAY[operation_id, execute_operation_id]) FROM "
-                        "plans WHERE id = $1 AND created_by = $2) AND state IN ('pending', "
-                        "'running')",
-                        PR_ARGS(pr_i64(id), pr_text(WHO)), NULL, err);
+                        "plans WHERE id = $1 AND created_by = $2 AND ($3::boolean OR "
+                        "execute_operation_id IS NULL)) AND state IN ('pending', 'running')",
+                        PR_ARGS(pr_i64(s->id), pr_text(WHO), pr_bool(s->running)), NULL, err);
     return rc;
+}
+
+enum pr_code carry_stop_plan(struct carried *one, const struct pr_lease *lease, int64_t plan_id,
+                             bool running, struct pr_err *err)
+{
+    struct stopping s = { lease, plan_id, running };
+    return plan_id == 0 ? PR_OK : pr_db_tx(one->c->db, stop_plan, &s, err);
 }
 
 /* --- members ----------------------------------------------------------------------------- */
@@ -304,10 +322,30 @@ static enum pr_code each(struct carry_look_io *k, const struct autoscale_carry_s
     return rc;
 }
 
+/* As it is reported, not as it is remembered: of a decision that was given up, too. What fails is
+ * seen and tried again at the next look. */
+void carry_keep_marked(struct carry_look_io *k)
+{
+    struct carried *one = k->one;
+    struct autoscale_actuator *a = one->actuator;
+    const struct autoscale_carry *r = one->id != 0 ? one->record : one->last;
+    for (size_t i = 0; a->keep != NULL && i < k->report.instances; i++) {
+        const struct autoscale_instance *m = &k->report.instance[i];
+        struct pr_err err = { 0 };
+        if (!m->marked || m->life == AUTOSCALE_LEAVING ||
+            (r != NULL && autoscale_carry_leaves(r, m->id)))
+            continue;
+        if (!carry_may_call(k, &err))
+            return;
+        const enum pr_code rc = a->keep(a, m->target, m->id, &err);
+        pr_info(PR_EV("carry.keep"), PR_S("fleet", one->of->name), PR_S("member", m->id),
+                PR_S("code", pr_code_name(rc)));
+    }
+}
+
 enum pr_code carry_do(struct carry_look_io *k, const struct autoscale_carry_step *step,
                       struct pr_err *err)
 {
-    struct making m = { k, NULL };
     struct pr_metrics *metrics = k->one->c->o.svc->metrics;
     enum pr_code rc = PR_OK;
     switch (step->act) {
@@ -327,7 +365,7 @@ enum pr_code carry_do(struct carry_look_io *k, const struct autoscale_carry_step
         pr_metrics_add(metrics, M_ORDERS, autoscale_act_name(step->act), rc == PR_OK);
         break;
     case AUTOSCALE_ACT_CANCEL:
-        rc = pr_db_tx(k->one->c->db, stop_plan, &m, err);
+        rc = carry_stop_plan(k->one, k->lease, k->one->record->plan_id, true, err);
         pr_metrics_add(metrics, M_ORDERS, "cancel", rc == PR_OK);
         break;
     case AUTOSCALE_ACT_WAIT:

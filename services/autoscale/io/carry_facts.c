@@ -274,7 +274,9 @@ static enum pr_code look_at_plan(struct carry_look_io *k, int64_t plan_id, struc
         k->one->c->db,
         "SELECT p.state, p.goal->>'kind' = 'drain', p.goal->'nodes', coalesce(CASE WHEN "
         "(SELECT halted FROM policies WHERE name = 'rebalance') AND p.state NOT IN ('done', "
-        "'failed', 'canceled') THEN 'rebalance was told to stop' END, p.error, o.phase, '') "
+        "'failed', 'canceled') THEN 'rebalance was told to stop' END, p.error, o.phase, "
+        "CASE p.state WHEN 'pending' THEN 'rebalance has not planned it yet' WHEN 'proposed' THEN "
+        "'rebalance has not begun it yet' ELSE '' END) "
         "FROM plans p LEFT JOIN operations o ON o.id = p.execute_operation_id WHERE p.id = $1",
         PR_ARGS(pr_i64(plan_id)), &got, err);
     if (rc != PR_OK)

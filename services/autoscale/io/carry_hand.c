@@ -5,14 +5,14 @@
 #include "io/view.h"
 #include "json/json.h"
 
+#include "prism/io/clock.h"
 #include "prism/io/log.h"
-#include "prism/rng.h"
 #include "prism/text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOON_MS = 10000, SETTLE_MS = 4000 };
+enum { SOON_MS = 10000, SETTLE_MS = 4000, TURNOVER_MS = 60000 };
 
 void carry_let_go(struct carried *one)
 {
@@ -33,19 +33,35 @@ struct autoscale_carry_pace carry_pace(const struct carried *one)
                                           .patience_ms = patience_ms,
                                           .give_up_ms = 3 * patience_ms,
                                           .again_ms = (int64_t)(SOON_MS * rate),
-                                          .settle_ms = (int64_t)(SETTLE_MS * rate) };
+                                          .settle_ms = (int64_t)(SETTLE_MS * rate),
+                                          /* Whoever takes over the lease may need a while. */
+                                          .lapse_ms =
+                                              3 * patience_ms + (int64_t)(TURNOVER_MS * rate) };
 }
 
-/* Groups that were renamed, added or taken away are others. */
+enum pr_code carry_look_at_clock(struct carried *one, const struct pr_lease *lease,
+                                 struct pr_err *err)
+{
+    enum autoscale_clock is = AUTOSCALE_CLOCK_WAIT;
+    const int64_t now_ms = pr_now_ms();
+    one->clock.behind_since_ms = 0; /* never sure: what is of the future is the deciding thread's */
+    const enum pr_code rc = autoscale_clock_look(
+        &one->clock, one->c->db, lease, one->of->name,
+        autoscale_fleet_time(one->c->o.cfg, one->of, now_ms), now_ms, &is, err);
+    return rc == PR_OK && is != AUTOSCALE_CLOCK_RIGHT
+               ? pr_fail(err, PR_EUNAVAIL, "%s", one->clock.why)
+               : rc;
+}
+
 static int64_t groups_of(const struct autoscale_setup *s)
 {
-    uint64_t h = s->targets + 1;
+    int64_t all = 0;
     for (size_t t = 0; t < s->targets; t++) {
-        for (const char *c = s->target[t].name; *c != '\0'; c++)
-            h = pr_mix64(h ^ (unsigned char)*c);
-        h = pr_mix64(h + (uint64_t)s->target[t].zone * 1000 + (uint64_t)(s->target[t].group + 1));
+        const struct autoscale_setup_target *one = &s->target[t];
+        all = autoscale_carry_groups(all, one->name, s->fleet.zone[one->zone],
+                                     one->group < 0 ? "" : s->fleet.group[one->group].name);
     }
-    return (int64_t)(h >> 12); /* exact in JSON, whoever reads it */
+    return all;
 }
 
 /* A copy of the record of the latest decision that was begun. */
@@ -162,6 +178,25 @@ static void fail(const struct carry_look_io *k, struct autoscale_carry *record, 
     pr_utf8_mend(record->why, strlen(record->why));
 }
 
+/* PR_EINVAL: it is never to be begun. */
+static enum pr_code fits(struct carry_look_io *k, const struct autoscale_decision_row *row,
+                         struct pr_err *err)
+{
+    const struct autoscale_carry_pace pace = carry_pace(k->one);
+    char why[256];
+    switch (autoscale_carry_fitness(&pace, row->at_ms, row->settings_version, k->now_ms,
+                                    k->one->of->version, why)) {
+    case AUTOSCALE_FIT:
+        return PR_OK;
+    case AUTOSCALE_NOT_YET:
+        k->one->c->fleets_us = 0;
+        return pr_fail(err, PR_EUNAVAIL, "%s", why);
+    case AUTOSCALE_STALE:
+        break;
+    }
+    return pr_fail(err, PR_EINVAL, "%s", why);
+}
+
 /* The intent is saved before anything is told to anybody. */
 enum pr_code carry_begin(struct carry_look_io *k, int64_t id, struct pr_err *err)
 {
@@ -173,6 +208,8 @@ enum pr_code carry_begin(struct carry_look_io *k, int64_t id, struct pr_err *err
     enum pr_code rc = record == NULL ? pr_fail(err, PR_ENOMEM, "the record of a decision")
                                      : autoscale_decision_load(one->c->db, &arena, id, &row, err);
     const int64_t at_ms = rc == PR_OK ? row.at_ms : 0;
+    if (rc == PR_OK)
+        rc = fits(k, &row, err);
     if (rc == PR_OK)
         rc = carry_intend(k, &row, record, err);
     pr_arena_done(&arena);
@@ -213,8 +250,14 @@ enum pr_code carry_resume(struct carry_look_io *k, int64_t id, struct pr_err *er
         return rc;
     if (!read)
         fail(k, record, "its record cannot be read: what was begun is left as it is");
-    else if (record->phase == AUTOSCALE_PHASE_FAILED)
+    else if (record->phase == AUTOSCALE_PHASE_FAILED) {
+        rc = carry_stop_plan(one, k->lease, record->plan_id, false, err);
         fail(k, record, "the fleet's groups were changed: what was begun is left as it is");
+    }
+    if (rc != PR_OK) {
+        free(record);
+        return rc;
+    }
     for (size_t t = 0; t < record->targets; t++)
         record->target[t].known_ms = k->now_ms;
     free(one->record);

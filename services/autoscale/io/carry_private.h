@@ -5,6 +5,7 @@
 
 #include "core/carry.h"
 #include "io/carry.h"
+#include "io/clock.h"
 #include "io/nodes.h"
 #include "io/providers.h"
 
@@ -20,6 +21,7 @@ struct carried { /* what is remembered of a fleet */
     char *saved;                         /* its report, as it was saved last; NULL */
     char trouble[256];                   /* what the last act failed with */
     char said[256], strays[256];         /* what was logged last */
+    struct autoscale_clock_watch clock;  /* as of who decides; it never sets anything aside */
     int64_t advised;                     /* decision of which the dry run has spoken */
 };
 
@@ -66,9 +68,15 @@ PR_CHECKED enum pr_code carry_save(struct carry_look_io *k, bool always, struct 
 /* What the step says, under the lease. */
 PR_CHECKED enum pr_code carry_do(struct carry_look_io *k, const struct autoscale_carry_step *step,
                                  struct pr_err *err);
+/* A plan of ours that rebalance has not begun is called off; `running`: one that it has, too. */
+PR_CHECKED enum pr_code carry_stop_plan(struct carried *one, const struct pr_lease *lease,
+                                        int64_t plan_id, bool running, struct pr_err *err);
 /* carry_hand.c */
 void carry_let_go(struct carried *one); /* forgets what is in hand; what is saved stays */
 struct autoscale_carry_pace carry_pace(const struct carried *one);
+/* PR_EUNAVAIL: the clock is wrong: nothing is done by it. */
+PR_CHECKED enum pr_code carry_look_at_clock(struct carried *one, const struct pr_lease *lease,
+                                            struct pr_err *err);
 /* A copy of the record of the fleet's latest decision that was begun, and that decision's id;
  * NULL: there is none, or it cannot be read. */
 PR_CHECKED enum pr_code carry_load_record(struct carried *one, int64_t *id,
@@ -81,6 +89,14 @@ PR_CHECKED enum pr_code carry_intend(struct carry_look_io *k,
 PR_CHECKED enum pr_code carry_begin(struct carry_look_io *k, int64_t id, struct pr_err *err);
 PR_CHECKED enum pr_code carry_resume(struct carry_look_io *k, int64_t id, struct pr_err *err);
 
+/* carry_order.c: a join's members, first those of zones where the decision saw most traffic: of
+ * zones with equally many primaries rebalance takes whoever is named first. */
+PR_CHECKED enum pr_code carry_order_joiners(struct carry_look_io *k,
+                                            const struct autoscale_carry_step *step,
+                                            int order[AUTOSCALE_CHOSEN], struct pr_err *err);
+
+/* Members that were marked to go and are to stay after all. */
+void carry_keep_marked(struct carry_look_io *k);
 bool carry_may_call(const struct carry_look_io *k, struct pr_err *err);
 
 #endif

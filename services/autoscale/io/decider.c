@@ -1,10 +1,12 @@
 #include "io/decider.h"
 
+#include "io/clock.h"
 #include "io/decisions.h"
 #include "io/gather.h"
 #include "io/samples.h"
 #include "io/view.h"
 #include "json/json.h"
+#include "json/since.h"
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
@@ -23,6 +25,7 @@ enum {
 struct one { /* what a fleet's thread of decisions remembers */
     const struct autoscale_fleet_row *of;
     struct autoscale_gather gather;
+    struct autoscale_clock_watch clock;
     char alarm[300], trouble[256]; /* what was said last */
 };
 
@@ -67,12 +70,22 @@ static struct one *find(struct autoscale_decider *d, const struct autoscale_flee
     return &grown[d->ones++];
 }
 
+/* Two replicas do not report the same fleet. label: of one; NULL: all. */
+static void drop_gauges(const struct autoscale_decider *d, const char *label)
+{
+    static const int of_fleets[] = { M_ALARM, M_DESIRED, M_SERVING, M_BEHIND };
+    for (size_t i = 0; i < PR_COUNT(of_fleets); i++)
+        pr_metrics_drop(d->o.svc->metrics, of_fleets[i], label);
+    if (label == NULL)
+        pr_metrics_drop(d->o.svc->metrics, M_FLEETS, NULL);
+}
+
 static void count_fleets(const struct autoscale_decider *d)
 {
     int act = 0, advise = 0, off = 0, unfit = 0;
     for (size_t i = 0; i < d->fleets.n; i++) {
         const struct autoscale_fleet_row *f = d->fleets.fleet[i];
-        if (f->setup == NULL)
+        if (f->setup == NULL || f->shared[0] != '\0')
             unfit++;
         else if (!f->enabled)
             off++;
@@ -154,7 +167,8 @@ static void say(struct deciding *x, const struct autoscale_decision_row *row)
         pr_info(PR_EV("decision.alarm_over"), PR_S("fleet", x->f->name));
 }
 
-static enum pr_code store(struct deciding *x, int64_t at_ms, struct pr_err *err)
+static enum pr_code store(struct deciding *x, const struct autoscale_known *k, int64_t at_ms,
+                          struct pr_err *err)
 {
     const struct autoscale_decision *d = x->decision;
     const bool moves = d->move == AUTOSCALE_OUT || d->move == AUTOSCALE_IN;
@@ -163,9 +177,12 @@ static enum pr_code store(struct deciding *x, int64_t at_ms, struct pr_err *err)
     char *decision = autoscale_json_text(autoscale_json_decision_write(x->in, d), false);
     char *memory =
         autoscale_json_text(autoscale_json_memory_write(&x->in->settings, x->after), false);
+    char *members =
+        k->dated ? autoscale_json_text(autoscale_json_sinces_write(&k->since), false) : NULL;
     struct autoscale_state after = { .desired = moves && acts ? d->to : x->in->view.desired,
                                      .memory = memory,
-                                     .evaluated_ms = at_ms };
+                                     .evaluated_ms = at_ms,
+                                     .members = members };
     struct autoscale_decision_row row = {
         .fleet = x->f->name,
         .at_ms = at_ms,
@@ -181,14 +198,16 @@ static enum pr_code store(struct deciding *x, int64_t at_ms, struct pr_err *err)
         .advice = !acts,
         .after = &after,
     };
-    enum pr_code rc = input == NULL || decision == NULL || memory == NULL
-                          ? pr_fail(err, PR_ENOMEM, "a decision")
-                          : autoscale_decision_put(x->d->db, x->lease, &row, err);
+    enum pr_code rc =
+        input == NULL || decision == NULL || memory == NULL || (k->dated && members == NULL)
+            ? pr_fail(err, PR_ENOMEM, "a decision")
+            : autoscale_decision_put(x->d->db, x->lease, &row, err);
     if (rc == PR_OK)
         say(x, &row);
     free(input);
     free(decision);
     free(memory);
+    free(members);
     return rc;
 }
 
@@ -200,7 +219,7 @@ static enum pr_code decide(struct deciding *x, struct autoscale_known *k, int64_
         rc = read_memory(x, k, err);
     if (rc == PR_OK)
         rc = autoscale_decide(x->in, x->after, x->decision, err);
-    return rc == PR_OK ? store(x, at_ms, err) : rc;
+    return rc == PR_OK ? store(x, k, at_ms, err) : rc;
 }
 
 static enum pr_code evaluate(struct deciding *x, struct autoscale_known *k, int64_t at_ms,
@@ -222,6 +241,27 @@ static enum pr_code evaluate(struct deciding *x, struct autoscale_known *k, int6
 }
 
 /* --- one turn of a fleet ----------------------------------------------------------------- */
+
+/* While the clock is wrong nothing is decided, so that the alarm is not a decision's. */
+static enum pr_code look_at_clock(struct autoscale_decider *d, struct one *one,
+                                  const struct pr_lease *lease, int64_t now_ms, bool *right,
+                                  struct pr_err *err)
+{
+    enum autoscale_clock is = AUTOSCALE_CLOCK_WAIT;
+    const bool waited = one->clock.why[0] != '\0';
+    const enum pr_code rc = autoscale_clock_look(&one->clock, d->db, lease, one->of->name, now_ms,
+                                                 pr_now_ms(), &is, err);
+    if (rc != PR_OK)
+        return rc;
+    *right = is == AUTOSCALE_CLOCK_RIGHT;
+    one->gather.waits = is == AUTOSCALE_CLOCK_WAIT;
+    one->gather.looked_ms = now_ms;
+    if (is == AUTOSCALE_CLOCK_ASIDE)
+        one->gather.merged_ms = 0;
+    if (waited || one->gather.waits)
+        pr_metrics_set(d->o.svc->metrics, M_ALARM, one->of->name, one->gather.waits);
+    return PR_OK;
+}
 
 static enum pr_code merge_and_decide(struct autoscale_decider *d, struct one *one,
                                      const struct pr_lease *lease, int64_t now_ms,
@@ -249,8 +289,12 @@ static enum pr_code fleet_turn(struct autoscale_decider *d, struct one *one,
                                const struct pr_lease *lease, struct pr_err *err)
 {
     const int64_t now_ms = autoscale_fleet_time(d->o.cfg, one->of, pr_now_ms());
-    enum pr_code rc = autoscale_gather_turn(&one->gather, &d->gather, one->of, now_ms, err);
-    if (rc == PR_OK && autoscale_gather_due(&one->gather, one->of, now_ms))
+    const bool due = autoscale_gather_due(&one->gather, one->of, now_ms);
+    bool right = !one->gather.waits;
+    enum pr_code rc = due ? look_at_clock(d, one, lease, now_ms, &right, err) : PR_OK;
+    if (rc == PR_OK && right)
+        rc = autoscale_gather_turn(&one->gather, &d->gather, one->of, now_ms, err);
+    if (rc == PR_OK && right && due)
         rc = merge_and_decide(d, one, lease, now_ms, err);
     if (one->gather.merged_ms != 0)
         pr_metrics_set(d->o.svc->metrics, M_BEHIND, one->of->name,
@@ -311,7 +355,8 @@ static enum pr_code chores(struct autoscale_decider *d, const struct pr_lease *l
     enum pr_code rc = PR_OK;
     if (now_us >= d->fleets_us) {
         rc = autoscale_fleets_load(&d->fleets, d->db, d->o.cfg, gone, d, err);
-        count_fleets(d);
+        if (lease->epoch != 0)
+            count_fleets(d);
         d->fleets_us = now_us + FLEETS_US;
     }
     if (rc == PR_OK && now_us >= d->keep_us) {
@@ -331,8 +376,13 @@ static void adopt(struct autoscale_decider *d, uint64_t epoch)
     if (d->epoch == epoch)
         return;
     d->epoch = epoch;
-    for (size_t i = 0; i < d->ones; i++)
+    if (epoch == 0)
+        drop_gauges(d, NULL);
+    d->fleets_us = 0;
+    for (size_t i = 0; i < d->ones; i++) {
         autoscale_gather_done(&d->one[i].gather);
+        d->one[i].clock = (struct autoscale_clock_watch){ 0 };
+    }
 }
 
 static enum pr_code turn(struct autoscale_decider *d, struct pr_err *err)
@@ -345,6 +395,8 @@ static enum pr_code turn(struct autoscale_decider *d, struct pr_err *err)
     for (size_t i = 0; rc == PR_OK && leads && i < d->fleets.n; i++) {
         const struct autoscale_fleet_row *f = d->fleets.fleet[i];
         struct one *one = autoscale_fleet_on(f) ? find(d, f) : NULL;
+        if (!autoscale_fleet_on(f))
+            drop_gauges(d, f->name);
         if (one == NULL || atomic_load(&d->stopping))
             continue;
         struct pr_err why = { 0 };

@@ -324,8 +324,11 @@ enum pr_code autoscale_decision_list(struct pr_db *db, struct pr_arena *arena,
 
 struct forget {
     const struct pr_lease *lease;
-    int64_t before_ms, deleted;
+    int64_t now_ms, keep_days, deleted;
 };
+
+/* By the database's clock, should ours be ahead of it. */
+#define OLD "at < least(" AT("$1::bigint") ", clock_timestamp()) - $2::bigint * interval '1 day'"
 
 static enum pr_code forget(struct pr_db *db, void *ctx, struct pr_err *err)
 {
@@ -333,18 +336,15 @@ static enum pr_code forget(struct pr_db *db, void *ctx, struct pr_err *err)
     PGresult *got = NULL;
     enum pr_code rc = pr_lease_check(db, f->lease, err);
     if (rc == PR_OK)
-        rc = pr_db_exec(db,
-                        "WITH d AS (DELETE FROM autoscale_decisions WHERE id IN (SELECT id FROM "
-                        "autoscale_decisions WHERE at < " AT(
-                            "$1::bigint") " AND state NOT IN ('decided', "
-                                          "'acting') ORDER BY id LIMIT $2::int) RETURNING 1), "
-                                          "a AS (DELETE FROM autoscale_actions WHERE (fleet, at) "
-                                          "IN (SELECT fleet, at FROM "
-                                          "autoscale_actions WHERE at < " AT(
-                                              "$1::bigint") " ORDER BY at LIMIT $2::int) "
-                                                            "RETURNING 1) SELECT (SELECT count(*) "
-                                                            "FROM d) + (SELECT count(*) FROM a)",
-                        PR_ARGS(pr_i64(f->before_ms), pr_i64(AUTOSCALE_FORGET_ROWS)), &got, err);
+        rc = pr_db_exec(
+            db,
+            "WITH d AS (DELETE FROM autoscale_decisions WHERE id IN (SELECT id FROM "
+            "autoscale_decisions WHERE " OLD " AND state NOT IN ('decided', 'acting') ORDER BY id "
+            "LIMIT $3::int) RETURNING 1), a AS (DELETE FROM autoscale_actions WHERE (fleet, at) IN "
+            "(SELECT fleet, at FROM autoscale_actions WHERE " OLD " ORDER BY at LIMIT $3::int) "
+            "RETURNING 1) SELECT (SELECT count(*) FROM d) + (SELECT count(*) FROM a)",
+            PR_ARGS(pr_i64(f->now_ms), pr_i64(f->keep_days), pr_i64(AUTOSCALE_FORGET_ROWS)), &got,
+            err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;
@@ -356,7 +356,7 @@ enum pr_code autoscale_decisions_forget(struct pr_db *db, const struct pr_lease 
                                         int64_t now_ms, int64_t keep_days, int64_t *deleted,
                                         struct pr_err *err)
 {
-    struct forget f = { lease, now_ms - keep_days * 86400000, 0 };
+    struct forget f = { lease, now_ms, keep_days, 0 };
     enum pr_code rc = keep_days <= 0 ? PR_OK : pr_db_tx(db, forget, &f, err);
     *deleted = rc == PR_OK ? f.deleted : 0;
     return rc;

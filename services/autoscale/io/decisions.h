@@ -28,6 +28,7 @@ struct autoscale_state { /* what a fleet's policies carry on */
     int desired;
     const char *memory; /* JSON, kept to the byte */
     int64_t evaluated_ms;
+    const char *members; /* JSON (json/since.h); NULL: not looked at */
 };
 
 struct autoscale_decision_row { /* borrowed strings when stored; in the arena when loaded */

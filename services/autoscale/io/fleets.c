@@ -9,6 +9,11 @@
 
 /* --- settings that need the service's own ------------------------------------------------ */
 
+static enum autoscale_provider_kind real_of(const struct autoscale_setup *s)
+{
+    return s->provider == AUTOSCALE_BY_DRY_RUN ? s->beneath : s->provider;
+}
+
 static enum pr_code check_source(const struct autoscale_source *s, size_t i,
                                  const struct autoscale_config *cfg, struct pr_err *err)
 {
@@ -30,8 +35,7 @@ static enum pr_code check_source(const struct autoscale_source *s, size_t i,
 static enum pr_code check_fit(const struct autoscale_setup *s, const struct autoscale_config *cfg,
                               struct pr_err *err)
 {
-    const enum autoscale_provider_kind real =
-        s->provider == AUTOSCALE_BY_DRY_RUN ? s->beneath : s->provider;
+    const enum autoscale_provider_kind real = real_of(s);
     for (size_t i = 0; i < s->sources.n; i++) {
         const enum pr_code rc = check_source(&s->sources.source[i], i, cfg, err);
         if (rc != PR_OK)
@@ -61,6 +65,83 @@ enum pr_code autoscale_fleet_settings(const char *name, const char *settings,
     if (rc == PR_OK)
         rc = check_fit(out, cfg, err);
     json_decref(o);
+    return rc;
+}
+
+/* --- two fleets --------------------------------------------------------------------------- */
+
+static const char *region_of(const struct autoscale_setup *s, const struct autoscale_config *cfg)
+{
+    return s->region[0] != '\0' ? s->region : cfg->aws_region;
+}
+
+enum pr_code autoscale_fleets_apart(const char *name, const struct autoscale_setup *one,
+                                    const char *other_name, const struct autoscale_setup *other,
+                                    const struct autoscale_config *cfg, struct pr_err *err)
+{
+    const enum autoscale_provider_kind by = real_of(one);
+    const bool cluster = one->kind == AUTOSCALE_REDIS && other->kind == AUTOSCALE_REDIS;
+    for (int z = 0; cluster && z < one->fleet.zones; z++)
+        for (int k = 0; k < other->fleet.zones; k++)
+            if (strcmp(one->fleet.zone[z], other->fleet.zone[k]) == 0)
+                return pr_fail(err, PR_EINVAL,
+                               "fleet.zones[%d].name: fleet %s has the Redis nodes of zone %s; %s "
+                               "cannot count them as well",
+                               z, other_name, one->fleet.zone[z], name);
+    if (by == AUTOSCALE_BY_NOBODY || by != real_of(other) ||
+        strcmp(one->space, other->space) != 0 ||
+        (by == AUTOSCALE_BY_AWS && strcmp(region_of(one, cfg), region_of(other, cfg)) != 0))
+        return PR_OK;
+    for (size_t t = 0; t < one->targets; t++)
+        for (size_t k = 0; k < other->targets; k++)
+            if (strcmp(one->target[t].name, other->target[k].name) == 0)
+                return pr_fail(err, PR_EINVAL,
+                               "actuator.targets[%zu].name: fleet %s has %s of %s; %s cannot scale "
+                               "it as well",
+                               t, other_name, one->target[t].name, autoscale_provider_name(by),
+                               name);
+    return PR_OK;
+}
+
+/* The later one gives way. */
+static bool gives_way(const struct autoscale_fleet_row *f, const struct autoscale_fleet_row *to)
+{
+    return f->made_ms != to->made_ms ? f->made_ms > to->made_ms : strcmp(f->name, to->name) > 0;
+}
+
+static void find_shared(struct autoscale_fleets *all, const struct autoscale_config *cfg)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        struct autoscale_fleet_row *f = all->fleet[i];
+        struct pr_err why = { .text = "" };
+        bool apart = true;
+        for (size_t k = 0; k < all->n && apart && f->enabled && f->setup != NULL; k++) {
+            const struct autoscale_fleet_row *o = all->fleet[k];
+            apart =
+                k == i || !o->enabled || o->setup == NULL || !gives_way(f, o) ||
+                autoscale_fleets_apart(f->name, f->setup, o->name, o->setup, cfg, &why) == PR_OK;
+        }
+        if (!apart && f->shared[0] == '\0' && !all->quiet)
+            pr_warn(PR_EV("fleet.unfit"), PR_S("fleet", f->name), PR_I("version", f->version),
+                    PR_E(&why));
+        if (apart && f->shared[0] != '\0' && !all->quiet)
+            pr_info(PR_EV("fleet.fit_again"), PR_S("fleet", f->name));
+        (void)snprintf(f->shared, sizeof f->shared, "%s", apart ? "" : why.text);
+    }
+}
+
+enum pr_code autoscale_fleets_has_room(struct pr_db *db, const struct autoscale_config *cfg,
+                                       const char *name, const struct autoscale_setup *setup,
+                                       struct pr_err *err)
+{
+    struct autoscale_fleets all = { .quiet = true };
+    enum pr_code rc = autoscale_fleets_load(&all, db, cfg, NULL, NULL, err);
+    for (size_t i = 0; rc == PR_OK && i < all.n; i++) {
+        const struct autoscale_fleet_row *o = all.fleet[i];
+        if (o->enabled && o->setup != NULL && strcmp(o->name, name) != 0)
+            rc = autoscale_fleets_apart(name, setup, o->name, o->setup, cfg, err);
+    }
+    autoscale_fleets_done(&all, NULL, NULL);
     return rc;
 }
 
@@ -182,6 +263,8 @@ enum pr_code autoscale_fleets_load(struct autoscale_fleets *f, struct pr_db *db,
         free_row(f->fleet[i]);
         f->fleet[i] = f->fleet[--f->n];
     }
+    if (rc == PR_OK)
+        find_shared(f, cfg);
     return rc;
 }
 
@@ -206,5 +289,5 @@ int64_t autoscale_fleet_time(const struct autoscale_config *cfg,
 
 bool autoscale_fleet_on(const struct autoscale_fleet_row *f)
 {
-    return f->enabled && f->setup != NULL;
+    return f->enabled && f->setup != NULL && f->shared[0] == '\0';
 }

@@ -15,11 +15,12 @@ struct autoscale_fleet_row {
     int64_t made_ms;               /* of its first settings */
     struct autoscale_setup *setup; /* NULL: unfit */
     char unfit[256];               /* why; "" fit */
+    char shared[256];              /* it would count another fleet's members; "" none */
     bool there;
 };
 
 struct autoscale_fleets { /* of one thread; zeroed: none */
-    bool quiet; /* another thread logs what is new */
+    bool quiet;           /* another thread logs what is new */
     struct autoscale_fleet_row *
         *fleet; /* [n] by name; a row's address stays while its version does */
     size_t n;
@@ -38,6 +39,18 @@ void autoscale_fleets_done(struct autoscale_fleets *f, autoscale_fleet_gone *gon
 PR_CHECKED enum pr_code autoscale_fleet_settings(const char *name, const char *settings,
                                                  const struct autoscale_config *cfg,
                                                  struct autoscale_setup *out, struct pr_err *err);
+
+/* A member is of one fleet: two that are on share neither a zone of the Redis Cluster nor a
+ * provider's group. PR_EINVAL: where they do. names: of the fleets. */
+PR_CHECKED enum pr_code autoscale_fleets_apart(const char *name, const struct autoscale_setup *one,
+                                               const char *other_name,
+                                               const struct autoscale_setup *other,
+                                               const struct autoscale_config *cfg,
+                                               struct pr_err *err);
+/* The same with every fleet that is stored and on. */
+PR_CHECKED enum pr_code
+autoscale_fleets_has_room(struct pr_db *db, const struct autoscale_config *cfg, const char *name,
+                          const struct autoscale_setup *setup, struct pr_err *err);
 
 /* The fleet's time: the machine's, or, in a trial, one that runs faster since it was made. */
 int64_t autoscale_fleet_time(const struct autoscale_config *cfg,

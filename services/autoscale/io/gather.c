@@ -13,6 +13,7 @@ enum {
     REDIS_LEAST_MS = 1200,              /* real: answers closer than a second say nothing of CPU */
     OVERLAP_MS = 3 * AUTOSCALE_MINUTE_MS, /* asked again: what was said late comes after all */
     CLOUDWATCH_SETTLE_MS = AUTOSCALE_MINUTE_MS,
+    AGAIN_MS = 10000, /* a clock that is wrong is looked at */
 };
 
 void autoscale_gather_done(struct autoscale_gather *g)
@@ -112,14 +113,25 @@ static bool copy(char *to, size_t room, const char *from)
 enum pr_code autoscale_aws_source_of(const struct autoscale_config *cfg,
                                      struct autoscale_aws_source *out, struct pr_err *err)
 {
-    const char *path = cfg->aws_container_path;
+    const char *path = cfg->aws_container_path, *region = cfg->aws_region;
     memset(out, 0, sizeof *out);
     out->timeout_ms = cfg->request_ms;
     if (path[0] != '\0' && path[0] != '/') /* the host would be another */
         return pr_fail(err, PR_EINVAL,
                        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI \"%.60s\" does not begin with /",
                        path);
-    return copy(out->keys.access, sizeof out->keys.access, cfg->aws_access_key) &&
+    const bool sts =
+        cfg->aws_sts_url[0] != '\0'
+            ? copy(out->sts_url, sizeof out->sts_url, cfg->aws_sts_url)
+            : (size_t)snprintf(out->sts_url, sizeof out->sts_url,
+                               "https://sts%s%s.amazonaws.com%s/", region[0] != '\0' ? "." : "",
+                               region,
+                               strncmp(region, "cn-", 3) == 0 ? ".cn" : "") < sizeof out->sts_url;
+    return sts && copy(out->role_arn, sizeof out->role_arn, cfg->aws_role_arn) &&
+                   copy(out->role_session, sizeof out->role_session, cfg->aws_role_session) &&
+                   copy(out->web_token_file, sizeof out->web_token_file, cfg->aws_web_token) &&
+                   copy(out->sts_ca_file, sizeof out->sts_ca_file, cfg->aws_ca_file) &&
+                   copy(out->keys.access, sizeof out->keys.access, cfg->aws_access_key) &&
                    copy(out->keys.secret, sizeof out->keys.secret, cfg->aws_secret_key) &&
                    copy(out->keys.token, sizeof out->keys.token, cfg->aws_session_token) &&
                    (path[0] != '\0'
@@ -212,7 +224,7 @@ static enum pr_code ask_some(struct asking *a, const struct autoscale_sources *d
     struct autoscale_asked asked[AUTOSCALE_SOURCES];
     struct autoscale_gather *g = a->g;
     const int64_t good = g->good_ms[rhythm];
-    const int64_t from = good == 0 ? now_ms - PAST_MS : good - OVERLAP_MS;
+    const int64_t from = good == 0 || good > now_ms ? now_ms - PAST_MS : good - OVERLAP_MS;
     const struct autoscale_span when = { .now_ms = now_ms,
                                          .from_ms =
                                              from < now_ms - PAST_MS ? now_ms - PAST_MS : from };
@@ -308,9 +320,10 @@ bool autoscale_gather_due(struct autoscale_gather *g, const struct autoscale_fle
                           int64_t now_ms)
 {
     const int64_t over = now_ms - settle_ms(fleet->setup);
-    const bool back = g->merged_ms > 0 && now_ms < g->merged_ms;
-    return back != g->went_back ||
-           (!back && over / AUTOSCALE_MINUTE_MS * AUTOSCALE_MINUTE_MS > g->merged_ms);
+    if (g->waits)
+        return now_ms < g->looked_ms || now_ms - g->looked_ms >= AGAIN_MS;
+    return (g->merged_ms > 0 && now_ms < g->merged_ms) ||
+           over / AUTOSCALE_MINUTE_MS * AUTOSCALE_MINUTE_MS > g->merged_ms;
 }
 
 static enum pr_code merge(struct autoscale_gather_ctx *ctx, const struct pr_lease *lease,
@@ -349,10 +362,6 @@ enum pr_code autoscale_gather_merge(struct autoscale_gather *g, struct autoscale
         return rc;
     const struct autoscale_due due =
         autoscale_merge_due(g->merged_ms, now_ms, settle_ms(fleet->setup));
-    if (due.went_back != g->went_back && due.went_back)
-        pr_warn(PR_EV("fleet.clock_went_back"), PR_S("fleet", fleet->name),
-                PR_I("behind_ms", g->merged_ms - now_ms));
-    g->went_back = due.went_back;
     if (due.first_ms > due.last_ms || due.last_ms <= g->merged_ms)
         return PR_OK; /* minutes that are still open are merged again with the next one */
     struct pr_arena arena;

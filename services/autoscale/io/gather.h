@@ -16,7 +16,8 @@ struct autoscale_gather { /* of one fleet; zeroed: nothing yet */
     int64_t good_ms[AUTOSCALE_GATHER_RHYTHMS];  /* and of the last one that went well */
     char said[AUTOSCALE_SOURCES][120];          /* what was logged last */
     int64_t merged_ms; /* end of the newest minute that was merged; 0: not known yet */
-    bool went_back;    /* our clock is behind it */
+    bool waits;        /* for the clock: looked at again when looked_ms is a while ago */
+    int64_t looked_ms;
 };
 void autoscale_gather_done(struct autoscale_gather *g);
 
@@ -40,7 +41,8 @@ PR_CHECKED enum pr_code autoscale_gather_turn(struct autoscale_gather *g,
                                               const struct autoscale_fleet_row *fleet,
                                               int64_t now_ms, struct pr_err *err);
 
-/* A minute is over that was not merged yet: it is worth to look what else is known. */
+/* A minute is over that was not merged yet, or our clock is behind those that were: it is worth to
+ * look what else is known. */
 bool autoscale_gather_due(struct autoscale_gather *g, const struct autoscale_fleet_row *fleet,
                           int64_t now_ms);
 

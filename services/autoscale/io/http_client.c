@@ -19,20 +19,29 @@ enum { ANSWER_MAX = 32 << 20, HOST = 256 };
  * - it knows no session token: the header is given here, and signed as every given header;
  * - x-amz-content-sha256 it adds for S3 alone, and only S3 wants it. */
 
-static enum pr_code host_of(const char *url, char host[HOST], bool *tls, struct pr_err *err)
+struct where {
+    char host[HOST];
+    bool tls;
+    bool password; /* or a user, in the URL */
+};
+
+static enum pr_code where_of(const char *url, struct where *w, struct pr_err *err)
 {
     CURLU *u = curl_url();
-    char *name = NULL, *scheme = NULL;
+    char *name = NULL, *scheme = NULL, *user = NULL;
     enum pr_code rc = PR_EINVAL;
 
     if (u != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
         curl_url_get(u, CURLUPART_HOST, &name, 0) == CURLUE_OK &&
         curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK) {
-        *tls = strcasecmp(scheme, "https") == 0;
-        if (*tls || strcasecmp(scheme, "http") == 0)
+        w->tls = strcasecmp(scheme, "https") == 0;
+        if (w->tls || strcasecmp(scheme, "http") == 0)
             rc = PR_OK;
-        (void)snprintf(host, HOST, "%s", name);
+        w->password = curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_OK ||
+                      curl_url_get(u, CURLUPART_PASSWORD, &user, 0) == CURLUE_OK;
+        (void)snprintf(w->host, HOST, "%s", name);
     }
+    curl_free(user);
     curl_free(name);
     curl_free(scheme);
     curl_url_cleanup(u);
@@ -53,6 +62,35 @@ static bool loopback(const char *host)
 static bool near(const char *host)
 {
     return loopback(host) || in_net(host, "169.254.") || strncasecmp(host, "[fd00:ec2:", 10) == 0;
+}
+
+static enum pr_code keep_secret(const struct where *w, bool nearby, struct pr_err *err)
+{
+    if (w->tls || loopback(w->host) || (nearby && near(w->host)))
+        return PR_OK;
+    return pr_fail(err, PR_EINVAL,
+                   "%s: nothing secret is sent over plain http to another machine: use https",
+                   w->host);
+}
+
+enum pr_code autoscale_http_private(const char *url, bool nearby, struct pr_err *err)
+{
+    struct where w;
+    const enum pr_code rc = where_of(url, &w, err);
+    return rc == PR_OK ? keep_secret(&w, nearby, err) : rc;
+}
+
+void autoscale_url_encode(struct pr_buf *to, const char *value)
+{
+    static const char PLAIN[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789-_.~";
+
+    for (const char *c = value; *c != '\0'; c++) {
+        if (strchr(PLAIN, *c) != NULL)
+            pr_buf_add(to, c, 1);
+        else
+            pr_buf_printf(to, "%%%02X", (unsigned)(unsigned char)*c);
+    }
 }
 
 /* --- headers ------------------------------------------------------------ */
@@ -252,18 +290,17 @@ static enum pr_code exchange(CURL *c, const struct autoscale_http_request *q, co
 enum pr_code autoscale_http(const struct autoscale_http_request *q,
                             struct autoscale_http_response *r, struct pr_err *err)
 {
-    char host[HOST];
-    bool tls = false;
+    struct where w;
 
     *r = (struct autoscale_http_response){ 0 };
     pr_buf_init(&r->body, ANSWER_MAX);
     if (q->timeout_ms <= 0)
         return pr_fail(err, PR_ETIMEOUT, "no time left to ask");
-    enum pr_code rc = host_of(q->url, host, &tls, err);
+    enum pr_code rc = where_of(q->url, &w, err);
+    if (rc == PR_OK && (q->secret || q->bearer_file != NULL || q->sign != NULL || w.password))
+        rc = keep_secret(&w, q->nearby, err);
     if (rc != PR_OK)
         return rc;
-    if (q->bearer_file != NULL && !tls && !loopback(host))
-        return pr_fail(err, PR_EINVAL, "%s: a token is not sent over plain http", host);
 
     struct curl_slist *headers = NULL;
     CURL *c = curl_easy_init();
@@ -271,7 +308,7 @@ enum pr_code autoscale_http(const struct autoscale_http_request *q,
     if (rc == PR_OK && q->sign != NULL)
         rc = set_signature(c, q, err);
     if (rc == PR_OK)
-        rc = exchange(c, q, host, headers, r, err);
+        rc = exchange(c, q, w.host, headers, r, err);
     if (rc != PR_OK)
         pr_buf_done(&r->body);
     curl_slist_free_all(headers);

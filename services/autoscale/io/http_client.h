@@ -5,6 +5,7 @@
 #include "prism/buf.h"
 #include "prism/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct autoscale_aws_keys { /* NULL-able strings are "" */
@@ -21,6 +22,9 @@ struct autoscale_http_request {
     const char *bearer_file;               /* read anew for each request (tokens rotate); NULL */
     const struct autoscale_aws_keys *sign; /* SigV4; NULL: not signed */
     const char *aws_region, *aws_service;
+    bool secret; /* a header, the body or the answer is (a token, a signature and a password in
+                    the URL are known to be) */
+    bool nearby; /* it may go over plain http to a link-local address: the host below us */
 };
 
 struct autoscale_http_response { /* release with pr_buf_done(&body) */
@@ -32,10 +36,17 @@ struct autoscale_http_response { /* release with pr_buf_done(&body) */
 /* PR_OK: there was an answer, whatever its status. PR_EUNAVAIL, PR_ETIMEOUT: none; names
  * the host, never a secret. PR_EDENIED: the server's certificate is not trusted, or there is
  * no token or key to send. PR_EINVAL: what was asked is wrong (a signed request has its
- * parameters in its body and no header without a value; a token is not sent over plain http
- * to another machine). PR_EDATA: the answer is over 32 MiB. */
+ * parameters in its body and no header without a value; no secret goes over plain http to
+ * another machine). PR_EDATA: the answer is over 32 MiB. */
 PR_CHECKED enum pr_code autoscale_http(const struct autoscale_http_request *q,
                                        struct autoscale_http_response *r, struct pr_err *err);
+
+/* Whether what is secret may go there: over TLS, or not away from this machine (and, nearby, the
+ * host below it). PR_EINVAL: why not. */
+PR_CHECKED enum pr_code autoscale_http_private(const char *url, bool nearby, struct pr_err *err);
+
+/* A value of a form or of a query string. */
+void autoscale_url_encode(struct pr_buf *to, const char *value);
 
 /* The file's one token, without the line's end. PR_EDENIED: cannot be read, or holds none. */
 enum { AUTOSCALE_TOKEN_MAX = 16 << 10 };

@@ -45,6 +45,7 @@ static enum pr_code open_one(const struct autoscale_provider_ctx *ctx,
         p.ca_file = or_null(cfg->kubernetes_ca_file);
         p.token_file = or_null(cfg->kubernetes_token_file);
         p.space = or_null(setup->space);
+        p.owner = ctx->owner;
         break;
     case AUTOSCALE_BY_LOCAL:
         p.command = cfg->local_command;

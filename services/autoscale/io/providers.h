@@ -8,6 +8,7 @@
 /* wait: as of autoscale_pace; say: what a dry run would do. PR_EINVAL: names the setting. */
 struct autoscale_provider_ctx {
     const struct autoscale_config *cfg;
+    const char *owner; /* of marks; as of autoscale_provider */
     bool (*wait)(void *ctx, int64_t ms);
     void *wait_ctx;
     void (*say)(void *ctx, const char *what);

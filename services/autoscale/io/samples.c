@@ -48,11 +48,6 @@ static json_t *number(double v)
     return isinf(v) ? json_string(v > 0 ? "Infinity" : "-Infinity") : json_real(v);
 }
 
-static double cell_or_nan(const PGresult *r, int row, int col)
-{
-    return pr_cell(r, row, col) == NULL ? NAN : pr_cell_real(r, row, col);
-}
-
 /* The array as text, or NULL when it lacks one of n. */
 static char *dump(json_t *list, size_t n)
 {
@@ -162,15 +157,35 @@ enum pr_code autoscale_samples_load(struct pr_db *db, struct pr_arena *arena, co
         return pr_fail(err, PR_ENOMEM, "%d samples of fleet %s", rows, fleet);
     for (int i = 0; i < rows; i++)
         s[i] = (struct autoscale_sample){ .at_ms = pr_cell_i64(res, i, 0),
-                                          .cpu_pct = cell_or_nan(res, i, 1),
-                                          .memory_pct = cell_or_nan(res, i, 2),
-                                          .network_bps = cell_or_nan(res, i, 3),
-                                          .backlog = cell_or_nan(res, i, 4),
-                                          .load = cell_or_nan(res, i, 5),
+                                          .cpu_pct = autoscale_cell_real(res, i, 1),
+                                          .memory_pct = autoscale_cell_real(res, i, 2),
+                                          .network_bps = autoscale_cell_real(res, i, 3),
+                                          .backlog = autoscale_cell_real(res, i, 4),
+                                          .load = autoscale_cell_real(res, i, 5),
                                           .serving = (int)pr_cell_i64(res, i, 6),
                                           .silent = (int)pr_cell_i64(res, i, 7) };
     *sample = s;
     *n = (size_t)rows;
+    return PR_OK;
+}
+
+enum pr_code autoscale_samples_range(struct pr_db *db, const char *fleet, int64_t from_ms,
+                                     int64_t to_ms, int64_t *oldest_ms, int64_t *newest_ms,
+                                     struct pr_err *err)
+{
+    PGresult *got = NULL;
+    enum pr_code rc =
+        pr_db_exec(
+            db,
+            "SELECT " MS("coalesce(min(at), 'epoch')") ", " MS(
+                "coalesce(max(at), 'epoch')") " FROM autoscale_samples WHERE fleet = $1 AND at "
+                                              "> " AT("$2::bigint") " AND at <= " AT("$3::bigint"),
+            PR_ARGS(pr_text(fleet), pr_i64(from_ms), pr_i64(to_ms)), &got, err);
+    if (rc != PR_OK)
+        return pr_wrap(err, rc, "samples of fleet %s", fleet);
+    PR_AUTO(PGresult) *res = got;
+    *oldest_ms = pr_cell_i64(res, 0, 0);
+    *newest_ms = pr_cell_i64(res, 0, 1);
     return PR_OK;
 }
 
@@ -195,26 +210,29 @@ enum pr_code autoscale_samples_newest(struct pr_db *db, const char *fleet, int64
 static json_t *reading_json(const struct autoscale_reading *r)
 {
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s}", "member", r->member, "zone",
+        "{s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "member", r->member, "zone",
         r->zone, "source", r->source, "at_ms", (json_int_t)r->at_ms, "received_ms",
         (json_int_t)r->received_ms, "cpu_pct", number(r->value[AUTOSCALE_CPU]), "memory_pct",
         number(r->value[AUTOSCALE_MEMORY]), "network_bps", number(r->value[AUTOSCALE_NETWORK]),
         "backlog", number(r->value[AUTOSCALE_BACKLOG]), "load", number(r->value[AUTOSCALE_LOAD]),
-        "why", r->why);
+        "data_bytes", number(r->data_bytes), "why", r->why);
 }
 
 static const char PUT_READINGS[] =
     "WITH fleet AS (SELECT count(*) AS known FROM autoscale_fleets WHERE name = $1), "
     "put AS (INSERT INTO autoscale_readings (fleet, member, zone, source, at, received_at, "
-    "cpu_pct, memory_pct, network_bps, backlog, load, why) SELECT $1, r.member, r.zone, "
+    "cpu_pct, memory_pct, network_bps, backlog, load, data_bytes, why) SELECT $1, r.member, "
+    "r.zone, "
     "r.source, " AT("r.at_ms") ", " AT(
         "r.received_ms") ", r.cpu_pct, r.memory_pct, r.network_bps, r.backlog, "
-                         "r.load, r.why FROM fleet, jsonb_to_recordset($2::jsonb) AS r(member "
+                         "r.load, r.data_bytes, r.why FROM fleet, jsonb_to_recordset($2::jsonb) AS "
+                         "r(member "
                          "text, zone text, "
                          "source text, at_ms bigint, received_ms bigint, cpu_pct double precision, "
                          "memory_pct double precision, network_bps double precision, backlog "
                          "double precision, "
-                         "load double precision, why text) WHERE fleet.known > 0 ON CONFLICT DO "
+                         "load double precision, data_bytes double precision, why text) WHERE "
+                         "fleet.known > 0 ON CONFLICT DO "
                          "NOTHING RETURNING 1) "
                          "SELECT (SELECT known FROM fleet), (SELECT count(*) FROM put)";
 
@@ -268,7 +286,7 @@ enum pr_code autoscale_readings_load(struct pr_db *db, struct pr_arena *arena, c
         pr_db_exec(db,
                    "SELECT member, zone, source, why, " MS("at") ", " MS(
                        "received_at") ", cpu_pct, "
-                                      "memory_pct, network_bps, backlog, load FROM "
+                                      "memory_pct, network_bps, backlog, load, data_bytes FROM "
                                       "autoscale_readings WHERE fleet = $1 "
                                       "AND at > " AT("$2::bigint") " AND at <= " AT(
                                           "$3::bigint") " "
@@ -289,11 +307,12 @@ enum pr_code autoscale_readings_load(struct pr_db *db, struct pr_arena *arena, c
         r->why = keep(arena, res, i, 3);
         r->at_ms = pr_cell_i64(res, i, 4);
         r->received_ms = pr_cell_i64(res, i, 5);
-        r->value[AUTOSCALE_CPU] = cell_or_nan(res, i, 6);
-        r->value[AUTOSCALE_MEMORY] = cell_or_nan(res, i, 7);
-        r->value[AUTOSCALE_NETWORK] = cell_or_nan(res, i, 8);
-        r->value[AUTOSCALE_BACKLOG] = cell_or_nan(res, i, 9);
-        r->value[AUTOSCALE_LOAD] = cell_or_nan(res, i, 10);
+        r->value[AUTOSCALE_CPU] = autoscale_cell_real(res, i, 6);
+        r->value[AUTOSCALE_MEMORY] = autoscale_cell_real(res, i, 7);
+        r->value[AUTOSCALE_NETWORK] = autoscale_cell_real(res, i, 8);
+        r->value[AUTOSCALE_BACKLOG] = autoscale_cell_real(res, i, 9);
+        r->value[AUTOSCALE_LOAD] = autoscale_cell_real(res, i, 10);
+        r->data_bytes = autoscale_cell_real(res, i, 11);
         room = r->member != NULL && r->zone != NULL && r->source != NULL && r->why != NULL;
     }
     if (!room)

@@ -9,10 +9,18 @@
 #include "prism/io/db.h"
 #include "prism/io/lease.h"
 
+#include <math.h>
+
 enum {
     AUTOSCALE_READING_PAST_MS = 3600000, /* older ones are not stored: nobody merges them */
     AUTOSCALE_READING_AHEAD_MS = 600000  /* nor those further ahead of our clock */
 };
+
+/* NAN for NULL. */
+static inline double autoscale_cell_real(const PGresult *r, int row, int col)
+{
+    return pr_cell(r, row, col) == NULL ? NAN : pr_cell_real(r, row, col);
+}
 
 struct autoscale_retention {
     int64_t samples_days;   /* 7 at least */
@@ -37,6 +45,10 @@ PR_CHECKED enum pr_code autoscale_samples_load(struct pr_db *db, struct pr_arena
                                                const char *fleet, int64_t from_ms, int64_t to_ms,
                                                struct autoscale_sample **sample, size_t *n,
                                                struct pr_err *err);
+/* Ends of the oldest and the newest of them; 0 and 0: none. */
+PR_CHECKED enum pr_code autoscale_samples_range(struct pr_db *db, const char *fleet,
+                                                int64_t from_ms, int64_t to_ms, int64_t *oldest_ms,
+                                                int64_t *newest_ms, struct pr_err *err);
 /* End of the newest minute that is stored; 0: none. */
 PR_CHECKED enum pr_code autoscale_samples_newest(struct pr_db *db, const char *fleet,
                                                  int64_t *at_ms, struct pr_err *err);

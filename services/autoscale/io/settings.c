@@ -1,5 +1,9 @@
 #include "io/settings.h"
 
+#include "io/http_client.h"
+
+#include <string.h>
+
 #define CONFIG(...) PR_CFG_ROW(struct autoscale_config, __VA_ARGS__)
 const struct pr_cfg_row autoscale_config_rows[] = {
 #include "config.def"
@@ -12,6 +16,32 @@ const struct pr_metric_row autoscale_metric_rows[AUTOSCALE_METRIC_IDS] = {
 #include "metrics.def"
 };
 #undef METRIC
+
+/* Whom we send keys and tokens, or ask for them. */
+static enum pr_code check_secrets(const struct autoscale_config *cfg, struct pr_err *err)
+{
+    const struct {
+        const char *name, *url;
+        bool nearby, without; /* without: nothing secret is sent there */
+    } row[] = {
+        { "PRISM_PROMETHEUS_URL", cfg->prometheus_url, false,
+          cfg->prometheus_token_file[0] == '\0' && strchr(cfg->prometheus_url, '@') == NULL },
+        { "PRISM_AWS_AUTOSCALING_URL", cfg->aws_autoscaling_url, false, false },
+        { "PRISM_AWS_CLOUDWATCH_URL", cfg->aws_cloudwatch_url, false, false },
+        { "PRISM_AWS_STS_URL", cfg->aws_sts_url, false, false },
+        { "PRISM_KUBERNETES_URL", cfg->kubernetes_url, false, false },
+        { "AWS_CONTAINER_CREDENTIALS_FULL_URI", cfg->aws_container_url, true, false },
+        { "PRISM_AWS_METADATA_URL", cfg->aws_metadata_url, true, false },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        const enum pr_code rc = row[i].url[0] == '\0' || row[i].without
+                                    ? PR_OK
+                                    : autoscale_http_private(row[i].url, row[i].nearby, err);
+        if (rc != PR_OK)
+            return pr_wrap(err, rc, "%s", row[i].name);
+    }
+    return PR_OK;
+}
 
 enum pr_code autoscale_config_check(const struct autoscale_config *cfg, struct pr_err *err)
 {
@@ -26,5 +56,5 @@ enum pr_code autoscale_config_check(const struct autoscale_config *cfg, struct p
         return pr_fail(err, PR_EINVAL,
                        "PRISM_AUTOSCALE_REQUEST_MS is %lld, more than PRISM_AUTOSCALE_CALL_MS %lld",
                        (long long)cfg->request_ms, (long long)cfg->call_ms);
-    return PR_OK;
+    return check_secrets(cfg, err);
 }

@@ -43,13 +43,15 @@ static enum pr_code read_kind(struct field_ctx *c, const json_t *o, const char *
 }
 
 /* Of a Redis node's host: as the fleet's type says, where the source does not. */
-static void set_vcpus(struct autoscale_setup *s)
+static void set_host(struct autoscale_setup *s)
 {
     const struct autoscale_fleet *f = &s->fleet;
     for (size_t i = 0; f->types > 0 && i < s->sources.n; i++) {
         struct autoscale_source *one = &s->sources.source[i];
         if (one->kind == AUTOSCALE_SOURCE_REDIS && one->is.redis.vcpus <= 0)
             one->is.redis.vcpus = f->ladder[f->type].vcpus;
+        if (one->kind == AUTOSCALE_SOURCE_REDIS && one->is.redis.memory_gb <= 0)
+            one->is.redis.memory_gb = f->ladder[f->type].memory_gb;
     }
 }
 
@@ -265,7 +267,7 @@ static enum pr_code read_parts(struct field_ctx *c, const json_t *o, const char 
         rc = autoscale_sources_read(sources, "sources", c->arena, &s->sources, c->err);
     if (rc != PR_OK)
         return rc;
-    set_vcpus(s);
+    set_host(s);
     (void)field_enter(c, "actuator", 0);
     return read_actuator(c, json_object_get(o, "actuator"), s);
 }

@@ -4,7 +4,7 @@
  *
  *     {"kind": "redis", "mode": "act", "fleet": {"like": "redis", ...},
  *      "policies": [...], "combine": "first", "schedule": [...], "budget": {...},
- *      "sources": [{"kind": "redis", "vcpus": 16}, ...],
+ *      "sources": [{"kind": "redis", "vcpus": 16, "memory_gb": 128}, ...],
  *      "actuator": {"kind": "aws", "region": "us-west-2", "drain_s": 30, "patience_s": 900,
  *                   "targets": [{"name": "hot-a-1", "zone": "us-west-2a", "group": "hot-a-1"}]}}
  *

@@ -19,6 +19,10 @@ struct autoscale_shell {
     struct autoscale_carrier *carrier;
 };
 
+/* metadata-api waits for 55 s: so long one may wait here, and then take
+ * PRISM_AUTOSCALE_SIMULATE_MS. */
+static const struct pr_bus_apart what_ifs = { .waiting = 2, .patience_ms = 20000 };
+
 static enum pr_code open_bus(struct autoscale_shell *s, struct pr_err *err)
 {
     struct pr_service *svc = s->svc;
@@ -28,8 +32,8 @@ static enum pr_code open_bus(struct autoscale_shell *s, struct pr_err *err)
         rc = pr_bus_serve(svc->bus, "prism.rpc.autoscale.check", "autoscale",
                           autoscale_answers_check, s->answers, err);
     if (rc == PR_OK)
-        rc = pr_bus_serve(svc->bus, "prism.rpc.autoscale.simulate", "autoscale",
-                          autoscale_answers_simulate, s->answers, err);
+        rc = pr_bus_serve_apart(svc->bus, "prism.rpc.autoscale.simulate", "autoscale", &what_ifs,
+                                autoscale_answers_simulate, s->answers, err);
     if (rc == PR_OK)
         rc = pr_bus_serve(svc->bus, "prism.rpc.autoscale.replay", "autoscale",
                           autoscale_answers_replay, s->answers, err);
@@ -71,6 +75,7 @@ void autoscale_shell_stop(struct autoscale_shell *s)
     autoscale_decider_stop(s->decider);
     s->carrier = NULL;
     s->decider = NULL;
+    autoscale_answers_stop(s->answers);
     autoscale_tenure_stop(&s->tenure); /* nobody acts under it any more */
 }
 
@@ -90,6 +95,10 @@ enum pr_code autoscale_shell_tick(void *ctx, int64_t now_ms, struct pr_err *err)
     (void)err;
     struct autoscale_shell *s = ctx;
     struct pr_metrics *m = s->svc->metrics;
+    pr_service_not_ready(s->svc, "clock",
+                         atomic_load(&s->tenure.clock_is_off)
+                             ? "it is more than a minute off the database's"
+                             : NULL);
     pr_metrics_set(m, M_BUS, "stored", (double)atomic_load(&s->members.stored));
     pr_metrics_set(m, M_BUS, "again", (double)atomic_load(&s->members.again));
     pr_metrics_set(m, M_BUS, "too_old", (double)atomic_load(&s->members.too_old));

@@ -1,5 +1,6 @@
 #include "io/tenure.h"
 
+#include "io/clock.h"
 #include "io/settings.h"
 
 #include "prism/io/clock.h"
@@ -33,6 +34,26 @@ static void name_lease(const struct autoscale_tenure *t, struct pr_lease *l)
     (void)snprintf(l->holder, sizeof l->holder, "%s", t->holder);
 }
 
+/* Whoever's clock is right shall have it. It is not given back but left to run out: a call that is
+ * under way ends before that. */
+static enum pr_code hold(struct autoscale_tenure *t, struct pr_db *db, struct pr_lease *l,
+                         struct pr_err *err)
+{
+    int64_t ahead_ms = 0;
+    char why[160];
+    enum pr_code rc = autoscale_clock_ahead(db, t->now_ms, &ahead_ms, err);
+    if (rc != PR_OK)
+        return rc;
+    const bool apart = autoscale_clock_apart(ahead_ms, why);
+    if (atomic_exchange(&t->clock_is_off, apart) != apart) {
+        if (apart)
+            pr_warn(PR_EV("autoscale.clock"), PR_S("why", why));
+        else
+            pr_info(PR_EV("autoscale.clock_is_right"));
+    }
+    return apart ? pr_fail(err, PR_ECONFLICT, "%s", why) : pr_lease_hold(db, l, err);
+}
+
 static void *keep(void *arg)
 {
     struct autoscale_tenure *t = arg;
@@ -46,7 +67,7 @@ static void *keep(void *arg)
     }
     while (!atomic_load(&t->let_go)) {
         const int64_t asked_us = pr_mono_us();
-        const enum pr_code rc = pr_lease_hold(db, &l, &err);
+        const enum pr_code rc = hold(t, db, &l, &err);
         if (rc == PR_OK) {
             atomic_store(&t->good_until_us, asked_us + (l.ttl_ms - 1000) * 1000);
             set_epoch(t, l.epoch);
@@ -68,6 +89,8 @@ enum pr_code autoscale_tenure_start(struct autoscale_tenure *t, const char *db_u
                                     struct pr_err *err)
 {
     t->ttl_ms = ttl_ms;
+    if (t->now_ms == NULL)
+        t->now_ms = pr_now_ms;
     t->metrics = metrics;
     (void)snprintf(t->uri, sizeof t->uri, "%s", db_uri);
     (void)snprintf(t->holder, sizeof t->holder, "%s", holder);

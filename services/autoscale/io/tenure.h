@@ -1,4 +1,5 @@
-/* The lease "autoscale": one replica decides and acts. A thread of its own keeps it. */
+/* The lease "autoscale": one replica decides and acts, whose clock agrees with the database's. A
+ * thread of its own keeps it. */
 #ifndef AUTOSCALE_TENURE_H
 #define AUTOSCALE_TENURE_H
 
@@ -12,9 +13,10 @@ struct autoscale_tenure {
     char uri[2049], holder[64];
     int64_t ttl_ms;
     struct pr_metrics *metrics;
-    atomic_ullong epoch;        /* 0: not held */
-    atomic_llong good_until_us; /* by our clock, on the safe side of PostgreSQL's */
-    atomic_bool let_go;
+    atomic_ullong epoch;              /* 0: not held */
+    atomic_llong good_until_us;       /* by our clock, on the safe side of PostgreSQL's */
+    atomic_bool let_go, clock_is_off; /* off: it is not held, nor asked for */
+    int64_t (*now_ms)(void);          /* this machine's clock; NULL: pr_now_ms */
     pthread_t keeper;
     bool runs;
 };

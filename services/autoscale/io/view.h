@@ -4,6 +4,7 @@
 #define AUTOSCALE_VIEW_H
 
 #include "core/carry.h"
+#include "core/since.h"
 #include "io/fleets.h"
 #include "io/nodes.h"
 #include "io/seen.h"
@@ -12,7 +13,9 @@ struct autoscale_known {   /* of one fleet at one time; open, done */
     struct pr_arena arena; /* holds everything below */
     bool evaluated;        /* there is a state */
     int64_t evaluated_ms;
-    const char *memory; /* JSON; NULL */
+    const char *memory;            /* JSON; NULL */
+    struct autoscale_sinces since; /* as of the last decision; once the view is filled, of this */
+    bool dated;                    /* it is: to be kept */
     int stored_desired;
     int64_t open_id; /* decision that is carried out; 0 none */
     int open_to;

@@ -15,6 +15,7 @@ static const struct field target_rows[] = {
     { T(ordered), .kind = FIELD_INT },
     { T(sent_ms), .kind = FIELD_I64 },
     { T(done_ms), .kind = FIELD_I64 },
+    { T(lapsed), .kind = FIELD_BOOL, .flags = FIELD_OMIT_ZERO },
 };
 static const struct field_table target_fields =
     FIELD_TABLE(target_rows, struct autoscale_carry_target, NULL);
@@ -25,6 +26,7 @@ static const struct field leaver_rows[] = {
     { L(target), .kind = FIELD_INT, .lo = -1, .hi = AUTOSCALE_CARRY_TARGETS - 1 },
     { L(out_ms), .kind = FIELD_I64 },
     { L(told_ms), .kind = FIELD_I64 },
+    { L(late_ms), .kind = FIELD_I64, .flags = FIELD_OMIT_ZERO },
 };
 static const struct field_table leaver_fields =
     FIELD_TABLE(leaver_rows, struct autoscale_leaver, NULL);
@@ -46,12 +48,15 @@ static const struct field carry_rows[] = {
     { C(begun_ms), .kind = FIELD_I64 },
     { C(phase_ms), .kind = FIELD_I64 },
     { C(ended_ms), .kind = FIELD_I64 },
+    { C(looked_ms), .kind = FIELD_I64 },
+    { C(lapsed), .kind = FIELD_BOOL, .flags = FIELD_OMIT_ZERO },
     { C(groups), .kind = FIELD_I64 },
     LIST("targets", target, AUTOSCALE_CARRY_TARGETS, target_fields),
     LIST("leavers", leaver, AUTOSCALE_CHOSEN, leaver_fields),
     LIST("own", own, AUTOSCALE_CHOSEN, own_fields),
     { C(plan_id), .kind = FIELD_I64 },
     { C(plan_cancel), .kind = FIELD_BOOL },
+    { C(plan_given_up), .kind = FIELD_BOOL },
     { C(join_plans), .kind = FIELD_INT },
     { C(drain_plans), .kind = FIELD_INT },
     { C(plan_after_ms), .kind = FIELD_I64 },

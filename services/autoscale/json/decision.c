@@ -23,7 +23,7 @@ static const struct field_table vote_fields = FIELD_TABLE(vote_rows, struct auto
 static const struct field place_rows[] = {
     { P(zone), .kind = FIELD_ZONE }, { P(group), .kind = FIELD_GROUP },
     { P(give), .kind = FIELD_INT },  { P(get), .kind = FIELD_INT },
-    { P(back), .kind = FIELD_INT },
+    { P(back), .kind = FIELD_INT },  { P(primaries), .kind = FIELD_INT, .flags = FIELD_OMIT_ZERO },
 };
 static const struct field_table place_fields =
     FIELD_TABLE(place_rows, struct autoscale_place, NULL);
@@ -51,6 +51,7 @@ static const struct field decision_rows[] = {
       .count = offsetof(struct autoscale_decision, places),
       .count_is = COUNT_SIZE,
       .of = &place_fields },
+    { TEXT(place_why), .flags = FIELD_OMIT_ZERO },
     { D(cost_month_before), .kind = FIELD_REAL, .flags = FIELD_NULLABLE },
     { D(cost_month_after), .kind = FIELD_REAL, .flags = FIELD_NULLABLE },
     { D(useful_ms), .kind = FIELD_I64 },

@@ -13,6 +13,8 @@ static const struct field node_list_rows[] = {
       .count_is = COUNT_SIZE,
       .of = &autoscale_node_fields,
       .flags = FIELD_OMIT_ZERO },
+    { F(struct autoscale_input, traffic_from), .kind = FIELD_TEXT,
+      .cap = sizeof(((struct autoscale_input *)0)->traffic_from), .flags = FIELD_OMIT_ZERO },
     { F(struct autoscale_input, decided_ms), .kind = FIELD_I64, .lo = 0, .hi = 16725225600000.0,
       .flags = FIELD_OMIT_ZERO },
 };
@@ -21,8 +23,9 @@ static const struct field_table input_fields =
 
 static enum pr_code check_members(struct field_ctx *c, const json_t *o)
 {
-    static const char *const known[] = { "version", "fleet",        "settings",   "view",
-                                         "nodes",   "zone_traffic", "decided_ms", "memory" };
+    static const char *const known[] = { "version",      "fleet",      "settings",
+                                         "view",         "nodes",      "zone_traffic",
+                                         "traffic_from", "decided_ms", "memory" };
     const char *name;
     json_t *one;
     if (!json_is_object(o))
@@ -112,7 +115,8 @@ static enum pr_code read_parts(struct field_ctx *c, const json_t *o, const char 
     if (rc != PR_OK)
         return rc;
     /* What is left stands at the top. */
-    json_t *rest = json_pack("{s:O*, s:O*}", "nodes", json_object_get(o, "nodes"), "decided_ms",
+    json_t *rest = json_pack("{s:O*, s:O*, s:O*}", "nodes", json_object_get(o, "nodes"),
+                             "traffic_from", json_object_get(o, "traffic_from"), "decided_ms",
                              json_object_get(o, "decided_ms"));
     if (rest == NULL)
         return pr_fail(c->err, PR_ENOMEM, "the input of a decision");

@@ -3,7 +3,8 @@
  * so that a stored decision can be made again.
  *
  *     {"fleet": {...}, "settings": {...}, "view": {...}, "nodes": [...],
- *      "zone_traffic": {"us-west-2a": 0.5, ...}, "decided_ms": ..., "memory": [...]}
+ *      "zone_traffic": {"us-west-2a": 0.5, ...}, "traffic_from": "...", "decided_ms": ...,
+ *      "memory": [...]}
  *
  * Only view.desired must be there. Reading is strict: what is unknown, of the wrong type or
  * out of range is PR_EINVAL and names its path. */
@@ -68,10 +69,11 @@ char *autoscale_json_text(json_t *o, bool for_people);
 PR_CHECKED enum pr_code autoscale_json_parse(const char *text, size_t bytes, json_t **out,
                                              struct pr_err *err);
 
-/* Decides again and compares every member. *same false: a line for each that differs is
+/* Decides again and compares every member to the last bit, and what the policies remember then
+ * (memory NULL: nobody knows what they remembered). *same false: a line for each that differs is
  * appended to difference, "path: stored ..., now ...". */
 PR_CHECKED enum pr_code autoscale_json_replay(const json_t *input, const json_t *decision,
-                                              bool *same, struct pr_buf *difference,
-                                              struct pr_err *err);
+                                              const json_t *memory, bool *same,
+                                              struct pr_buf *difference, struct pr_err *err);
 
 #endif

@@ -48,14 +48,15 @@ static void compare_arrays(struct pr_buf *to, const char *path, const json_t *st
     }
 }
 
-/* A store may have written 5.0 as 5. */
+/* A store may have written 5.0 as 5. To the last bit all the same: 0.0 is not -0.0. */
 static bool equal(const json_t *a, const json_t *b)
 {
     if (a == NULL || b == NULL)
         return false;
-    if (json_is_number(a) && json_is_number(b) && json_typeof(a) != json_typeof(b))
-        return json_number_value(a) == json_number_value(b);
-    return json_equal(a, b) == 1;
+    if (!json_is_number(a) || !json_is_number(b) || (json_is_integer(a) && json_is_integer(b)))
+        return json_equal(a, b) == 1;
+    const double x = json_number_value(a), y = json_number_value(b);
+    return memcmp(&x, &y, sizeof x) == 0;
 }
 
 static void compare(struct pr_buf *to, const char *path, const json_t *stored, const json_t *now)
@@ -68,7 +69,8 @@ static void compare(struct pr_buf *to, const char *path, const json_t *stored, c
         one_line(to, path, stored, now);
 }
 
-static enum pr_code again(struct autoscale_json_input *in, json_t **now, struct pr_err *err)
+static enum pr_code again(struct autoscale_json_input *in, json_t **now, json_t **memory,
+                          struct pr_err *err)
 {
     struct autoscale_decision *d = calloc(1, sizeof *d);
     if (d == NULL)
@@ -76,31 +78,36 @@ static enum pr_code again(struct autoscale_json_input *in, json_t **now, struct 
     enum pr_code rc = autoscale_decide(&in->in, in->in.memory, d, err);
     if (rc == PR_OK) {
         *now = autoscale_json_decision_write(&in->in, d);
-        if (*now == NULL)
+        *memory = autoscale_json_memory_write(&in->in.settings, in->in.memory);
+        if (*now == NULL || *memory == NULL)
             rc = pr_fail(err, PR_ENOMEM, "a decision");
     }
     free(d);
     return rc;
 }
 
-enum pr_code autoscale_json_replay(const json_t *input, const json_t *decision, bool *same,
-                                   struct pr_buf *difference, struct pr_err *err)
+enum pr_code autoscale_json_replay(const json_t *input, const json_t *decision,
+                                   const json_t *memory, bool *same, struct pr_buf *difference,
+                                   struct pr_err *err)
 {
     struct autoscale_json_input *in = calloc(1, sizeof *in);
-    json_t *now = NULL;
+    json_t *now = NULL, *remembered = NULL;
     if (in == NULL)
         return pr_fail(err, PR_ENOMEM, "the input of a decision");
     enum pr_code rc = autoscale_json_input_read(input, NULL, in, err);
     if (rc == PR_OK)
-        rc = again(in, &now, err);
+        rc = again(in, &now, &remembered, err);
     if (rc == PR_OK) {
         const size_t before = difference->len;
         compare(difference, "", decision, now);
+        if (memory != NULL)
+            compare(difference, "memory", memory, remembered);
         *same = difference->len == before;
         if (difference->failed)
             rc = pr_fail(err, PR_ENOMEM, "the differences of a replay");
     }
     json_decref(now);
+    json_decref(remembered);
     autoscale_json_input_done(in);
     free(in);
     return rc;

@@ -61,6 +61,16 @@ static const struct field action_rows[] = {
 static const struct field_table action_fields =
     FIELD_TABLE(action_rows, struct autoscale_action, NULL);
 
+#define L(member) F(struct autoscale_means, member)
+static const struct field longer_rows[] = {
+    { L(minutes), .kind = FIELD_INT, .lo = 0, .hi = 360, .flags = FIELD_NEEDED },
+    { L(cpu_pct), .kind = FIELD_REAL, .flags = FIELD_NULLABLE | FIELD_NEEDED },
+    { L(memory_pct), .kind = FIELD_REAL, .flags = FIELD_NULLABLE | FIELD_NEEDED },
+    { L(network_bps), .kind = FIELD_REAL, .flags = FIELD_NULLABLE | FIELD_NEEDED },
+};
+static const struct field_table longer_fields =
+    FIELD_TABLE(longer_rows, struct autoscale_means, NULL);
+
 /* Limits are not among them: they are the fleet's. */
 #define V(member) F(struct autoscale_view, member)
 #define LIST(title, member, table)                                                                 \
@@ -77,6 +87,7 @@ static const struct field view_rows[] = {
     LIST("samples", sample, sample_fields),
     LIST("members", member, member_fields),
     LIST("actions", action, action_fields),
+    { V(longer), .kind = FIELD_OBJECT, .of = &longer_fields },
 };
 const struct field_table autoscale_view_fields =
     FIELD_TABLE(view_rows, struct autoscale_view, NULL);
@@ -89,6 +100,8 @@ static const struct field node_rows[] = {
     { N(group), .kind = FIELD_GROUP, .flags = FIELD_OMIT_NAN },
     { N(primary), .kind = FIELD_BOOL, .flags = FIELD_OMIT_ZERO },
     { N(bytes), .kind = FIELD_U64, .flags = FIELD_OMIT_ZERO },
+    { N(slots), .kind = FIELD_INT, .lo = 0, .hi = 16384, .flags = FIELD_OMIT_ZERO },
+    { N(unsized), .kind = FIELD_BOOL, .flags = FIELD_OMIT_ZERO },
     { N(traffic), .kind = FIELD_REAL, .lo = 0, .hi = 1e300, .flags = FIELD_OMIT_ZERO },
     { N(leaving), .kind = FIELD_BOOL, .flags = FIELD_OMIT_ZERO },
     { N(failed), .kind = FIELD_BOOL, .flags = FIELD_OMIT_ZERO },

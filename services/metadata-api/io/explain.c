@@ -110,8 +110,9 @@ static json_t *places_json(const json_t *d)
     json_t *p;
     json_array_foreach(at(d, "places"), i, p)(void) json_array_append_new(
         list,
-        json_pack("{s:o, s:o, s:I, s:I, s:I}", "zone", same(p, "zone"), "group", same(p, "group"),
-                  "join", whole(p, "get"), "leave", whole(p, "give"), "return", whole(p, "back")));
+        json_pack("{s:o, s:o, s:I, s:I, s:I, s:I}", "zone", same(p, "zone"), "group",
+                  same(p, "group"), "join", whole(p, "get"), "primaries", whole(p, "primaries"),
+                  "leave", whole(p, "give"), "return", whole(p, "back")));
     return list;
 }
 
@@ -144,10 +145,17 @@ static const char *class_of(const json_t *n)
         return "has failed";
     if (json_is_true(at(n, "leaving")))
         return "was leaving already";
+    if (json_is_true(at(n, "unsized")))
+        return "nobody knows its bytes: its slots count, by the mean of the others";
     if (whole(n, "bytes") == 0)
         return "holds nothing that would have to be moved";
     return text(n, "shard")[0] != '\0' ? "its shard is among those with the fewest bytes to move"
                                        : "among those with the fewest bytes to move";
+}
+
+static json_t *bytes_of(const json_t *n)
+{
+    return json_is_true(at(n, "unsized")) ? json_null() : json_integer(whole(n, "bytes"));
 }
 
 static json_t *leavers_json(const json_t *d, const json_t *nodes)
@@ -162,10 +170,10 @@ static json_t *leavers_json(const json_t *d, const json_t *nodes)
         if (n == NULL)
             continue;
         (void)json_array_append_new(
-            list, json_pack("{s:s, s:o, s:o, s:o, s:b, s:I, s:s}", "id", name, "zone",
+            list, json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:I, s:s}", "id", name, "zone",
                             same(n, "zone"), "group", same(n, "group"), "shard",
                             words(text(n, "shard")), "primary", json_is_true(at(n, "primary")),
-                            "bytes", whole(n, "bytes"), "why", class_of(n)));
+                            "bytes", bytes_of(n), "slots", whole(n, "slots"), "why", class_of(n)));
     }
     return list;
 }
@@ -183,7 +191,8 @@ static json_int_t bytes_to_move(const json_t *d, const json_t *nodes, bool units
     json_array_foreach(nodes, i, n)
     {
         const json_int_t bytes = whole(n, "bytes");
-        const bool counts = !units || json_is_true(at(n, "primary"));
+        const bool counts =
+            (!units || json_is_true(at(n, "primary"))) && !json_is_true(at(n, "unsized"));
         if (is_among(leaves, text(n, "id")))
             sum += counts ? bytes : 0;
         else if (counts && !json_is_true(at(n, "leaving")) &&
@@ -275,6 +284,7 @@ json_t *api_decision_explained(const json_t *facts)
         { "votes", votes_json(d) },
         { "floors", floors_json(d, fleet) },
         { "places", places_json(d) },
+        { "placesWhy", words(text(d, "place_why")) },
         { "leaves", leaves_json(d, nodes, unit > 1) },
         { "returns", same(d, "returns") },
         { "cost", cost_json(d) },

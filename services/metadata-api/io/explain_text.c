@@ -341,9 +341,12 @@ static void places(const json_t *e, struct pr_buf *b)
                               whole(p, what[w]), what[w]);
                 any = true;
             }
+        if (whole(p, "primaries") > 0)
+            pr_buf_printf(b, ", primaries: %" JSON_INTEGER_FORMAT, whole(p, "primaries"));
         pr_buf_str(b, "\n");
         name = "";
     }
+    clauses(b, name, text(e, "placesWhy"));
 }
 
 static void leaver(const json_t *n, struct pr_buf *b)
@@ -353,7 +356,10 @@ static void leaver(const json_t *n, struct pr_buf *b)
     if (text(n, "shard")[0] != '\0')
         pr_buf_printf(b, ", %s of %s", json_is_true(at(n, "primary")) ? "primary" : "replica",
                       text(n, "shard"));
-    pr_buf_printf(b, ", %s)", bytes_text(whole(n, "bytes"), size));
+    if (json_is_integer(at(n, "bytes")))
+        pr_buf_printf(b, ", %s)", bytes_text(whole(n, "bytes"), size));
+    else
+        pr_buf_printf(b, ", %" JSON_INTEGER_FORMAT " slots)", whole(n, "slots"));
     if (strstr(text(n, "why"), "fewest bytes") == NULL) /* which the last line says of all */
         pr_buf_printf(b, ": %s", text(n, "why"));
     pr_buf_str(b, "\n");

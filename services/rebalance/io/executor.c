@@ -47,6 +47,8 @@ static void set_epoch(struct rebalance_executor *e, uint64_t epoch)
     pthread_cond_broadcast(&e->wake);
     pthread_mutex_unlock(&e->lock);
     pr_metrics_set(e->o.metrics, M_LEASE, NULL, epoch != 0);
+    if (epoch == 0) /* whoever holds it says how many there are */
+        pr_metrics_set(e->o.metrics, M_HELD_BACK, NULL, 0);
     pr_info(PR_EV(epoch != 0 ? "executor.lease_held" : "executor.lease_not_held"),
             PR_I("epoch", epoch));
 }

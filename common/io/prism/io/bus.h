@@ -49,7 +49,7 @@ void pr_bus_close(struct pr_bus *bus); /* drains; NULL is fine */
 PR_CHECKED enum pr_code pr_bus_publish(struct pr_bus *bus, const char *subject, const void *data,
                                        size_t n, const char *msg_id, const char *traceparent,
                                        struct pr_err *err);
-/* For news that may be lost: handed to the connection, never waits. PR_EUNAVAIL: there is
+/* For news that may be lost: handed to the connection, waits for no answer. PR_EUNAVAIL: there is
  * none now. A stream of that subject keeps it all the same. */
 PR_CHECKED enum pr_code pr_bus_tell(struct pr_bus *bus, const char *subject, const void *data,
                                     size_t n, struct pr_err *err);
@@ -67,6 +67,15 @@ PR_CHECKED enum pr_code pr_bus_watch(struct pr_bus *bus, const char *stream, con
                                      pr_msg_fn *fn, void *ctx, struct pr_err *err);
 PR_CHECKED enum pr_code pr_bus_serve(struct pr_bus *bus, const char *subject, const char *queue,
                                      pr_rpc_fn *fn, void *ctx, struct pr_err *err);
+/* The same by a thread of its own: what takes long holds up nothing else. Requests wait while one
+ * is answered, waiting of them (1..64) at most: further ones are refused, PR_EFULL. One that has
+ * waited for longer than patience_ms is not begun: who asked has gone. */
+struct pr_bus_apart {
+    int waiting, patience_ms;
+};
+PR_CHECKED enum pr_code pr_bus_serve_apart(struct pr_bus *bus, const char *subject,
+                                           const char *queue, const struct pr_bus_apart *apart,
+                                           pr_rpc_fn *fn, void *ctx, struct pr_err *err);
 /* Pauses (unsubscribes) and resumes all durable consumers: while a dependency
  * of theirs is down nothing is consumed, so nothing is dead-lettered. */
 void pr_bus_pause(struct pr_bus *bus, bool paused);

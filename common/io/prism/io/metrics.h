@@ -28,6 +28,9 @@ void pr_metrics_free(struct pr_metrics *m);
 void pr_metrics_add(struct pr_metrics *m, int id, const char *label, double v);
 void pr_metrics_set(struct pr_metrics *m, int id, const char *label, double v);
 void pr_metrics_observe(struct pr_metrics *m, int id, const char *label, double seconds);
+/* Label NULL: all of the row's. What somebody else reports from now on is not shown any more;
+ * setting it brings it back. Rows without a label have one series, which stays. */
+void pr_metrics_drop(struct pr_metrics *m, int id, const char *label);
 double pr_metrics_get(struct pr_metrics *m, int id, const char *label); /* value or count */
 void pr_metrics_text(struct pr_metrics *m, struct pr_buf *out); /* exposition format 0.0.4 */
 

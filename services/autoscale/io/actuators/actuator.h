@@ -35,6 +35,10 @@ struct autoscale_instance {
     char address[80];             /* host:port of what runs on it, where the provider knows; "" */
     enum autoscale_life life;
     bool healthy;
+    bool marked; /* to go before others, by an order of ours that was not carried out yet */
+    int goes;    /* the provider takes lower ones first, whatever is marked; 0: it does not say */
+    /* As the provider says it; 0: it does not. ready: when healthy last changed. */
+    int64_t started_ms, ready_since_ms;
     size_t target;
 };
 
@@ -83,6 +87,9 @@ struct autoscale_actuator {
      * member: look again. */
     enum pr_code (*terminate)(struct autoscale_actuator *a, size_t target, const char *id,
                               int desired_after, bool *sent, struct pr_err *err);
+    /* That marked member is to stay: it goes no sooner than others. NULL: none is ever marked. */
+    enum pr_code (*keep)(struct autoscale_actuator *a, size_t target, const char *id,
+                         struct pr_err *err);
     void (*close)(struct autoscale_actuator *a);
 };
 
@@ -100,6 +107,7 @@ struct autoscale_provider {                /* settings */
 
     /* kubernetes */
     const char *space;      /* namespace */
+    const char *owner;      /* on pods that are to go: marks of others are theirs; not "" */
     const char *token_file; /* NULL: the service account's; "": none is sent */
 
     /* local */

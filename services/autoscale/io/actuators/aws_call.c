@@ -70,16 +70,8 @@ const struct aws_fault *aws_fault_of(const char *name, const char *message, long
 
 void aws_param(struct aws_question *q, const char *name, const char *value)
 {
-    static const char PLAIN[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                "0123456789-_.~";
-
     pr_buf_printf(&q->more, "&%s=", name);
-    for (const char *c = value; *c != '\0'; c++) {
-        if (strchr(PLAIN, *c) != NULL)
-            pr_buf_add(&q->more, c, 1);
-        else
-            pr_buf_printf(&q->more, "%%%02X", (unsigned)(unsigned char)*c);
-    }
+    autoscale_url_encode(&q->more, value);
 }
 
 /* An answer that is no 200: its words into err. */

@@ -10,6 +10,7 @@ struct kube {
     struct autoscale_actuator base; /* first: is what callers hold */
     struct autoscale_pace pace;
     char endpoint[512], space[64], token_file[512], ca_file[512];
+    char owner[128]; /* of marks */
 };
 
 /* --- kube_call.c: one question ------------------------------------------------ */
@@ -46,8 +47,9 @@ void kube_who(const struct kube *k, size_t target, char who[AUTOSCALE_TARGET_NAM
 PR_CHECKED enum pr_code kube_read_pods(struct kube *k, size_t target, const char *selector,
                                        struct autoscale_try *t, struct autoscale_report *out,
                                        struct pr_err *err);
-/* Makes a Deployment's pod the first to go among the ready ones. */
-PR_CHECKED enum pr_code kube_mark(struct kube *k, size_t target, const char *pod,
+/* Makes a Deployment's pod the first to go among the ready ones; or, not `first`, one like the
+ * others. */
+PR_CHECKED enum pr_code kube_mark(struct kube *k, size_t target, const char *pod, bool first,
                                   struct autoscale_try *t, struct pr_err *err);
 /* Why a Deployment makes no more pods, as its conditions say; asked only where some miss. */
 PR_CHECKED enum pr_code kube_read_reason(struct kube *k, size_t target, struct autoscale_try *t,

@@ -157,7 +157,7 @@ static enum pr_code check_last(const struct order *o, const struct autoscale_rep
                          o->k->base.target[o->target].name, set, last, o->id);
 }
 
-/* A Deployment takes what is not ready first, then what was marked. */
+/* Of a Deployment's pods a mark tells apart those that are in the same way not ready, or ready. */
 static enum pr_code mark_first(const struct order *o, const struct autoscale_report *report,
                                struct autoscale_try *t, struct pr_err *err)
 {
@@ -170,12 +170,15 @@ static enum pr_code mark_first(const struct order *o, const struct autoscale_rep
     if (pod == NULL || pod->life == AUTOSCALE_LEAVING)
         return pr_fail(err, PR_ECONFLICT, "kubernetes %.90s: %.60s is %s, and %d are wanted", name,
                        o->id, pod != NULL ? pod->state : "not there", o->scale.wanted);
-    for (size_t i = 0; i < report->instances; i++)
-        if (report->instance[i].life == AUTOSCALE_COMING && &report->instance[i] != pod)
+    for (size_t i = 0; i < report->instances; i++) {
+        const struct autoscale_instance *other = &report->instance[i];
+        if (other->life != AUTOSCALE_LEAVING && other->target == o->target &&
+            other->goes < pod->goes)
             return pr_fail(err, PR_ECONFLICT,
                            "kubernetes %.90s: %.60s is not ready and would go first", name,
-                           report->instance[i].id);
-    return kube_mark(o->k, o->target, o->id, t, err);
+                           other->id);
+    }
+    return kube_mark(o->k, o->target, o->id, true, t, err);
 }
 
 static enum pr_code terminate_once(void *ctx, struct autoscale_try *t, struct pr_err *err)
@@ -250,6 +253,23 @@ static enum pr_code kube_terminate(struct autoscale_actuator *base, size_t targe
     return run(&o, terminate_once, err);
 }
 
+static enum pr_code keep_once(void *ctx, struct autoscale_try *t, struct pr_err *err)
+{
+    struct order *o = ctx;
+    const enum pr_code rc = kube_mark(o->k, o->target, o->id, false, t, err);
+
+    return rc == PR_ENOTFOUND ? PR_OK : rc; /* gone all the same */
+}
+
+static enum pr_code kube_keep(struct autoscale_actuator *base, size_t target, const char *id,
+                              struct pr_err *err)
+{
+    bool sent = false;
+    struct order o = { .k = (struct kube *)base, .target = target, .id = id, .sent = &sent };
+
+    return run(&o, keep_once, err);
+}
+
 /* --- open, close ------------------------------------------------------------------ */
 
 static unsigned kube_can(const struct autoscale_actuator *a, size_t target)
@@ -272,6 +292,8 @@ static enum pr_code check(const struct autoscale_provider *p, struct pr_err *err
     if (p->space == NULL || !is_name(p->space) || strchr(p->space, '.') != NULL)
         return pr_fail(err, PR_EINVAL, "kubernetes: \"%.60s\" is no namespace",
                        p->space != NULL ? p->space : "");
+    if (p->owner == NULL || p->owner[0] == '\0')
+        return pr_fail(err, PR_EINVAL, "kubernetes: whose marks are ours is not said");
     for (size_t i = 0; i < p->targets; i++) {
         const char *name = p->target[i].name;
         const size_t n = strncmp(name, "deployments/", 12) == 0    ? 12
@@ -314,15 +336,18 @@ enum pr_code autoscale_kubernetes_open(const struct autoscale_provider *p,
                                            .describe = kube_describe,
                                            .set_desired = kube_set_desired,
                                            .terminate = kube_terminate,
+                                           .keep = kube_keep,
                                            .close = kube_close };
     k->pace = p->pace;
     autoscale_pace_fill(&k->pace);
     const char *const endpoint = p->endpoint != NULL && p->endpoint[0] != '\0' ? p->endpoint : NULL;
     if (!take(k->endpoint, sizeof k->endpoint, endpoint, "https://kubernetes.default.svc") ||
         !take(k->space, sizeof k->space, p->space, "") ||
+        !take(k->owner, sizeof k->owner, p->owner, "") ||
         !take(k->token_file, sizeof k->token_file, p->token_file, ACCOUNT "token") ||
         !take(k->ca_file, sizeof k->ca_file, p->ca_file, ACCOUNT "ca.crt"))
-        rc = pr_fail(err, PR_EINVAL, "kubernetes: endpoint, namespace or a file is too long");
+        rc =
+            pr_fail(err, PR_EINVAL, "kubernetes: endpoint, namespace, owner or a file is too long");
     for (size_t n = strlen(k->endpoint); n > 0 && k->endpoint[n - 1] == '/'; n--)
         k->endpoint[n - 1] = '\0';
     if (rc == PR_OK)

@@ -15,14 +15,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { OUTPUT_MAX = 1 << 20, WORDS = 150 };
+
+/* All that the program learns from our environment: the rest has passwords and keys. */
+static const char *const PASSED[] = { "PATH",   "HOME", "USER", "LOGNAME", "SHELL",
+                                      "TMPDIR", "LANG", "TZ",   "LC_ALL" };
 
 struct local {
     struct autoscale_actuator base;
     struct autoscale_pace pace;
     char command[1025];
+    int64_t until_ms; /* of the call in hand: all its runs end before */
 };
 
 /* --- the program ------------------------------------------------------------------------- */
@@ -79,24 +82,52 @@ static void complaint(const struct run *r, char words[WORDS])
             *c = '?';
 }
 
-static enum pr_code start(struct run *r, int out[2], int err[2], pid_t *pid, struct pr_err *why)
+struct surroundings { /* of a run */
+    char text[PR_COUNT(PASSED)][1024];
+    char *env[PR_COUNT(PASSED) + 1];
+};
+
+static void surround(struct surroundings *s)
 {
-    char *argv[6] = { r->l->command };
+    size_t n = 0;
+    for (size_t i = 0; i < PR_COUNT(PASSED); i++) {
+        const char *value = getenv(PASSED[i]);
+        if (value != NULL && (size_t)snprintf(s->text[n], sizeof s->text[n], "%s=%s", PASSED[i],
+                                              value) < sizeof s->text[n]) {
+            s->env[n] = s->text[n];
+            n++;
+        }
+    }
+    s->env[n] = NULL;
+}
+
+/* timeout(1) ends it with all that it started, also when we are killed first: whoever holds the
+ * lease next must not be overtaken by it. */
+static enum pr_code start(struct run *r, int64_t left_ms, int out[2], int err[2], pid_t *pid,
+                          struct pr_err *why)
+{
+    char seconds[32], timeout[] = "timeout", how[] = "--signal=KILL";
+    char *argv[5 + PR_COUNT(r->arg)] = { timeout, how, seconds, r->l->command };
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
+    struct surroundings around;
     sigset_t none;
     for (size_t i = 0; i < PR_COUNT(r->arg) && r->arg[i] != NULL; i++)
-        argv[i + 1] = (char *)(uintptr_t)r->arg[i];
+        argv[i + 4] = (char *)(uintptr_t)r->arg[i];
+    (void)snprintf(seconds, sizeof seconds, "%lld.%03lld", (long long)(left_ms / 1000),
+                   (long long)(left_ms % 1000));
+    surround(&around);
     sigemptyset(&none);
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attr);
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&files, out[1], 1);
     posix_spawn_file_actions_adddup2(&files, err[1], 2);
+    posix_spawn_file_actions_addclosefrom_np(&files, 3); /* our connections are not its business */
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
     posix_spawnattr_setpgroup(&attr, 0);
     posix_spawnattr_setsigmask(&attr, &none);
-    const int rc = posix_spawn(pid, r->l->command, &files, &attr, argv, environ);
+    const int rc = posix_spawnp(pid, timeout, &files, &attr, argv, around.env);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attr);
     return rc == 0 ? PR_OK
@@ -122,8 +153,12 @@ static enum pr_code run_once(void *ctx, struct autoscale_try *t, struct pr_err *
     struct run *r = ctx;
     int out[2], bad[2], status = 0;
     pid_t pid = 0;
+    const int64_t until_ms = t->until_ms < r->l->until_ms ? t->until_ms : r->l->until_ms;
+    const int64_t left_ms = until_ms - r->l->pace.now_ms(r->l->pace.ctx);
     pr_buf_reset(&r->out);
     pr_buf_reset(&r->err);
+    if (left_ms <= 0)
+        return pr_fail(err, PR_ETIMEOUT, "local: no time is left to %s", r->arg[0]);
     if (pipe2(out, O_CLOEXEC) != 0)
         return pr_fail(err, PR_ENOMEM, "local: no pipe");
     if (pipe2(bad, O_CLOEXEC) != 0) {
@@ -131,11 +166,11 @@ static enum pr_code run_once(void *ctx, struct autoscale_try *t, struct pr_err *
         close(out[1]);
         return pr_fail(err, PR_ENOMEM, "local: no pipe");
     }
-    enum pr_code rc = start(r, out, bad, &pid, err);
+    enum pr_code rc = start(r, left_ms, out, bad, &pid, err);
     close(out[1]);
     close(bad[1]);
     if (rc == PR_OK) {
-        const bool in_time = read_all(r, out[0], bad[0], t->until_ms);
+        const bool in_time = read_all(r, out[0], bad[0], until_ms);
         if (!in_time)
             kill(-pid, SIGKILL);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -162,6 +197,11 @@ static void run_done(struct run *r)
 {
     pr_buf_done(&r->out);
     pr_buf_done(&r->err);
+}
+
+static void begin_call(struct local *l)
+{
+    l->until_ms = l->pace.now_ms(l->pace.ctx) + l->pace.deadline_ms;
 }
 
 /* --- what is listed ---------------------------------------------------------------------- */
@@ -239,6 +279,7 @@ static enum pr_code local_describe(struct autoscale_actuator *a, int64_t since_m
         return rc;
     for (size_t t = 0; t < a->targets; t++)
         out->target[t] = (struct autoscale_reported){ .max = -1, .members_known = true };
+    begin_call(f.l);
     rc = list(f.l, add_node, &f, &why);
     if (rc == PR_OK)
         return rc;
@@ -304,8 +345,8 @@ static enum pr_code local_set_desired(struct autoscale_actuator *a, size_t targe
                                       bool *sent, struct pr_err *err)
 {
     struct local *l = (struct local *)a;
-    const int64_t until_ms = l->pace.now_ms(l->pace.ctx) + l->pace.deadline_ms;
     *sent = false;
+    begin_call(l);
     if (target >= a->targets || n < 0)
         return pr_fail(err, PR_EINVAL, "local: group %zu of %zu, %d nodes", target, a->targets, n);
     for (;;) {
@@ -313,7 +354,7 @@ static enum pr_code local_set_desired(struct autoscale_actuator *a, size_t targe
         enum pr_code rc = count(l, target, NULL, &c, err);
         if (rc != PR_OK || c.n == n)
             return rc;
-        if (l->pace.now_ms(l->pace.ctx) >= until_ms)
+        if (l->pace.now_ms(l->pace.ctx) >= l->until_ms)
             return pr_fail(err, PR_ETIMEOUT, "local: zone %s: %d of %d nodes in time", c.zone, c.n,
                            n);
         if (c.n > n && c.last_port == 0)
@@ -334,6 +375,7 @@ static enum pr_code local_terminate(struct autoscale_actuator *a, size_t target,
     struct counting c;
     bool already = false;
     *sent = false;
+    begin_call(l);
     if (target >= a->targets)
         return pr_fail(err, PR_EINVAL, "local: group %zu of %zu", target, a->targets);
     enum pr_code rc = count(l, target, id, &c, err);

@@ -24,7 +24,7 @@ static enum pr_code ask_redis(const struct call *c, const struct autoscale_sourc
     if (c->at->redis == NULL)
         return not_configured(s->kind, err);
     struct autoscale_redis from = *c->at->redis;
-    from.vcpus = s->is.redis.vcpus;
+    from.host = s->is.redis;
     return autoscale_collect_redis(&from, c->when, c->memory, c->out, err);
 }
 

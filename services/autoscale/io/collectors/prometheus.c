@@ -16,14 +16,7 @@ enum { LOOKBACK_S = 60, SAID = 160 };
 static void add_field(struct pr_buf *b, const char *name, const char *value)
 {
     pr_buf_printf(b, "%s%s=", b->len == 0 ? "" : "&", name);
-    for (const char *c = value; *c != '\0'; c++) {
-        const bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-                           (*c >= '0' && *c <= '9') || strchr("-_.", *c) != NULL;
-        if (plain)
-            pr_buf_add(b, c, 1);
-        else
-            pr_buf_printf(b, "%%%02X", (unsigned)(unsigned char)*c);
-    }
+    autoscale_url_encode(b, value);
 }
 
 static void add_seconds(struct pr_buf *b, const char *name, int64_t ms)

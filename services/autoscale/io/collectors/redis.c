@@ -142,10 +142,11 @@ static enum pr_code add_reading(const struct autoscale_redis *from, const struct
             memory->n == 0
                 ? NULL
                 : bsearch(a->node->id, memory->past, memory->n, sizeof *memory->past, by_past_id);
-        autoscale_redis_load(past == NULL ? NULL : &past->info, &a->info, from->vcpus, &load);
+        autoscale_redis_load(past == NULL ? NULL : &past->info, &a->info, &from->host, &load);
         r.value[AUTOSCALE_CPU] = load.cpu_pct;
         r.value[AUTOSCALE_MEMORY] = load.memory_pct;
         r.value[AUTOSCALE_NETWORK] = load.network_bps;
+        r.data_bytes = load.data_bytes;
         r.why = load.why;
     } else {
         (void)snprintf(why, sizeof why, "%s:%d: %s", a->node->host, a->node->port, a->err.text);

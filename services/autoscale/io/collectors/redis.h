@@ -16,7 +16,7 @@ struct autoscale_redis {
     const char *seeds;                       /* host:port,host:port */
     struct pr_redis_auth auth;               /* may INFO and CLUSTER NODES */
     int timeout_ms;                          /* of one node, all told */
-    double vcpus;                            /* of a node's host; 0 unknown */
+    struct autoscale_redis_host host;        /* of a node */
     const struct autoscale_redis_name *name; /* [names], sorted by redis_id; a node that is
                                                 not listed goes by its Redis id */
     size_t names;

@@ -25,9 +25,10 @@ const char *autoscale_source_kind_name(enum autoscale_source_kind k)
     return (unsigned)k < AUTOSCALE_SOURCE_KINDS ? kinds[k] : "?";
 }
 
-#define R(member) F(struct autoscale_source_redis, member)
+#define R(member) F(struct autoscale_redis_host, member)
 static const struct field redis_rows[] = {
     { R(vcpus), .kind = FIELD_REAL, .lo = 0, .hi = 4096 },
+    { R(memory_gb), .kind = FIELD_REAL, .lo = 0, .hi = 1e6 },
 };
 
 #define P(member) F(struct autoscale_prometheus_query, member)
@@ -73,7 +74,7 @@ static const struct field jetstream_rows[] = {
 };
 
 static const struct field_table tables[AUTOSCALE_SOURCE_KINDS] = {
-    [AUTOSCALE_SOURCE_REDIS] = FIELD_TABLE(redis_rows, struct autoscale_source_redis, NULL),
+    [AUTOSCALE_SOURCE_REDIS] = FIELD_TABLE(redis_rows, struct autoscale_redis_host, NULL),
     [AUTOSCALE_SOURCE_PROMETHEUS] =
         FIELD_TABLE(prometheus_rows, struct autoscale_prometheus_query, NULL),
     [AUTOSCALE_SOURCE_CLOUDWATCH] =

@@ -20,15 +20,11 @@ enum autoscale_source_kind {
 };
 const char *autoscale_source_kind_name(enum autoscale_source_kind k); /* "redis", ... */
 
-struct autoscale_source_redis {
-    double vcpus; /* of a node's host; 0 unknown */
-};
-
 enum { AUTOSCALE_SOURCES = 32 };
 struct autoscale_source {
     enum autoscale_source_kind kind;
     union {
-        struct autoscale_source_redis redis;
+        struct autoscale_redis_host redis;
         struct autoscale_prometheus_query prometheus;
         struct autoscale_cloudwatch_query cloudwatch;
         struct autoscale_jetstream jetstream;
@@ -41,7 +37,7 @@ struct autoscale_sources {
 };
 
 /* An array of objects, each with its "kind" and what the structs above are called by:
- *     {"kind": "redis", "vcpus": 16}
+ *     {"kind": "redis", "vcpus": 16, "memory_gb": 128}
  *     {"kind": "prometheus", "metric": "cpu", "query": "...", "scale": 100,
  *      "member_label": "instance", "zone_label": "zone", "step_ms": 60000}
  *     {"kind": "cloudwatch", "metric": "cpu", "ns": "AWS/EC2", "name": "CPUUtilization",
@@ -54,7 +50,7 @@ PR_CHECKED enum pr_code autoscale_sources_read(const json_t *array, const char *
                                                struct autoscale_sources *out, struct pr_err *err);
 
 struct autoscale_endpoints {             /* of the service's settings; NULL: not configured */
-    const struct autoscale_redis *redis; /* vcpus comes from the fleet's settings */
+    const struct autoscale_redis *redis; /* its host comes from the fleet's settings */
     const struct autoscale_prometheus *prometheus;
     const struct autoscale_cloudwatch *cloudwatch;
     struct pr_bus *bus;

@@ -24,7 +24,7 @@ static void zones_of(const struct rebalance_layout *l, int16_t zone[REBALANCE_SL
 
 static void copy(struct walk *w, double bytes, int16_t from, int16_t to)
 {
-    if (from != to)
+    if (from != to && from != REBALANCE_NONE) /* a slot that nobody has is copied from nowhere */
         w->out->cross_zone_bytes += bytes;
 }
 

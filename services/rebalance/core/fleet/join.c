@@ -6,6 +6,7 @@
 struct joiners {
     struct draft *d;
     bool *is;       /* [nodes] */
+    size_t *place;  /* [nodes] in the goal */
     int *primaries; /* [zones] that own slots or will */
     int *shards;    /* [zones] that own slots: where a new primary can take some */
     int16_t *made;  /* new shards, in order */
@@ -31,9 +32,10 @@ static enum pr_code joiners_open(struct joiners *j, struct draft *d)
     const size_t zones = d->fleet->zones + 1;
     *j = (struct joiners){ .d = d };
     j->is = pr_arena_alloc(d->arena, d->fleet->nodes + 1);
+    j->place = pr_arena_alloc(d->arena, (d->fleet->nodes + 1) * sizeof *j->place);
     j->primaries = pr_arena_alloc(d->arena, 2 * zones * sizeof *j->primaries);
     j->made = pr_arena_alloc(d->arena, (d->goal->n + 1) * sizeof *j->made);
-    if (j->is == NULL || j->primaries == NULL || j->made == NULL)
+    if (j->is == NULL || j->place == NULL || j->primaries == NULL || j->made == NULL)
         return pr_fail(d->err, PR_ENOMEM, "join of %zu nodes", d->goal->n);
     j->shards = j->primaries + zones;
     for (size_t i = 0; i < d->goal->n; i++) {
@@ -41,6 +43,7 @@ static enum pr_code joiners_open(struct joiners *j, struct draft *d)
         if (rc != PR_OK)
             return rc;
         j->is[d->goal->node[i]] = true;
+        j->place[d->goal->node[i]] = i;
     }
     for (size_t g = 0; g < d->fleet->shards; g++) {
         const int16_t p = d->fleet->shard[g].primary;
@@ -69,7 +72,8 @@ static void meet_all(struct joiners *j)
 
 /* --- new shards ---------------------------------------------------------------------- */
 
-/* The zone with the fewest primaries, where others can give slots. */
+/* The zone with the fewest primaries, where others can give slots; of equals the node that the
+ * goal names first: whoever asks may know where the traffic is. */
 static int16_t primary_for_group(const struct joiners *j)
 {
     int16_t best = REBALANCE_NONE;
@@ -77,7 +81,10 @@ static int16_t primary_for_group(const struct joiners *j)
         const int16_t z = j->d->now->node[n].zone;
         if (!free_joiner(j, n) || j->shards[z] == 0)
             continue;
-        if (best == REBALANCE_NONE || j->primaries[z] < j->primaries[j->d->now->node[best].zone])
+        const int have = j->primaries[z];
+        const int least = best == REBALANCE_NONE ? 0 : j->primaries[j->d->now->node[best].zone];
+        if (best == REBALANCE_NONE || have < least ||
+            (have == least && j->place[n] < j->place[best]))
             best = (int16_t)n;
     }
     return best;

@@ -1,5 +1,8 @@
 #include "core/fleet/progress.h"
 
+#include "prism/text.h"
+
+#include <stdio.h>
 #include <string.h>
 
 /* Measured on two cores (docs/reference/benchmarks.md): an almost empty slot takes
@@ -55,10 +58,8 @@ double rebalance_speed_per_s(const struct rebalance_speed *s, int64_t now_us, do
 static void set_reason(struct rebalance_fleet_told *told, const char *first, const char *second)
 {
     const char *why = first != NULL && first[0] != '\0' ? first : second;
-    size_t n = 0;
-    for (; why != NULL && why[n] != '\0' && n < sizeof told->reason - 1; n++)
-        told->reason[n] = (char)(why[n] >= ' ' && why[n] <= '~' ? why[n] : '?');
-    told->reason[n] = '\0';
+    (void)snprintf(told->reason, sizeof told->reason, "%s", why != NULL ? why : "");
+    pr_utf8_mend(told->reason, strlen(told->reason));
 }
 
 /* Verified slots count as expected, the others as measured: the greater is nearer. */

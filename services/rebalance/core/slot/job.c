@@ -5,6 +5,8 @@
 
 #define J(name) REBALANCE_JOB_##name
 
+enum { REST_US = 1000000 };
+
 /* --- the rules ------------------------------------------------------------------------ */
 
 /* Nothing is begun, handed to MIGRATE or left while one of them runs. */
@@ -12,11 +14,12 @@ static enum rebalance_job_event running(const struct rebalance_job_view *v)
 {
     if (v->phase == J(HANDING)) /* it ends in a moment, and what it decides is decided */
         return J(EV_HANDING);
-    if (v->canceled)
+    if (v->ending)
         return J(EV_ENDING);
-    if (v->binds)
-        return J(EV_RUNNING);
-    if (v->phase == J(RETRYING) && v->retries >= J(ATTEMPTS))
+    const bool failing = v->phase == J(RETRYING) && v->retries >= J(ATTEMPTS);
+    if (v->binds && (failing || v->late || v->leave))
+        return J(EV_BOUND);
+    if (failing)
         return J(EV_FAILING);
     if (v->late)
         return J(EV_LATE);
@@ -33,7 +36,7 @@ static enum rebalance_job_event landed(const struct rebalance_job_view *v)
 /* Nothing of ours runs, and the source owns at least one slot. */
 static enum rebalance_job_event stayed(const struct rebalance_job_view *v)
 {
-    if (v->phase == J(CANCELED) && v->starts > 0 && !v->canceled)
+    if (v->phase == J(CANCELED) && v->starts > 0 && !v->told)
         return J(EV_STOPPED);
     if (v->leave || !v->may_start)
         return J(EV_LEFT);
@@ -58,10 +61,8 @@ static enum rebalance_job_event observe(const struct rebalance_job_view *v)
         return running(v);
     if (v->phase == J(CLEANING))
         return J(EV_CLEANING);
-    if (v->foreign && !v->may_start) /* nor may what follows be in its way */
-        return J(EV_BUSY);
     if (v->place[J(STAYED)] + v->place[J(LANDED)] + v->place[J(UNSURE)] + v->place[J(THIRD)] == 0)
-        return J(EV_NOTHING);
+        return v->foreign ? J(EV_BUSY) : J(EV_NOTHING);
     if (v->place[J(UNSURE)] > 0)
         return J(EV_UNHEARD);
     if (v->place[J(THIRD)] > 0)
@@ -73,15 +74,16 @@ static enum rebalance_job_event observe(const struct rebalance_job_view *v)
 /* clang-format off */
 static const struct rebalance_job_row table[J(EVENTS)] = {
     ROW(MISSING, WAIT, "a primary is missing: wait for it or for its successor"),
-    ROW(GONE, HAND, "the shard that should take the slots is no more"),
+    ROW(GONE, STOP, "the shard that should take the slot is no more"),
     ROW(HANDING, WATCH, "the target is about to take over: too late to cancel"),
     ROW(ENDING, WATCH, "canceled: wait until it has ended"),
+    ROW(BOUND, WATCH, "it is to end, but somebody else's job would be canceled with it"),
     ROW(FAILING, CANCEL, "the server tried in vain, and would go on trying"),
     ROW(LATE, CANCEL, "it takes too long"),
     ROW(LEAVING, CANCEL, "a job cannot be held: what it copied is copied again"),
     ROW(RUNNING, WATCH, "a job is running: never a second one beside it"),
     ROW(CLEANING, WAIT, "the target deletes what a failed job left"),
-    ROW(NOTHING, FINISH, "none of the slots is on its way"),
+    ROW(NOTHING, FINISH, "nothing is in the way"),
     ROW(UNHEARD, WAIT, "the two primaries differ on who owns a slot: one has not heard yet"),
     ROW(UNSETTLED, SETTLE, "taken over: have the target's replicas hold it, too"),
     ROW(UNKNOWN, VERIFY, "maps lag: ask again"),
@@ -253,7 +255,21 @@ size_t rebalance_job_ranges(int *slot, size_t n, struct rebalance_job_range *ran
     return ranges;
 }
 
-bool rebalance_job_holds(const char *ranges, const int *slot, size_t n)
+void rebalance_job_set(struct rebalance_job_set *set, const int *slot, size_t n)
+{
+    memset(set, 0, sizeof *set);
+    for (size_t i = 0; i < n; i++)
+        set->below[slot[i] + 1] = 1; /* named twice, it is in it once */
+    for (int s = 0; s < J(ALL_SLOTS); s++)
+        set->below[s + 1] = (uint16_t)(set->below[s + 1] + set->below[s]);
+}
+
+static long within(long slot)
+{
+    return slot < 0 ? 0 : slot > J(ALL_SLOTS) ? J(ALL_SLOTS) : slot;
+}
+
+bool rebalance_job_holds(const char *ranges, const struct rebalance_job_set *set)
 {
     for (const char *p = ranges; *p != '\0';) {
         char *end;
@@ -263,9 +279,8 @@ bool rebalance_job_holds(const char *ranges, const int *slot, size_t n)
             continue;
         }
         const long last = *end == '-' ? strtol(end + 1, &end, 10) : first;
-        for (size_t i = 0; i < n; i++)
-            if (slot[i] >= first && slot[i] <= last)
-                return true;
+        if (first <= last && set->below[within(last + 1)] != set->below[within(first)])
+            return true;
         p = end;
     }
     return false;
@@ -282,14 +297,80 @@ enum rebalance_job_place rebalance_job_place(enum rebalance_job_owner by_source,
     return source_gone && by_target == J(BY_SOURCE) ? J(UNSURE) : place[by_target];
 }
 
+/* --- which job it is ---------------------------------------------------------------------- */
+
+/* Where an end is told of a job that was there before the last start, that one is over. */
+static enum rebalance_job_phase since_start(const struct rebalance_job_memory *m, int k,
+                                            const struct rebalance_job_sight *s)
+{
+    const bool old = m->starts > 0 && !rebalance_job_runs(s->phase) && s->phase != J(CLEANING) &&
+                     strcmp(s->id, m->before[k]) == 0;
+    return old ? J(ABSENT) : s->phase;
+}
+
+/* The one that the view's phase is of. */
+static const struct rebalance_job_sight *decides(const struct rebalance_job_memory *m,
+                                                 const struct rebalance_job_sight seen[2],
+                                                 enum rebalance_job_phase phase)
+{
+    return &seen[since_start(m, 0, &seen[0]) != phase];
+}
+
+void rebalance_job_started(struct rebalance_job_memory *m, const struct rebalance_job_sight seen[2],
+                           int64_t now_us)
+{
+    for (int k = 0; k < 2; k++)
+        memcpy(m->before[k], seen[k].id, sizeof m->before[k]);
+    m->told[0] = '\0';
+    m->told_us = 0;
+    m->began_us = m->tried_us = now_us;
+    m->starts++;
+}
+
+void rebalance_job_told(struct rebalance_job_memory *m, const struct rebalance_job_sight seen[2],
+                        bool refused, int64_t now_us)
+{
+    const enum rebalance_job_phase p =
+        rebalance_job_judge(since_start(m, 0, &seen[0]), since_start(m, 1, &seen[1]));
+    m->told_us = now_us;
+    if (!refused)
+        memcpy(m->told, decides(m, seen, p)->id, sizeof m->told);
+}
+
+void rebalance_job_recall(struct rebalance_job_memory *m, const struct rebalance_job_sight seen[2],
+                          uint64_t bytes, int64_t now_us, struct rebalance_job_view *v)
+{
+    v->phase = rebalance_job_judge(since_start(m, 0, &seen[0]), since_start(m, 1, &seen[1]));
+    const struct rebalance_job_sight *s = decides(m, seen, v->phase);
+    const bool runs = rebalance_job_runs(v->phase);
+    if (runs) {
+        m->began_us = m->began_us == 0 ? now_us : m->began_us;
+        m->tried_us = now_us;
+        m->ran = true;
+    }
+    v->retries = s->retries;
+    v->told = s->id[0] != '\0' && strcmp(s->id, m->told) == 0;
+    v->ending = m->told_us > 0 && now_us - m->told_us < REST_US;
+    v->late = runs && now_us - m->began_us > rebalance_job_patience_ms(bytes) * 1000;
+    v->rested = now_us - m->tried_us >= REST_US;
+    v->starts = m->starts;
+}
+
+int64_t rebalance_job_poll_us(unsigned unchanged)
+{
+    static const int64_t us[] = { 50000, 50000, 75000, 110000, 170000, 250000, 375000, 500000 };
+    const size_t last = sizeof us / sizeof us[0] - 1;
+    return us[unchanged < last ? unchanged : last];
+}
+
 /* --- names ---------------------------------------------------------------------------- */
 static const char *const dialect_name[J(DIALECTS)] = { "none", "valkey", "redis" };
 static const char *const phase_name[J(PHASES)] = { "absent",   "running", "retrying", "handing",
                                                    "cleaning", "done",    "failed",   "canceled" };
 static const char *const event_name[J(EVENTS)] = {
-    "missing",  "gone",    "handing", "ending",    "failing", "late",   "leaving", "running",
-    "cleaning", "nothing", "unheard", "unsettled", "unknown", "landed", "foreign", "stopped",
-    "left",     "busy",    "refused", "failed",    "tired",   "alone",  "ready"
+    "missing", "gone",     "handing", "ending",  "bound",     "failing", "late",   "leaving",
+    "running", "cleaning", "nothing", "unheard", "unsettled", "unknown", "landed", "foreign",
+    "stopped", "left",     "busy",    "refused", "failed",    "tired",   "alone",  "ready"
 };
 static const char *const effect_name[J(EFFECTS)] = { "wait",   "watch",  "start",  "cancel",
                                                      "settle", "verify", "finish", "leave",

@@ -64,8 +64,13 @@ struct rebalance_job_range {
 };
 /* slot[n], sorted in place, as ranges: range[n]. Returns how many. */
 size_t rebalance_job_ranges(int *slot, size_t n, struct rebalance_job_range *range);
-/* Whether ranges as servers write them ("0-5 7 9-9") hold one of slot[n]. */
-bool rebalance_job_holds(const char *ranges, const int *slot, size_t n);
+enum { REBALANCE_JOB_ALL_SLOTS = 16384 };
+struct rebalance_job_set {                       /* of slots */
+    uint16_t below[REBALANCE_JOB_ALL_SLOTS + 1]; /* how many of the set are less than the index */
+};
+void rebalance_job_set(struct rebalance_job_set *set, const int *slot, size_t n);
+/* Whether ranges as servers write them ("0-5 7 9-9") hold a slot of the set. */
+bool rebalance_job_holds(const char *ranges, const struct rebalance_job_set *set);
 
 enum rebalance_job_place {                       /* of one slot */
                            REBALANCE_JOB_STAYED, /* both primaries say: the source's */
@@ -97,11 +102,13 @@ struct rebalance_job_view {
     unsigned retries;               /* by the server itself, of that job */
     bool foreign;                   /* another job runs on one of the two primaries */
     bool binds;                     /* canceling ours would end that one too */
-    bool may_start;                 /* false: only to see what became of a job */
+    bool may_start;                 /* false: only to see what became of a job, or what is in
+                                       the way */
     bool refused;    /* the primaries do not offer it (any more), or not to our user */
     bool leave;      /* a pause that has waited long enough, or a plan that is taken back */
     bool late;       /* the present job takes longer than it may */
-    bool canceled;   /* by us, since it was started last */
+    bool told;       /* the job of `phase` was told to end by us */
+    bool ending;     /* one was told a moment ago: it may not have heard yet */
     bool rested;     /* a second went by since the last start, and since it was seen to run */
     bool alone;      /* a shard has no live replica, and nobody allowed that */
     unsigned starts; /* of these slots, by us */
@@ -111,15 +118,16 @@ struct rebalance_job_view {
 
 enum rebalance_job_event {
     REBALANCE_JOB_EV_MISSING, /* a primary that is needed does not answer */
-    REBALANCE_JOB_EV_GONE,    /* the target's shard is no more */
+    REBALANCE_JOB_EV_GONE,    /* the target's shard is no more, whatever the others say */
     REBALANCE_JOB_EV_HANDING, /* the job is about to end */
-    REBALANCE_JOB_EV_ENDING,  /* it runs still, and was canceled by us */
+    REBALANCE_JOB_EV_ENDING,  /* it runs still, and was canceled by us a moment ago */
+    REBALANCE_JOB_EV_BOUND,   /* it is to end, and another would end with it */
     REBALANCE_JOB_EV_FAILING, /* the server has tried often enough */
     REBALANCE_JOB_EV_LATE,    /* it takes too long */
     REBALANCE_JOB_EV_LEAVING, /* it runs, and we are told to stop */
     REBALANCE_JOB_EV_RUNNING,
     REBALANCE_JOB_EV_CLEANING,  /* it failed, and its remains are being deleted */
-    REBALANCE_JOB_EV_NOTHING,   /* none of our slots is on its way, and nothing is in the way */
+    REBALANCE_JOB_EV_NOTHING,   /* no slots are asked for, and nothing is in the way */
     REBALANCE_JOB_EV_UNHEARD,   /* the two primaries do not agree on the owner */
     REBALANCE_JOB_EV_UNSETTLED, /* taken over; replicas lag */
     REBALANCE_JOB_EV_UNKNOWN,   /* taken over; not everybody has heard of it */
@@ -156,6 +164,41 @@ struct rebalance_job_row {
     const char *why; /* static */
 };
 struct rebalance_job_row rebalance_job_step(const struct rebalance_job_view *view);
+
+/* --- which job it is -------------------------------------------------------------------- */
+enum { REBALANCE_JOB_ID = 64 };
+
+struct rebalance_job_sight { /* by one primary: the job of ours that runs, else the newest */
+    enum rebalance_job_phase phase;
+    char id[REBALANCE_JOB_ID]; /* the same at both; "": there is none */
+    unsigned retries;
+};
+
+/* Of one set of slots, what their jobs do not tell: which of them were begun or told to end by
+ * us, and when. Zero: nothing was done yet. Times are monotonic. */
+struct rebalance_job_memory {
+    char before[2][REBALANCE_JOB_ID]; /* newest at source and target at the last start */
+    char told[REBALANCE_JOB_ID];      /* to end */
+    int64_t began_us; /* the last start, or when one was first seen to run; 0: neither */
+    int64_t tried_us; /* the last start, or the last sight of one that ran; 0: neither */
+    int64_t told_us;  /* the last order to end it, since the last start; 0: none */
+    unsigned starts;
+    bool ran; /* one was seen to */
+};
+/* The server is asked for one, having said seen[source, target] before. */
+void rebalance_job_started(struct rebalance_job_memory *m, const struct rebalance_job_sight seen[2],
+                           int64_t now_us);
+/* The one that runs was told to end; refused: for certain in vain. */
+void rebalance_job_told(struct rebalance_job_memory *m, const struct rebalance_job_sight seen[2],
+                        bool refused, int64_t now_us);
+/* Fills what the view says of time and of the newest job since the last start: phase, retries,
+ * told, ending, late, rested, starts. bytes: of the slots. */
+void rebalance_job_recall(struct rebalance_job_memory *m, const struct rebalance_job_sight seen[2],
+                          uint64_t bytes, int64_t now_us, struct rebalance_job_view *view);
+
+/* How long to wait before the next look when nothing changed at the last so many, us: it
+ * grows to half a second. */
+int64_t rebalance_job_poll_us(unsigned unchanged);
 
 const struct rebalance_job_row *rebalance_job_table(size_t *n); /* by event */
 const char *rebalance_job_event_name(enum rebalance_job_event e);

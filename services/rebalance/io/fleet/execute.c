@@ -15,6 +15,8 @@
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
+#include "prism/text.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +41,7 @@ struct fleet_run {
     bool paused;                  /* draining because of an order, which may be taken back */
     bool resumed;                 /* it was: what is allowed may be more than before */
     int64_t began_us, drained_us; /* drained_us 0: not draining */
+    int64_t held_us, seen_us;     /* how long it was told to pause; until when that was added up */
     int64_t next_order_us, next_progress_us, next_cluster_us, next_back_us;
     bool taking_back;
     struct rebalance_slot_run *slots; /* of the wave in hand, NULL none */
@@ -87,13 +90,22 @@ static void say(struct fleet_run *x, char *why, size_t why_size, char *out, size
         snprintf(why, why_size, "%s", late);
 }
 
+/* Slots may be held open for hours: that says nothing about how fast they move. */
+static double ran_s(struct fleet_run *x, int64_t now_us)
+{
+    if (x->paused && x->seen_us > 0)
+        x->held_us += now_us - x->seen_us;
+    x->seen_us = now_us;
+    return (double)(now_us - x->began_us - x->held_us) / 1e6;
+}
+
 static void look_how_far(struct fleet_run *x, int64_t now_us, const char *why)
 {
     const struct rebalance_report_in in = {
         .seen = &x->seen,
         .slots = x->slots,
         .waits_for = why,
-        .running_s = x->plan->active_s + (double)(now_us - x->began_us) / 1e6,
+        .running_s = x->plan->active_s + ran_s(x, now_us),
     };
     rebalance_report_look(&x->report, &in, now_us);
 }
@@ -109,9 +121,13 @@ static void report(struct fleet_run *x, int64_t now_us, const char *phase)
     if (why[0] == '\0' && x->order == REBALANCE_PAUSE)
         snprintf(why, sizeof why, "told to stop by a person");
     look_how_far(x, now_us, why);
-    if (rebalance_report_write(&x->report, x->e, x->plan, phase != NULL ? phase : text, &err) ==
-        PR_EFENCED)
+    pr_utf8_mend(text, strlen(text)); /* what servers say may be in it, cut anywhere */
+    const enum pr_code rc =
+        rebalance_report_write(&x->report, x->e, x->plan, phase != NULL ? phase : text, &err);
+    if (rc == PR_EFENCED)
         atomic_store(&x->stop, REBALANCE_ABANDON);
+    else if (rc != PR_OK && !pr_retryable(rc))
+        pr_warn(PR_EV("plan.progress_not_written"), PR_I("plan", x->plan->id), PR_E(&err));
 }
 
 static void drain(struct fleet_run *x, int64_t now_us)
@@ -502,7 +518,7 @@ enum pr_code rebalance_fleet_execute(struct rebalance_executor *e, struct rebala
             rc = PR_EFENCED;
     }
     if (x.begun)
-        rebalance_plan_active(e->db, &e->lease, plan, (double)(pr_mono_us() - x.began_us) / 1e6);
+        rebalance_plan_active(e->db, &e->lease, plan, ran_s(&x, pr_mono_us()));
     plan->told = NULL;
     pr_arena_done(&x.arena);
     return rc;

@@ -12,9 +12,12 @@ enum pr_code rebalance_returns_look(struct pr_db *db, int64_t most_a_day, const 
         db,
         "SELECT n.id, s.id, count(r.at), "
         "count(r.at) FILTER (WHERE r.follows OR p.state = 'done'), "
-        "coalesce(extract(epoch FROM now() - max(r.at)) * 1000, -1), "
-        "coalesce(extract(epoch FROM now() - min(r.at) FILTER (WHERE r.follows OR "
-        "p.state = 'done')) * 1000, -1) "
+        /* not below 0: the database's clock may have been set back since */
+        "CASE WHEN count(r.at) = 0 THEN -1 "
+        "ELSE greatest(extract(epoch FROM now() - max(r.at)), 0) * 1000 END, "
+        "CASE WHEN count(r.at) FILTER (WHERE r.follows OR p.state = 'done') = 0 THEN -1 "
+        "ELSE greatest(extract(epoch FROM now() - min(r.at) FILTER (WHERE r.follows OR "
+        "p.state = 'done')), 0) * 1000 END "
         "FROM nodes n JOIN shards s ON s.id = n.shard_id "
         "LEFT JOIN node_returns r ON r.node_id = n.id AND r.at > now() - interval '1 day' "
         "LEFT JOIN plans p ON p.id = r.plan_id "

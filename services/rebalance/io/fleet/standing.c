@@ -326,18 +326,19 @@ static void say_held(struct rebalance_executor *e, const struct rebalance_return
     pr_metrics_set(e->o.metrics, M_HELD_BACK, NULL, (double)held);
 }
 
+struct returned {
+    struct rebalance_returned *node; /* [n] */
+    size_t n;
+};
+
 /* Nodes that came back from a failure as primaries without slots: their shards lack
  * them. Taking one in again only adds a replica, so nobody is asked. */
-static enum pr_code take_back(struct rebalance_executor *e, struct pr_arena *arena, bool *made,
+static enum pr_code take_back(struct rebalance_executor *e, const struct returned *back, bool *made,
                               struct pr_err *err)
 {
-    struct rebalance_returned *r = NULL;
-    size_t n = 0;
-    enum pr_code rc =
-        rebalance_returns_look(e->db, e->o.cfg->take_backs_a_day, NULL, arena, &r, &n, err);
-    if (rc != PR_OK)
-        return rc;
-    say_held(e, r, n);
+    const struct rebalance_returned *const r = back->node;
+    const size_t n = back->n;
+    enum pr_code rc = PR_OK;
     json_t *nodes = json_array();
     for (size_t i = 0; i < n; i++)
         if (r[i].may.what == REBALANCE_RETURN_NOW)
@@ -360,7 +361,7 @@ static enum pr_code take_back(struct rebalance_executor *e, struct pr_arena *are
 /* What keeps coming back is not made again before it has cooled down, whatever
  * became of it; and never while another plan is in hand. */
 static enum pr_code make_needed(struct rebalance_executor *e, const struct rebalance_standing *s,
-                                struct pr_arena *arena, struct pr_err *err)
+                                const struct returned *back, struct pr_err *err)
 {
     static const struct need need[] = { { "repair", slots_are_open },
                                         { "failback", primaries_are_away },
@@ -370,7 +371,7 @@ static enum pr_code make_needed(struct rebalance_executor *e, const struct rebal
                     "autoscale')) LIMIT 1"))
         return PR_OK;
     bool made = false;
-    enum pr_code rc = take_back(e, arena, &made, err);
+    enum pr_code rc = take_back(e, back, &made, err);
     if (rc != PR_OK || made)
         return rc;
     for (size_t i = 0; i < PR_COUNT(need); i++) {
@@ -410,9 +411,15 @@ enum pr_code rebalance_standing_orders(struct rebalance_executor *e, struct pr_e
     struct rebalance_standing s;
     int64_t local_min = 0;
     pr_arena_init(&arena, 0);
+    struct returned back = { NULL, 0 };
     enum pr_code rc = rebalance_standing_load(e->db, &arena, &s, &local_min, err);
+    if (rc == PR_OK)
+        rc = rebalance_returns_look(e->db, e->o.cfg->take_backs_a_day, NULL, &arena, &back.node,
+                                    &back.n, err);
+    if (rc == PR_OK) /* also while a plan is in hand, or all is halted */
+        say_held(e, back.node, back.n);
     if (rc == PR_OK && !s.halted) {
-        rc = make_needed(e, &s, &arena, err);
+        rc = make_needed(e, &s, &back, err);
         if (rc == PR_OK)
             rc = propose_pending(e, err);
         if (rc == PR_OK)

@@ -4,12 +4,13 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { POLL_US = 50000, SLOW_POLL_US = 300000, REST_US = 1000000, LARGE = 100 };
+enum { SLOW_POLL_US = 300000, STEP_US = 20000, LARGE = 100 };
 
 /* --- recording --------------------------------------------------------------------------- */
 
@@ -72,6 +73,7 @@ static void says(struct rebalance_job_desk *d, const char *why)
     const bool runs = rebalance_job_runs(d->view.phase);
     snprintf(text, sizeof text, "a job for %zu slots: %.80s%s%.40s%s%.60s", d->n, why,
              runs ? ", it is " : "", runs ? d->state : "", more[0] != '\0' ? ": " : "", more);
+    pr_utf8_mend(text, strlen(text)); /* the server's words, and cut */
     rebalance_slot_run_waits(d->p->run, text);
 }
 
@@ -80,21 +82,52 @@ static bool taken_back(const struct rebalance_pair *p)
     return rebalance_slot_run_order(p->run) == REBALANCE_FINISH && atomic_load(p->run->roll_back);
 }
 
-/* What every node says of a large fleet is long. */
-static int64_t poll_us(const struct rebalance_job_desk *d)
+/* Until the next look; an order ends it, and so does a pause that has waited long enough. */
+static enum pr_code nap(struct rebalance_job_desk *d, int64_t us, struct pr_err *err)
 {
-    return d->nodes > LARGE ? SLOW_POLL_US : POLL_US;
+    const int order = rebalance_slot_run_order(d->p->run);
+    const bool left = rebalance_pair_leaves(d->p);
+    bool goes = order != REBALANCE_ABANDON;
+    for (; us > 0 && goes && rebalance_slot_run_order(d->p->run) == order &&
+           rebalance_pair_leaves(d->p) == left;
+         us -= STEP_US)
+        goes = rebalance_slot_run_pause(d->p->run, us < STEP_US ? us : STEP_US);
+    return goes ? PR_OK
+                : pr_fail(err, PR_ECANCELED, "%zu slots of a job are left as they are", d->n);
 }
 
-/* A pause need not wait for what only waits: the rows say what is under way. */
+/* What every node says of a large fleet is long. */
+static enum pr_code until_next(struct rebalance_job_desk *d, struct pr_err *err)
+{
+    const int64_t us = rebalance_job_poll_us(d->unchanged);
+    return nap(d, d->nodes > LARGE && us < SLOW_POLL_US ? SLOW_POLL_US : us, err);
+}
+
 static enum pr_code wait(struct rebalance_job_desk *d, const struct rebalance_job_row *row,
                          struct pr_err *err)
 {
-    says(d, row->why);
-    const bool pauses = row->effect == REBALANCE_JOB_DO_WAIT && rebalance_pair_leaves(d->p);
-    if (pauses || !rebalance_slot_run_pause(d->p->run, poll_us(d)))
-        return pr_fail(err, PR_ECANCELED, "%zu slots of a job are left as they are", d->n);
-    return PR_OK;
+    const bool well =
+        row->event == REBALANCE_JOB_EV_HANDING ||
+        (row->event == REBALANCE_JOB_EV_RUNNING && d->view.phase != REBALANCE_JOB_RETRYING);
+    if (!d->recorded && row->effect == REBALANCE_JOB_DO_WAIT &&
+        rebalance_slot_run_order(d->p->run) != REBALANCE_RUN_ON)
+        return pr_fail(err, PR_ECANCELED, "no job was begun: %s", row->why);
+    if (well)
+        rebalance_slot_run_waits(d->p->run, NULL);
+    else
+        says(d, row->why);
+    return until_next(d, err);
+}
+
+/* Paused while something is under way that ends by itself, or must be waited for: the rows
+ * say so, and whoever leaves them would be back at once. Nothing is begun meanwhile. */
+static void hold(struct rebalance_job_desk *d, bool on)
+{
+    if (on && !d->holding)
+        atomic_fetch_add(&d->p->run->holding, 1);
+    if (!on && d->holding)
+        atomic_fetch_sub(&d->p->run->holding, 1);
+    d->holding = on;
 }
 
 static void count(struct rebalance_job_desk *d, const char *event)
@@ -112,12 +145,8 @@ static enum pr_code start(struct rebalance_job_desk *d, struct pr_err *err)
     rc = rebalance_pair_may_send(p, rebalance_pair_patience_ms(p->run), err);
     if (rc != PR_OK)
         return rc;
+    rebalance_job_started(&d->memory, d->seen, pr_mono_us());
     rc = rebalance_job_start(d, &why);
-    d->tried_us = pr_mono_us();
-    d->began_us = d->began_us == 0 ? d->tried_us : d->began_us;
-    d->view.starts++;
-    d->view.canceled = false;
-    d->denied = d->denied || rc == PR_EDENIED;
     snprintf(d->refusal, sizeof d->refusal, "%.190s", rc == PR_OK ? "" : why.text);
     count(d, rc == PR_OK ? "started" : "refused");
     if (rc == PR_OK)
@@ -137,11 +166,13 @@ static enum pr_code cancel(struct rebalance_job_desk *d, const char *reason, str
     if (rc != PR_OK)
         return rc;
     rc = rebalance_job_cancel(d, &why);
-    d->view.canceled = rc == PR_OK;
-    count(d, "canceled");
+    rebalance_job_told(&d->memory, d->seen, rc == PR_EINVAL || rc == PR_EDENIED, pr_mono_us());
+    if (rc == PR_OK)
+        count(d, "canceled");
     pr_warn(PR_EV("slot.job_canceled"), PR_I("plan", d->p->run->plan_id),
-            PR_I("first_slot", d->step[0]->slot), PR_S("job", d->id), PR_S("why", reason),
-            PR_S("answer", why.text), PR_S("error", d->error));
+            PR_I("first_slot", d->step[0]->slot),
+            PR_S("job", d->seen[0].id[0] != '\0' ? d->seen[0].id : d->seen[1].id),
+            PR_S("why", reason), PR_S("answer", why.text), PR_S("error", d->error));
     return PR_OK;
 }
 
@@ -153,9 +184,7 @@ static enum pr_code verify(struct rebalance_job_desk *d, struct pr_err *err)
                                       ok, NULL) == PR_OK;
     for (size_t i = 0; i < d->n; i++)
         d->view.agreed = d->view.agreed && ok[i];
-    if (!d->view.agreed && !rebalance_pair_pause(p, rebalance_verify_every_us(&p->verifier) / 3))
-        return pr_fail(err, PR_ECANCELED, "%zu slots are left before all know of them", d->n);
-    return PR_OK;
+    return d->view.agreed ? PR_OK : nap(d, rebalance_verify_every_us(&p->verifier) / 3, err);
 }
 
 /* Ownership passes without a word of the target's replicas: nothing else is begun, and
@@ -164,12 +193,12 @@ static enum pr_code settle(struct rebalance_job_desk *d, struct pr_err *err)
 {
     struct pr_err why = { 0 };
     const enum pr_code rc = rebalance_pair_catch_up(d->p, 1, &why);
-    if (rc == PR_ECANCELED)
-        return pr_fail(err, rc, "%s", why.text);
     d->view.settled = rc == PR_OK;
-    return rc == PR_OK || rebalance_slot_run_pause(d->p->run, POLL_US)
-               ? PR_OK
-               : pr_fail(err, PR_ECANCELED, "%s", why.text);
+    if (rc == PR_OK)
+        return PR_OK;
+    if (rc != PR_ECANCELED) /* else the text is there, and a pause is what ended it */
+        says(d, why.text);
+    return until_next(d, err);
 }
 
 /* --- the end ------------------------------------------------------------------------------- */
@@ -197,9 +226,9 @@ static enum pr_code finish(struct rebalance_job_desk *d, struct pr_err *err)
         all.step[i] = d->step[i];
         tally_keys(d, d->step[i]);
     }
-    if (d->began_us > 0)
+    if (d->memory.began_us > 0)
         pr_metrics_observe(d->p->run->metrics, M_SLOT_JOB_SECONDS, NULL,
-                           (double)(pr_mono_us() - d->began_us) / 1e6);
+                           (double)(pr_mono_us() - d->memory.began_us) / 1e6);
     if (d->n > 0)
         count(d, "done");
     return end(d, &all, REBALANCE_SLOT_VERIFIED, err);
@@ -235,21 +264,32 @@ static enum pr_code give_up(struct rebalance_job_desk *d, const struct rebalance
 
 /* --- a job --------------------------------------------------------------------------------- */
 
-static void note(struct rebalance_job_desk *d, uint64_t bytes, bool may_start)
+void rebalance_job_take_up(struct rebalance_job_desk *d, struct rebalance_slot_step **step,
+                           size_t n, bool recorded)
+{
+    int slot[REBALANCE_JOB_SLOTS] = { 0 };
+    d->step = step;
+    d->n = n;
+    d->bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        slot[i] = step[i]->slot;
+        d->bytes += step[i]->expected_bytes;
+    }
+    rebalance_job_set(&d->slots, slot, n);
+    d->recorded = recorded;
+    d->unchanged = 0;
+    d->memory = (struct rebalance_job_memory){ .starts = 0 };
+    d->view = (struct rebalance_job_view){ .starts = 0 };
+    d->refusal[0] = '\0';
+}
+
+static void note(struct rebalance_job_desk *d, bool may_start)
 {
     struct rebalance_job_view *v = &d->view;
-    const bool runs = rebalance_job_runs(v->phase);
-    const int64_t now_us = pr_mono_us();
-    if (runs) {
-        d->began_us = d->began_us == 0 ? now_us : d->began_us;
-        d->tried_us = now_us;
-    }
     v->may_start = may_start;
     v->refused = d->dialect == REBALANCE_JOB_NONE || d->denied || !d->p->run->cfg->slot_atomic;
     v->leave = rebalance_pair_leaves(d->p) || taken_back(d->p);
-    v->late = runs && now_us - d->began_us > rebalance_job_patience_ms(bytes) * 1000;
     v->alone = rebalance_pair_replicas(d->p, NULL) != PR_OK;
-    v->rested = now_us - d->tried_us >= REST_US;
 }
 
 static enum pr_code act(struct rebalance_job_desk *d, const struct rebalance_job_row *row,
@@ -269,21 +309,23 @@ static enum pr_code act(struct rebalance_job_desk *d, const struct rebalance_job
     }
 }
 
-/* Sees the steps of the desk through. *last: how it ended for those that did not land. */
-static enum pr_code see_through(struct rebalance_job_desk *d, bool may_start,
-                                enum rebalance_job_effect *last, struct pr_err *err)
+static enum pr_code turns(struct rebalance_job_desk *d, bool may_start,
+                          enum rebalance_job_effect *last, struct pr_err *err)
 {
     enum rebalance_job_event before = REBALANCE_JOB_EVENTS;
-    uint64_t bytes = 0;
+    char state[sizeof d->state] = "";
     *last = REBALANCE_JOB_DO_FINISH;
-    for (size_t i = 0; i < d->n; i++)
-        bytes += d->step[i]->expected_bytes;
     for (;;) {
         if (rebalance_slot_run_order(d->p->run) == REBALANCE_ABANDON)
             return pr_fail(err, PR_ECANCELED, "%zu slots of a job are left as they are", d->n);
         rebalance_job_look(d);
-        note(d, bytes, may_start);
+        note(d, may_start);
         const struct rebalance_job_row row = rebalance_job_step(&d->view);
+        d->unchanged = row.event == before && strcmp(state, d->state) == 0 ? d->unchanged + 1 : 0;
+        memcpy(state, d->state, sizeof state);
+        hold(d, d->recorded && rebalance_pair_leaves(d->p) &&
+                    (row.effect == REBALANCE_JOB_DO_WAIT || row.effect == REBALANCE_JOB_DO_SETTLE ||
+                     row.effect == REBALANCE_JOB_DO_VERIFY || row.event == REBALANCE_JOB_EV_BOUND));
         if (row.event != before)
             pr_debug(PR_EV("slot.job"), PR_S("event", rebalance_job_event_name(row.event)),
                      PR_S("effect", rebalance_job_effect_name(row.effect)),
@@ -311,113 +353,10 @@ static enum pr_code see_through(struct rebalance_job_desk *d, bool may_start,
     }
 }
 
-/* --- for the pair --------------------------------------------------------------------------- */
-
-enum pr_code rebalance_pair_resume_jobs(struct rebalance_pair *p, bool *on, struct pr_err *err)
+enum pr_code rebalance_job_see_through(struct rebalance_job_desk *d, bool may_start,
+                                       enum rebalance_job_effect *last, struct pr_err *err)
 {
-    enum pr_code rc = PR_OK;
-    size_t at = 0;
-    do {
-        struct rebalance_slot_step *step[REBALANCE_JOB_SLOTS];
-        struct rebalance_job_desk d = { .p = p, .step = step, .recorded = true };
-        enum rebalance_job_effect last = REBALANCE_JOB_DO_FINISH;
-        for (; at < p->begun && d.n < REBALANCE_JOB_SLOTS; at++)
-            if (p->steps[at].atomic) /* a stuck one, too: nothing of it is open */
-                step[d.n++] = &p->steps[at];
-        p->step = d.n > 0 ? step[0] : &p->steps[0];
-        if (d.n == 0) /* somebody else's job must not meet MIGRATE; open slots wait for no more */
-            rebalance_job_look(&d);
-        if (d.n > 0 || d.view.foreign)
-            rc = see_through(&d, false, &last, err);
-        rebalance_job_close(&d);
-        *on = *on && last != REBALANCE_JOB_DO_STOP;
-    } while (at < p->begun && rc == PR_OK && *on);
-    p->step = NULL;
-    return rc;
-}
-
-/* Which path the pair's slots take, and why. */
-static void tell_path(const struct rebalance_pair *p, const struct rebalance_job_desk *d,
-                      const char *path)
-{
-    const char *why;
-    (void)rebalance_job_agree(d->offered[0], d->offered[1], &why);
-    if (d->dialect != REBALANCE_JOB_NONE && !p->run->cfg->slot_atomic)
-        why = "offered, and PRISM_REBALANCE_SLOT_ATOMIC is false";
-    else if (d->denied)
-        why = "atomic slot migration is not allowed to our user";
-    else if (d->dialect != REBALANCE_JOB_NONE && strcmp(path, "migrate") == 0)
-        why = d->refusal[0] != '\0' ? d->refusal
-              : d->error[0] != '\0' ? d->error
-                                    : "atomic slot migration failed too often";
-    pr_info(PR_EV("slot.path"), PR_I("plan", p->run->plan_id), PR_S("from", p->name.src),
-            PR_S("to", p->name.dst), PR_S("path", path),
-            PR_S("server", rebalance_job_dialect_name(d->dialect)), PR_S("why", why));
-}
-
-/* Those that are through first: what follows begins at the next step. */
-static void order(struct rebalance_pair *p, size_t n)
-{
-    size_t at = p->next_step;
-    for (size_t i = at; i < p->next_step + n; i++) {
-        const struct rebalance_slot_step s = p->steps[i];
-        if (!rebalance_slot_final(s.at.state))
-            continue;
-        memmove(&p->steps[at + 1], &p->steps[at], (i - at) * sizeof s);
-        p->steps[at++] = s;
-    }
-    p->next_step = at;
-}
-
-static enum pr_code one_job(struct rebalance_pair *p, struct rebalance_job_desk *d, bool *on,
-                            enum rebalance_job_effect *last, struct pr_err *err)
-{
-    struct rebalance_slot_step *step[REBALANCE_JOB_SLOTS];
-    uint64_t each[REBALANCE_JOB_SLOTS], bytes = 0;
-    const size_t left = p->n_steps - p->next_step,
-                 most = left < REBALANCE_JOB_SLOTS ? left : REBALANCE_JOB_SLOTS;
-    for (size_t i = 0; i < most; i++)
-        each[i] = p->steps[p->next_step + i].expected_bytes;
-    const size_t n = rebalance_job_batch(each, most);
-    for (size_t i = 0; i < n; i++) {
-        step[i] = &p->steps[p->next_step + i];
-        bytes += each[i];
-    }
-    p->step = step[0];
-    (void)rebalance_pair_pace(p); /* a job cannot be slowed down, the next one can wait */
-    if (!rebalance_pair_pay(p, (double)bytes))
-        return PR_OK;
-    d->step = step;
-    d->n = n;
-    d->recorded = false;
-    d->began_us = d->tried_us = 0;
-    d->view = (struct rebalance_job_view){ .starts = 0 };
-    const enum pr_code rc = see_through(d, true, last, err);
-    d->step = NULL;
-    d->n = 0;
-    if (rc != PR_OK)
-        return rc;
-    order(p, n);
-    *on = *last != REBALANCE_JOB_DO_STOP;
-    return PR_OK;
-}
-
-enum pr_code rebalance_pair_jobs(struct rebalance_pair *p, bool *on, struct pr_err *err)
-{
-    struct rebalance_job_desk d = { .p = p };
-    enum rebalance_job_effect last = REBALANCE_JOB_DO_FINISH;
-    enum pr_code rc = PR_OK;
-    p->step = &p->steps[p->next_step];
-    rebalance_job_look(&d);
-    const bool tries = d.dialect != REBALANCE_JOB_NONE && p->run->cfg->slot_atomic && !d.denied;
-    tell_path(p, &d, tries ? "atomic" : "migrate");
-    while (tries && rc == PR_OK && *on && last == REBALANCE_JOB_DO_FINISH &&
-           p->next_step < p->n_steps && rebalance_slot_run_order(p->run) == REBALANCE_RUN_ON)
-        rc = one_job(p, &d, on, &last, err);
-    if (tries && last == REBALANCE_JOB_DO_HAND)
-        tell_path(p, &d, "migrate");
-    rebalance_slot_run_waits(p->run, NULL);
-    rebalance_job_close(&d);
-    p->step = NULL;
+    const enum pr_code rc = turns(d, may_start, last, err);
+    hold(d, false);
     return rc;
 }

@@ -116,19 +116,18 @@ static bool imports(const struct entry *e)
  * our slots. An entry that only follows another node's job names no nodes. */
 static bool is_ours(const struct rebalance_job_desk *d, int k, const struct entry *e)
 {
-    int slot[REBALANCE_JOB_SLOTS];
-    for (size_t i = 0; i < d->n; i++)
-        slot[i] = d->step[i]->slot;
-    if (imports(e) != (k == 1) || !rebalance_job_holds(e->ranges, slot, d->n))
+    if (imports(e) != (k == 1) || !rebalance_job_holds(e->ranges, &d->slots))
         return false;
     return (e->source[0] == '\0' || rebalance_shard_has(&d->p->shard[0], e->source)) &&
            (e->target[0] == '\0' || rebalance_shard_has(&d->p->shard[1], e->target));
 }
 
-/* The newest of ours on side k, or the one that runs; what else runs is in the way. */
-static enum rebalance_job_phase read_jobs(struct rebalance_job_desk *d, int k, const redisReply *r)
+/* The newest of ours on side k, or the one that runs; what else runs is in the way. Both
+ * servers name the newest first, and not all of them count more than seconds. */
+static void read_jobs(struct rebalance_job_desk *d, int k, const redisReply *r,
+                      struct entry *newest)
 {
-    enum rebalance_job_phase best = REBALANCE_JOB_ABSENT;
+    struct rebalance_job_sight *best = &d->seen[k];
     long long created = -1;
     for (size_t i = 0; i < r->elements; i++) {
         const struct entry e = read_entry(r->element[i]);
@@ -140,19 +139,31 @@ static enum rebalance_job_phase read_jobs(struct rebalance_job_desk *d, int k, c
             d->view.binds =
                 d->view.binds || (d->offered[k] == REBALANCE_JOB_VALKEY && k == 0 && !imports(&e));
         }
-        if (!ours || rebalance_job_runs(best) || (!runs && e.created <= created))
+        if (!ours || rebalance_job_runs(best->phase) || (!runs && e.created <= created))
             continue;
-        best = phase;
+        *best = (struct rebalance_job_sight){ .phase = phase, .retries = (unsigned)e.retries };
+        snprintf(best->id, sizeof best->id, "%s", e.id);
         created = e.created;
-        /* Who was asked for it knows it best. */
-        if (d->id[0] != '\0' && (d->offered[k] == REBALANCE_JOB_VALKEY) != (k == 0) && !runs)
-            continue;
-        snprintf(d->id, sizeof d->id, "%s", e.id);
-        snprintf(d->state, sizeof d->state, "%s", e.state);
-        snprintf(d->error, sizeof d->error, "%s", e.error);
-        d->view.retries = (unsigned)e.retries;
+        *newest = e;
     }
-    return best;
+}
+
+/* What is told of our user may be about to change: whoever makes it anew resets it first.
+ * True: the answer is one. */
+static bool read_answer(struct rebalance_job_desk *d, const redisReply *r)
+{
+    enum { PATIENCE_US = 2000000 };
+    struct pr_err why = { 0 };
+    const int64_t now_us = pr_mono_us();
+    const enum pr_code rc = pr_redis_reply_code(r, &why);
+    if (rc == PR_OK)
+        return true;
+    snprintf(d->error, sizeof d->error, "%.190s", why.text);
+    if (rc != PR_EDENIED)
+        return false;
+    d->denied_us = d->denied_us == 0 ? now_us : d->denied_us;
+    d->denied = d->denied || now_us - d->denied_us > PATIENCE_US;
+    return d->denied; /* to look is not allowed, so neither is to begin */
 }
 
 static enum rebalance_job_owner owner_of(struct rebalance_job_desk *d, const struct pr_topology *t,
@@ -238,7 +249,7 @@ void rebalance_job_look(struct rebalance_job_desk *d)
 {
     struct rebalance_job_view *v = &d->view;
     struct answers a[2] = { { NULL, NULL }, { NULL, NULL } };
-    enum rebalance_job_phase phase[2] = { REBALANCE_JOB_ABSENT, REBALANCE_JOB_ABSENT };
+    struct entry newest[2] = { { .id = "" }, { .id = "" } };
     const char *why;
     bool up[2];
     if (look_at_shards(d))
@@ -247,8 +258,8 @@ void rebalance_job_look(struct rebalance_job_desk *d)
     v->target_gone = d->p->shard[1].gone;
     v->foreign = v->binds = false;
     memset(v->place, 0, sizeof v->place);
-    v->retries = 0;
-    d->id[0] = d->state[0] = d->error[0] = '\0';
+    memset(d->seen, 0, sizeof d->seen);
+    d->state[0] = d->error[0] = '\0';
     for (int k = 0; k < 2; k++)
         up[k] = connect_to(d, k) && ask(d, k);
     for (int k = 0; k < 2; k++) {
@@ -258,15 +269,22 @@ void rebalance_job_look(struct rebalance_job_desk *d)
             d->conn[k] = NULL;
             d->node[k][0] = '\0';
         }
-        if (a[k].jobs != NULL && a[k].jobs->type == REDIS_REPLY_ERROR)
-            d->denied = true; /* to look is not allowed, so neither is to begin */
-        else if (a[k].jobs != NULL)
-            phase[k] = read_jobs(d, k, a[k].jobs);
+        if (a[k].jobs != NULL && !read_answer(d, a[k].jobs))
+            up[k] = false;
+        else if (a[k].jobs != NULL && a[k].jobs->type == REDIS_REPLY_ARRAY)
+            read_jobs(d, k, a[k].jobs, &newest[k]);
     }
+    d->denied_us = up[0] && up[1] && !d->denied ? 0 : d->denied_us;
     v->source_there = up[0];
     v->target_there = up[1];
     read_places(d, a);
-    v->phase = rebalance_job_judge(phase[0], phase[1]);
+    rebalance_job_recall(&d->memory, d->seen, d->bytes, pr_mono_us(), v);
+    const int asked = d->offered[0] == REBALANCE_JOB_VALKEY ? 0 : 1; /* it knows a job best */
+    const int knows = d->seen[asked].phase == v->phase ? asked : !asked;
+    if (v->phase != REBALANCE_JOB_ABSENT && d->error[0] == '\0') {
+        snprintf(d->state, sizeof d->state, "%s", newest[knows].state);
+        snprintf(d->error, sizeof d->error, "%s", newest[knows].error);
+    }
     d->dialect = rebalance_job_agree(d->offered[0], d->offered[1], &why);
     if (v->place[REBALANCE_JOB_LANDED] < d->n)
         v->settled = v->agreed = false;
@@ -332,8 +350,9 @@ enum pr_code rebalance_job_start(struct rebalance_job_desk *d, struct pr_err *er
 /* The side that was asked for it is the one to ask; the other may be none that offers it. */
 enum pr_code rebalance_job_cancel(struct rebalance_job_desk *d, struct pr_err *err)
 {
+    const char *id = d->seen[rebalance_job_runs(d->seen[1].phase) ? 1 : 0].id;
     const char *const all[] = { "CLUSTER", "CANCELSLOTMIGRATIONS" };
-    const char *const one[] = { "CLUSTER", "MIGRATION", "CANCEL", "ID", d->id };
+    const char *const one[] = { "CLUSTER", "MIGRATION", "CANCEL", "ID", id };
     redisReply *got = NULL;
     enum pr_code rc;
     if (d->offered[0] == REBALANCE_JOB_VALKEY)
@@ -341,7 +360,9 @@ enum pr_code rebalance_job_cancel(struct rebalance_job_desk *d, struct pr_err *e
     else if (d->offered[1] == REBALANCE_JOB_REDIS)
         rc = tell(d, 1, PR_COUNT(one), one, &got, err);
     else
-        rc = pr_fail(err, PR_EUNAVAIL, "no primary takes a job back");
+        rc = pr_fail(err, PR_EINVAL, "no primary takes a job back");
+    if (rc == PR_OK && got->type == REDIS_REPLY_INTEGER && got->integer == 0)
+        rc = pr_fail(err, PR_EINVAL, "the target knows no job %s that runs", id);
     if (got != NULL)
         freeReplyObject(got);
     return rc;

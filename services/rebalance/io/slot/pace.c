@@ -27,12 +27,12 @@ void rebalance_pair_pace_init(struct rebalance_pair *p, int64_t now_us)
     }
 }
 
-double rebalance_pair_pace(struct rebalance_pair *p)
+static double pace(struct rebalance_pair *p, const struct rebalance_throttle_limits *limits)
 {
     char why[96] = "";
     pthread_mutex_lock(&p->lock);
     const struct rebalance_throttle_order order =
-        rebalance_throttle_order(&p->throttle[0], &p->throttle[1], &p->throttle_limits, p->busy_us);
+        rebalance_throttle_order(&p->throttle[0], &p->throttle[1], limits, p->busy_us);
     if (order.pause_us > 0)
         snprintf(why, sizeof why, "%s", order.why);
     pthread_mutex_unlock(&p->lock);
@@ -46,6 +46,18 @@ double rebalance_pair_pace(struct rebalance_pair *p)
     p->slowed = true;
     (void)rebalance_pair_pause(p, order.pause_us);
     return order.batch_ratio;
+}
+
+double rebalance_pair_pace(struct rebalance_pair *p)
+{
+    return pace(p, &p->throttle_limits);
+}
+
+void rebalance_pair_rest(struct rebalance_pair *p)
+{
+    struct rebalance_throttle_limits l = p->throttle_limits;
+    l.max_pause_ms = 10000; /* after so many calm windows it goes at full speed anyway */
+    (void)pace(p, &l);
 }
 
 /* What the bytes of a batch are charged to. Under the run's lock. */
@@ -96,11 +108,18 @@ bool rebalance_pair_pay(struct rebalance_pair *p, double bytes)
     pthread_mutex_unlock(&run->lock);
     if (wait_us <= 0 || rebalance_pair_pause(p, wait_us))
         return true;
-    pthread_mutex_lock(&run->lock);
+    rebalance_pair_repay(p, bytes);
+    return false;
+}
+
+void rebalance_pair_repay(struct rebalance_pair *p, double bytes)
+{
+    struct charge c[MAX_CHARGES];
+    pthread_mutex_lock(&p->run->lock);
+    const size_t n = charges(p, bytes, pr_mono_us(), c);
     for (size_t i = 0; i < n; i++)
         rebalance_buckets_give(&c[i].bucket, 1, c[i].bytes);
-    pthread_mutex_unlock(&run->lock);
-    return false;
+    pthread_mutex_unlock(&p->run->lock);
 }
 
 /* --- probes ------------------------------------------------------------------------------ */

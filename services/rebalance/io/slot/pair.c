@@ -148,17 +148,14 @@ static enum pr_code finish_begun(struct rebalance_pair *p, bool *on, struct pr_e
     p->calm = false;
     p->next_step = p->begun;
     for (size_t i = 0; i < p->begun && *on && rc == PR_OK; i++) {
-        if (p->steps[i].at.state == REBALANCE_SLOT_VERIFIED ||
-            p->steps[i].at.state == REBALANCE_SLOT_ROLLED_BACK)
-            continue;           /* what became of a job */
-        if (!p->steps[i].fresh) /* no job gave it up */
-            rc = one_slot(p, &p->steps[i], NULL, on, err);
+        if (p->steps[i].atomic)
+            continue; /* nothing of it is open, and its job goes on by itself */
+        rc = one_slot(p, &p->steps[i], NULL, on, err);
         if ((rc != PR_OK && rc != PR_ECANCELED) || !p->steps[i].fresh)
             continue;
         rc = PR_OK;
         pr_buf_reset(&p->steps[i].in_flight);
         p->steps[i].at = (struct rebalance_slot_at){ REBALANCE_SLOT_PLANNED, false };
-        p->steps[i].atomic = false;
         back[p->put_back++] = &p->steps[i];
     }
     const struct rebalance_slot_write write = {
@@ -254,10 +251,10 @@ static enum pr_code move_all(struct rebalance_pair *p, struct pr_err *err)
     enum pr_code rc = await_shards(p, err);
     if (rc == PR_OK)
         rc = rebalance_probes_start(p, p->steps[0].fresh, err);
-    if (rc == PR_OK)
-        rc = rebalance_pair_resume_jobs(p, &on, err);
-    if (rc == PR_OK && on)
+    if (rc == PR_OK) /* first: an open slot dies with a primary, so it waits for no job */
         rc = finish_begun(p, &on, err);
+    if (rc == PR_OK && on)
+        rc = rebalance_pair_resume_jobs(p, &on, err);
     if (rc == PR_OK && on && p->put_back == 0 && p->next_step < p->n_steps)
         rc = rebalance_pair_jobs(p, &on, err);
     if (rc == PR_OK && on && p->put_back == 0 && p->next_step < p->n_steps)

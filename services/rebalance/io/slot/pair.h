@@ -93,7 +93,7 @@ struct rebalance_pair {
     int live[2];            /* replicas to wait for: giver's side [0], taker's [1] by shard */
     bool no_compression[2]; /* rdbcompression was turned off on that primary */
     bool touched[2];        /* and on some member of that shard */
-    uint64_t busy_us;       /* of the last batch */
+    uint64_t busy_us;       /* of the last batch, or job */
     bool slowed;            /* by the throttle, at the last batch */
     int64_t opened_us, last_sent_us, answered_us;
     int64_t round_trip_us; /* to the giver: the shortest seen */
@@ -231,13 +231,14 @@ PR_CHECKED enum pr_code rebalance_append_wait(struct pr_redis *conn, int replica
 /* A number n with CRC16("n") mod 16384 == slot: "{n}" puts a key into the slot. */
 unsigned rebalance_tag_of_slot(unsigned slot);
 
-/* job.c: slots that the servers move themselves (core/slot/job.h). *on: as in pair.c. */
+/* job_pair.c: slots that the servers move themselves (core/slot/job.h). *on: as in pair.c. */
 /* Of steps that were begun: what became of jobs with them. Those that nothing moved are
- * planned again (fresh). Returns once no job is in the way any more. */
+ * planned again (fresh, counted in p->put_back). */
 PR_CHECKED enum pr_code rebalance_pair_resume_jobs(struct rebalance_pair *p, bool *on,
                                                    struct pr_err *err);
-/* Fresh steps from p->next_step on, which is moved on over those that are done: all of them
- * when both primaries offer it and nothing speaks against it. */
+/* Waits until both primaries say that no job is in the way, also of MIGRATE; then fresh steps
+ * from p->next_step on, which is moved on over those that are done: all of them when both
+ * offer it and nothing speaks against it. */
 PR_CHECKED enum pr_code rebalance_pair_jobs(struct rebalance_pair *p, bool *on, struct pr_err *err);
 
 /* conflict.c: judges keys that may be on both sides. PR_ECONFLICT: no rule for one. */
@@ -269,8 +270,10 @@ void rebalance_scout_stop(struct rebalance_pair *p);
 /* pace.c: what the throttle and the budgets allow. */
 void rebalance_pair_pace_init(struct rebalance_pair *p, int64_t now_us);
 double rebalance_pair_pace(struct rebalance_pair *p); /* sleeps; factor for the batch */
+void rebalance_pair_rest(struct rebalance_pair *p);   /* sleeps, between two jobs of a server */
 /* Sleeps until they may flow; false: it leaves, and nothing is paid. */
 bool rebalance_pair_pay(struct rebalance_pair *p, double bytes);
+void rebalance_pair_repay(struct rebalance_pair *p, double bytes); /* they did not */
 /* A thread that probes both primaries for the throttle. base: the limit is first
  * measured by what they are like before anything moves. */
 PR_CHECKED enum pr_code rebalance_probes_start(struct rebalance_pair *p, bool base,

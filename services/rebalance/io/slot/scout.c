@@ -201,14 +201,15 @@ static enum pr_code prepare(struct scout *s, struct pr_err *err)
         rebalance_window_free(w);
         return rc;
     }
+    const bool any = w->n > 0; /* once it is handed over, the worker may free it */
     pthread_mutex_lock(&p->lock);
     p->next_step = from + n;
     p->scout_idle = p->next_step == p->n_steps;
-    if (w->n > 0)
+    if (any)
         p->ready = w;
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
-    if (w->n == 0)
+    if (!any)
         rebalance_window_free(w);
     return PR_OK;
 }
