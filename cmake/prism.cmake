@@ -59,8 +59,10 @@ endfunction()
 #            [TIMEOUT s] [ARGS ...])
 # LABELS: the first part of the name (unit, property, sim, integration, fault,
 # e2e, fuzz) is always one; "threads" marks what the thread sanitizer runs.
-# FIXTURE stack: needs the test stack (PostgreSQL, NATS, Redis Cluster).
+# FIXTURE stack: needs the test stack (PostgreSQL, NATS, Redis Cluster); s3: an S3 server. With
+# several, the directory of the first is PRISM_IT_DIR, and it_env knows them all.
 # The tests that may last longest (TIMEOUT) start first, or one would be the last.
+# SLOW: only run when asked for (./dev test slow).
 # PRISM_TEST_KINDS: registers only tests with one of these labels (empty: all).
 set(PRISM_TEST_KINDS "" CACHE STRING "Labels of the tests to build, e.g. unit;threads")
 function(prism_wanted kind labels out)
@@ -76,7 +78,7 @@ function(prism_wanted kind labels out)
 endfunction()
 
 function(prism_test name)
-    cmake_parse_arguments(A "" "FIXTURE;TIMEOUT" "SOURCES;LINK;LABELS;ARGS" ${ARGN})
+    cmake_parse_arguments(A "SLOW" "TIMEOUT" "SOURCES;LINK;LABELS;ARGS;FIXTURE" ${ARGN})
     string(REGEX REPLACE "/.*" "" kind ${name})
     prism_wanted(${kind} "${A_LABELS}" wanted)
     string(REPLACE "/" "_" target "test_${name}")
@@ -96,7 +98,13 @@ function(prism_test name)
     if(NOT kind MATCHES "^(integration|fault)$") # or servers that wait for it would look dead
         set(command nice -n 10 ${command})
     endif()
-    add_test(NAME ${test} COMMAND ${command} ${A_ARGS})
+    set(when "")
+    # The S3 server takes minutes to start beside a second one: the release run is enough.
+    if(A_SLOW OR (PRISM_SANITIZE AND "s3" IN_LIST A_FIXTURE))
+        set(when CONFIGURATIONS slow)
+        list(APPEND A_LABELS slow)
+    endif()
+    add_test(NAME ${test} ${when} COMMAND ${command} ${A_ARGS})
     if(NOT A_TIMEOUT)
         set(A_TIMEOUT 120)
     endif()
@@ -109,22 +117,26 @@ function(prism_test name)
     endif()
 endfunction()
 
-# prism_test_needs(test cpus|servers [STACK]): what a test takes of the machine, and its
-# stack. Tests with servers mostly wait, the others compute: ./dev test runs so many of
+# prism_test_needs(test cpus|servers [STACK...]): what a test takes of the machine, and its
+# stacks. Tests with servers mostly wait, the others compute: ./dev test runs so many of
 # each at a time (ctest by itself does not count). Those of one stack flush and kill, so
 # they run one after another; those of different stacks run side by side.
 # PREFIXbuilt: ./dev test builds some trees while tests of others run.
 function(prism_test_needs test pool)
     set_tests_properties(${test} PROPERTIES RESOURCE_GROUPS ${pool}:1)
     set(fixtures ${PRISM_TEST_PREFIX}built)
-    foreach(stack ${ARGN})
-        set_property(GLOBAL APPEND PROPERTY PRISM_FIXTURES ${stack})
-        list(APPEND fixtures ${PRISM_TEST_PREFIX}${stack})
-        set_tests_properties(${test} PROPERTIES RESOURCE_LOCK ${PRISM_TEST_PREFIX}${stack}
-            ENVIRONMENT "PRISM_IT_DIR=${CMAKE_BINARY_DIR}/it-${stack}")
-        if(stack STREQUAL "stack2") # most of the time is spent there: it never waits for others
+    if(ARGN)
+        set_property(GLOBAL APPEND PROPERTY PRISM_FIXTURES ${ARGN})
+        list(TRANSFORM ARGN PREPEND ${CMAKE_BINARY_DIR}/it- OUTPUT_VARIABLE dirs)
+        list(POP_FRONT dirs dir)
+        list(JOIN dirs ":" more)
+        list(TRANSFORM ARGN PREPEND "${PRISM_TEST_PREFIX}" OUTPUT_VARIABLE stacks)
+        list(APPEND fixtures ${stacks})
+        set_tests_properties(${test} PROPERTIES RESOURCE_LOCK "${stacks}"
+            ENVIRONMENT "PRISM_IT_DIR=${dir};PRISM_IT_MORE=${more}")
+        if("stack2" IN_LIST ARGN) # most of the time is spent there: it never waits for others
             set_tests_properties(${test} PROPERTIES COST 2000)
         endif()
-    endforeach()
+    endif()
     set_tests_properties(${test} PROPERTIES FIXTURES_REQUIRED "${fixtures}")
 endfunction()

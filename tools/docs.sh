@@ -7,7 +7,7 @@ set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
-SERVICES=(placement rebalance autoscale metadata-api)
+SERVICES=(placement rebalance autoscale dr metadata-api)
 TOOLS=(prism-admin prism-load prism-workload)
 PAGES=(settings metrics messages cli slot-states)
 
@@ -159,8 +159,12 @@ page_cli() {
     for tool in decide backtest cases replay; do
         show_help "prism-autoscale $tool" program prism-autoscale "$tool" --help
     done
+    show_help prism-dr program prism-dr help
+    for tool in list restore pg drill scrub retention restore-cluster rebuild-routes; do
+        show_help "prism-dr $tool" program prism-dr "$tool" --help
+    done
     printf '## Services\n\n'
-    printf '`prism-placement`, `prism-rebalance`, `prism-autoscale` and `prism-metadata-api` take `--help`, `--version` and\n'
+    printf '`prism-placement`, `prism-rebalance`, `prism-autoscale`, `prism-dr` and `prism-metadata-api` take `--help`, `--version` and\n'
     printf '`--print-config`; everything else is [settings](settings.md). Each answers `/livez`, `/readyz`\n'
     printf 'and `/metrics`; metadata-api describes its REST interface at `/openapi.json`.\n'
 }

@@ -107,24 +107,56 @@ size_t pr_key_staging(char out[PR_MAX_KEY_BYTES], uint32_t p, const char *id, si
     return n;
 }
 
-bool pr_key_parse_vertex(const char *key, size_t n, uint32_t *p, const char **id, size_t *id_len)
+/* "{p<p>}<kind>:" and at least one byte more: where that begins, or 0. */
+static size_t parse_tag(const char *key, size_t n, char kind, uint32_t *p)
 {
+    const char after[] = { '}', kind, ':' };
     size_t i = 2;
     uint64_t part = 0;
     if (n < 6 || key[0] != '{' || key[1] != 'p')
-        return false;
+        return 0;
     for (; i < n && key[i] >= '0' && key[i] <= '9'; i++) {
         part = part * 10 + (uint64_t)(key[i] - '0');
         if (part >= PR_MAX_PARTITIONS)
-            return false;
+            return 0;
     }
-    if (i == 2 || (key[2] == '0' && i > 3) || n - i < 4 || memcmp(key + i, "}v:", 3) != 0)
-        return false;
-    i += 3;
-    if (!pr_vertex_id_valid(key + i, n - i))
-        return false;
+    if (i == 2 || (key[2] == '0' && i > 3) || n - i < 4 || memcmp(key + i, after, 3) != 0)
+        return 0;
     *p = (uint32_t)part;
+    return i + 3;
+}
+
+bool pr_key_parse_vertex(const char *key, size_t n, uint32_t *p, const char **id, size_t *id_len)
+{
+    uint32_t part;
+    const size_t i = parse_tag(key, n, 'v', &part);
+    if (i == 0 || !pr_vertex_id_valid(key + i, n - i))
+        return false;
+    *p = part;
     *id = key + i;
     *id_len = n - i;
+    return true;
+}
+
+/* The id may hold a colon itself: the epoch is behind the last one. */
+bool pr_key_parse_staging(const char *key, size_t n, uint32_t *p, const char **id, size_t *id_len,
+                          uint64_t *epoch)
+{
+    enum { DIGITS = 16 }; /* epochs stay below 2^53 */
+    uint32_t part;
+    const size_t i = parse_tag(key, n, 'g', &part);
+    size_t colon = n;
+    uint64_t e = 0;
+    while (colon > i && key[colon - 1] >= '0' && key[colon - 1] <= '9')
+        colon--;
+    if (i == 0 || colon == n || n - colon > DIGITS || colon <= i || key[colon - 1] != ':' ||
+        (key[colon] == '0' && n - colon > 1) || !pr_vertex_id_valid(key + i, colon - 1 - i))
+        return false;
+    for (size_t k = colon; k < n; k++)
+        e = e * 10 + (uint64_t)(key[k] - '0');
+    *p = part;
+    *id = key + i;
+    *id_len = colon - 1 - i;
+    *epoch = e;
     return true;
 }

@@ -393,6 +393,7 @@ void pr_bus_close(struct pr_bus *bus)
         pr_bus_unsubscribe(&bus->server[i]->sub);
     pr_bus_stop_servers(bus);
     pr_bus_stop_consumers(bus); /* workers finish what they have begun */
+    pr_bus_forget_replies(bus);
     if (disconnect(bus))
         release(bus);
     else /* libnats may yet call back: better leaked than used after free */

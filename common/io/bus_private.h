@@ -46,6 +46,7 @@ struct pr_rpc_server {
     struct pr_bus *bus;
     char subject[128], queue[PR_BUS_TOKEN];
     pr_rpc_fn *fn;
+    pr_later_fn *later; /* in place of fn; then there is no queue */
     void *ctx;
     natsSubscription *sub; /* keeper's (and, before it is in bus->server, the opener's) */
 
@@ -78,6 +79,7 @@ struct pr_bus {
     size_t consumers;
     struct pr_rpc_server *server[PR_BUS_SERVERS];
     size_t servers;
+    struct pr_reply *replies; /* bus_later.c's */
     pthread_t keeper;
 };
 
@@ -96,6 +98,11 @@ natsStatus pr_bus_track(struct pr_bus *bus, natsSubscription *sub);
 void pr_bus_unsubscribe(natsSubscription **sub);
 /* Publishes msg (headers and all; not freed) and waits for the stream's ack. */
 enum pr_code pr_bus_publish_msg(struct pr_bus *bus, natsMsg *msg, struct pr_err *err);
+/* NULL: nobody waits for one, or no memory. */
+struct pr_reply *pr_bus_reply_new(struct pr_bus *bus, const char *to);
+void pr_bus_forget_replies(struct pr_bus *bus);
+natsStatus pr_bus_reply_to(natsConnection *nc, const char *to, enum pr_code rc, const char *text,
+                           const void *data, size_t n);
 /* "" when absent; borrowed from msg. */
 const char *pr_bus_header(natsMsg *msg, const char *key);
 void pr_bus_deadline(struct timespec *at, int ms); /* for timed waits */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static natsStatus reply_to(natsConnection *nc, const char *to, enum pr_code rc, const char *text,
+natsStatus pr_bus_reply_to(natsConnection *nc, const char *to, enum pr_code rc, const char *text,
                            const void *data, size_t n)
 {
     natsMsg *msg = NULL;
@@ -26,24 +26,31 @@ static void send_reply(natsConnection *nc, natsMsg *msg, enum pr_code rc, const 
                        const void *data, size_t n)
 {
     const char *to = natsMsg_GetReply(msg);
-    natsStatus s = to == NULL || to[0] == '\0' ? NATS_OK : reply_to(nc, to, rc, text, data, n);
+    natsStatus s =
+        to == NULL || to[0] == '\0' ? NATS_OK : pr_bus_reply_to(nc, to, rc, text, data, n);
     if (s != NATS_OK)
         pr_warn(PR_EV("bus.reply_failed"), PR_S("subject", natsMsg_GetSubject(msg)),
                 PR_S("error", natsStatus_GetText(s)));
 }
 
+static void see(natsMsg *msg, struct pr_msg *m)
+{
+    *m = (struct pr_msg){ .subject = natsMsg_GetSubject(msg),
+                          .id = pr_bus_header(msg, "Nats-Msg-Id"),
+                          .traceparent = pr_bus_header(msg, "traceparent"),
+                          .data = natsMsg_GetData(msg),
+                          .len = (size_t)natsMsg_GetDataLength(msg) };
+}
+
 /* Answers and frees the message. */
 static void answer(struct pr_rpc_server *server, natsConnection *nc, natsMsg *msg)
 {
-    struct pr_msg m = { .subject = natsMsg_GetSubject(msg),
-                        .id = pr_bus_header(msg, "Nats-Msg-Id"),
-                        .traceparent = pr_bus_header(msg, "traceparent"),
-                        .data = natsMsg_GetData(msg),
-                        .len = (size_t)natsMsg_GetDataLength(msg) };
+    struct pr_msg m;
     struct pr_err err = { 0 };
     void *reply = NULL;
     size_t len = 0;
 
+    see(msg, &m);
     pr_log_trace(m.traceparent);
     enum pr_code rc = server->fn(server->ctx, &m, &reply, &len, &err);
     send_reply(nc, msg, rc, err.text, reply, len);
@@ -55,6 +62,19 @@ static void answer(struct pr_rpc_server *server, natsConnection *nc, natsMsg *ms
 static void refuse(natsConnection *nc, natsMsg *msg, enum pr_code rc, const char *why)
 {
     send_reply(nc, msg, rc, why, NULL, 0);
+    natsMsg_Destroy(msg);
+}
+
+static void on_request_later(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)
+{
+    const struct pr_rpc_server *server = closure;
+    struct pr_reply *to = pr_bus_reply_new(server->bus, natsMsg_GetReply(msg));
+    struct pr_msg m;
+    (void)nc;
+    (void)sub;
+    see(msg, &m);
+    if (to != NULL)
+        server->later(server->ctx, &m, to);
     natsMsg_Destroy(msg);
 }
 
@@ -140,8 +160,11 @@ static natsStatus subscribe_server(struct pr_bus *bus, struct pr_rpc_server *ser
     pr_bus_unsubscribe(&server->sub);
     if (link == NULL)
         return NATS_CONNECTION_DISCONNECTED;
-    natsStatus s = natsConnection_QueueSubscribe(&server->sub, link->nc, server->subject,
-                                                 server->queue, on_request, server);
+    natsStatus s = server->later != NULL
+                       ? natsConnection_Subscribe(&server->sub, link->nc, server->subject,
+                                                  on_request_later, server)
+                       : natsConnection_QueueSubscribe(&server->sub, link->nc, server->subject,
+                                                       server->queue, on_request, server);
     if (s == NATS_OK && (s = pr_bus_track(bus, server->sub)) != NATS_OK)
         pr_bus_unsubscribe(&server->sub);
     return s;
@@ -174,16 +197,15 @@ static enum pr_code start_worker(struct pr_rpc_server *server, const struct pr_b
                         : pr_fail(err, PR_ENOMEM, "NATS: serve %s: no thread", server->subject);
 }
 
-static enum pr_code serve(struct pr_bus *bus, const char *subject, const char *queue,
-                          const struct pr_bus_apart *apart, pr_rpc_fn *fn, void *ctx,
-                          struct pr_err *err)
+static enum pr_code serve(struct pr_bus *bus, const char *subject, const struct pr_rpc_server *as,
+                          const struct pr_bus_apart *apart, struct pr_err *err)
 {
     struct pr_rpc_server *server = calloc(1, sizeof *server);
     if (server == NULL)
         return pr_fail(err, PR_ENOMEM, "NATS: serve %s: no memory", subject);
-    *server = (struct pr_rpc_server){ .bus = bus, .fn = fn, .ctx = ctx };
+    *server = *as;
+    server->bus = bus;
     (void)snprintf(server->subject, sizeof server->subject, "%s", subject);
-    (void)snprintf(server->queue, sizeof server->queue, "%s", queue);
     pthread_mutex_init(&server->mu, NULL);
     pthread_cond_init(&server->work, NULL);
     enum pr_code rc = apart == NULL ? PR_OK : start_worker(server, apart, err);
@@ -210,15 +232,24 @@ static enum pr_code serve(struct pr_bus *bus, const char *subject, const char *q
     return pr_fail(err, PR_EFULL, "NATS: serve %s: at most %d", subject, PR_BUS_SERVERS);
 }
 
-enum pr_code pr_bus_serve(struct pr_bus *bus, const char *subject, const char *queue, pr_rpc_fn *fn,
-                          void *ctx, struct pr_err *err)
-{
-    return serve(bus, subject, queue, NULL, fn, ctx, err);
-}
-
 enum pr_code pr_bus_serve_apart(struct pr_bus *bus, const char *subject, const char *queue,
                                 const struct pr_bus_apart *apart, pr_rpc_fn *fn, void *ctx,
                                 struct pr_err *err)
 {
-    return serve(bus, subject, queue, apart, fn, ctx, err);
+    struct pr_rpc_server as = { .fn = fn, .ctx = ctx };
+    (void)snprintf(as.queue, sizeof as.queue, "%s", queue);
+    return serve(bus, subject, &as, apart, err);
+}
+
+enum pr_code pr_bus_serve(struct pr_bus *bus, const char *subject, const char *queue, pr_rpc_fn *fn,
+                          void *ctx, struct pr_err *err)
+{
+    return pr_bus_serve_apart(bus, subject, queue, NULL, fn, ctx, err);
+}
+
+enum pr_code pr_bus_serve_later(struct pr_bus *bus, const char *subject, pr_later_fn *fn, void *ctx,
+                                struct pr_err *err)
+{
+    const struct pr_rpc_server as = { .later = fn, .ctx = ctx };
+    return serve(bus, subject, &as, NULL, err);
 }

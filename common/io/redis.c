@@ -84,11 +84,18 @@ static enum pr_code dial(struct pr_redis **out, const char *host, int port, int 
     struct pr_redis *c = calloc(1, sizeof *c);
     if (c == NULL)
         return pr_fail(err, PR_ENOMEM, "redis %s:%d: no memory", host, port);
-    (void)snprintf(c->name, sizeof c->name, "%.63s:%d", host, port);
+    const bool local = host[0] == '/';
+    if (local)
+        (void)snprintf(c->name, sizeof c->name, "%.71s", host);
+    else
+        (void)snprintf(c->name, sizeof c->name, "%.63s:%d", host, port);
     pr_buf_init(&c->out, 0);
     c->timeout_ms = timeout_ms;
     const struct timeval tv = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
-    c->ctx = wait ? redisConnectWithTimeout(host, port, tv) : redisConnectNonBlock(host, port);
+    if (wait && local)
+        c->ctx = redisConnectUnixWithTimeout(host, tv);
+    else
+        c->ctx = wait ? redisConnectWithTimeout(host, port, tv) : redisConnectNonBlock(host, port);
     enum pr_code rc = PR_OK;
     if (c->ctx == NULL)
         rc = pr_fail(err, PR_ENOMEM, "redis %s: no memory", c->name);
@@ -98,7 +105,8 @@ static enum pr_code dial(struct pr_redis **out, const char *host, int port, int 
         pr_redis_close(c);
         return rc;
     }
-    (void)redisEnableKeepAlive(c->ctx); /* a node that vanished is noticed anyway */
+    if (!local)
+        (void)redisEnableKeepAlive(c->ctx); /* a node that vanished is noticed anyway */
     *out = c;
     return PR_OK;
 }

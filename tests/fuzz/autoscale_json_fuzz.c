@@ -8,12 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Noreturn void fuzz_broken(const char *what, const char *file, int line)
-{
-    (void)fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
-    abort();
-}
-
 static struct autoscale_json_input in;
 static struct autoscale_decision decision;
 

@@ -10,12 +10,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-_Noreturn void fuzz_broken(const char *what, const char *file, int line)
-{
-    (void)fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
-    abort();
-}
-
 const char *fuzz_file(const uint8_t *data, size_t n)
 {
     static int fd = -1;

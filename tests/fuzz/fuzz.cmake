@@ -4,7 +4,7 @@
 set(fuzz_targets snap metis bin32 bin64 packed assign pins)
 set(fuzz_needs_pins placement_io) # the others are content with the readers
 foreach(name ${fuzz_targets})
-    set(fuzz_sources ${T}/${name}_fuzz.c ${T}/fuzz.c)
+    set(fuzz_sources ${T}/${name}_fuzz.c ${T}/fuzz.c ${T}/broken.c)
     if(PRISM_FUZZ)
         add_executable(fuzz_${name} ${fuzz_sources})
         target_link_libraries(fuzz_${name} PRIVATE ${fuzz_needs_${name}} placement_core prism_graph

@@ -15,7 +15,7 @@
 static void throttled_orders_wait_longer_each_time(void **state)
 {
     struct provider *p = *state;
-    const struct autoscale_backoff b = { 200, 10000 };
+    const struct pr_backoff b = { 200, 10000 };
     enum { TIMES = 6 };
 
     provider_fault(p, "SetDesiredCapacity", TIMES, THROTTLED);
@@ -23,7 +23,7 @@ static void throttled_orders_wait_longer_each_time(void **state)
     assert_true(p->sent);
     assert_int_equal(p->gaps, TIMES);
     for (int i = 0; i < TIMES; i++) { /* exactly what the pure function says, for seed 1 */
-        assert_int_equal(p->gap[i], autoscale_backoff_ms(&b, i, 1, 0));
+        assert_int_equal(p->gap[i], pr_backoff_ms(&b, i, 1, 0));
         assert_true(p->gap[i] <= 200 << i);
     }
     assert_true(p->gap[4] + p->gap[5] > p->gap[0] + p->gap[1]);

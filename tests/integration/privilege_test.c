@@ -112,6 +112,14 @@ static const struct attempt sql[] = {
     { "rebalance", "SET ROLE prism_metadata_api", false },
     { "rebalance", "SELECT pg_read_file('PG_VERSION')", false },
 
+    { "dr", ROUTES("current"), true }, /* made anew after a restore, with the epochs above them */
+    { "dr", "DELETE FROM route_deltas", true },
+    { "dr", "SELECT setval('move_epochs', 7)", true },
+    { "dr", ROUTES("target"), false },
+    { "dr", DELTA, false },
+    { "dr", MOVE, false },
+    { "dr", PLAN, false },
+
     { "autoscale", "SELECT settings FROM autoscale_fleets", true },
     { "autoscale", "UPDATE autoscale_state SET desired = 1", true },
     { "autoscale", "UPDATE autoscale_decisions SET state = 'acting'", true },

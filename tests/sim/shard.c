@@ -2,11 +2,27 @@
 
 #include "switches.h"
 
+#include <assert.h>
 #include <string.h>
 
 static struct shard_state *at(struct shard *s, uint32_t position)
 {
     return &s->log[position % SHARD_LOG];
+}
+
+/* Position `position` is now `state`, and nothing is after it. */
+static void record(const struct shard *s, uint32_t position, const struct shard_state *state)
+{
+    struct shard_tape *t = s->tape;
+
+    if (t == NULL || *t->clock > t->until)
+        return;
+    assert(position < SHARD_TAPE);
+    t->n = position + 1;
+    if (state != NULL) {
+        t->at[position] = *t->clock;
+        t->state[position] = *state;
+    }
 }
 
 void shard_init(struct shard *s, uint32_t replicas, const struct model_key *key)
@@ -17,6 +33,7 @@ void shard_init(struct shard *s, uint32_t replicas, const struct model_key *key)
     for (uint32_t i = 0; i < SHARD_REPLICAS; i++)
         s->pos[i] = 0;
     *at(s, 0) = (struct shard_state){ .key = *key };
+    record(s, 0, at(s, 0));
 }
 
 const struct shard_state *shard_now(const struct shard *s)
@@ -32,6 +49,7 @@ static void append(struct shard *s, const struct shard_state *next)
         if (s->head - s->pos[i] >= SHARD_LOG)
             s->pos[i] = s->head - SHARD_LOG + 1;
     *at(s, s->head) = *next;
+    record(s, s->head, next);
 }
 
 static struct shard_staged *staged(struct shard_state *state, uint64_t name)
@@ -104,6 +122,7 @@ void shard_wait(struct shard *s, uint32_t position)
 void shard_fail_over(struct shard *s, uint32_t i)
 {
     s->head = s->pos[i];
+    record(s, s->head, NULL);
     for (uint32_t j = 0; j < s->replicas; j++)
         if (s->pos[j] > s->head)
             s->pos[j] = s->head;

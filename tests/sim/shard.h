@@ -19,13 +19,25 @@ struct shard_state {
     struct shard_staged staged[SHARD_STAGED];
 };
 
+/* What the shard was at every position of its history, until time `until` of *clock: a fail-over
+ * takes back what it lost. For tests that look back. */
+enum { SHARD_TAPE = 4096 };
+struct shard_tape {
+    const uint64_t *clock;
+    uint64_t until;
+    uint32_t n;
+    uint64_t at[SHARD_TAPE]; /* [n] when it became that */
+    struct shard_state state[SHARD_TAPE];
+};
+
 /* A position is the number of effects since the shard began. */
 struct shard {
     struct shard_state log[SHARD_LOG]; /* state after effect i at log[i % SHARD_LOG] */
     uint32_t head;
     uint32_t pos[SHARD_REPLICAS];
     uint32_t replicas;
-    uint32_t generation; /* fail-overs so far */
+    uint32_t generation;     /* fail-overs so far */
+    struct shard_tape *tape; /* NULL: nobody looks back. Stays over shard_init */
 };
 
 void shard_init(struct shard *s, uint32_t replicas, const struct model_key *key);

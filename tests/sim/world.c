@@ -211,7 +211,7 @@ static void happen(struct world *w, const struct option *o)
 static void begin(struct world *w, const struct sim_config *cfg)
 {
     static const struct model_key absent = { .kind = MODEL_ABSENT };
-    static const struct model_key live = { .kind = MODEL_LIVE, .v = 1, .field = { 1 } };
+    static const struct model_key live = { .kind = MODEL_LIVE, .v = 1, .e = 1, .field = { 1 } };
     static const struct model_key stub = { .kind = MODEL_STUB, .stub_p = 0, .stub_e = 1 };
 
     memset(w, 0, offsetof(struct world, choose));

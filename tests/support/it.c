@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,15 +27,15 @@ const char *it_dir(void)
     return dir;
 }
 
-static void load_env(void)
+static void load_from(const char *dir, int len)
 {
     char path[4096], line[8192];
     FILE *f;
 
-    snprintf(path, sizeof path, "%s/env", it_dir());
+    snprintf(path, sizeof path, "%.*s/env", len, dir);
     f = fopen(path, "re");
     if (f == NULL)
-        fail_msg("%s: %s (is the stack fixture running?)", path, strerror(errno));
+        fail_msg("%s: %s (is the fixture running?)", path, strerror(errno));
     while (fgets(line, sizeof line, f) != NULL && vars.n < MAX_VARS) {
         char *eq = strchr(line, '=');
 
@@ -47,6 +48,18 @@ static void load_env(void)
         vars.n++;
     }
     fclose(f);
+}
+
+/* The fixture's, and those of the test's other fixtures. */
+static void load_env(void)
+{
+    const char *more = getenv("PRISM_IT_MORE");
+
+    load_from(it_dir(), INT_MAX);
+    for (int n; more != NULL && *more != '\0'; more += n + (more[n] == ':')) {
+        n = (int)strcspn(more, ":");
+        load_from(more, n);
+    }
 }
 
 static void free_env(void)
@@ -165,7 +178,7 @@ static int is_sql(const struct dirent *d)
     return n > 4 && strcmp(d->d_name + n - 4, ".sql") == 0;
 }
 
-static void migrate(const char *uri)
+void it_migrate(const char *uri)
 {
     PGconn *pg = connect_to(uri);
     struct dirent **names;
@@ -201,7 +214,7 @@ void it_database(const char *prefix, char uri[IT_URI])
         snprintf(admin_uri, sizeof admin_uri, "%s", base);
         atexit(drop_databases);
     }
-    migrate(uri);
+    it_migrate(uri);
 }
 
 void it_role_uri(const char *uri, const char *service, char out[IT_URI])

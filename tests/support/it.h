@@ -14,12 +14,15 @@
 
 enum { IT_URI = 512, IT_MAX_NODES = 40 };
 
-/* A value of $PRISM_IT_DIR/env, e.g. "IT_NATS_URL". Never NULL. */
+/* A value of $PRISM_IT_DIR/env, or of the env in a directory of $PRISM_IT_MORE (with ":"
+ * between), e.g. "IT_NATS_URL". Never NULL. */
 const char *it_env(const char *name);
 
 /* A fresh database with every migration applied; uri (512 bytes) is the
  * superuser's. Dropped at exit. prefix: letters and digits. */
 void it_database(const char *prefix, char uri[IT_URI]);
+/* Every migration into a database that is empty, of any server. */
+void it_migrate(const char *uri);
 /* The same database as the role of a service: "placement", "rebalance", "autoscale",
  * "metadata-api". */
 void it_role_uri(const char *uri, const char *service, char out[IT_URI]);
@@ -62,6 +65,19 @@ bool it_service_ready(const struct it_service *s);
  * lines or NULL; body may be NULL; reply is NUL-terminated, cut at n - 1. */
 int it_http(int port, const char *method, const char *path, const char *headers, const char *body,
             char *reply, size_t n);
+
+/* A proxy before a server on this machine that does wrong what its rules say; they, and the
+ * lines of its log ("number method target fault status"), are described in
+ * tests/support/faultproxy/proxy.h. */
+struct it_proxy {
+    pid_t pid;
+    int port;
+    char url[64]; /* http://127.0.0.1:port */
+};
+void it_proxy(struct it_proxy *p, int upstream_port);
+/* In place of those before; also empties the log, and counts anew. */
+void it_proxy_rules(const struct it_proxy *p, const char *rules);
+void it_proxy_log(const struct it_proxy *p, char *out, size_t n);
 
 /* --- servers of the stack: "postgres", "nats", "redis-<port>" ----------- */
 pid_t it_server_pid(const char *name); /* 0: down */

@@ -331,6 +331,10 @@ void it_service_launch(struct it_service *s, const char *name, const char *db_ur
         set(set_up, "PRISM_REDIS_USER", it_env("IT_AUTOSCALE_REDIS_USER"));
         set(set_up, "PRISM_REDIS_PASSWORD", it_env("IT_AUTOSCALE_REDIS_PASSWORD"));
     }
+    if (strcmp(name, "dr") == 0) {
+        set(set_up, "PRISM_REDIS_USER", it_env("IT_DR_REDIS_USER"));
+        set(set_up, "PRISM_REDIS_PASSWORD", it_env("IT_DR_REDIS_PASSWORD"));
+    }
     snprintf(program, sizeof program, "%s/prism-%s", PRISM_BIN_DIR, name);
     const char *argv[] = { program, NULL };
     s->port = port;

@@ -1,19 +1,20 @@
 /* What AWS's answers mean: XML, states, error codes, activities. */
 #include "io/actuators/aws_private.h"
 
+#include "prism/io/clock.h"
 #include "t.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct autoscale_xml *parse(const char *xml, struct pr_arena *arena)
+static const struct pr_xml *parse(const char *xml, struct pr_arena *arena)
 {
-    const struct autoscale_xml *root = NULL;
+    const struct pr_xml *root = NULL;
     struct pr_err err;
 
     pr_arena_init(arena, 1 << 20);
-    assert_ok(autoscale_xml_parse(xml, strlen(xml), arena, &root, &err), &err);
+    assert_ok(pr_xml_parse(xml, strlen(xml), arena, &root, &err), &err);
     return root;
 }
 
@@ -21,24 +22,24 @@ static void tree_is_walked_by_names(void **state)
 {
     (void)state;
     struct pr_arena arena;
-    const struct autoscale_xml *x =
+    const struct pr_xml *x =
         parse("<?xml version='1.0'?><a:R xmlns:a='u'><L>\n <m> one </m><x/><m>t&amp;wo</m></L>"
               "<E><Code>C&#65;</Code></E></a:R>",
               &arena);
 
     assert_string_equal(x->name, "R");
-    const struct autoscale_xml *m = autoscale_xml_child(autoscale_xml_at(x, "L"), "m");
+    const struct pr_xml *m = pr_xml_child(pr_xml_at(x, "L"), "m");
     assert_string_equal(m->text, "one");
-    m = autoscale_xml_next(m);
+    m = pr_xml_next(m);
     assert_string_equal(m->text, "t&wo");
-    assert_null(autoscale_xml_next(m));
-    assert_string_equal(autoscale_xml_text(x, "E/Code"), "CA");
-    assert_string_equal(autoscale_xml_text(x, "E/Cod"), "");
-    assert_string_equal(autoscale_xml_text(x, "E/Code/Deeper"), "");
-    assert_string_equal(autoscale_xml_text(x, "L"), "");
-    assert_string_equal(autoscale_xml_text(NULL, "E"), "");
-    assert_null(autoscale_xml_child(NULL, "m"));
-    assert_null(autoscale_xml_next(NULL));
+    assert_null(pr_xml_next(m));
+    assert_string_equal(pr_xml_text(x, "E/Code"), "CA");
+    assert_string_equal(pr_xml_text(x, "E/Cod"), "");
+    assert_string_equal(pr_xml_text(x, "E/Code/Deeper"), "");
+    assert_string_equal(pr_xml_text(x, "L"), "");
+    assert_string_equal(pr_xml_text(NULL, "E"), "");
+    assert_null(pr_xml_child(NULL, "m"));
+    assert_null(pr_xml_next(NULL));
     pr_arena_done(&arena);
 }
 
@@ -59,22 +60,22 @@ static void what_is_no_answer_is_refused(void **state)
         { "<a>&b;</a>", "undefined entity" },
     };
     struct pr_arena arena;
-    const struct autoscale_xml *root = NULL;
+    const struct pr_xml *root = NULL;
     struct pr_err err;
 
     pr_arena_init(&arena, 1 << 20);
     for (size_t i = 0; i < PR_COUNT(row); i++) {
-        assert_int_equal(autoscale_xml_parse(row[i].xml, strlen(row[i].xml), &arena, &root, &err),
+        assert_int_equal(pr_xml_parse(row[i].xml, strlen(row[i].xml), &arena, &root, &err),
                          PR_EDATA);
         if (strstr(err.text, row[i].says) == NULL)
             fail_msg("row %zu: %s", i, err.text);
     }
-    assert_int_equal(autoscale_xml_parse(NULL, 0, &arena, &root, &err), PR_EDATA);
+    assert_int_equal(pr_xml_parse(NULL, 0, &arena, &root, &err), PR_EDATA);
 
     char deep[256] = "";
     for (int i = 0; i < 33; i++)
         (void)strcat(deep, "<a>");
-    assert_int_equal(autoscale_xml_parse(deep, strlen(deep), &arena, &root, &err), PR_EDATA);
+    assert_int_equal(pr_xml_parse(deep, strlen(deep), &arena, &root, &err), PR_EDATA);
     assert_non_null(strstr(err.text, "too deep"));
     pr_arena_done(&arena);
 
@@ -84,7 +85,7 @@ static void what_is_no_answer_is_refused(void **state)
     memcpy(large, "<a>", 3);
     memcpy(large + (4 << 20) - 5, "</a>", 5);
     pr_arena_init(&arena, 1 << 20);
-    assert_int_equal(autoscale_xml_parse(large, strlen(large), &arena, &root, &err), PR_EDATA);
+    assert_int_equal(pr_xml_parse(large, strlen(large), &arena, &root, &err), PR_EDATA);
     assert_non_null(strstr(err.text, "too large"));
     pr_arena_done(&arena);
     free(large);
@@ -250,7 +251,7 @@ static void times_are_read_strictly(void **state)
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         int64_t ms = -1;
-        assert_true(autoscale_aws_time(row[i].text, &ms) == (row[i].ms >= 0));
+        assert_true(pr_time_parse(row[i].text, &ms) == (row[i].ms >= 0));
         if (row[i].ms >= 0)
             assert_int_equal(ms, row[i].ms);
     }

@@ -1,4 +1,4 @@
-foreach(name slot map rng memory stats routes cron zone text traffic)
+foreach(name slot map rng memory stats routes cron zone text traffic backoff crc32c)
     prism_test(unit/${name} SOURCES ${T}/${name}_test.c LINK prism_base m)
 endforeach()
 target_include_directories(test_unit_zone PRIVATE ${CMAKE_SOURCE_DIR}/common/base) # zones.def

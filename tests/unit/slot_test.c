@@ -73,6 +73,43 @@ static void vertex_keys_parse_back(void **state)
     assert_memory_equal(id, "user:1", 6);
 }
 
+static void staging_keys_parse_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *id;
+        uint32_t p;
+        uint64_t epoch;
+    } row[] = {
+        { "{p7}g:user:1:42", "user:1", 7, 42 },
+        { "{p7}g:user:1:0", "user:1", 7, 0 },
+        { "{p1}g:a:9007199254740991", "a", 1, 9007199254740991 },
+        /* none */
+        { "{p7}g:user:", NULL, 0, 0 },
+        { "{p7}g::1", NULL, 0, 0 },
+        { "{p7}g:a", NULL, 0, 0 },
+        { "{p7}g:1", NULL, 0, 0 },
+        { "{p7}g:a:07", NULL, 0, 0 },
+        { "{p7}v:a:7", NULL, 0, 0 },
+        { "{p7}g:a b:7", NULL, 0, 0 },
+        { "{p7}g:a:10000000000000000", NULL, 0, 0 },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        uint32_t p;
+        uint64_t epoch;
+        const char *id;
+        size_t n;
+        const bool is = pr_key_parse_staging(row[i].key, strlen(row[i].key), &p, &id, &n, &epoch);
+        assert_int_equal(is, row[i].id != NULL);
+        if (!is)
+            continue;
+        assert_int_equal(p, row[i].p);
+        assert_int_equal(epoch, row[i].epoch);
+        assert_int_equal(n, strlen(row[i].id));
+        assert_memory_equal(id, row[i].id, n);
+    }
+}
+
 static void other_keys_are_not_vertices(void **state)
 {
     (void)state;
@@ -129,6 +166,7 @@ int main(void)
         cmocka_unit_test(a_partitions_keys_are_in_its_slot),
         cmocka_unit_test(keys_have_the_contracts_form),
         cmocka_unit_test(vertex_keys_parse_back),
+        cmocka_unit_test(staging_keys_parse_back),
         cmocka_unit_test(other_keys_are_not_vertices),
         cmocka_unit_test(ids_are_bounded_and_printable),
         cmocka_unit_test(hash_is_xxh64_seed_0),

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # ./dev bench placement: the engine against METIS and igraph. ./dev bench rebalance: slot
-# moves against redis-cli. Uses ./dev's root.
+# moves against redis-cli. ./dev bench dr: how old the other region's copy is. Uses ./dev's root.
 
 cmd_bench() {
     case ${1:-} in
@@ -12,7 +12,11 @@ cmd_bench() {
         shift
         bench_rebalance "$@"
         ;;
-    *) die "bench: what? ./dev bench placement|rebalance [--help]" ;;
+    dr)
+        shift
+        bench_dr "$@"
+        ;;
+    *) die "bench: what? ./dev bench placement|rebalance|dr [--help]" ;;
     esac
 }
 
@@ -80,4 +84,27 @@ bench_rebalance_once() ( # TREE REPLICAS SERVER ARGS...
         BENCH_SERVICE=$(stack_env "$stack" IT_REBALANCE_REDIS_USER) \
         BENCH_SERVICE_PASSWORD=$(stack_env "$stack" IT_REBALANCE_REDIS_PASSWORD) \
         "$tree/bench/rebalance-bench" --json "$root/build/bench-rebalance-$each.json" "$@"
+)
+
+# The real service, between a cluster and an S3 server of its own in build/bench-dr, which are
+# removed afterwards.
+bench_dr() (
+    tree=$root/build/release home=$root/build/bench-dr
+    [ "${1:-}" != --help ] || exec "$tree/bench/dr-bench" --help
+    ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_S3[@]}"
+    step "build"
+    build "$root" release dr-bench prism-dr prism-rebalance
+    trap '"$root/tests/support/s3.sh" down "$home.s3"; "$root/tools/localstack" stop "$home"
+          rm -rf "$(readlink -f "$home")" "$home" "$home.s3"' EXIT
+    step "servers"
+    "$root/tools/localstack" start "$home" --fresh --shards 3 --replicas 1 ||
+        die "the servers did not start: see above"
+    "$root/tests/support/s3.sh" up "$home.s3" || die "the S3 server did not start: see above"
+    stack=$(readlink -f "$home")
+    for port in $(stack_env "$stack" IT_REDIS_SEEDS | tr ',' '\n' | cut -d: -f2); do
+        redis_cli "$stack" "$port" config set appendonly no >/dev/null # no disk in the figures
+        redis_cli "$stack" "$port" config set repl-backlog-size 256mb >/dev/null
+    done
+    step "bench"
+    PRISM_IT_DIR=$stack PRISM_IT_MORE=$home.s3 "$tree/bench/dr-bench" "$@"
 )

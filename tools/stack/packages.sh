@@ -9,9 +9,12 @@ PACKAGES_UP=(gcc libc6-dev cmake ninja-build pkgconf libnats-dev libpq-dev libhi
 PACKAGES_LINT=(shellcheck clang-format)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_TEST=(clang libmetis-dev)
-# Local servers that play AWS and Kubernetes; Debian's python3 has botocore, no other.
+# A local server that plays S3.
+PACKAGES_S3=(openssl ceph-mon ceph-osd radosgw)
+# Those that play AWS and Kubernetes, too (Debian's python3 has botocore, no other), and what
+# PostgreSQL is backed up with.
 # shellcheck disable=SC2034 # used by ./dev
-PACKAGES_SERVERS=(python3-botocore openssl)
+PACKAGES_SERVERS=(python3-botocore "${PACKAGES_S3[@]}" pgbackrest)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_FUZZ=(clang libclang-rt-dev)
 # shellcheck disable=SC2034 # used by ./dev

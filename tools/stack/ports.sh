@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Ports of one stack, a hundred from its base: +0 PostgreSQL, +1 NATS, +10 to +13
-# the services, +20... Redis nodes, +60... their cluster bus.
+# Ports of one stack, a hundred from its base: +0 PostgreSQL, +1 NATS, +2 to +9 the S3
+# server, +10 to +14 the services, +20... Redis nodes, +60... their cluster bus.
 
 redis_port() { printf '%s\n' $(($1 + 20 + $2)); } # BASE NODE
 redis_bus() { printf '%s\n' $(($1 + 60 + $2)); }
@@ -10,6 +10,7 @@ service_port() { # BASE SERVICE
     placement) printf '%s\n' $(($1 + 11)) ;;
     rebalance) printf '%s\n' $(($1 + 12)) ;;
     autoscale) printf '%s\n' $(($1 + 13)) ;;
+    dr) printf '%s\n' $(($1 + 14)) ;;
     esac
 }
 

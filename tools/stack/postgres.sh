@@ -70,7 +70,7 @@ pg_ready() { pg_sql "$1" postgres -c 'SELECT 1' >/dev/null 2>&1; }
 # Logins of the services. What each may do is granted by the migrations.
 pg_roles() {
     local dir=$1 role service
-    for service in placement rebalance autoscale metadata-api; do
+    for service in placement rebalance autoscale dr metadata-api; do
         role=prism_${service//-/_}
         printf "SELECT format('CREATE ROLE %%I', '%s') WHERE NOT EXISTS " "$role"
         printf "(SELECT FROM pg_roles WHERE rolname = '%s') \\\\gexec\n" "$role"

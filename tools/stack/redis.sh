@@ -125,13 +125,11 @@ redis_left() { # DIR BASE PORT
 
 # Ends a node's process and its supervisor; throws away its data.
 redis_remove() { # DIR BASE PORT
-    local dir=$1 port=$3 gone=$1/sv/.redis-$3.gone
-    rm -rf "$gone"
-    mv "$dir/sv/redis-$port" "$gone" # out of the sight of runsvdir, or it would start it anew
-    sv -w 20 force-shutdown "$gone" >/dev/null 2>&1 || true
+    local dir=$1 port=$3
+    sv_remove "$dir" "redis-$port"
     sed -i "/^$((port - $(redis_port "$2" 0))) /d" "$(redis_list "$dir")"
     give "$(redis_list "$dir")"
-    rm -rf "$gone" "$dir/redis/$port" "$dir/log/redis-$port"
+    rm -rf "$dir/redis/$port" "$dir/log/redis-$port"
 }
 
 # A replica must never hop to another shard's primary: it would end up in the
@@ -167,6 +165,7 @@ repl-diskless-sync-delay 0
 repl-backlog-size 64mb
 client-output-buffer-limit replica 1gb 512mb 60
 shutdown-timeout 2
+enable-debug-command local
 EOC
 }
 

@@ -43,6 +43,7 @@ service_settings() ( # DIR SERVICE PORT; in a subshell, for its umask
             printf '%s' "${!name:-}" >"$env/$name"
         done
     fi
+    [ "$service" != dr ] || dr_settings "$dir" "$env"
     give "$dir/settings"
 )
 

@@ -98,6 +98,15 @@ sv_down() { # sv_down DIR SECONDS NAME...: TERM; KILL when it does not end in ti
     [ "${#paths[@]}" -eq 0 ] || sv -w "$wait_s" force-stop "${paths[@]}" >/dev/null 2>&1 || true
 }
 
+# sv_remove DIR NAME: stops it and its supervisor, and forgets it.
+sv_remove() {
+    local dir=$1 name=$2 gone=$1/sv/.$2.gone
+    rm -rf "$gone"
+    mv "$dir/sv/$name" "$gone" # out of the sight of runsvdir, or it would start it anew
+    sv -w 20 force-shutdown "$gone" >/dev/null 2>&1 || true
+    rm -rf "$gone"
+}
+
 # Ends the supervisors too. runsvdir goes first: it would start a runsv anew.
 sv_stop() {
     local dir=$1 name paths=()

@@ -34,5 +34,8 @@ size_t pr_key_staging(char out[PR_MAX_KEY_BYTES], uint32_t p, const char *id, si
                       uint64_t epoch);
 /* Parses "{p<p>}v:<id>"; *id points into key. False for any other key. */
 bool pr_key_parse_vertex(const char *key, size_t n, uint32_t *p, const char **id, size_t *id_len);
+/* Parses "{p<p>}g:<id>:<epoch>". */
+bool pr_key_parse_staging(const char *key, size_t n, uint32_t *p, const char **id, size_t *id_len,
+                          uint64_t *epoch);
 
 #endif

@@ -1,11 +1,12 @@
 #include "io/aws_keys.h"
 
+#include "prism/io/clock.h"
+
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { AHEAD_MS = 5 * 60000, ROLE = 128 };
 
@@ -15,25 +16,6 @@ struct autoscale_aws_keyring {
     struct autoscale_aws_keys keys; /* access "": none yet */
     int64_t expires_ms;             /* 0: never */
 };
-
-bool autoscale_aws_time(const char *text, int64_t *ms)
-{
-    struct tm t = { 0 };
-    int end = 0;
-
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour,
-               &t.tm_min, &t.tm_sec, &end) != 6)
-        return false;
-    const char *rest = text + end;
-    if (*rest == '.')
-        rest += 1 + strspn(rest + 1, "0123456789");
-    if (strcmp(rest, "Z") != 0 && strcmp(rest, "+00:00") != 0)
-        return false;
-    t.tm_year -= 1900;
-    t.tm_mon -= 1;
-    *ms = (int64_t)timegm(&t) * 1000;
-    return true;
-}
 
 enum pr_code autoscale_aws_keyring_open(const struct autoscale_aws_source *from,
                                         struct autoscale_aws_keyring **out, struct pr_err *err)
@@ -115,7 +97,7 @@ static enum pr_code read_keys(struct autoscale_aws_keyring *ring, const struct p
                 take(j, "SecretAccessKey", k.secret, sizeof k.secret) &&
                 take(j, "Token", k.token, sizeof k.token) &&
                 take(j, "Expiration", expires, sizeof expires) &&
-                autoscale_aws_time(expires, &ring->expires_ms);
+                pr_time_parse(expires, &ring->expires_ms);
 
     if (good)
         ring->keys = k;

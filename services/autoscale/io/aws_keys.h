@@ -45,7 +45,4 @@ PR_CHECKED enum pr_code autoscale_aws_web_identity(const struct autoscale_aws_so
                                                    struct autoscale_aws_keys *keys,
                                                    int64_t *expires_ms, struct pr_err *err);
 
-/* "2030-01-31T12:00:00Z", fractions are dropped. */
-bool autoscale_aws_time(const char *text, int64_t *ms);
-
 #endif

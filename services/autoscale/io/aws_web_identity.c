@@ -3,23 +3,24 @@
  * Source: AWS Security Token Service API Reference, AssumeRoleWithWebIdentity. */
 #include "io/aws_keys.h"
 
-#include "io/xml.h"
+#include "prism/io/clock.h"
+#include "prism/xml.h"
 
 #include "prism/arena.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static bool take(const struct autoscale_xml *root, const char *name, char *to, size_t room)
+static bool take(const struct pr_xml *root, const char *name, char *to, size_t room)
 {
     char path[100];
     (void)snprintf(path, sizeof path, "AssumeRoleWithWebIdentityResult/Credentials/%s", name);
-    const char *text = autoscale_xml_text(root, path);
+    const char *text = pr_xml_text(root, path);
     const int n = snprintf(to, room, "%s", text);
     return n > 0 && (size_t)n < room;
 }
 
-static enum pr_code read_keys(const struct autoscale_xml *root, struct autoscale_aws_keys *keys,
+static enum pr_code read_keys(const struct pr_xml *root, struct autoscale_aws_keys *keys,
                               int64_t *expires_ms, struct pr_err *err)
 {
     char expires[40];
@@ -27,14 +28,14 @@ static enum pr_code read_keys(const struct autoscale_xml *root, struct autoscale
                    take(root, "SecretAccessKey", keys->secret, sizeof keys->secret) &&
                    take(root, "SessionToken", keys->token, sizeof keys->token) &&
                    take(root, "Expiration", expires, sizeof expires) &&
-                   autoscale_aws_time(expires, expires_ms)
+                   pr_time_parse(expires, expires_ms)
                ? PR_OK
                : pr_fail(err, PR_EDATA, "the answer holds no keys");
 }
 
-static enum pr_code refused(long status, const struct autoscale_xml *root, struct pr_err *err)
+static enum pr_code refused(long status, const struct pr_xml *root, struct pr_err *err)
 {
-    const char *code = autoscale_xml_text(root, "Error/Code");
+    const char *code = pr_xml_text(root, "Error/Code");
     /* IDPCommunicationError: AWS could not ask who signs the tokens, and says to try again. */
     const bool later = status == 429 || status >= 500 ||
                        strcmp(code, "IDPCommunicationError") == 0 ||
@@ -42,7 +43,7 @@ static enum pr_code refused(long status, const struct autoscale_xml *root, struc
     const enum pr_code rc = later ? PR_EUNAVAIL : PR_EDENIED;
     return code[0] == '\0'
                ? pr_fail(err, rc, "status %ld", status)
-               : pr_fail(err, rc, "%.60s: %.120s", code, autoscale_xml_text(root, "Error/Message"));
+               : pr_fail(err, rc, "%.60s: %.120s", code, pr_xml_text(root, "Error/Message"));
 }
 
 static enum pr_code make_body(const struct autoscale_aws_source *from, struct pr_buf *body,
@@ -78,7 +79,7 @@ enum pr_code autoscale_aws_web_identity(const struct autoscale_aws_source *from,
         "Content-Type: application/x-www-form-urlencoded; charset=utf-8"
     };
     struct autoscale_http_response r = { 0 };
-    const struct autoscale_xml *root = NULL;
+    const struct pr_xml *root = NULL;
     struct pr_arena arena;
     struct pr_buf body;
     memset(keys, 0, sizeof *keys);
@@ -98,7 +99,7 @@ enum pr_code autoscale_aws_web_identity(const struct autoscale_aws_source *from,
     if (rc == PR_OK)
         rc = autoscale_http(&q, &r, err);
     if (rc == PR_OK) {
-        rc = autoscale_xml_parse(r.body.data, r.body.len, &arena, &root, err);
+        rc = pr_xml_parse(r.body.data, r.body.len, &arena, &root, err);
         if (r.status != 200)
             rc = refused(r.status, root, err);
         else if (rc == PR_OK)

@@ -174,13 +174,12 @@ enum pr_code autoscale_samples_range(struct pr_db *db, const char *fleet, int64_
                                      struct pr_err *err)
 {
     PGresult *got = NULL;
-    enum pr_code rc =
-        pr_db_exec(
-            db,
-            "SELECT " MS("coalesce(min(at), 'epoch')") ", " MS(
-                "coalesce(max(at), 'epoch')") " FROM autoscale_samples WHERE fleet = $1 AND at "
-                                              "> " AT("$2::bigint") " AND at <= " AT("$3::bigint"),
-            PR_ARGS(pr_text(fleet), pr_i64(from_ms), pr_i64(to_ms)), &got, err);
+    enum pr_code rc = pr_db_exec(
+        db,
+        "SELECT " MS("coalesce(min(at), 'epoch')") ", " MS(
+            "coalesce(max(at), 'epoch')") " FROM autoscale_samples WHERE fleet = $1 AND at "
+                                          "> " AT("$2::bigint") " AND at <= " AT("$3::bigint"),
+        PR_ARGS(pr_text(fleet), pr_i64(from_ms), pr_i64(to_ms)), &got, err);
     if (rc != PR_OK)
         return pr_wrap(err, rc, "samples of fleet %s", fleet);
     PR_AUTO(PGresult) *res = got;

@@ -80,6 +80,17 @@ PR_CHECKED enum pr_code pr_bus_serve_apart(struct pr_bus *bus, const char *subje
  * of theirs is down nothing is consumed, so nothing is dead-lettered. */
 void pr_bus_pause(struct pr_bus *bus, bool paused);
 
+/* The same for answers that take their time: fn must not wait, and owns `to`, which one of the
+ * functions below ends, from any thread, also after the bus was closed (then nothing is sent).
+ * Every replica that serves the subject gets each request: whoever has no answer drops it. */
+struct pr_reply;
+typedef void pr_later_fn(void *ctx, const struct pr_msg *msg, struct pr_reply *to);
+PR_CHECKED enum pr_code pr_bus_serve_later(struct pr_bus *bus, const char *subject, pr_later_fn *fn,
+                                           void *ctx, struct pr_err *err);
+void pr_reply_send(struct pr_reply *to, const void *data, size_t n);
+void pr_reply_fail(struct pr_reply *to, enum pr_code rc, const char *text);
+void pr_reply_drop(struct pr_reply *to);
+
 struct pr_bus_stats {
     bool connected;
     uint64_t published, consumed, dead, reconnects, denied; /* denied: refused by permissions */

@@ -22,6 +22,7 @@ struct pr_redis_auth {
 
 /* --- one connection ---------------------------------------------------- */
 struct pr_redis;
+/* host that begins with "/": a Unix socket; port does not count then. */
 PR_CHECKED enum pr_code pr_redis_open(struct pr_redis **c, const char *host, int port,
                                       const struct pr_redis_auth *auth, int timeout_ms,
                                       struct pr_err *err);

@@ -8,9 +8,9 @@
 #ifndef AUTOSCALE_ACTUATOR_H
 #define AUTOSCALE_ACTUATOR_H
 
-#include "core/backoff.h"
 #include "core/settle.h"
 #include "io/aws_keys.h"
+#include "prism/backoff.h"
 
 enum { AUTOSCALE_TARGETS = 80, AUTOSCALE_TARGET_NAME = 256, AUTOSCALE_MEMBER_ID = 256 };
 
@@ -50,10 +50,10 @@ struct autoscale_report {              /* release with autoscale_report_done */
 };
 void autoscale_report_done(struct autoscale_report *r);
 
-struct autoscale_pace {               /* how an actuator waits */
-    struct autoscale_backoff backoff; /* 0: 200 ms, up to 10 s */
-    int64_t deadline_ms;              /* of one call with all its tries; 0: 60 s */
-    long timeout_ms;                  /* of one question to the API; 0: 10 s */
+struct autoscale_pace {        /* how an actuator waits */
+    struct pr_backoff backoff; /* 0: 200 ms, up to 10 s */
+    int64_t deadline_ms;       /* of one call with all its tries; 0: 60 s */
+    long timeout_ms;           /* of one question to the API; 0: 10 s */
     uint64_t seed;
     /* NULL: the machine's clock. wait returns false when somebody asked us to stop. */
     int64_t (*now_ms)(void *ctx); /* monotonic */

@@ -34,7 +34,7 @@ static enum pr_code one_page(struct look *l, struct autoscale_try *t, struct pr_
                              struct pr_err *err)
 {
     struct aws_question q = { .who = "aws", .action = "DescribeAutoScalingGroups" };
-    const struct autoscale_xml *root = NULL;
+    const struct pr_xml *root = NULL;
     char name[48], who[AUTOSCALE_TARGET_NAME + 16];
     bool unsure;
 
@@ -57,7 +57,7 @@ static enum pr_code one_page(struct look *l, struct autoscale_try *t, struct pr_
     if (rc != PR_OK)
         return rc;
 
-    const char *next = autoscale_xml_text(root, "DescribeAutoScalingGroupsResult/NextToken");
+    const char *next = pr_xml_text(root, "DescribeAutoScalingGroupsResult/NextToken");
     if (next[0] != '\0' &&
         (++l->pages == PAGES || (l->next.len > 0 && strcmp(next, l->next.data) == 0)))
         return pr_fail(err, PR_EDATA, "%.90s: DescribeAutoScalingGroups: pages without an end",
@@ -78,7 +78,7 @@ static enum pr_code one_reason(struct look *l, size_t target, struct autoscale_t
 {
     struct autoscale_reported *r = &l->out->target[target];
     struct aws_question q = { .action = "DescribeScalingActivities" };
-    const struct autoscale_xml *root = NULL;
+    const struct pr_xml *root = NULL;
     char who[AUTOSCALE_TARGET_NAME + 16], records[16];
     bool unsure;
 
@@ -205,7 +205,7 @@ static enum pr_code look_first(struct order *o, struct autoscale_try *t, struct 
 static enum pr_code send(struct order *o, struct aws_question *q, struct autoscale_try *t,
                          struct pr_err *err)
 {
-    const struct autoscale_xml *root = NULL;
+    const struct pr_xml *root = NULL;
     struct pr_arena arena;
     char who[AUTOSCALE_TARGET_NAME + 16];
     bool unsure = false;

@@ -1,5 +1,7 @@
 #include "io/actuators/aws_private.h"
 
+#include "prism/io/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,9 +54,9 @@ enum autoscale_problem aws_problem(const char *message)
     return AUTOSCALE_OTHER_PROBLEM;
 }
 
-static bool number(const struct autoscale_xml *x, const char *name, int *out)
+static bool number(const struct pr_xml *x, const char *name, int *out)
 {
-    const char *text = autoscale_xml_text(x, name);
+    const char *text = pr_xml_text(x, name);
     char *end = NULL;
 
     errno = 0;
@@ -65,14 +67,14 @@ static bool number(const struct autoscale_xml *x, const char *name, int *out)
     return true;
 }
 
-static enum pr_code read_instance(const struct autoscale_xml *x, size_t target, size_t first,
+static enum pr_code read_instance(const struct pr_xml *x, size_t target, size_t first,
                                   struct autoscale_report *out, struct pr_err *err)
 {
-    const char *id = autoscale_xml_text(x, "InstanceId");
-    const char *state = autoscale_xml_text(x, "LifecycleState");
+    const char *id = pr_xml_text(x, "InstanceId");
+    const char *state = pr_xml_text(x, "LifecycleState");
     struct autoscale_instance i = {
         .life = aws_life(state),
-        .healthy = strcmp(autoscale_xml_text(x, "HealthStatus"), "Healthy") == 0,
+        .healthy = strcmp(pr_xml_text(x, "HealthStatus"), "Healthy") == 0,
         .target = target,
     };
 
@@ -82,40 +84,38 @@ static enum pr_code read_instance(const struct autoscale_xml *x, size_t target, 
         if (strcmp(out->instance[k].id, id) == 0)
             return pr_fail(err, PR_EDATA, "instance %.40s is listed twice", id);
     (void)snprintf(i.id, sizeof i.id, "%s", id);
-    (void)snprintf(i.place, sizeof i.place, "%s", autoscale_xml_text(x, "AvailabilityZone"));
+    (void)snprintf(i.place, sizeof i.place, "%s", pr_xml_text(x, "AvailabilityZone"));
     (void)snprintf(i.state, sizeof i.state, "%s", state);
     return autoscale_report_add(out, &i, err);
 }
 
 /* Somebody told the group to launch nothing: then nothing comes, without any failure. */
-static void read_suspended(const struct autoscale_xml *x, struct autoscale_reported *r)
+static void read_suspended(const struct pr_xml *x, struct autoscale_reported *r)
 {
-    const struct autoscale_xml *p =
-        autoscale_xml_child(autoscale_xml_child(x, "SuspendedProcesses"), "member");
+    const struct pr_xml *p = pr_xml_child(pr_xml_child(x, "SuspendedProcesses"), "member");
 
-    for (; p != NULL; p = autoscale_xml_next(p)) {
-        if (strcmp(autoscale_xml_text(p, "ProcessName"), "Launch") != 0)
+    for (; p != NULL; p = pr_xml_next(p)) {
+        if (strcmp(pr_xml_text(p, "ProcessName"), "Launch") != 0)
             continue;
         r->problem = AUTOSCALE_SUSPENDED;
         (void)snprintf(r->problem_text, sizeof r->problem_text, "Launch is suspended: %s",
-                       autoscale_xml_text(p, "SuspensionReason"));
+                       pr_xml_text(p, "SuspensionReason"));
     }
 }
 
-static enum pr_code read_group(const struct autoscale_xml *x, const struct aws *a, size_t target,
+static enum pr_code read_group(const struct pr_xml *x, const struct aws *a, size_t target,
                                struct autoscale_report *out, struct pr_err *err)
 {
     struct autoscale_reported *r = &out->target[target];
-    const char *status = autoscale_xml_text(x, "Status"); /* only while it is deleted */
+    const char *status = pr_xml_text(x, "Status"); /* only while it is deleted */
     const size_t first = out->instances;
 
     *r = (struct autoscale_reported){ .members_known = true };
     if (!number(x, "DesiredCapacity", &r->desired) || !number(x, "MinSize", &r->min) ||
         !number(x, "MaxSize", &r->max))
         return pr_fail(err, PR_EDATA, "DesiredCapacity, MinSize or MaxSize is no number");
-    const struct autoscale_xml *i =
-        autoscale_xml_child(autoscale_xml_child(x, "Instances"), "member");
-    for (; i != NULL; i = autoscale_xml_next(i)) {
+    const struct pr_xml *i = pr_xml_child(pr_xml_child(x, "Instances"), "member");
+    for (; i != NULL; i = pr_xml_next(i)) {
         enum pr_code rc = read_instance(i, target, first, out, err);
         if (rc != PR_OK)
             return rc;
@@ -129,17 +129,16 @@ static enum pr_code read_group(const struct autoscale_xml *x, const struct aws *
     return PR_OK;
 }
 
-enum pr_code aws_read_groups(const struct aws *a, const struct autoscale_xml *root,
+enum pr_code aws_read_groups(const struct aws *a, const struct pr_xml *root,
                              struct autoscale_report *out, bool *seen, struct pr_err *err)
 {
-    const struct autoscale_xml *list =
-        autoscale_xml_at(root, "DescribeAutoScalingGroupsResult/AutoScalingGroups");
+    const struct pr_xml *list =
+        pr_xml_at(root, "DescribeAutoScalingGroupsResult/AutoScalingGroups");
 
     if (list == NULL)
         return pr_fail(err, PR_EDATA, "aws: DescribeAutoScalingGroups: an answer without groups");
-    for (const struct autoscale_xml *g = autoscale_xml_child(list, "member"); g != NULL;
-         g = autoscale_xml_next(g)) {
-        const char *name = autoscale_xml_text(g, "AutoScalingGroupName");
+    for (const struct pr_xml *g = pr_xml_child(list, "member"); g != NULL; g = pr_xml_next(g)) {
+        const char *name = pr_xml_text(g, "AutoScalingGroupName");
         size_t t = 0;
         while (t < a->base.targets && strcmp(a->base.target[t].name, name) != 0)
             t++;
@@ -155,26 +154,23 @@ enum pr_code aws_read_groups(const struct aws *a, const struct autoscale_xml *ro
     return PR_OK;
 }
 
-void aws_read_activities(const struct autoscale_xml *root, int64_t since_ms,
-                         struct autoscale_reported *r)
+void aws_read_activities(const struct pr_xml *root, int64_t since_ms, struct autoscale_reported *r)
 {
-    const struct autoscale_xml *list =
-        autoscale_xml_at(root, "DescribeScalingActivitiesResult/Activities");
+    const struct pr_xml *list = pr_xml_at(root, "DescribeScalingActivitiesResult/Activities");
 
     /* Newest first. */
-    for (const struct autoscale_xml *x = autoscale_xml_child(list, "member"); x != NULL;
-         x = autoscale_xml_next(x)) {
-        const char *status = autoscale_xml_text(x, "StatusCode");
-        const char *message = autoscale_xml_text(x, "StatusMessage");
+    for (const struct pr_xml *x = pr_xml_child(list, "member"); x != NULL; x = pr_xml_next(x)) {
+        const char *status = pr_xml_text(x, "StatusCode");
+        const char *message = pr_xml_text(x, "StatusMessage");
         int64_t at_ms = 0;
 
         if (strcmp(status, "Failed") != 0 && strcmp(status, "Cancelled") != 0)
             continue;
-        if (!autoscale_aws_time(autoscale_xml_text(x, "StartTime"), &at_ms) || at_ms < since_ms)
+        if (!pr_time_parse(pr_xml_text(x, "StartTime"), &at_ms) || at_ms < since_ms)
             continue;
         r->problem = aws_problem(message);
         (void)snprintf(r->problem_text, sizeof r->problem_text, "%s",
-                       message[0] != '\0' ? message : autoscale_xml_text(x, "Description"));
+                       message[0] != '\0' ? message : pr_xml_text(x, "Description"));
         return;
     }
 }

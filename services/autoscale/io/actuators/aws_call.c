@@ -80,12 +80,12 @@ static enum pr_code refused(struct aws *a, const struct aws_question *q,
                             const struct autoscale_http_response *r, struct pr_arena *arena,
                             struct autoscale_try *t, bool *unsure, struct pr_err *err)
 {
-    const struct autoscale_xml *root = NULL;
+    const struct pr_xml *root = NULL;
     const char *code = "", *message = "";
 
-    if (autoscale_xml_parse(r->body.data, r->body.len, arena, &root, NULL) == PR_OK) {
-        code = autoscale_xml_text(root, "Error/Code");
-        message = autoscale_xml_text(root, "Error/Message");
+    if (pr_xml_parse(r->body.data, r->body.len, arena, &root, NULL) == PR_OK) {
+        code = pr_xml_text(root, "Error/Code");
+        message = pr_xml_text(root, "Error/Message");
     }
     const struct aws_fault *f = aws_fault_of(code, message, r->status);
     t->again = f->again;
@@ -99,7 +99,7 @@ static enum pr_code refused(struct aws *a, const struct aws_question *q,
 }
 
 enum pr_code aws_ask(struct aws *a, const struct aws_question *q, struct autoscale_try *t,
-                     struct pr_arena *arena, const struct autoscale_xml **root, bool *unsure,
+                     struct pr_arena *arena, const struct pr_xml **root, bool *unsure,
                      struct pr_err *err)
 {
     static const char *const HEADER[] = {
@@ -142,7 +142,7 @@ enum pr_code aws_ask(struct aws *a, const struct aws_question *q, struct autosca
     } else if (r.status != 200) {
         rc = refused(a, q, &keys, &r, arena, t, unsure, err);
     } else {
-        rc = autoscale_xml_parse(r.body.data, r.body.len, arena, root, err);
+        rc = pr_xml_parse(r.body.data, r.body.len, arena, root, err);
         if (rc != PR_OK) {
             *unsure = true;
             rc = pr_wrap(err, rc, "%.80s: %s", q->who, q->action);

@@ -3,7 +3,7 @@
 #define AUTOSCALE_AWS_PRIVATE_H
 
 #include "io/actuators/retry.h"
-#include "io/xml.h"
+#include "prism/xml.h"
 
 #include "prism/arena.h"
 #include "prism/buf.h"
@@ -28,8 +28,7 @@ void aws_param(struct aws_question *q, const char *name, const char *value); /* 
  * the order was carried out. */
 PR_CHECKED enum pr_code aws_ask(struct aws *a, const struct aws_question *q,
                                 struct autoscale_try *t, struct pr_arena *arena,
-                                const struct autoscale_xml **root, bool *unsure,
-                                struct pr_err *err);
+                                const struct pr_xml **root, bool *unsure, struct pr_err *err);
 
 struct aws_fault { /* an error code of the API, and what is to be done about it */
     const char *name;
@@ -45,12 +44,11 @@ const struct aws_fault *aws_fault_of(const char *name, const char *message, long
 
 /* Takes over the groups of a page of DescribeAutoScalingGroups; seen[i]: target i was there.
  * PR_EDATA: names what is missing or wrong. */
-PR_CHECKED enum pr_code aws_read_groups(const struct aws *a, const struct autoscale_xml *root,
+PR_CHECKED enum pr_code aws_read_groups(const struct aws *a, const struct pr_xml *root,
                                         struct autoscale_report *out, bool *seen,
                                         struct pr_err *err);
 /* The newest failure since then of DescribeScalingActivities into *r. */
-void aws_read_activities(const struct autoscale_xml *root, int64_t since_ms,
-                         struct autoscale_reported *r);
+void aws_read_activities(const struct pr_xml *root, int64_t since_ms, struct autoscale_reported *r);
 enum autoscale_life aws_life(const char *state);
 enum autoscale_problem aws_problem(const char *message);
 

@@ -35,7 +35,7 @@ static int64_t time_of(const json_t *j, const char *name)
 {
     int64_t ms = 0;
 
-    return autoscale_aws_time(str(j, name), &ms) && ms > 0 ? ms : 0;
+    return pr_time_parse(str(j, name), &ms) && ms > 0 ? ms : 0;
 }
 
 /* No node has room for it: the cluster may yet grow, so the pod still counts as coming. */

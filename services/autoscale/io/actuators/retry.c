@@ -61,7 +61,7 @@ enum pr_code autoscale_retry(struct autoscale_pace *pace, autoscale_try_fn *once
         const enum pr_code rc = once(ctx, &t, e);
         if (rc == PR_OK || !t.again)
             return rc;
-        const int64_t gap = autoscale_backoff_ms(&pace->backoff, attempt, seed, t.at_least_ms);
+        const int64_t gap = pr_backoff_ms(&pace->backoff, attempt, seed, t.at_least_ms);
         const int64_t spent = pace->now_ms(pace->ctx) - begin;
         if (spent + gap >= pace->deadline_ms) {
             const struct pr_err last = *e;

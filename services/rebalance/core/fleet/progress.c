@@ -60,6 +60,8 @@ static void set_reason(struct rebalance_fleet_told *told, const char *first, con
     const char *why = first != NULL && first[0] != '\0' ? first : second;
     (void)snprintf(told->reason, sizeof told->reason, "%s", why != NULL ? why : "");
     pr_utf8_mend(told->reason, strlen(told->reason));
+    for (char *c = told->reason; *c != '\0'; c++) /* one line */
+        *c = (unsigned char)*c < ' ' ? '?' : *c;
 }
 
 /* Verified slots count as expected, the others as measured: the greater is nearer. */

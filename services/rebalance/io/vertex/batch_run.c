@@ -1,4 +1,5 @@
 /* Executing one batch: waves of the mover core, each recorded before it is sent. */
+#include "io/vertex/dr.h"
 #include "io/vertex/worker.h"
 
 #include "prism/io/clock.h"
@@ -282,7 +283,9 @@ static enum pr_code drive(struct rebalance_worker *w, struct rebalance_wave *wav
         const unsigned pause_us = rebalance_retry(want.refusals, UINT8_MAX + 1).pause_us;
         if (want.epoch && pause_us > 0 && !rebalance_run_pause(w->run, pause_us))
             continue;
-        enum pr_code rc = record(w, &want, err);
+        enum pr_code rc = rebalance_dr_await(w, err);
+        if (rc == PR_OK)
+            rc = record(w, &want, err);
         if (rc == PR_OK)
             rebalance_wave(wave);
         if (rc == PR_OK && wave->trouble)

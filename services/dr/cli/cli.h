@@ -1,0 +1,34 @@
+/* prism-dr's commands: they need the bucket, and no service. */
+#ifndef DR_CLI_H
+#define DR_CLI_H
+
+#include "io/store.h"
+
+/* argv[1] is the command; prints to stdout, errors to stderr; returns the exit status: 0,
+ * 1 failed, 2 wrong usage. */
+int dr_cli(int argc, char **argv);
+
+int dr_cli_list(int argc, char **argv);    /* what the bucket holds */
+int dr_cli_restore(int argc, char **argv); /* a shard's files */
+int dr_cli_pg(int argc, char **argv);      /* PostgreSQL */
+int dr_cli_drill(int argc, char **argv);
+int dr_cli_scrub(int argc, char **argv);
+int dr_cli_retention(int argc, char **argv);
+int dr_cli_restore_cluster(int argc, char **argv);
+int dr_cli_rebuild_routes(int argc, char **argv);
+
+/* The settings of the bucket from the environment, as the service has them. Close with
+ * dr_cli_close. */
+struct dr_cli_store {
+    struct dr_config cfg;
+    struct dr_store store;
+};
+PR_CHECKED enum pr_code dr_cli_open(struct dr_cli_store *s, struct pr_err *err);
+void dr_cli_close(struct dr_cli_store *s);
+bool dr_cli_threads(const char *text, unsigned *out); /* 1 to 64; false: it is not */
+/* "2030-01-31T12:00:00Z", or milliseconds since 1970. */
+bool dr_cli_until(const char *text, int64_t *ms);
+/* "2030-01-31T12:00:00Z" in UTC; fractions are dropped. */
+void dr_cli_time(int64_t ms, char out[32]);
+
+#endif

@@ -1,0 +1,136 @@
+/* prism-dr drill: shards are restored to scratch, loaded, looked at, and removed again. */
+#include "io/drill.h"
+#include "cli/cli.h"
+#include "io/catalog.h"
+
+#include "prism/io/json_text.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: prism-dr drill --shard NAME | --all [--scratch DIR]\n"
+    "Restores a shard, or one after another, into a new directory in DIR (PRISM_DR_SCRATCH_PATH),\n"
+    "loads it in a redis-server that nobody else can reach, looks at what came back, and removes\n"
+    "it. A JSON line for each: good, late (older than PRISM_DR_RPO_MS, or slower than\n"
+    "PRISM_DR_RTO_MS), damaged (an older generation had to be used) or failed, why, and how long\n"
+    "listing, fetching and loading took. Nothing is recorded: `prismctl dr drill` has the service\n"
+    "do it. Exit status: 0 all are good; 1 not; 2 wrong arguments.\n";
+
+static int wrong(const char *why)
+{
+    (void)fprintf(stderr, "prism-dr drill: %s\n%s", why, usage);
+    return 2;
+}
+
+static void print(const char *shard, const struct dr_drilled *d)
+{
+    const struct dr_restored *r = &d->restored;
+    struct pr_buf b;
+    char id[DR_GENERATION] = "";
+    if (r->generation.n != 0)
+        dr_generation_print(&r->generation, id);
+    pr_buf_init(&b, 0);
+    pr_buf_printf(&b, "{\"shard\":\"%s\",\"outcome\":\"%s\",\"reason\":", shard,
+                  dr_drill_outcome_name(d->verdict.outcome));
+    pr_json_add(&b, d->verdict.reason);
+    pr_buf_printf(&b,
+                  ",\"generation\":\"%s\",\"skipped_generations\":%zu,\"list_ms\":%" PRId64
+                  ",\"fetch_ms\":%" PRId64 ",\"load_ms\":%" PRId64 ",\"rto_ms\":%" PRId64,
+                  id, r->skipped, r->list_ms, r->fetch_ms, d->load_ms, d->took_ms);
+    if (d->verdict.age_ms < 0)
+        pr_buf_str(&b, ",\"rpo_ms\":null");
+    else
+        pr_buf_printf(&b, ",\"rpo_ms\":%" PRId64, d->verdict.age_ms);
+    pr_buf_printf(
+        &b, ",\"base_bytes\":%" PRIu64 ",\"stream_bytes\":%" PRIu64 ",\"keys\":%" PRIu64 "}\n",
+        r->base_bytes, r->stream_bytes, d->keys);
+    (void)fputs(b.failed ? "{}\n" : b.data, stdout);
+    (void)fflush(stdout);
+    pr_buf_done(&b);
+}
+
+static enum pr_code one(struct dr_drill *what, const char *shard, bool *good, struct pr_err *err)
+{
+    struct dr_drilled d;
+    what->shard = shard;
+    const enum pr_code rc = dr_drill_hold(what, &d, err);
+    if (rc != PR_OK)
+        return rc;
+    print(shard, &d);
+    *good = *good && d.verdict.outcome == DR_DRILL_GOOD;
+    return PR_OK;
+}
+
+static enum pr_code all(struct dr_drill *what, bool *good, struct pr_err *err)
+{
+    struct dr_names shards = { .n = 0 };
+    struct pr_s3 *s3 = NULL;
+    enum pr_code rc = pr_s3_open(what->store, NULL, &s3, err);
+    if (rc == PR_OK)
+        rc = dr_catalog_shards(s3, what->cluster, &shards, err);
+    pr_s3_close(s3);
+    if (rc == PR_OK && shards.n == 0)
+        rc = pr_fail(err, PR_ENOTFOUND, "the bucket holds no shard of %s", what->cluster);
+    for (size_t i = 0; rc == PR_OK && i < shards.n; i++)
+        rc = one(what, shards.name[i], good, err);
+    dr_names_done(&shards);
+    return rc;
+}
+
+static int run(const char *shard, const char *scratch)
+{
+    struct dr_cli_store s;
+    struct pr_err err = { 0 };
+    bool good = true;
+    enum pr_code rc = dr_cli_open(&s, &err);
+    struct dr_drill what = { .store = &s.store.s3,
+                             .codec = &s.store.codec,
+                             .cluster = s.cfg.cluster,
+                             .scratch = scratch != NULL ? scratch : s.cfg.scratch_dir,
+                             .limits = { s.cfg.rpo_ms, s.cfg.rto_ms } };
+    if (rc == PR_OK)
+        rc = shard != NULL ? one(&what, shard, &good, &err) : all(&what, &good, &err);
+    dr_cli_close(&s);
+    if (rc != PR_OK)
+        (void)fprintf(stderr, "prism-dr drill: %s\n", err.text);
+    return rc == PR_OK && good ? 0 : 1;
+}
+
+int dr_cli_drill(int argc, char **argv)
+{
+    static const struct option options[] = { { "shard", required_argument, NULL, 's' },
+                                             { "all", no_argument, NULL, 'a' },
+                                             { "scratch", required_argument, NULL, 'd' },
+                                             { "help", no_argument, NULL, 'h' },
+                                             { NULL, 0, NULL, 0 } };
+    const char *shard = NULL, *scratch = NULL;
+    bool every = false;
+    int c;
+    optind = 2;
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
+        switch (c) {
+        case 's':
+            shard = optarg;
+            break;
+        case 'a':
+            every = true;
+            break;
+        case 'd':
+            scratch = optarg;
+            break;
+        case 'h':
+            (void)fputs(usage, stdout);
+            return 0;
+        default:
+            return wrong("see above");
+        }
+    if ((shard != NULL) == every || optind != argc)
+        return wrong("--shard or --all is wanted, and nothing else");
+    if (shard != NULL && !dr_name_ok(shard))
+        return wrong("--shard is no name of a shard");
+    return run(shard, scratch);
+}

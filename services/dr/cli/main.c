@@ -1,0 +1,95 @@
+/* prism-dr's commands: which one, and how they are used. */
+#include "cli/cli.h"
+
+#include "prism/io/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct {
+    const char *name, *about;
+    int (*run)(int argc, char **argv);
+} command[] = {
+    { "list", "what the bucket holds: shards, generations, how far back and forward", dr_cli_list },
+    { "restore", "brings a shard back as the files of a redis-server", dr_cli_restore },
+    { "pg", "PostgreSQL: status, backup, restore, promote, lock out, rewind", dr_cli_pg },
+    { "drill", "restores shards to scratch, to prove that it works and how long it takes",
+      dr_cli_drill },
+    { "scrub", "reads and verifies what is in the bucket", dr_cli_scrub },
+    { "retention", "says what would be deleted", dr_cli_retention },
+    { "restore-cluster", "brings all shards back, into a cluster or as files that agree",
+      dr_cli_restore_cluster },
+    { "rebuild-routes", "makes PostgreSQL's routes anew from what a cluster holds",
+      dr_cli_rebuild_routes },
+};
+
+static void usage(FILE *to)
+{
+    (void)fprintf(to, "usage: prism-dr COMMAND ...\n");
+    for (size_t i = 0; i < sizeof command / sizeof command[0]; i++)
+        (void)fprintf(to, "  %-15s %s\n", command[i].name, command[i].about);
+    (void)fprintf(to, "prism-dr COMMAND --help tells more; without a command it is the service, "
+                      "see prism-dr --help.\n");
+}
+
+int dr_cli(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    for (size_t i = 0; i < sizeof command / sizeof command[0]; i++)
+        if (strcmp(name, command[i].name) == 0)
+            return command[i].run(argc, argv);
+    const int help = strcmp(name, "help") == 0;
+    if (!help)
+        (void)fprintf(stderr, "prism-dr: no command \"%.40s\"\n", name);
+    usage(help ? stdout : stderr);
+    return help ? 0 : 2;
+}
+
+enum pr_code dr_cli_open(struct dr_cli_store *s, struct pr_err *err)
+{
+    struct pr_buf problems;
+    *s = (struct dr_cli_store){ .store = { .s3 = { .endpoint = NULL } } };
+    pr_buf_init(&problems, 0);
+    enum pr_code rc = pr_config_load(dr_config_rows, dr_config_count, &s->cfg, getenv, &problems);
+    if (rc != PR_OK) { /* the first is enough to go on with */
+        const char *text = problems.data != NULL ? problems.data : "no memory";
+        rc = pr_fail(err, rc, "%.*s", (int)strcspn(text, "\n"), text);
+    }
+    pr_buf_done(&problems);
+    if (rc == PR_OK)
+        rc = dr_config_check(&s->cfg, err);
+    return rc == PR_OK ? dr_store_init(&s->store, &s->cfg, err) : rc;
+}
+
+void dr_cli_close(struct dr_cli_store *s)
+{
+    pr_config_free(dr_config_rows, dr_config_count, &s->cfg);
+}
+
+bool dr_cli_threads(const char *text, unsigned *out)
+{
+    char *end;
+    const unsigned long n = strtoul(text, &end, 10);
+    *out = (unsigned)n;
+    return end != text && *end == '\0' && n >= 1 && n <= 64;
+}
+
+bool dr_cli_until(const char *text, int64_t *ms)
+{
+    if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
+        return pr_time_parse(text, ms);
+    errno = 0;
+    *ms = strtoll(text, NULL, 10);
+    return errno == 0;
+}
+
+void dr_cli_time(int64_t ms, char out[32])
+{
+    const time_t at = (time_t)(ms / 1000);
+    struct tm tm;
+    if (gmtime_r(&at, &tm) == NULL || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        (void)snprintf(out, 32, "%lld", (long long)ms);
+}

@@ -1,0 +1,215 @@
+/* prism-dr restore-cluster: every shard from the bucket, into a cluster or a directory. */
+#include "io/whole.h"
+#include "cli/cli.h"
+
+#include "prism/io/json_text.h"
+#include "prism/io/log.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REFUSED = 3 }; /* exit status */
+
+static const char usage[] =
+    "usage: prism-dr restore-cluster --into-cluster HOST:PORT,... --scratch DIR [--over-existing]\n"
+    "       prism-dr restore-cluster --into DIR\n"
+    "       both: [--until TIME] [--accept-loss] [--partitions N] [--threads N]\n"
+    "Brings every shard of the bucket back, loads each in a redis-server of its own that nobody\n"
+    "else can reach, makes vertices whole again that moved while the shards were cut, and then:\n"
+    "--into-cluster: copies all keys to a Redis Cluster that is there, empty, with any number of\n"
+    "  shards; compares numbers of keys per slot and a digest. While it is filled it is sealed:\n"
+    "  its functions answer RESTORING. After a failure it stays sealed: run the command again.\n"
+    "  --over-existing deletes what it holds. With PRISM_DB_URI routes and epochs are written to\n"
+    "  PostgreSQL; without, run prism-dr rebuild-routes before anything moves. Needs a Redis\n"
+    "  user (PRISM_REDIS_USER, PRISM_REDIS_PASSWORD) that may do everything there.\n"
+    "--into: DIR (absent or empty) becomes a data directory for each shard, and cluster.json,\n"
+    "  which says what slots each has to own. Start a redis-server on each with `appendonly yes`,\n"
+    "  `aof-load-truncated no` and `cluster-enabled yes`, assign the slots, and then run\n"
+    "  prism-dr rebuild-routes.\n"
+    "TIME: what had arrived in the bucket by then (2030-01-31T12:00:00Z, or milliseconds since\n"
+    "  1970); without, each shard as far as it goes. Where objects are missing or damaged shards\n"
+    "  end at different times, and vertices that moved between them may be lost or rolled back.\n"
+    "  Then nothing is restored: oldest_end_ms of the JSON as TIME avoids the loss (and gives up\n"
+    "  what is newer on the other shards); --accept-loss takes it.\n"
+    "--partitions: of the store; with PRISM_DB_URI the database knows.\n"
+    "This machine needs the memory and the disk for all of it, and redis-server in PATH. The\n"
+    "bucket is that of the settings PRISM_DR_CLUSTER, PRISM_DR_S3_..., PRISM_DR_KEY_PATH.\n"
+    "Prints JSON; what it is doing goes to stderr. Exit status: 0; 1 failed; 2 wrong arguments;\n"
+    "3 nothing was restored because vertices would be lost (named in the JSON).\n";
+
+static int wrong(const char *why)
+{
+    (void)fprintf(stderr, "prism-dr restore-cluster: %s\n%s", why, usage);
+    return 2;
+}
+
+static void add_ids(struct pr_buf *b, const char *name, const struct pr_buf *lines)
+{
+    const char *comma = "";
+    pr_buf_printf(b, ",\"%s\":[", name);
+    for (size_t at = 0; at < lines->len;) {
+        char id[256];
+        const size_t n = strcspn(lines->data + at, "\n");
+        (void)snprintf(id, sizeof id, "%.*s", (int)n, lines->data + at);
+        pr_buf_str(b, comma);
+        pr_json_add(b, id);
+        comma = ",";
+        at += n + 1;
+    }
+    pr_buf_str(b, "]");
+}
+
+static void add_shards(struct pr_buf *b, const struct dr_whole_done *d)
+{
+    pr_buf_str(b, "\"shards\":[");
+    for (size_t i = 0; i < d->shards; i++) {
+        const struct dr_whole_shard *s = &d->shard[i];
+        char at[32];
+        dr_cli_time(s->restored.last_ms, at);
+        pr_buf_printf(b,
+                      "%s{\"shard\":\"%s\",\"generation\":\"%016" PRIx64
+                      "-%04x\",\"offset\":%" PRIu64 ",\"until\":\"%s\",\"keys\":%" PRIu64
+                      ",\"skipped_generations\":%zu,\"gap\":%s,\"why_it_ends\":",
+                      i > 0 ? "," : "", s->name, s->restored.generation.epoch,
+                      s->restored.generation.n, s->restored.offset, at, s->keys,
+                      s->restored.skipped, s->restored.gap ? "true" : "false");
+        pr_json_add(b, s->restored.why);
+        pr_buf_str(b, "}");
+    }
+    pr_buf_str(b, "]");
+}
+
+static void print(const struct dr_whole *w, const struct dr_whole_done *d)
+{
+    const struct dr_mend *m = &d->mend;
+    struct pr_buf b;
+    char oldest[32], newest[32];
+    dr_cli_time(d->oldest_ms, oldest);
+    dr_cli_time(d->newest_ms, newest);
+    pr_buf_init(&b, 0);
+    pr_buf_str(&b, "{");
+    add_shards(&b, d);
+    pr_buf_printf(&b,
+                  ",\"oldest_end\":\"%s\",\"oldest_end_ms\":%" PRId64
+                  ",\"newest_end\":\"%s\",\"vertices_judged\":%" PRIu64 ",\"promoted\":%" PRIu64
+                  ",\"homes_told\":%" PRIu64 ",\"dropped_keys\":%" PRIu64 ",\"strays\":%" PRIu64
+                  ",\"epoch\":%" PRIu64,
+                  oldest, d->oldest_ms, newest, m->vertices, m->forward, m->homes_told, m->dropped,
+                  m->strays, m->epoch);
+    add_ids(&b, "rolled_back", &m->rolled_back_ids);
+    add_ids(&b, "lost", &m->lost_ids);
+    if (d->refused)
+        pr_buf_str(&b, ",\"refused\":true");
+    else if (w->seeds != NULL)
+        pr_buf_printf(&b,
+                      ",\"copied_keys\":%" PRIu64 ",\"copied_bytes\":%" PRIu64
+                      ",\"digest\":\"%016" PRIx64 "%016" PRIx64 "\"",
+                      d->copied.keys, d->copied.bytes, d->digest.sum[1], d->digest.sum[0]);
+    else
+        pr_buf_printf(&b, ",\"gathered_keys\":%" PRIu64, d->gathered);
+    if (d->routes_written)
+        pr_buf_printf(&b, ",\"routes\":%" PRIu64 ",\"next_epoch_above\":%" PRIu64,
+                      d->routes.entries, d->routes.epoch);
+    pr_buf_str(&b, "}");
+    (void)printf("%s\n", b.failed ? "{}" : b.data);
+    pr_buf_done(&b);
+}
+
+static int run(struct dr_whole *w)
+{
+    struct dr_cli_store s;
+    struct dr_whole_done d = { .shards = 0 };
+    struct pr_err err = { 0 };
+    pr_log_init("dr", PR_INFO);
+    enum pr_code rc = dr_cli_open(&s, &err);
+    w->store = &s.store.s3;
+    w->codec = &s.store.codec;
+    w->cluster = s.cfg.cluster;
+    w->auth = (struct pr_redis_auth){ s.cfg.redis_user, s.cfg.redis_password };
+    w->db_uri = w->seeds != NULL ? getenv("PRISM_DB_URI") : NULL;
+    if (rc == PR_OK)
+        rc = dr_whole_restore(w, &d, &err);
+    dr_cli_close(&s);
+    if (rc != PR_OK)
+        (void)fprintf(stderr, "prism-dr restore-cluster: %s\n", err.text);
+    if (rc == PR_OK || d.refused)
+        print(w, &d);
+    const int status = d.refused ? REFUSED : rc != PR_OK;
+    dr_whole_done_free(&d);
+    return status;
+}
+
+static const char *check(const struct dr_whole *w, const char *scratch, const char *into)
+{
+    if ((w->seeds == NULL) == (into == NULL))
+        return "one of --into-cluster and --into is wanted";
+    if ((w->seeds == NULL) != (scratch == NULL))
+        return "--scratch goes with --into-cluster";
+    if (w->seeds == NULL && w->over_existing)
+        return "--over-existing goes with --into-cluster";
+    return NULL;
+}
+
+int dr_cli_restore_cluster(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "into-cluster", required_argument, NULL, 'c' },
+        { "into", required_argument, NULL, 'i' },
+        { "scratch", required_argument, NULL, 's' },
+        { "over-existing", no_argument, NULL, 'o' },
+        { "accept-loss", no_argument, NULL, 'a' },
+        { "until", required_argument, NULL, 'u' },
+        { "partitions", required_argument, NULL, 'p' },
+        { "threads", required_argument, NULL, 't' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct dr_whole w = { .until_ms = INT64_MAX };
+    const char *scratch = NULL, *into = NULL;
+    int c;
+    optind = 2;
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
+        switch (c) {
+        case 'c':
+            w.seeds = optarg;
+            break;
+        case 'i':
+            into = optarg;
+            break;
+        case 's':
+            scratch = optarg;
+            break;
+        case 'o':
+            w.over_existing = true;
+            break;
+        case 'a':
+            w.accept_loss = true;
+            break;
+        case 'u':
+            if (!dr_cli_until(optarg, &w.until_ms))
+                return wrong("--until is no time");
+            break;
+        case 'p':
+            w.partitions = (uint32_t)strtoul(optarg, NULL, 10);
+            if (w.partitions < 1 || w.partitions > 1 << 20)
+                return wrong("--partitions is not 1 to 1048576");
+            break;
+        case 't':
+            if (!dr_cli_threads(optarg, &w.threads))
+                return wrong("--threads is not 1 to 64");
+            break;
+        case 'h':
+            (void)fputs(usage, stdout);
+            return 0;
+        default:
+            return wrong("see above");
+        }
+    const char *why = optind != argc ? "it takes no other arguments" : check(&w, scratch, into);
+    if (why != NULL)
+        return wrong(why);
+    w.dir = into != NULL ? into : scratch;
+    return run(&w);
+}

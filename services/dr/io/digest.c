@@ -1,0 +1,184 @@
+#include "io/digest.h"
+
+#include "io/each.h"
+#include "io/survey.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { CHUNK = 100 };
+
+struct work {
+    struct pr_redis *c;
+    struct dr_digest sum;
+};
+
+/* How the value of a type is read whole, and what of it belongs together: `group` elements of the
+ * reply, in any order unless `ordered`. */
+static const struct type {
+    const char *name;
+    int argc;
+    const char *command, *more[3];
+    size_t group;
+    bool ordered;
+} types[] = {
+    { "string", 2, "GET", { NULL }, 1, true },
+    { "hash", 2, "HGETALL", { NULL }, 2, false },
+    { "set", 2, "SMEMBERS", { NULL }, 1, false },
+    { "zset", 5, "ZRANGE", { "0", "-1", "WITHSCORES" }, 2, true },
+    { "list", 4, "LRANGE", { "0", "-1" }, 1, true },
+    { "stream", 4, "XRANGE", { "-", "+" }, 1, true },
+};
+
+static const struct type *type_of(const char *name)
+{
+    for (size_t i = 0; i < PR_COUNT(types); i++)
+        if (strcmp(types[i].name, name) == 0)
+            return &types[i];
+    return NULL;
+}
+
+static void feed(XXH3_state_t *h, const redisReply *r)
+{
+    const uint64_t n = r->type == REDIS_REPLY_ARRAY ? r->elements : r->len;
+    (void)XXH3_128bits_update(h, &n, sizeof n);
+    if (r->type == REDIS_REPLY_ARRAY)
+        for (size_t i = 0; i < r->elements; i++)
+            feed(h, r->element[i]);
+    else
+        (void)XXH3_128bits_update(h, r->str, r->len);
+}
+
+static void add(struct dr_digest *d, XXH128_hash_t h)
+{
+    d->sum[0] += h.low64;
+    d->sum[1] += h.high64;
+}
+
+static void add_elements(struct dr_digest *d, XXH3_state_t *h, const struct type *t,
+                         redisReply *const *element, size_t n)
+{
+    for (size_t i = 0; i < n; i += t->group) {
+        (void)XXH3_128bits_reset_withSeed(h, t->ordered ? i + 1 : 0);
+        for (size_t k = i; k < i + t->group && k < n; k++)
+            feed(h, element[k]);
+        add(d, XXH3_128bits_digest(h));
+    }
+}
+
+static void add_key(struct work *w, XXH3_state_t *h, const redisReply *key, const struct type *t,
+                    redisReply *value)
+{
+    struct dr_digest d = { .keys = 0 };
+    if (value->type == REDIS_REPLY_ARRAY)
+        add_elements(&d, h, t, value->element, value->elements);
+    else
+        add_elements(&d, h, t, &value, 1);
+    (void)XXH3_128bits_reset(h);
+    feed(h, key);
+    (void)XXH3_128bits_update(h, t->name, strlen(t->name));
+    (void)XXH3_128bits_update(h, d.sum, sizeof d.sum);
+    add(&w->sum, XXH3_128bits_digest(h));
+    w->sum.keys++;
+}
+
+static enum pr_code ask(struct work *w, const char *command, const redisReply *key,
+                        const struct type *t, struct pr_err *err)
+{
+    const char *argv[5] = { command, key->str };
+    size_t len[5] = { strlen(command), key->len };
+    const int argc = t != NULL ? t->argc : 2;
+    for (int i = 2; i < argc; i++) {
+        argv[i] = t->more[i - 2];
+        len[i] = strlen(argv[i]);
+    }
+    return pr_redis_append(w->c, argc, argv, len, err);
+}
+
+static enum pr_code type_reply(struct work *w, const redisReply *key, const struct type **out,
+                               struct pr_err *err)
+{
+    PR_AUTO(redisReply) *type = NULL, *expires = NULL;
+    enum pr_code rc = pr_redis_reply(w->c, &type, err);
+    if (rc == PR_OK)
+        rc = pr_redis_reply(w->c, &expires, err);
+    if (rc == PR_OK)
+        rc = pr_redis_reply_code(type, err);
+    if (rc != PR_OK)
+        return rc;
+    const bool here = type->str != NULL && strcmp(type->str, "none") != 0;
+    *out = here ? type_of(type->str) : NULL;
+    if (here && *out == NULL)
+        return pr_fail(err, PR_EINVAL, "key %.80s is a %.40s: that cannot be compared", key->str,
+                       type->str);
+    if (expires->integer >= 0)
+        *out = NULL;
+    return PR_OK;
+}
+
+static enum pr_code chunk(struct work *w, redisReply *const *key, size_t n, XXH3_state_t *h,
+                          struct pr_err *err)
+{
+    const struct type *type[CHUNK] = { NULL };
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < n && rc == PR_OK; i++) {
+        rc = ask(w, "TYPE", key[i], NULL, err);
+        if (rc == PR_OK)
+            rc = ask(w, "PEXPIRETIME", key[i], NULL, err);
+    }
+    for (size_t i = 0; i < n && rc == PR_OK; i++)
+        rc = type_reply(w, key[i], &type[i], err);
+    for (size_t i = 0; i < n && rc == PR_OK; i++)
+        if (type[i] != NULL)
+            rc = ask(w, type[i]->command, key[i], type[i], err);
+    for (size_t i = 0; i < n && rc == PR_OK; i++) {
+        PR_AUTO(redisReply) *value = NULL;
+        if (type[i] == NULL)
+            continue;
+        rc = pr_redis_reply(w->c, &value, err);
+        if (rc == PR_OK)
+            rc = pr_redis_reply_code(value, err);
+        if (rc == PR_OK)
+            add_key(w, h, key[i], type[i], value);
+    }
+    return rc;
+}
+
+static enum pr_code page(void *ctx, const redisReply *keys, struct pr_err *err)
+{
+    XXH3_state_t *h = XXH3_createState();
+    enum pr_code rc = h != NULL ? PR_OK : pr_fail(err, PR_ENOMEM, "no memory for a digest");
+    for (size_t at = 0; at < keys->elements && rc == PR_OK; at += CHUNK) {
+        const size_t n = keys->elements - at < CHUNK ? keys->elements - at : CHUNK;
+        rc = chunk(ctx, keys->element + at, n, h, err);
+    }
+    (void)XXH3_freeState(h);
+    return rc;
+}
+
+static enum pr_code digest_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
+{
+    struct work *w = (struct work *)ctx + i;
+    (void)s3;
+    return dr_scan(w->c, page, w, err);
+}
+
+enum pr_code dr_digest(struct pr_redis *const *conn, size_t n, unsigned threads,
+                       struct dr_digest *out, struct pr_err *err)
+{
+    struct work *w = calloc(n + 1, sizeof *w);
+    *out = (struct dr_digest){ .keys = 0 };
+    if (w == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for a digest");
+    for (size_t i = 0; i < n; i++)
+        w[i].c = conn[i];
+    const enum pr_code rc = dr_each(NULL, NULL, threads, n, digest_one, w, err);
+    for (size_t i = 0; i < n; i++) {
+        out->keys += w[i].sum.keys;
+        out->sum[0] += w[i].sum.sum[0];
+        out->sum[1] += w[i].sum.sum[1];
+    }
+    free(w);
+    return rc;
+}

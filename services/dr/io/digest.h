@@ -1,0 +1,17 @@
+/* A digest of what redis-servers hold, that does not depend on who holds which key, nor on how it
+ * is laid out in memory: the same keys with the same values give the same digest. */
+#ifndef DR_DIGEST_H
+#define DR_DIGEST_H
+
+#include "prism/io/redis.h"
+
+struct dr_digest {
+    uint64_t keys; /* digested */
+    uint64_t sum[2];
+};
+/* Over all of conn[n], several at a time. Keys with a time to live do not count. Of a stream its
+ * entries count and its groups do not. PR_EINVAL: a key of a type that is not known. */
+PR_CHECKED enum pr_code dr_digest(struct pr_redis *const *conn, size_t n, unsigned threads,
+                                  struct dr_digest *out, struct pr_err *err);
+
+#endif

@@ -1,0 +1,48 @@
+/* Brings a shard back from the bucket as the files that a redis-server starts with: its base as
+ * RDB and its stream, in a multi-part append-only file. */
+#ifndef DR_RESTORE_H
+#define DR_RESTORE_H
+
+#include "io/catalog.h"
+
+#include "core/container.h"
+
+struct dr_restore {
+    const struct pr_s3_store *store;
+    const struct dr_codec *codec;
+    const atomic_bool *cancel; /* may be NULL */
+    const char *cluster, *shard;
+    int64_t until_ms; /* INT64_MAX: as far as it goes */
+    const char *dir;  /* the server's data directory: absent, or empty. Made whole, or not at all */
+    unsigned threads; /* that fetch; 0: 8 */
+};
+
+struct dr_restored {
+    struct dr_generation_id generation;
+    uint64_t base_bytes, stream_bytes, base_keys; /* UINT64_MAX: not said */
+    uint64_t offset; /* of the history replid, up to which it is restored */
+    char replid[DR_REPLID];
+    int64_t last_ms; /* arrival of the last byte, by the shipper's clock */
+    size_t skipped;  /* newer generations that were found damaged; the newest of them and why: */
+    struct dr_generation_id damaged;
+    char damage[200];
+    int64_t list_ms, fetch_ms; /* how long it took to find out what there is, and to bring it */
+    size_t pieces;
+    uint8_t slots[DR_SLOTS / 8]; /* owned when the base was made, by the map of ... */
+    uint64_t slot_epoch;         /* ... the cluster's current epoch then */
+    char why[160];               /* why it ends there; see struct dr_route */
+    bool gap;                    /* newer pieces are there that nothing leads to */
+};
+
+/* The newest generation that is whole, as far as its stream goes, or to until_ms. A generation of
+ * which a part or a piece is damaged is skipped (its route up to the damage is not taken: what
+ * follows a damaged piece cannot be applied, and an older generation has it all); with none left
+ * PR_EDATA. PR_EEXISTS: dir is not empty. PR_ENOTFOUND: nothing of that shard, or nothing so old.
+ */
+PR_CHECKED enum pr_code dr_restore_shard(const struct dr_restore *what, struct dr_restored *out,
+                                         struct pr_err *err);
+
+/* PR_EEXISTS: the directory is there, and not empty. */
+PR_CHECKED enum pr_code dr_restore_check_dir(const char *dir, struct pr_err *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* Deletes from the bucket what no restore within the window needs (core/retention.h says what):
+ * manifests first, so that nothing half deleted looks whole, then parts, then containers. Safe to
+ * stop anywhere and to repeat. */
+#ifndef DR_RETENTION_IO_H
+#define DR_RETENTION_IO_H
+
+#include "core/retention.h"
+#include "io/catalog.h"
+
+struct dr_mark { /* what reading a generation found */
+    char shard[DR_NAME];
+    struct dr_generation_id id;
+    int64_t verified_ms; /* Unix epoch; 0: never */
+    bool damaged;
+};
+
+struct dr_retain {
+    const struct pr_s3_store *store;
+    const atomic_bool *cancel; /* may be NULL */
+    const char *cluster;
+    struct dr_retention rule;
+    const struct dr_mark *mark; /* [marks], borrowed, any order */
+    size_t marks;
+    bool dry;                /* nothing is deleted, uploads are not looked at */
+    bool (*sure)(void *ctx); /* asked before every batch: may we still? NULL: yes */
+    void (*goes)(void *ctx, const char *key); /* NULL: nobody wants to know */
+    void *ctx;
+};
+
+struct dr_retained {
+    size_t manifests, parts, orphans, containers; /* that went, or would */
+    size_t uploads;                               /* in parts, that nobody finished */
+    size_t stay, looked; /* containers that stay; of which the head was read */
+    uint64_t bytes;      /* that went */
+};
+/* PR_EFENCED: not sure any more. */
+PR_CHECKED enum pr_code dr_retain(const struct dr_retain *r, struct dr_retained *out,
+                                  struct pr_err *err);
+
+#endif

@@ -1,0 +1,35 @@
+#include "io/settings.h"
+
+#include "core/keys.h"
+
+#include "prism/schedule.h"
+
+#define CONFIG(...) PR_CFG_ROW(struct dr_config, __VA_ARGS__)
+const struct pr_cfg_row dr_config_rows[] = {
+#include "config.def"
+};
+#undef CONFIG
+const size_t dr_config_count = PR_COUNT(dr_config_rows);
+
+#define METRIC(...) PR_METRIC_ROW(__VA_ARGS__)
+const struct pr_metric_row dr_metric_rows[DR_METRIC_IDS] = {
+#include "metrics.def"
+};
+#undef METRIC
+
+enum pr_code dr_config_check(const struct dr_config *cfg, struct pr_err *err)
+{
+    if (!dr_name_ok(cfg->cluster))
+        return pr_fail(err, PR_EINVAL,
+                       "PRISM_DR_CLUSTER is \"%.64s\": 1 to 63 of letters, digits, . _ -",
+                       cfg->cluster);
+    if (cfg->spool_bytes < 2 * cfg->cut_bytes)
+        return pr_fail(err, PR_EINVAL,
+                       "PRISM_DR_SPOOL_BYTES is %lld: less than two times PRISM_DR_CUT_BYTES %lld",
+                       (long long)cfg->spool_bytes, (long long)cfg->cut_bytes);
+    int64_t last_ms, next_ms;
+    if (cfg->drill_cron[0] != '\0' &&
+        pr_schedule_around(cfg->drill_cron, cfg->drill_zone, 0, &last_ms, &next_ms, err) != PR_OK)
+        return pr_wrap(err, PR_EINVAL, "PRISM_DR_DRILL_CRON, PRISM_DR_DRILL_ZONE");
+    return PR_OK;
+}

@@ -1,0 +1,59 @@
+/* Shared by shard.c and follow.c. */
+#ifndef DR_SHARD_PRIVATE_H
+#define DR_SHARD_PRIVATE_H
+
+#include "io/base.h"
+#include "io/shard.h"
+
+#include "core/spool.h"
+#include "core/stream.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { DR_CHUNK = 256 << 10, DR_BEATS = 64 };
+/* A command, or all between MULTI and EXEC, cannot be cut: so much is kept of it, whatever the
+ * limit of the spool. Redis itself ends at 512 MB for an argument. */
+static const size_t DR_UNIT_MAX = (size_t)1 << 30;
+
+struct dr_shard_beat { /* a heartbeat that is not durable yet */
+    uint64_t end;
+    int64_t ms;
+};
+
+struct dr_shard {
+    const struct dr_shard_env *env;
+    char name[DR_NAME];
+    pthread_t thread;
+    int wake_fd; /* an event: stop, or there is room again */
+    atomic_bool stop;
+    struct pr_s3 *s3;     /* the thread's, as are these: */
+    char *chunk;          /* DR_CHUNK bytes */
+    uint32_t tried;       /* bits of the members that were tried in this round, and of */
+    uint32_t now;         /* the last one */
+    bool lasted;          /* its connection held for a while */
+    bool beats_come;      /* over this connection */
+    uint64_t rated;       /* offset, and */
+    int64_t rated_us;     /* when, of the last look at the rate */
+    struct dr_base *base; /* sealed, its manifest held back; NULL: none */
+    int64_t publish_us;   /* not again before then */
+
+    pthread_mutex_t mu; /* all below */
+    struct dr_spool spool;
+    struct dr_stream stream;
+    struct dr_position at;     /* of what was packed: offset is spool.from */
+    int64_t first_ms, last_ms; /* arrival of what is in the spool; 0: empty */
+    uint64_t commands;         /* of the stream when last packed */
+    struct dr_shard_beat beat[DR_BEATS];
+    size_t beats;
+    bool full; /* hung up until there is room */
+    bool hold; /* the next manifest is held back until it is released */
+    bool held; /* one is: status.durable stays at its base, and this is what is durable: */
+    struct dr_position held_at;
+    struct dr_shard_status status;
+};
+
+size_t dr_shard_packable(const struct dr_shard *s); /* under mu */
+void *dr_shard_run(void *shard);                    /* the thread */
+
+#endif

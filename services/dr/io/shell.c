@@ -1,0 +1,163 @@
+#include "io/shell.h"
+
+#include "core/alarm.h"
+#include "io/beat.h"
+#include "io/durable.h"
+#include "io/group.h"
+#include "io/life.h"
+#include "io/pg/watch.h"
+#include "io/store.h"
+
+#include <stdlib.h>
+
+struct dr_shell {
+    struct pr_service *svc;
+    const struct dr_config *cfg;
+    struct dr_store store;
+    struct dr_sources *sources;
+    struct dr_group **group; /* [groups]; NULL before the topology was read once */
+    size_t groups;
+    struct dr_durable *durable;
+    struct dr_beat *beat;
+    struct dr_life *life;
+    struct dr_pg_watch *pg; /* NULL: PostgreSQL is left alone */
+};
+
+enum pr_code dr_shell_open(struct dr_shell **out, struct pr_service *svc,
+                           const struct dr_config *cfg, struct pr_err *err)
+{
+    enum pr_code rc = dr_config_check(cfg, err);
+    struct dr_shell *s = rc == PR_OK ? calloc(1, sizeof *s) : NULL;
+    if (s == NULL)
+        return rc != PR_OK ? rc : pr_fail(err, PR_ENOMEM, "shell");
+    *out = s;
+    s->svc = svc;
+    s->cfg = cfg;
+    rc = dr_store_init(&s->store, cfg, err);
+    const struct dr_pg_watch_options pg = {
+        .cfg = cfg, .db_uri = svc->common.db_uri, .holder = svc->instance, .metrics = svc->metrics
+    };
+    if (rc == PR_OK) /* first: until it runs, commits may wait for it */
+        rc = dr_pg_watch_start(&s->pg, &pg, err);
+    if (rc == PR_OK)
+        rc = dr_sources_open(&s->sources, cfg->zone, err);
+    if (rc == PR_OK)
+        rc = dr_durable_open(&s->durable, err);
+    return rc == PR_OK ? pr_bus_serve_later(svc->bus, "prism.rpc.dr.durable", dr_durable_ask,
+                                            s->durable, err)
+                       : rc;
+}
+
+static enum pr_code start_groups(struct dr_shell *s, struct pr_err *err)
+{
+    s->group = calloc((size_t)s->cfg->groups, sizeof *s->group);
+    if (s->group == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for the groups");
+    enum pr_code rc = PR_OK;
+    while (rc == PR_OK && s->groups < (size_t)s->cfg->groups) {
+        const struct dr_group_options o = { .number = (uint32_t)s->groups,
+                                            .groups = (uint32_t)s->cfg->groups,
+                                            .db_uri = s->svc->common.db_uri,
+                                            .holder = s->svc->instance,
+                                            .cfg = s->cfg,
+                                            .store = &s->store.s3,
+                                            .codec = &s->store.codec,
+                                            .sources = s->sources,
+                                            .metrics = s->svc->metrics,
+                                            .changed = dr_durable_changed,
+                                            .ctx = s->durable };
+        rc = dr_group_start(&s->group[s->groups], &o, err);
+        s->groups += rc == PR_OK;
+    }
+    dr_durable_groups(s->durable, s->group, s->groups);
+    const struct dr_beat_options o = { .cfg = s->cfg,
+                                       .sources = s->sources,
+                                       .group = s->group,
+                                       .groups = s->groups,
+                                       .metrics = s->svc->metrics };
+    const struct dr_life_options life = { .db_uri = s->svc->common.db_uri,
+                                          .holder = s->svc->instance,
+                                          .cfg = s->cfg,
+                                          .store = &s->store,
+                                          .metrics = s->svc->metrics };
+    if (rc == PR_OK)
+        rc = dr_beat_start(&s->beat, &o, err);
+    return rc == PR_OK ? dr_life_start(&s->life, &life, err) : rc;
+}
+
+struct figures {               /* added up over shards */
+    int64_t now_ms, oldest_ms; /* as of when the least durable shard is */
+    int streaming, base, detached, alarm[DR_ALARMS];
+    uint64_t spool_bytes;
+};
+
+static void add(void *ctx, const char *name, const struct dr_shard_status *is)
+{
+    struct figures *f = ctx;
+    const int64_t as_of_ms = is->beat_ms > 0 ? is->beat_ms : is->born_ms;
+    (void)name;
+    f->streaming += is->streaming;
+    f->base += !is->streaming && is->base_bytes > 0;
+    f->detached += !is->streaming && is->base_bytes == 0;
+    f->spool_bytes += is->spool_bytes;
+    f->oldest_ms = as_of_ms < f->oldest_ms ? as_of_ms : f->oldest_ms;
+    for (unsigned i = 0; i < DR_ALARMS; i++)
+        f->alarm[i] += (is->alarms >> i & 1) != 0;
+}
+
+/* Also while PostgreSQL is away. */
+static void measure(struct dr_shell *s, int64_t now_ms)
+{
+    struct pr_metrics *m = s->svc->metrics;
+    struct figures f = { .now_ms = now_ms, .oldest_ms = now_ms };
+    int led = 0, troubled = 0;
+    for (size_t i = 0; i < s->groups; i++) {
+        char trouble[DR_TROUBLE];
+        led += dr_group_leads(s->group[i]);
+        dr_group_each(s->group[i], now_ms, add, &f, trouble);
+        troubled += trouble[0] != '\0';
+    }
+    pr_metrics_set(m, M_LEASES, NULL, led);
+    pr_metrics_set(m, M_SHARDS, "streaming", f.streaming);
+    pr_metrics_set(m, M_SHARDS, "base", f.base);
+    pr_metrics_set(m, M_SHARDS, "detached", f.detached);
+    pr_metrics_set(m, M_SPOOL_BYTES, NULL, (double)f.spool_bytes);
+    pr_metrics_set(m, M_LAG, NULL, (double)(now_ms - f.oldest_ms) / 1e3);
+    for (unsigned i = 0; i < DR_ALARMS; i++)
+        pr_metrics_set(m, M_ALARM, dr_alarm_name((enum dr_alarm)i), f.alarm[i]);
+    pr_metrics_set(m, M_ALARM, "bucket", troubled);
+}
+
+enum pr_code dr_shell_tick(void *shell, int64_t now_ms, struct pr_err *err)
+{
+    struct dr_shell *s = shell;
+    measure(s, now_ms);
+    const enum pr_code rc = dr_sources_refresh(s->sources, s->svc->db, err);
+    return rc == PR_OK && s->group == NULL ? start_groups(s, err) : rc;
+}
+
+void dr_shell_stop(struct dr_shell *s)
+{
+    if (s == NULL)
+        return;
+    dr_life_stop(s->life);
+    s->life = NULL;
+    dr_beat_stop(s->beat);
+    s->beat = NULL;
+    dr_durable_stop(s->durable);
+    for (size_t i = 0; i < s->groups; i++)
+        dr_group_stop(s->group[i]);
+    s->groups = 0;
+    dr_pg_watch_stop(s->pg); /* last, for the same reason */
+    s->pg = NULL;
+}
+
+void dr_shell_close(struct dr_shell *s)
+{
+    if (s == NULL)
+        return;
+    dr_durable_close(s->durable);
+    dr_sources_close(s->sources);
+    free(s->group);
+    free(s);
+}

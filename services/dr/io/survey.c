@@ -1,0 +1,406 @@
+#include "io/survey.h"
+
+#include "io/each.h"
+
+#include "prism/slot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE = 1000 };
+
+struct part { /* what one thread finds on one shard */
+    const struct dr_survey_of *of;
+    const struct dr_survey *all; /* of the first pass; NULL in it */
+    struct dr_survey s;
+    uint32_t shard;
+};
+
+/* --- collecting ---------------------------------------------------------------------------------
+ */
+
+static enum pr_code no_memory(struct pr_err *err)
+{
+    return pr_fail(err, PR_ENOMEM, "no memory for the vertices that are away from home");
+}
+
+static bool more_room(void **array, size_t n, size_t *room, size_t size)
+{
+    if (n < *room)
+        return true;
+    const size_t want = *room > 0 ? 2 * *room : 256;
+    void *p = realloc(*array, want * size);
+    if (p == NULL)
+        return false;
+    *array = p;
+    *room = want;
+    return true;
+}
+
+static enum pr_code keep_text(struct dr_survey *s, const char *text, size_t n, size_t *at,
+                              struct pr_err *err)
+{
+    *at = s->text.len;
+    pr_buf_add(&s->text, text, n);
+    return s->text.failed ? no_memory(err) : PR_OK;
+}
+
+static enum pr_code keep_found(struct dr_survey *s, const struct dr_found *f, const char *id,
+                               struct pr_err *err)
+{
+    if (!more_room((void **)&s->found, s->n, &s->room, sizeof *s->found))
+        return no_memory(err);
+    s->found[s->n] = *f;
+    return keep_text(s, id, f->id_len, &s->found[s->n++].id, err);
+}
+
+static enum pr_code keep_stray(struct part *p, const char *key, size_t n, struct pr_err *err)
+{
+    struct dr_survey *s = &p->s;
+    if (!more_room((void **)&s->stray, s->strays, &s->strays_room, sizeof *s->stray))
+        return no_memory(err);
+    s->stray[s->strays] = (struct dr_stray){ .key_len = n, .shard = p->shard };
+    return keep_text(s, key, n, &s->stray[s->strays++].key, err);
+}
+
+/* --- keys ---------------------------------------------------------------------------------------
+ */
+
+/* The id points into the key. False: no key of a vertex, by its name. */
+static bool parse(const char *key, size_t n, uint32_t partitions, struct dr_found *f,
+                  const char **id)
+{
+    size_t id_len;
+    *f = (struct dr_found){ .hash = 0 };
+    if (pr_key_parse_staging(key, n, &f->copy.partition, id, &id_len, &f->copy.name))
+        f->copy.kind = DR_COPY_STAGED;
+    else if (!pr_key_parse_vertex(key, n, &f->copy.partition, id, &id_len))
+        return false;
+    f->id_len = (uint8_t)id_len;
+    f->hash = pr_vertex_hash(*id, id_len);
+    f->home = partitions > 0 ? pr_home_partition(f->hash, partitions) : 0;
+    return true;
+}
+
+static uint64_t number(const redisReply *r)
+{
+    return r->str != NULL ? strtoull(r->str, NULL, 10) : 0;
+}
+
+/* What HMGET _m _v _e says of it. False: it is something else under that name. */
+static bool understand(const redisReply *r, struct dr_found *f)
+{
+    const bool staged = f->copy.kind == DR_COPY_STAGED;
+    if (r->type != REDIS_REPLY_ARRAY || r->elements != 3)
+        return false;
+    const redisReply *m = r->element[0];
+    if (r->element[1]->str != NULL) {
+        f->copy.kind = staged ? DR_COPY_STAGED : DR_COPY_LIVE;
+        f->copy.v = number(r->element[1]);
+        f->copy.e = number(r->element[2]);
+        return true;
+    }
+    const char *colon = m->str != NULL ? strchr(m->str, ':') : NULL;
+    if (colon == NULL || staged)
+        return false;
+    f->copy.kind = DR_COPY_STUB;
+    f->copy.to = (uint32_t)strtoul(m->str, NULL, 10);
+    f->copy.e = strtoull(colon + 1, NULL, 10);
+    return true;
+}
+
+static enum pr_code ask(struct pr_redis *c, const char *key, size_t n, struct pr_err *err)
+{
+    const char *argv[] = { "HMGET", key, "_m", "_v", "_e" };
+    const size_t len[] = { 5, n, 2, 2, 2 };
+    return pr_redis_append(c, 5, argv, len, err);
+}
+
+static enum pr_code beyond(const struct part *p, const struct dr_found *f, struct pr_err *err)
+{
+    const uint32_t most = p->of->partitions;
+    if (most == 0)
+        return pr_fail(err, PR_EDATA,
+                       "there are vertices, and nobody said how many partitions "
+                       "their store has");
+    return pr_fail(err, PR_EDATA, "a vertex is in partition %u of a store of %u",
+                   f->copy.partition >= most ? f->copy.partition : f->copy.to, most);
+}
+
+/* Which of what was found is worth keeping in this pass. */
+static bool wanted(const struct part *p, const struct dr_found *f, const char *key, size_t n)
+{
+    const bool plain = f->copy.kind == DR_COPY_LIVE && f->copy.partition == f->home;
+    if (p->all == NULL)
+        return !plain;
+    return plain && dr_survey_shared(p->all, pr_slot_of_key(key, n));
+}
+
+static enum pr_code take(struct part *p, const char *key, size_t n, const redisReply *r,
+                         struct pr_err *err)
+{
+    struct dr_found f;
+    const char *id = NULL;
+    const bool vertex = parse(key, n, p->of->partitions, &f, &id) && understand(r, &f);
+    if (!vertex)
+        return p->all != NULL && dr_survey_shared(p->all, pr_slot_of_key(key, n))
+                   ? keep_stray(p, key, n, err)
+                   : PR_OK;
+    if (f.copy.partition >= p->of->partitions ||
+        (f.copy.kind == DR_COPY_STUB && f.copy.to >= p->of->partitions))
+        return beyond(p, &f, err);
+    f.copy.shard = p->shard;
+    p->s.newest = f.copy.e > p->s.newest ? f.copy.e : p->s.newest;
+    p->s.newest = f.copy.name > p->s.newest ? f.copy.name : p->s.newest;
+    return wanted(p, &f, key, n) ? keep_found(&p->s, &f, id, err) : PR_OK;
+}
+
+static const redisReply none = { .type = REDIS_REPLY_NIL };
+
+static enum pr_code page(void *ctx, const redisReply *keys, struct pr_err *err)
+{
+    struct part *p = ctx;
+    struct pr_redis *c = p->of->conn[p->shard];
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < keys->elements && rc == PR_OK; i++) {
+        const redisReply *k = keys->element[i];
+        struct dr_found f;
+        const char *id;
+        p->s.total++;
+        p->s.keys[0][pr_slot_of_key(k->str, k->len)]++;
+        if (parse(k->str, k->len, p->of->partitions, &f, &id))
+            rc = ask(c, k->str, k->len, err);
+    }
+    for (size_t i = 0; i < keys->elements && rc == PR_OK; i++) {
+        const redisReply *k = keys->element[i];
+        struct dr_found f;
+        const char *id;
+        PR_AUTO(redisReply) *reply = NULL;
+        if (parse(k->str, k->len, p->of->partitions, &f, &id))
+            rc = pr_redis_reply(c, &reply, err);
+        if (rc == PR_OK)
+            rc = take(p, k->str, k->len, reply != NULL ? reply : &none, err);
+    }
+    return rc;
+}
+
+enum pr_code dr_scan(struct pr_redis *c, dr_page_fn *fn, void *ctx, struct pr_err *err)
+{
+    char cursor[32] = "0";
+    do {
+        PR_AUTO(redisReply) *reply = NULL;
+        enum pr_code rc = pr_redis_command(c, &reply, err, "SCAN %s COUNT %d", cursor, (int)PAGE);
+        if (rc != PR_OK)
+            return rc;
+        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+            reply->element[0]->str == NULL || reply->element[0]->len >= sizeof cursor)
+            return pr_fail(err, PR_EDATA, "SCAN answers something else");
+        memcpy(cursor, reply->element[0]->str, reply->element[0]->len + 1);
+        rc = fn(ctx, reply->element[1], err);
+        if (rc != PR_OK)
+            return rc;
+    } while (strcmp(cursor, "0") != 0);
+    return PR_OK;
+}
+
+/* --- passes -------------------------------------------------------------------------------------
+ */
+
+static enum pr_code look_at_all(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
+{
+    struct part *p = (struct part *)ctx + i;
+    (void)s3;
+    p->s.keys = calloc(1, sizeof *p->s.keys);
+    return p->s.keys != NULL ? dr_scan(p->of->conn[i], page, p, err) : no_memory(err);
+}
+
+/* The home keys of vertices found elsewhere: LIVE there, they were not kept. */
+static enum pr_code look_at_homes(struct part *p, struct pr_err *err)
+{
+    const struct dr_survey *all = p->all;
+    struct pr_redis *c = p->of->conn[p->shard];
+    char key[PR_MAX_KEY_BYTES];
+    for (size_t from = 0, end; from < all->n; from = end) {
+        size_t asked[PAGE], n = 0;
+        for (end = from; end < all->n && n < PAGE; end = dr_survey_group(all, end)) {
+            const struct dr_found *f = &all->found[end];
+            const uint32_t slot = pr_partition_slot(f->home);
+            if (all->keys[p->shard][slot] == 0 || dr_survey_shared(all, slot))
+                continue; /* not here; or all of the slot is looked at */
+            const size_t len = pr_key_vertex(key, f->home, all->text.data + f->id, f->id_len);
+            const enum pr_code rc = ask(c, key, len, err);
+            if (rc != PR_OK)
+                return rc;
+            asked[n++] = end;
+        }
+        for (size_t i = 0; i < n; i++) {
+            PR_AUTO(redisReply) *reply = NULL;
+            const struct dr_found *of = &all->found[asked[i]];
+            struct dr_found f = *of;
+            enum pr_code rc = pr_redis_reply(c, &reply, err);
+            f.copy = (struct dr_copy){ .shard = p->shard, .partition = f.home };
+            if (rc == PR_OK && understand(reply, &f) && f.copy.kind == DR_COPY_LIVE)
+                rc = keep_found(&p->s, &f, all->text.data + of->id, err);
+            if (rc != PR_OK)
+                return rc;
+        }
+    }
+    return PR_OK;
+}
+
+static enum pr_code look_again(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
+{
+    struct part *p = (struct part *)ctx + i;
+    bool shares = false;
+    for (uint32_t slot = 0; slot < DR_SLOTS && !shares; slot++)
+        shares = p->all->keys[i][slot] > 0 && dr_survey_shared(p->all, slot);
+    enum pr_code rc = look_at_homes(p, err);
+    if (rc == PR_OK && shares)
+        rc = look_at_all(ctx, s3, i, err);
+    return rc;
+}
+
+/* --- putting together ---------------------------------------------------------------------------
+ */
+
+static int compare(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int by_id(const void *a, const void *b, void *text)
+{
+    const struct dr_found *x = a, *y = b;
+    int c = compare(x->hash, y->hash);
+    c = c != 0 ? c : compare(x->id_len, y->id_len);
+    c = c != 0 ? c : memcmp((char *)text + x->id, (char *)text + y->id, x->id_len);
+    c = c != 0 ? c : compare(x->copy.shard, y->copy.shard);
+    c = c != 0 ? c : compare(x->copy.partition, y->copy.partition);
+    c = c != 0 ? c : compare(x->copy.kind, y->copy.kind);
+    return c != 0 ? c : compare(x->copy.name, y->copy.name);
+}
+
+static int by_key(const void *a, const void *b, void *text)
+{
+    const struct dr_stray *x = a, *y = b;
+    int c = compare(x->key_len, y->key_len);
+    c = c != 0 ? c : memcmp((char *)text + x->key, (char *)text + y->key, x->key_len);
+    return c != 0 ? c : compare(x->shard, y->shard);
+}
+
+/* SCAN may tell a key twice. */
+static void sort(struct dr_survey *s)
+{
+    size_t kept = 0;
+    if (s->n > 0)
+        qsort_r(s->found, s->n, sizeof *s->found, by_id, s->text.data);
+    for (size_t i = 0; i < s->n; i++)
+        if (kept == 0 || by_id(&s->found[kept - 1], &s->found[i], s->text.data) != 0)
+            s->found[kept++] = s->found[i];
+    s->n = kept;
+    kept = 0;
+    if (s->strays > 0)
+        qsort_r(s->stray, s->strays, sizeof *s->stray, by_key, s->text.data);
+    for (size_t i = 0; i < s->strays; i++)
+        if (kept == 0 || by_key(&s->stray[kept - 1], &s->stray[i], s->text.data) != 0)
+            s->stray[kept++] = s->stray[i];
+    s->strays = kept;
+}
+
+static enum pr_code join(struct dr_survey *to, const struct part *p, struct pr_err *err)
+{
+    const struct dr_survey *s = &p->s;
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < s->n && rc == PR_OK; i++)
+        rc = keep_found(to, &s->found[i], s->text.data + s->found[i].id, err);
+    for (size_t i = 0; i < s->strays && rc == PR_OK; i++) {
+        if (!more_room((void **)&to->stray, to->strays, &to->strays_room, sizeof *to->stray))
+            return no_memory(err);
+        to->stray[to->strays] = s->stray[i];
+        rc = keep_text(to, s->text.data + s->stray[i].key, s->stray[i].key_len,
+                       &to->stray[to->strays++].key, err);
+    }
+    to->newest = s->newest > to->newest ? s->newest : to->newest;
+    if (p->all == NULL) {
+        to->total += s->total;
+        memcpy(to->keys[p->shard], s->keys, sizeof *s->keys);
+    }
+    return rc;
+}
+
+static enum pr_code pass(const struct dr_survey_of *of, const struct dr_survey *all,
+                         dr_each_fn *look, struct dr_survey *out, struct pr_err *err)
+{
+    struct part *part = calloc(of->shards + 1, sizeof *part);
+    if (part == NULL)
+        return no_memory(err);
+    for (size_t i = 0; i < of->shards; i++)
+        part[i] = (struct part){ .of = of, .all = all, .shard = (uint32_t)i };
+    enum pr_code rc = dr_each(NULL, NULL, of->threads, of->shards, look, part, err);
+    for (size_t i = 0; i < of->shards; i++) {
+        if (rc == PR_OK)
+            rc = join(out, &part[i], err);
+        dr_survey_done(&part[i].s);
+    }
+    free(part);
+    if (rc == PR_OK)
+        sort(out);
+    return rc;
+}
+
+enum pr_code dr_survey(const struct dr_survey_of *of, struct dr_survey *out, struct pr_err *err)
+{
+    *out = (struct dr_survey){ .shards = of->shards };
+    pr_buf_init(&out->text, 0);
+    out->keys = calloc(of->shards + 1, sizeof *out->keys);
+    enum pr_code rc = out->keys != NULL ? pass(of, NULL, look_at_all, out, err) : no_memory(err);
+    if (rc == PR_OK) {
+        /* of its own: the second pass reads the first one's */
+        struct dr_survey more = { .shards = of->shards };
+        pr_buf_init(&more.text, 0);
+        rc = pass(of, out, look_again, &more, err);
+        struct part p = { .all = out, .s = more };
+        if (rc == PR_OK)
+            rc = join(out, &p, err);
+        dr_survey_done(&more);
+    }
+    if (rc == PR_OK)
+        sort(out);
+    return rc;
+}
+
+void dr_survey_done(struct dr_survey *s)
+{
+    free(s->found);
+    free(s->stray);
+    free(s->keys);
+    pr_buf_done(&s->text);
+    *s = (struct dr_survey){ .n = 0 };
+}
+
+size_t dr_survey_group(const struct dr_survey *s, size_t from)
+{
+    size_t i = from + 1;
+    while (i < s->n && s->found[i].hash == s->found[from].hash &&
+           s->found[i].id_len == s->found[from].id_len &&
+           memcmp(s->text.data + s->found[i].id, s->text.data + s->found[from].id,
+                  s->found[from].id_len) == 0)
+        i++;
+    return i;
+}
+
+size_t dr_survey_key(const struct dr_survey *s, const struct dr_found *f, char out[256])
+{
+    const char *id = s->text.data + f->id;
+    return f->copy.kind == DR_COPY_STAGED
+               ? pr_key_staging(out, f->copy.partition, id, f->id_len, f->copy.name)
+               : pr_key_vertex(out, f->copy.partition, id, f->id_len);
+}
+
+bool dr_survey_shared(const struct dr_survey *s, uint32_t slot)
+{
+    unsigned holders = 0;
+    for (size_t i = 0; i < s->shards; i++)
+        holders += s->keys[i][slot] > 0;
+    return holders > 1;
+}

@@ -1,0 +1,61 @@
+/* Looks through every key of some redis-servers for what dr_reconcile has to judge: keys of
+ * vertices that are not simply one LIVE key at home. Used for restored shards, and for the
+ * primaries of a cluster. */
+#ifndef DR_SURVEY_H
+#define DR_SURVEY_H
+
+#include "core/generation.h"
+#include "core/reconcile.h"
+
+#include "prism/buf.h"
+#include "prism/io/redis.h"
+
+struct dr_found {  /* one key of a vertex */
+    uint64_t hash; /* of its id */
+    size_t id;     /* in text, id_len bytes */
+    uint32_t home;
+    uint8_t id_len;
+    struct dr_copy copy; /* shard: index of the connection; owner: not set */
+};
+
+struct dr_stray {        /* a key of no vertex, in a slot of which several shards have keys */
+    size_t key, key_len; /* in text */
+    uint32_t shard;
+};
+
+struct dr_survey {          /* owned; dr_survey_done */
+    struct dr_found *found; /* [n] sorted: those of one id side by side */
+    size_t n, room;
+    struct dr_stray *stray; /* [strays] sorted by key */
+    size_t strays, strays_room;
+    struct pr_buf text;
+    size_t shards;
+    uint32_t (*keys)[DR_SLOTS]; /* [shards] seen in each slot; a key may be counted twice */
+    uint64_t total, newest;     /* keys; the highest epoch seen in any */
+};
+
+struct dr_survey_of {
+    struct pr_redis *const *conn; /* [shards] one each, for as long as it runs */
+    size_t shards;
+    uint32_t partitions; /* of the store; 0: there are no vertices */
+    unsigned threads;
+};
+/* Keys must not change meanwhile, except that their time may be up. PR_EDATA: there are vertices
+ * though partitions is 0, or in a partition beyond them. */
+PR_CHECKED enum pr_code dr_survey(const struct dr_survey_of *of, struct dr_survey *out,
+                                  struct pr_err *err);
+void dr_survey_done(struct dr_survey *s); /* zeroed is fine */
+
+/* found[from .. return value): the keys of one vertex. */
+size_t dr_survey_group(const struct dr_survey *s, size_t from);
+/* The key of a copy; returns its length. 256 bytes hold any. */
+size_t dr_survey_key(const struct dr_survey *s, const struct dr_found *f, char out[256]);
+/* More than one of the shards holds keys of the slot. */
+bool dr_survey_shared(const struct dr_survey *s, uint32_t slot);
+
+/* Calls page(ctx, keys) for every page of a SCAN of everything; keys: an array of strings. */
+typedef enum pr_code dr_page_fn(void *ctx, const redisReply *keys, struct pr_err *err);
+PR_CHECKED enum pr_code dr_scan(struct pr_redis *c, dr_page_fn *page, void *ctx,
+                                struct pr_err *err);
+
+#endif

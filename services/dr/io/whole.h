@@ -1,0 +1,57 @@
+/* A cluster from the bucket: every shard restored, loaded in quarantine, made to agree with the
+ * others, and brought to where it may be served. */
+#ifndef DR_WHOLE_H
+#define DR_WHOLE_H
+
+#include "io/copy.h"
+#include "io/digest.h"
+#include "io/mend.h"
+#include "io/restore.h"
+#include "io/routes.h"
+
+struct dr_whole {
+    const struct pr_s3_store *store;
+    const struct dr_codec *codec;
+    const char *cluster; /* its name in the bucket */
+    int64_t until_ms;    /* INT64_MAX: as far as it goes */
+    const char *dir;     /* absent or empty, or what an earlier run left. With seeds: scratch, gone
+                          * at the end. Without: holds, when all is done, a data directory for
+                          * every shard and cluster.json */
+    const char *seeds;   /* of the cluster to fill; NULL: none */
+    struct pr_redis_auth auth; /* there */
+    bool over_existing;        /* what the cluster holds is deleted */
+    bool accept_loss;          /* go on though vertices are lost or rolled back */
+    uint32_t partitions;       /* of the store; 0: as the database says, or there are no vertices */
+    const char *db_uri;        /* routes and epochs are written there; NULL: not */
+    unsigned threads;          /* that fetch, and shards that are worked on at a time; 0: 8 */
+};
+
+struct dr_whole_shard {
+    char name[DR_NAME];
+    struct dr_restored restored;
+    uint64_t keys; /* after loading */
+};
+
+struct dr_whole_done {            /* owned: dr_whole_done_free */
+    struct dr_whole_shard *shard; /* [shards] */
+    size_t shards;
+    struct dr_mend mend;
+    bool refused;      /* because of what is lost, or rolled back: see mend */
+    uint64_t gathered; /* keys brought to the shard that owns their slot (without seeds) */
+    struct dr_copied copied;
+    struct dr_digest digest;
+    struct dr_routes routes;
+    bool routes_written;
+    int64_t oldest_ms, newest_ms; /* ends of the shards' streams: the earliest, the latest */
+};
+
+/* Fills a cluster or a directory. What it is doing goes to the log. When it fails, a cluster that
+ * was touched stays sealed (io/target.h), and a repetition may fill it; a directory is not there.
+ * PR_ECONFLICT with out->refused: vertices would be lost; nothing was touched.
+ * PR_EEXISTS: the cluster or directory is not empty. PR_EDATA: a shard cannot be restored, or what
+ * arrived is not what was sent. */
+PR_CHECKED enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *out,
+                                         struct pr_err *err);
+void dr_whole_done_free(struct dr_whole_done *d);
+
+#endif

@@ -1,0 +1,187 @@
+#include "io/whole_private.h"
+
+#include "prism/io/log.h"
+#include "prism/slot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH = 4200 };
+
+/* Only a directory with this file in it is ever removed. */
+static const char MARK[] = "prism-dr-restoring";
+
+static enum pr_code failed(const char *path, struct pr_err *err)
+{
+    return pr_fail(err, errno == ENOSPC ? PR_EFULL : PR_EUNAVAIL, "%s: %s", path, strerror(errno));
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+/* The mark goes last: what is left of a removal that was cut short can still be removed. */
+static int remove_but_mark(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    const bool mark = at->level == 1 && strcmp(path + at->base, MARK) == 0;
+    return at->level == 0 || mark ? 0 : remove_one(path, st, kind, at);
+}
+
+static void remove_tree(const char *dir)
+{
+    char mark[PATH];
+    (void)snprintf(mark, sizeof mark, "%s/%s", dir, MARK);
+    if (access(mark, F_OK) != 0)
+        return;
+    (void)nftw(dir, remove_but_mark, 16, FTW_DEPTH | FTW_PHYS);
+    (void)unlink(mark);
+    (void)rmdir(dir);
+}
+
+/* Without a cluster to fill the work is done beside dir, which gets its name when all is there. */
+enum pr_code dr_whole_dir_begin(struct dr_whole_run *r, struct pr_err *err)
+{
+    char mark[PATH];
+    const bool beside = r->w->seeds == NULL;
+    const int n = snprintf(r->dir, sizeof r->dir, "%s%s", r->w->dir, beside ? ".restoring" : "");
+    if (n >= (int)sizeof r->dir)
+        return pr_fail(err, PR_EINVAL, "%.100s...: the name is too long", r->w->dir);
+    remove_tree(r->dir);
+    enum pr_code rc = dr_restore_check_dir(r->dir, err);
+    if (rc == PR_OK)
+        rc = dr_restore_check_dir(r->w->dir, err);
+    if (rc != PR_OK)
+        return rc;
+    if (mkdir(r->dir, 0700) != 0 && errno != EEXIST)
+        return failed(r->dir, err);
+    (void)snprintf(mark, sizeof mark, "%s/%s", r->dir, MARK);
+    const int fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return failed(mark, err);
+    close(fd);
+    return PR_OK;
+}
+
+void dr_whole_dir_remove(struct dr_whole_run *r)
+{
+    remove_tree(r->dir);
+}
+
+/* --- keys to their slot's owner -----------------------------------------------------------------
+ */
+
+struct gather {
+    struct dr_whole_run *r;
+    size_t shard;
+};
+
+static enum pr_code hand_over(struct gather *g, const redisReply *key, size_t to,
+                              struct pr_err *err)
+{
+    PR_AUTO(redisReply) *expires = NULL, *dump = NULL, *put = NULL, *gone = NULL;
+    struct pr_redis *from = g->r->conn[g->shard];
+    enum pr_code rc = pr_redis_command(from, &expires, err, "PEXPIRETIME %b", key->str, key->len);
+    if (rc == PR_OK)
+        rc = pr_redis_command(from, &dump, err, "DUMP %b", key->str, key->len);
+    if (rc != PR_OK || dump->type != REDIS_REPLY_STRING) /* nil: its time is up */
+        return rc;
+    rc = pr_redis_command(g->r->conn[to], &put, err, "RESTORE %b %lld %b REPLACE ABSTTL", key->str,
+                          key->len, expires->integer > 0 ? expires->integer : 0LL, dump->str,
+                          dump->len);
+    if (rc == PR_OK)
+        rc = pr_redis_command(from, &gone, err, "UNLINK %b", key->str, key->len);
+    g->r->out->gathered += rc == PR_OK;
+    return rc;
+}
+
+static enum pr_code gather_page(void *ctx, const redisReply *keys, struct pr_err *err)
+{
+    struct gather *g = ctx;
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < keys->elements && rc == PR_OK; i++) {
+        const redisReply *k = keys->element[i];
+        const size_t owner = (size_t)g->r->owner[pr_slot_of_key(k->str, k->len)];
+        if (owner != g->shard)
+            rc = hand_over(g, k, owner, err);
+    }
+    return rc;
+}
+
+/* Few: those of slots that were being moved. */
+enum pr_code dr_whole_gather(struct dr_whole_run *r, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < r->out->shards && rc == PR_OK; i++) {
+        struct gather g = { r, i };
+        rc = dr_scan(r->conn[i], gather_page, &g, err);
+    }
+    return rc;
+}
+
+/* --- done ---------------------------------------------------------------------------------------
+ */
+
+static void print_shard(FILE *f, const struct dr_whole_run *r, size_t i, bool last)
+{
+    const char *comma = "";
+    (void)fprintf(f, "  {\"dir\": \"%s\", \"slots\": [", r->out->shard[i].name);
+    for (int s = 0; s < DR_SLOTS; s++) {
+        if (r->owner[s] != (int)i)
+            continue;
+        int end = s;
+        while (end + 1 < DR_SLOTS && r->owner[end + 1] == (int)i)
+            end++;
+        (void)fprintf(f, "%s[%d, %d]", comma, s, end);
+        comma = ", ";
+        s = end;
+    }
+    (void)fprintf(f, "]}%s\n", last ? "" : ",");
+}
+
+static enum pr_code write_slots(const struct dr_whole_run *r, struct pr_err *err)
+{
+    char path[PATH];
+    (void)snprintf(path, sizeof path, "%s/cluster.json", r->dir);
+    FILE *f = fopen(path, "we");
+    if (f == NULL)
+        return failed(path, err);
+    (void)fprintf(f, "{\"cluster\": \"%s\", \"shards\": [\n", r->w->cluster);
+    for (size_t i = 0; i < r->out->shards; i++)
+        print_shard(f, r, i, i + 1 == r->out->shards);
+    (void)fprintf(f, "]}\n");
+    const bool ok = ferror(f) == 0 && fflush(f) == 0 && fsync(fileno(f)) == 0;
+    const enum pr_code rc = ok ? PR_OK : failed(path, err);
+    return fclose(f) == 0 || rc != PR_OK ? rc : failed(path, err);
+}
+
+enum pr_code dr_whole_publish(struct dr_whole_run *r, struct pr_err *err)
+{
+    char mark[PATH];
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < r->out->shards && rc == PR_OK; i++)
+        rc = dr_quarantine_stop(&r->server[i], err);
+    if (rc == PR_OK)
+        rc = write_slots(r, err);
+    if (rc != PR_OK)
+        return rc;
+    sync(); /* the servers' files are theirs: nobody else can sync each */
+    if (rmdir(r->w->dir) != 0 && errno != ENOENT)
+        return failed(r->w->dir, err);
+    if (rename(r->dir, r->w->dir) != 0)
+        return failed(r->w->dir, err);
+    (void)snprintf(mark, sizeof mark, "%s/%s", r->w->dir, MARK);
+    if (unlink(mark) != 0) /* from here on it is data, that nothing removes */
+        return failed(mark, err);
+    pr_info(PR_EV("dr.restore_published"), PR_S("dir", r->w->dir));
+    return PR_OK;
+}

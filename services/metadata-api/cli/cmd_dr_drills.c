@@ -1,0 +1,89 @@
+/* dr drill, dr drills: restores to scratch. */
+#include "ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct ctl_column columns[] = {
+    { "DRILL", "id" },        { "SHARD", "shard" },      { "STATE", "state" },
+    { "OUTCOME", "outcome" }, { "RTO MS", "rtoMs" },     { "RPO MS", "rpoMs" },
+    { "KEYS", "keys" },       { "ENDED", "finishedAt" }, { "REASON", "reason" },
+};
+
+int ctl_drill_list(struct ctl *ctl, const struct ctl_line *line)
+{
+    char query[512] = "";
+    ctl_query(query, sizeof query, "shard", ctl_opt(line, "shard"));
+    ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
+    ctl_query(query, sizeof query, "outcome", ctl_opt(line, "outcome"));
+    return ctl_show_list(ctl, line, "/v1/dr/drills", query, columns, COUNT(columns));
+}
+
+static bool has_ended(const json_t *drill)
+{
+    const char *state = json_string_value(json_object_get(drill, "state"));
+    return state != NULL && strcmp(state, "done") == 0;
+}
+
+/* Replaces each drill in list by how it is now, until all have ended. */
+static int follow(struct ctl *ctl, json_t *list)
+{
+    const struct timespec pause = { 0, 500 * 1000000L };
+    for (size_t i = 0; i < json_array_size(list);) {
+        struct ctl_reply r;
+        char path[64];
+        snprintf(path, sizeof path, "/v1/dr/drills/%" JSON_INTEGER_FORMAT,
+                 json_integer_value(json_object_get(json_array_get(list, i), "id")));
+        const int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
+        if (code == CTL_OK)
+            json_array_set(list, i, r.body);
+        ctl_reply_done(&r);
+        if (code != CTL_OK)
+            return code;
+        if (has_ended(json_array_get(list, i)))
+            i++;
+        else
+            (void)nanosleep(&pause, NULL);
+    }
+    return CTL_OK;
+}
+
+static int verdict(const json_t *list)
+{
+    size_t i;
+    const json_t *drill;
+    json_array_foreach(list, i, drill)
+    {
+        const char *outcome = json_string_value(json_object_get(drill, "outcome"));
+        if (has_ended(drill) && (outcome == NULL || strcmp(outcome, "good") != 0))
+            return CTL_FAILED;
+    }
+    return CTL_OK;
+}
+
+int ctl_drill(struct ctl *ctl, const struct ctl_line *line)
+{
+    const char *shard = ctl_opt(line, "shard");
+    struct ctl_reply r;
+    if ((shard != NULL) == (ctl_opt(line, "all") != NULL))
+        return ctl_complain(CTL_USAGE, "--shard or --all is wanted");
+    json_t *body = json_object();
+    if (shard != NULL)
+        json_object_set_new(body, "shard", json_string(shard));
+    int code = ctl_must(ctl, "POST", "/v1/dr/drills", body, NULL, &r);
+    json_t *list = json_incref(json_object_get(r.body, "drills"));
+    ctl_reply_done(&r);
+    if (code == CTL_OK && ctl_opt(line, "no-wait") == NULL)
+        code = follow(ctl, list);
+    if (code == CTL_OK) {
+        json_t *shown = json_pack("{s:O}", "items", list);
+        ctl_print_list(ctl, shown, columns, COUNT(columns));
+        json_decref(shown);
+        code = verdict(list);
+    }
+    json_decref(list);
+    return code;
+}

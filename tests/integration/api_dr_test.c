@@ -1,0 +1,118 @@
+/* /v1/dr and prismctl dr status, from rows as the dr service writes them. */
+#include "api_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct reply r;
+
+static const char *ctl(const char *output)
+{
+    static char out[1 << 16];
+    char url[160];
+    const char *env[] = { url, "PRISM_TOKEN=tok-viewer", NULL };
+    const char *argv[] = { PRISM_BIN_DIR "/prismctl", "-o", output, "dr", "status", NULL };
+    snprintf(url, sizeof url, "PRISM_API_URL=%s", fx.service.url);
+    assert_int_equal(it_run(env, argv, out, sizeof out, 30000), 0);
+    return out;
+}
+
+static void insert_shard(const char *shard, const char *values)
+{
+    api_sql("INSERT INTO dr_shards (shard_id, group_id, generation_epoch, generation_n, replid, "
+            "durable_offset, chain, beat_at, since, seen_offset, spool_bytes, streaming, "
+            "base_bytes, bases_failed, rate_bps, backlog_bytes, alarms, source, error, updated_at) "
+            "SELECT '%s', 'g0', 18, 2, repeat('a', 40), 1000, '', %s",
+            shard, values);
+}
+
+static const json_t *shard(const char *id)
+{
+    size_t i;
+    const json_t *each;
+    json_array_foreach(json_object_get(r.j, "shards"), i, each)
+    {
+        if (strcmp(json_string_value(json_object_get(each, "id")), id) == 0)
+            return each;
+    }
+    fail_msg("no shard %s: %s", id, r.text);
+    return NULL;
+}
+
+static bool alarmed(const json_t *of, const char *name)
+{
+    size_t i;
+    const json_t *each;
+    json_array_foreach(json_object_get(of, "alarms"), i, each)
+    {
+        if (strcmp(json_string_value(each), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void before_it_ships_every_shard_is_missing(void **state)
+{
+    (void)state;
+    api_call(&r, "viewer", "GET", "/v1/dr", NULL, NULL);
+    assert_status(&r, 200);
+    assert_true(json_is_null(json_object_get(r.j, "lagMs")));
+    assert_int_equal(json_array_size(json_object_get(r.j, "groups")), 0);
+    const json_t *s = json_array_get(json_object_get(r.j, "shards"), 0);
+    assert_string_equal(json_string_value(json_object_get(s, "state")), "missing");
+    assert_true(alarmed(s, "missing"));
+    api_call(&r, NULL, "GET", "/v1/dr", NULL, NULL);
+    assert_status(&r, 401);
+}
+
+static void lag_and_alarms_are_those_of_the_rows(void **state)
+{
+    (void)state;
+    char one[64], two[64];
+    snprintf(one, sizeof one, "%s", api_sql("SELECT min(id) FROM shards WHERE slots > 0"));
+    snprintf(two, sizeof two, "%s", api_sql("SELECT max(id) FROM shards WHERE slots > 0"));
+    api_sql("INSERT INTO dr_groups (id, groups, epoch, seq, holder, error) "
+            "VALUES ('g0', 1, 18, 41, 'dr-1', '403 AccessDenied')");
+    insert_shard(one, "now() - interval '7 s', now(), 1500, 500, true, 0, 0, 10, 1024, '{lag}', "
+                      "'10.0.0.1:6379', '', now()");
+    insert_shard(two, "now() - interval '1 s', now(), 1000, 0, false, 77, 1, 0, 0, '{base}', '', "
+                      "'it failed', now() - interval '1 minute'");
+    api_call(&r, "viewer", "GET", "/v1/dr", NULL, NULL);
+    assert_status(&r, 200);
+    assert_in_range(api_int(&r, "lagMs"), 7000, 60000);
+    const json_t *g = json_array_get(json_object_get(r.j, "groups"), 0);
+    assert_true(alarmed(g, "bucket"));
+    assert_false(alarmed(g, "stale"));
+    assert_int_equal(json_integer_value(json_object_get(g, "containers")), 42);
+
+    const json_t *s = shard(one);
+    assert_string_equal(json_string_value(json_object_get(s, "state")), "streaming");
+    assert_string_equal(json_string_value(json_object_get(s, "generation")),
+                        "0000000000000012-0002");
+    assert_int_equal(json_integer_value(json_object_get(s, "lagBytes")), 500);
+    assert_true(alarmed(s, "lag"));
+    assert_false(alarmed(s, "stale"));
+    s = shard(two);
+    assert_string_equal(json_string_value(json_object_get(s, "state")), "base");
+    assert_true(alarmed(s, "base"));
+    assert_true(alarmed(s, "stale")); /* nobody has said so for a minute */
+
+    const char *table = ctl("table");
+    assert_non_null(strstr(table, "403 AccessDenied"));
+    assert_non_null(strstr(table, "base, stale"));
+    json_t *same = json_loads(ctl("json"), 0, NULL);
+    assert_int_equal(json_array_size(json_object_get(same, "shards")),
+                     json_array_size(json_object_get(r.j, "shards")));
+    json_decref(same);
+    api_reply_done(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(before_it_ships_every_shard_is_missing),
+        cmocka_unit_test(lag_and_alarms_are_those_of_the_rows),
+    };
+    return cmocka_run_group_tests_name("api dr", tests, api_small_setup, api_teardown);
+}

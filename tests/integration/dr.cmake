@@ -1,0 +1,21 @@
+prism_test(integration/dr_ship SOURCES ${T}/dr_ship_test.c ${T}/dr_stage.c
+    LINK prism_it prism_base FIXTURE stack s3 TIMEOUT 300)
+add_dependencies(test_integration_dr_ship prism-dr prism-rebalance)
+prism_test(integration/dr_restore SLOW SOURCES ${T}/dr_restore_test.c ${T}/dr_restore_stage.c
+    ${T}/dr_stage.c ${T}/rebalance_stage.c
+    LINK prism_it prism_s3 prism_dataplane_io prism_io prism_proto prism_base
+    FIXTURE stack s3 TIMEOUT 300)
+add_dependencies(test_integration_dr_restore prism-dr prism-rebalance)
+foreach(name faults failover)
+    set(fixture stack)
+    if(name STREQUAL failover)
+        set(fixture stack2)
+    endif()
+    prism_test(integration/dr_${name} SLOW SOURCES ${T}/dr_${name}_test.c ${T}/dr_ledger.c ${T}/dr_stage.c
+        LINK prism_it prism_io prism_proto prism_base FIXTURE ${fixture} s3 TIMEOUT 400)
+    add_dependencies(test_integration_dr_${name} prism-dr prism-rebalance)
+endforeach()
+prism_test(integration/dr_rebalance SLOW SOURCES ${T}/dr_rebalance_test.c ${T}/dr_stage.c
+    ${T}/rebalance_stage.c LINK prism_it prism_dataplane_io prism_io prism_proto prism_base
+    FIXTURE stack s3 TIMEOUT 300)
+add_dependencies(test_integration_dr_rebalance prism-dr prism-rebalance)

@@ -1,0 +1,36 @@
+/* Writers on every shard, and what the dr service said was durable: kept to be compared with what
+ * a restore brings back. */
+#ifndef PRISM_DR_LEDGER_H
+#define PRISM_DR_LEDGER_H
+
+#include "dr_stage.h"
+
+#include <stdint.h>
+
+enum { DR_LEDGER_SHARDS = 8 };
+
+/* Threads write to every shard, through whatever happens, and ask how far that is durable. */
+void dr_ledger_start(uint64_t seed);
+void dr_ledger_stop(void);      /* fine when it does not run */
+void dr_ledger_forget(void);    /* what was durable: the bucket is another. Nobody runs */
+uint64_t dr_ledger_acked(void); /* entries of all shards that were said to be durable */
+void dr_ledger_await_acked(uint64_t more); /* until so many more are */
+uint64_t dr_ledger_refused(void);          /* answers "never": histories that ended */
+/* Restores every shard, or the n-th alone: everything that was said to be durable is there, without
+ * a hole. same: and the digests are those of the primaries (nobody writes). */
+enum { DR_LEDGER_ALL = -1 };
+void dr_ledger_check(int only, bool same);
+
+/* One question; the reply of the service. */
+struct dr_answer {
+    enum pr_code rc;
+    bool reached;
+    uint64_t offset;
+    char replid[64], generation[64], why[200];
+};
+void dr_ledger_ask(const char *shard, const char *replid, uint64_t offset, uint32_t wait_ms,
+                   struct dr_answer *out);
+/* Of a server: the history that it has, and how far. */
+void dr_ledger_history(int port, char replid[64], uint64_t *offset);
+
+#endif

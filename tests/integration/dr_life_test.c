@@ -1,0 +1,488 @@
+/* What goes on regularly, against a real cluster and a real S3 server: drills prove that shards
+ * come back, and say which object is damaged when they do not; the scrub finds a flipped byte;
+ * what retention leaves restores as before. */
+#include "dr_stage.h"
+
+#include "io/life_store.h"
+
+#include "prism/buf.h"
+#include "prism/s3/s3.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OUT = 65536 };
+#define H INT64_C(3600000)
+
+static char dir[64];
+static struct dr_shard_at shard[IT_MAX_NODES];
+static size_t shards;
+static struct pr_s3_store store;
+static struct pr_s3 *s3;
+
+static enum pr_code keys(void *arg, int64_t now_ms, struct pr_s3_keys *out, struct pr_err *err)
+{
+    (void)arg;
+    (void)now_ms;
+    (void)err;
+    (void)snprintf(out->access, sizeof out->access, "%s", it_env("IT_S3_ACCESS"));
+    (void)snprintf(out->secret, sizeof out->secret, "%s", it_env("IT_S3_SECRET"));
+    return PR_OK;
+}
+
+static int open_all(void **state)
+{
+    struct pr_err err;
+    (void)dr_stage_open(state);
+    shards = dr_stage_shards(shard);
+    store = (struct pr_s3_store){ .endpoint = it_env("IT_S3_URL"),
+                                  .bucket = it_env("IT_S3_BUCKET"),
+                                  .region = it_env("IT_S3_REGION"),
+                                  .path_style = true,
+                                  .keys = keys };
+    assert_ok(pr_s3_open(&store, NULL, &s3, &err), &err);
+    (void)snprintf(dir, sizeof dir, "/tmp/prism-dr-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    dr_stage_set("PRISM_DR_BEAT_MS", "500");
+    dr_stage_set("PRISM_DR_DRILL_CRON", "");
+    dr_stage_set("PRISM_DR_SCRATCH_PATH", dir);
+    dr_stage_set("PRISM_DR_SCRUB_MS", "2000");
+    dr_stage_write(1, 1000);
+    dr_stage_start();
+    dr_stage_write(2, 1000);
+    dr_stage_await_durable();
+    return 0;
+}
+
+static int close_all(void **state)
+{
+    const char *rm[] = { "/bin/rm", "-rf", dir, NULL };
+    pr_s3_close(s3);
+    assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
+    return dr_stage_close(state);
+}
+
+/* --- drills --------------------------------------------------------------------------------- */
+
+static int run(const char *const *env, const char *command, const char *a, const char *b, char *out)
+{
+    char program[4096];
+    (void)snprintf(program, sizeof program, "%s/prism-dr", PRISM_BIN_DIR);
+    const char *argv[] = { program, command, a, b, NULL };
+    return it_run(env, argv, out, OUT, DR_AWAIT_MS);
+}
+
+static bool all_held(void *ctx)
+{
+    (void)ctx;
+    return dr_stage_number("SELECT count(*) FROM dr_drills WHERE state <> 'done'") == 0;
+}
+
+static bool beats_are_there(void *ctx)
+{
+    (void)ctx;
+    return dr_stage_number(
+               "SELECT count(*) FROM dr_shards WHERE beat_at > now() - interval '2 s'") ==
+           (long)shards;
+}
+
+static void a_drill_proves_that_every_shard_comes_back(void **state)
+{
+    (void)state;
+    char text[2048];
+    assert_true(it_await(beats_are_there, NULL, DR_AWAIT_MS));
+    it_sql(dr.uri,
+           "INSERT INTO dr_drills (shard_id, asked_by) SELECT id, 'test' FROM shards "
+           "WHERE slots > 0",
+           NULL, 0);
+    assert_true(it_await(all_held, NULL, DR_AWAIT_MS));
+    dr_stage_text(text, sizeof text,
+                  "SELECT coalesce(string_agg(d::text, '; '), '') FROM dr_drills d "
+                  "WHERE outcome <> 'good' OR rto_ms < 1 OR load_ms < 1 OR rpo_ms NOT BETWEEN 0 "
+                  "AND 5000 OR keys < 1 OR skipped <> 0 OR generation IS NULL OR reason <> ''");
+    assert_string_equal(text, "");
+    assert_int_equal(dr_stage_number("SELECT count(*) FROM dr_drills"), (long)shards);
+    /* what was restored is verified */
+    assert_int_equal(dr_stage_number("SELECT count(*) FROM dr_generations g JOIN dr_drills d ON "
+                                     "g.shard_id = d.shard_id WHERE g.verified_at IS NOT NULL"),
+                     (long)shards);
+    const char *ls[] = { "/bin/sh", "-c", "ls $0 | wc -l", dir, NULL };
+    assert_int_equal(it_run(NULL, ls, text, sizeof text, 20000), 0);
+    assert_int_equal(strtol(text, NULL, 10), 0); /* nothing is left of it */
+}
+
+static void a_drill_by_command_says_the_same(void **state)
+{
+    (void)state;
+    static char out[OUT];
+    assert_true(it_await(beats_are_there, NULL, DR_AWAIT_MS));
+    if (run(dr.env, "drill", "--all", NULL, out) != 0)
+        fail_msg("%s", out);
+    size_t good = 0;
+    for (const char *at = out; (at = strstr(at, "\"outcome\":\"good\"")) != NULL; at++)
+        good++;
+    assert_int_equal(good, shards);
+    assert_int_equal(run(dr.env, "drill", "--shard", "nobody", out), 1);
+    assert_non_null(strstr(out, "\"outcome\":\"failed\""));
+    assert_non_null(strstr(out, "no generation of it"));
+    assert_int_equal(run(dr.env, "drill", NULL, NULL, out), 2);
+}
+
+static void prismctl_waits_for_the_service(void **state)
+{
+    (void)state;
+    static char out[OUT];
+    struct it_service api;
+    char role[IT_URI], url[160];
+    it_sql(dr.uri,
+           "INSERT INTO api_tokens (name, hash, role) VALUES ('op', sha256('tok-op'), 'operator')",
+           NULL, 0);
+    it_role_uri(dr.uri, "metadata-api", role);
+    it_service(&api, "metadata-api", role, NULL);
+    (void)snprintf(url, sizeof url, "PRISM_API_URL=%s", api.url);
+    const char *env[] = { url, "PRISM_TOKEN=tok-op", NULL };
+    const char *argv[] = { PRISM_BIN_DIR "/prismctl", "-o", "json", "dr", "drill", "--all", NULL };
+    assert_true(it_await(beats_are_there, NULL, DR_AWAIT_MS));
+    const int status = it_run(env, argv, out, sizeof out, DR_AWAIT_MS);
+    if (status != 0)
+        fail_msg("prismctl dr drill --all: %d: %s", status, out);
+    assert_int_equal(dr_stage_number("SELECT count(*) FROM dr_drills WHERE asked_by = 'op' AND "
+                                     "outcome = 'good'"),
+                     (long)shards);
+    assert_int_equal(it_stop(api.pid), 0);
+}
+
+/* --- damage ---------------------------------------------------------------------------------- */
+
+struct flipped {
+    char key[DR_KEY];
+    struct pr_buf was;
+};
+
+static void flip(struct flipped *f, const char *key, size_t at_from_end)
+{
+    struct pr_err err;
+    (void)snprintf(f->key, sizeof f->key, "%s", key);
+    pr_buf_init(&f->was, 64 << 20);
+    assert_ok(pr_s3_read(s3, key, &f->was, NULL, &err), &err);
+    assert_true(f->was.len > at_from_end);
+    f->was.data[f->was.len - 1 - at_from_end] ^= 1;
+    assert_ok(pr_s3_put(s3, key, f->was.data, f->was.len, NULL, NULL, &err), &err);
+    f->was.data[f->was.len - 1 - at_from_end] ^= 1;
+}
+
+static void flip_back(struct flipped *f)
+{
+    struct pr_err err;
+    assert_ok(pr_s3_put(s3, f->key, f->was.data, f->was.len, NULL, NULL, &err), &err);
+    pr_buf_done(&f->was);
+}
+
+struct looking {
+    char key[DR_KEY];
+    uint64_t least; /* bytes */
+};
+
+static bool keep_last(void *arg, const struct pr_s3_entry *e)
+{
+    struct looking *l = arg;
+    if (e->size_bytes >= l->least)
+        (void)snprintf(l->key, sizeof l->key, "%s", e->key);
+    return true;
+}
+
+static void last_key(const char *kind, const char *name, uint64_t least, char out[DR_KEY])
+{
+    struct looking l = { .least = least };
+    struct pr_err err;
+    char prefix[DR_KEY];
+    (void)snprintf(prefix, sizeof prefix, "%s/%s/%s/", dr.cluster, kind, name);
+    const struct pr_s3_list what = { .prefix = prefix };
+    assert_ok(pr_s3_list(s3, &what, keep_last, &l, &err), &err);
+    assert_string_not_equal(l.key, "");
+    memcpy(out, l.key, DR_KEY);
+}
+
+static bool verified_all(void *ctx)
+{
+    (void)ctx;
+    return dr_stage_number("SELECT count(DISTINCT g.shard_id) FROM dr_generations g, dr_life l "
+                           "WHERE g.verified_at IS NOT NULL AND g.damaged_at IS NULL AND "
+                           "l.scrub_ended_at > l.scrub_begun_at") == (long)shards;
+}
+
+static bool a_damaged_one(void *ctx)
+{
+    return dr_stage_number("SELECT count(*) FROM dr_generations WHERE damaged_at IS NOT NULL AND "
+                           "position('%s' IN reason) > 0",
+                           (const char *)ctx) > 0;
+}
+
+static bool has_new_base(void *ctx)
+{
+    (void)ctx;
+    return dr_stage_number(
+               "SELECT count(*) FROM dr_generations g JOIN dr_shards s USING (shard_id) "
+               "WHERE g.damaged_at IS NOT NULL AND (s.generation_epoch, "
+               "s.generation_n) > (g.epoch, g.n) AND s.durable_offset > 0") > 0;
+}
+
+static bool no_damage(void *ctx)
+{
+    (void)ctx;
+    return dr_stage_number("SELECT count(*) FROM dr_generations WHERE damaged_at IS NOT NULL") == 0;
+}
+
+static void the_scrub_finds_a_flipped_byte(void **state)
+{
+    (void)state;
+    static char out[OUT];
+    char key[DR_KEY];
+    struct flipped f;
+    assert_true(it_await(verified_all, NULL, DR_AWAIT_MS));
+    assert_int_equal(run(dr.env, "scrub", NULL, NULL, out), 0);
+    last_key("log", "g0", 1000, key);
+    flip(&f, key, 3); /* of a piece */
+    assert_int_equal(run(dr.env, "scrub", "--rate", "1000000000", out), 1);
+    assert_non_null(strstr(out, key));
+    assert_non_null(strstr(out, "\"state\":\"damaged\""));
+    assert_non_null(strstr(out, "\"state\":\"good\""));     /* only that shard's is not */
+    assert_true(it_await(a_damaged_one, key, DR_AWAIT_MS)); /* by the service's own pass */
+    assert_int_equal(
+        dr_stage_number("SELECT count(*) FROM dr_generations WHERE damaged_at IS NOT NULL"), 1);
+    assert_true(it_await(has_new_base, NULL, DR_AWAIT_MS)); /* nobody had to ask for it */
+    flip_back(&f);
+    assert_true(it_await(no_damage, NULL, DR_AWAIT_MS)); /* and it takes it back */
+}
+
+/* was: what it is now; room for 32. */
+static void set_backlog(const char *bytes, char *was)
+{
+    int port[IT_MAX_NODES];
+    const size_t n = it_redis_ports(port);
+    for (size_t i = 0; i < n; i++) {
+        redisContext *c = it_redis_admin(port[i]);
+        redisReply *r = redisCommand(c, "CONFIG GET repl-backlog-size");
+        assert_true(r != NULL && r->type == REDIS_REPLY_ARRAY && r->elements == 2);
+        if (was != NULL)
+            (void)snprintf(was, 32, "%s", r->element[1]->str);
+        freeReplyObject(r);
+        freeReplyObject(redisCommand(c, "CONFIG SET repl-backlog-size %s", bytes));
+        redisFree(c);
+    }
+}
+
+/* Every shard begins anew: its source cannot go on from where it was. */
+static void new_generations(void)
+{
+    char was[32];
+    const long before = dr_stage_number("SELECT sum(generation_epoch) FROM dr_shards");
+    assert_int_equal(it_stop(dr.dr.pid), 0);
+    set_backlog("16384", was);
+    dr_stage_write(7, 1000);
+    set_backlog(was, NULL);
+    dr_stage_start();
+    dr_stage_await_durable();
+    assert_true(dr_stage_number("SELECT sum(generation_epoch) FROM dr_shards") > before);
+}
+
+static void a_damaged_base_is_named_and_the_one_before_used(void **state)
+{
+    (void)state;
+    static char out[OUT];
+    char key[DR_KEY], older[DR_GENERATION], text[1024];
+    struct flipped f;
+    dr_stage_text(older, sizeof older,
+                  "SELECT lpad(to_hex(generation_epoch), 16, '0') || '-' || lpad(to_hex("
+                  "generation_n), 4, '0') FROM dr_shards WHERE shard_id = '%s'",
+                  shard[0].id);
+    new_generations();
+    last_key("base", shard[0].id, 1, key);
+    assert_null(strstr(key, older));
+    flip(&f, key, 100);
+
+    assert_int_equal(run(dr.env, "drill", "--shard", shard[0].id, out), 1);
+    assert_non_null(strstr(out, "\"outcome\":\"damaged\""));
+    assert_non_null(strstr(out, key));
+    assert_non_null(strstr(out, older)); /* what was restored */
+    it_sql(dr.uri, "DELETE FROM dr_drills", NULL, 0);
+    dr_stage_text(text, sizeof text,
+                  "INSERT INTO dr_drills (shard_id, asked_by) VALUES ('%s', 'test') RETURNING id",
+                  shard[0].id);
+    assert_true(it_await(all_held, NULL, DR_AWAIT_MS));
+    dr_stage_text(text, sizeof text,
+                  "SELECT outcome || ' ' || generation || ' ' || skipped || ' ' "
+                  "|| reason FROM dr_drills");
+    assert_non_null(strstr(text, key));
+    assert_memory_equal(text, "damaged ", 8);
+    assert_memory_equal(text + 8, older, strlen(older));
+    assert_true(it_await(a_damaged_one, key, DR_AWAIT_MS));
+    flip_back(&f);
+    assert_true(it_await(no_damage, NULL, DR_AWAIT_MS));
+}
+
+static bool counting(void *arg, const struct pr_s3_entry *e)
+{
+    (void)e;
+    ++*(size_t *)arg;
+    return true;
+}
+
+static size_t count_keys(const char *kind)
+{
+    char prefix[DR_KEY];
+    size_t n = 0;
+    struct pr_err err;
+    (void)snprintf(prefix, sizeof prefix, "%s/%s/", dr.cluster, kind);
+    const struct pr_s3_list what = { .prefix = prefix };
+    assert_ok(pr_s3_list(s3, &what, counting, &n, &err), &err);
+    return n;
+}
+
+/* --- new bases ---------------------------------------------------------------------------------
+ */
+
+/* Every shard wants one all the time; meanwhile somebody writes, and what is said to be durable is
+ * asked for again and again: a restore brings back no less. */
+static void a_new_base_takes_nothing_back(void **state)
+{
+    (void)state;
+    enum { WANTED = 3, LOOKS = 100 };
+    static char out[OUT];
+    char to[128];
+    const size_t before = count_keys("gen");
+    size_t bases = 0;
+    assert_int_equal(it_stop(dr.dr.pid), 0);
+    dr_stage_set("PRISM_DR_REBASE_MS", "2000");
+    dr_stage_start();
+    (void)snprintf(to, sizeof to, "%s/n", dir);
+    const char *mk[] = { "/bin/mkdir", "-p", to, NULL };
+    const char *rm[] = { "/bin/rm", "-rf", to, NULL };
+    for (int i = 0; i < LOOKS && bases < WANTED * shards; i++) {
+        const size_t k = (size_t)i % shards;
+        dr_stage_write(100 + (uint64_t)i, 50);
+        const long durable = dr_stage_number(
+            "SELECT durable_offset FROM dr_shards WHERE shard_id = '%s'", shard[k].id);
+        assert_int_equal(it_run(NULL, mk, NULL, 0, 20000), 0);
+        if (dr_stage_restore(shard[k].id, to, NULL, out, sizeof out) != 0)
+            fail_msg("look %d: shard %s is not restored: %s", i, shard[k].id, out);
+        assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
+        const char *at = strstr(out, "\"offset\":");
+        assert_non_null(at);
+        if (strtol(at + 9, NULL, 10) < durable)
+            fail_msg("look %d: %ld was durable: %s", i, durable, out);
+        bases = count_keys("gen") - before;
+    }
+    if (bases < WANTED * shards)
+        fail_msg("only %zu new bases", bases);
+    dr_stage_await_durable();
+    assert_int_equal(it_stop(dr.dr.pid), 0);
+    dr_stage_set("PRISM_DR_REBASE_MS", "0");
+    dr_stage_start();
+    assert_true(it_await(verified_all, NULL, DR_AWAIT_MS));
+}
+
+/* --- retention -------------------------------------------------------------------------------- */
+
+static struct dr_retained retain(int64_t now_ms, int64_t keep_ms, bool dry)
+{
+    struct dr_mark *mark;
+    struct dr_retained out;
+    struct pr_db *db;
+    struct pr_err err;
+    struct dr_retain r = {
+        .store = &store, .cluster = dr.cluster, .rule = { now_ms, keep_ms }, .dry = dry
+    };
+    assert_ok(pr_db_open(&db, dr.role, "test", &err), &err);
+    assert_ok(dr_life_marks(db, &mark, &r.marks, &err), &err);
+    r.mark = mark;
+    assert_ok(dr_retain(&r, &out, &err), &err);
+    free(mark);
+    pr_db_close(db);
+    return out;
+}
+
+static void every_shard_restores_as_it_is(void)
+{
+    char to[128];
+    (void)snprintf(to, sizeof to, "%s/r", dir);
+    const char *mk[] = { "/bin/mkdir", "-p", to, NULL };
+    assert_int_equal(it_run(NULL, mk, NULL, 0, 20000), 0);
+    for (size_t i = 0; i < shards; i++) {
+        char out[2048], want[64], got[64];
+        pid_t pid;
+        if (dr_stage_restore(shard[i].id, to, NULL, out, sizeof out) != 0)
+            fail_msg("shard %s is not restored: %s", shard[i].id, out);
+        const int port = dr_stage_serve(to, shard[i].id, &pid);
+        dr_stage_digest(shard[i].port, false, want);
+        dr_stage_digest(port, true, got);
+        assert_string_equal(want, got);
+        (void)it_stop(pid);
+    }
+}
+
+static void retention_keeps_what_it_must(void **state)
+{
+    (void)state;
+    static char out[OUT];
+    char uri[IT_URI + 16], key[DR_KEY];
+    const int64_t now_ms = dr_stage_number("SELECT (extract(epoch FROM now()) * 1000)::bigint");
+    struct pr_err err;
+    assert_true(it_await(verified_all, NULL, DR_AWAIT_MS));
+    assert_int_equal(it_stop(dr.dr.pid), 0); /* nothing beats any more */
+    const size_t generations = count_keys("gen"), logs = count_keys("log"),
+                 bases = count_keys("base");
+    assert_true(generations >= 2 * shards);
+
+    /* Within the window nothing goes; the command says so, and deletes nothing. */
+    const char *env[20];
+    size_t n = 0;
+    for (; dr.env[n] != NULL; n++)
+        env[n] = dr.env[n];
+    (void)snprintf(uri, sizeof uri, "PRISM_DB_URI=%s", dr.role);
+    env[n++] = uri;
+    env[n] = NULL;
+    assert_int_equal(run(env, "retention", "--dry-run", NULL, out), 0);
+    assert_non_null(strstr(out, "{\"generations\":0,\"parts\":0,\"orphans\":0,\"containers\":0,"));
+
+    /* Parts that nobody finished. */
+    (void)snprintf(key, sizeof key, "%s/base/%s/0000000000000001-00ff/00000", dr.cluster,
+                   shard[0].id);
+    assert_ok(pr_s3_put(s3, key, "x", 1, NULL, NULL, &err), &err);
+
+    /* 30 hours later, of which one is kept: the last generation alone, and what it needs. */
+    const struct dr_retained would = retain(now_ms + 30 * H, H, true);
+    assert_int_equal(count_keys("gen"), generations);
+    assert_int_equal(count_keys("base"), bases + 1);
+    assert_int_equal(count_keys("log"), logs);
+    const struct dr_retained did = retain(now_ms + 30 * H, H, false);
+    assert_memory_equal(&would, &did, sizeof did);
+    assert_int_equal(did.manifests, generations - shards);
+    assert_int_equal(did.parts + did.orphans, bases + 1 - count_keys("base"));
+    assert_int_equal(did.orphans + did.parts, generations - shards + 1); /* all have one part */
+    assert_int_equal(count_keys("gen"), shards);
+    assert_true(did.containers > 0 && did.containers < logs);
+    assert_int_equal(count_keys("log"), logs - did.containers);
+    every_shard_restores_as_it_is();
+
+    /* Nothing is verified: then everything stays. */
+    it_sql(dr.uri, "UPDATE dr_generations SET verified_at = NULL", NULL, 0);
+    const struct dr_retained none = retain(now_ms + 3000 * H, H, false);
+    assert_int_equal(none.manifests + none.parts + none.containers + none.orphans, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_drill_proves_that_every_shard_comes_back),
+        cmocka_unit_test(a_drill_by_command_says_the_same),
+        cmocka_unit_test(prismctl_waits_for_the_service),
+        cmocka_unit_test(the_scrub_finds_a_flipped_byte),
+        cmocka_unit_test(a_damaged_base_is_named_and_the_one_before_used),
+        cmocka_unit_test(a_new_base_takes_nothing_back),
+        cmocka_unit_test(retention_keeps_what_it_must),
+    };
+    return cmocka_run_group_tests_name("dr life", tests, open_all, close_all);
+}

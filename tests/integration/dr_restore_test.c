@@ -1,0 +1,444 @@
+/* prism-dr restore-cluster: a cluster whose vertices are moved by the rebalance service and
+ * written to while its backup is cut comes back in another cluster, with another number of shards:
+ * each vertex once, reachable from home, with all that was durable. And what goes wrong on the way
+ * leaves nothing half-filled that looks healthy. */
+#include "dr_restore_stage.h"
+
+#include "prism/io/clock.h"
+#include "prism/s3/s3.h"
+#include "prism/slot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OUT = 1 << 16 };
+
+static struct own_cluster own;
+static char scratch[64], files[64], uri[IT_URI], out[OUT];
+static long floor_of[STAGE_VERTICES]; /* of p:n: acknowledged and durable before the last plan */
+static long quiet_attempted[STAGE_VERTICES];
+static uint32_t quiet_at[STAGE_VERTICES];
+static int64_t quiet_ms; /* after all that, before the last plan */
+static long keys;        /* in the cluster, when it was restored well */
+
+/* --- a backup that is cut while vertices move ---------------------------------------------------
+ */
+
+static redisReply *send(redisContext *c, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    redisReply *r = redisvCommand(c, format, ap);
+    va_end(ap);
+    if (r == NULL || r->type == REDIS_REPLY_ERROR)
+        fail_msg("%s: %s", format, r != NULL ? r->str : c->errstr);
+    return r;
+}
+
+static redisContext *primary_of(uint32_t partition)
+{
+    return it_redis_admin((int)dr_stage_number(
+        "SELECT n.port FROM slots s JOIN nodes n ON n.id = s.node_id WHERE s.slot = %u",
+        pr_partition_slot(partition)));
+}
+
+/* A move that stops before its last steps, as a mover's death leaves it. */
+static void move_halfway(const char *id, uint32_t epoch, bool fenced)
+{
+    const uint32_t home = pr_home_partition(pr_vertex_hash(id, strlen(id)), STAGE_PARTITIONS);
+    const uint32_t to = (home + 7) % STAGE_PARTITIONS;
+    redisContext *s = primary_of(home), *d = primary_of(to);
+    freeReplyObject(send(s, "FCALL prism_load 1 {p%u}v:%s p:n 1", home, id));
+    redisReply *taken = send(s, "FCALL prism_take 1 {p%u}v:%s %u", home, id, epoch);
+    assert_int_equal(taken->elements, 3);
+    freeReplyObject(send(d, "RESTORE {p%u}g:%s:%u 0 %b", to, id, epoch, taken->element[2]->str,
+                         taken->element[2]->len));
+    if (fenced)
+        freeReplyObject(send(s, "FCALL prism_fence 1 {p%u}v:%s %lld %u %u", home, id,
+                             taken->element[1]->integer, to, epoch));
+    freeReplyObject(taken);
+    redisFree(s);
+    redisFree(d);
+}
+
+static bool half_moved(void *ctx)
+{
+    (void)ctx;
+    return dr_stage_number("SELECT count(*) FROM moves WHERE state = 'done'") > 20;
+}
+
+static void cut_while_moving(void)
+{
+    dr_stage_start();
+    stage_writer_start(1);
+    stage_targets(1, 0.3);
+    const long first = stage_plan(stage_run("done"), "{}");
+    stage_await_plan(first, "proposed");
+    stage_execute(first);
+    stage_await_plan(first, "done");
+    assert_true(stage_writer_stop() > 0);
+    stage_verify();
+    move_halfway("half-fenced", 900001, true);
+    move_halfway("half-staged", 900002, false);
+    dr_stage_await_durable();
+    for (int i = 0; i < STAGE_VERTICES; i++) {
+        floor_of[i] = stage.v[i].acked;
+        quiet_attempted[i] = stage.v[i].attempted;
+        quiet_at[i] = stage.v[i].at;
+    }
+    quiet_ms = pr_now_ms();
+    stage_sql("DELETE FROM moves WHERE state = 'done' RETURNING 1");
+    stage_writer_start(2);
+    stage_targets(2, 0.9);
+    const long second = stage_plan(stage_run("done"), "{}");
+    stage_await_plan(second, "proposed");
+    stage_execute(second);
+    assert_true(it_await(half_moved, NULL, DR_AWAIT_MS));
+    it_kill(dr.dr.pid);
+    stage_await_plan(second, "done");
+    assert_true(stage_writer_stop() > 0);
+}
+
+static void use_database(const char *name)
+{
+    char super[IT_URI];
+    it_database(name, super);
+    it_role_uri(super, "dr", uri);
+    it_sql(super, "INSERT INTO store (partitions) VALUES (4096)", NULL, 0);
+    dr_stage_set("PRISM_DB_URI", uri);
+    (void)snprintf(uri, sizeof uri, "%s", super);
+}
+
+static int open_all(void **state)
+{
+    assert_int_equal(stage_open(state), 0);
+    memcpy(dr.uri, stage.uri, sizeof dr.uri);
+    dr_stage_settings((int)getpid());
+    (void)snprintf(scratch, sizeof scratch, "/tmp/prism-scr-%d", (int)getpid());
+    (void)snprintf(files, sizeof files, "/tmp/prism-files-%d", (int)getpid());
+    cut_while_moving();
+    own_cluster_start(&own);
+    use_database("restored");
+    return 0;
+}
+
+static int close_all(void **state)
+{
+    const char *rm[] = { "/bin/rm", "-rf", scratch, files, NULL };
+    own_cluster_stop(&own);
+    assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
+    return stage_close(state);
+}
+
+/* --- looking ------------------------------------------------------------------------------------
+ */
+
+static int restore(const char *one, const char *two)
+{
+    const char *args[] = {
+        "restore-cluster", "--into-cluster", own.seeds, "--scratch", scratch, one, two, NULL
+    };
+    return own_dr(args, out, sizeof out);
+}
+
+static void restores(const char *one, const char *two)
+{
+    const int status = restore(one, two);
+    if (status != 0)
+        fail_msg("restore-cluster ends with %d: %s", status, out);
+    assert_int_equal(access(scratch, F_OK), -1);
+}
+
+static bool all_say(const char *want)
+{
+    bool all = true;
+    for (int i = 0; i < OWN_PRIMARIES; i++) {
+        char text[256];
+        own_cluster_version(&own, i, text, sizeof text);
+        all = all && strstr(text, want) != NULL;
+    }
+    return all;
+}
+
+static void expect_version(const char *want)
+{
+    assert_true(all_say(want));
+}
+
+static size_t check_vertices(void)
+{
+    static struct own_seen seen[STAGE_VERTICES];
+    size_t away = 0;
+    assert_int_equal(own_cluster_look(&own, seen), 0);
+    for (int i = 0; i < STAGE_VERTICES; i++) {
+        const struct stage_vertex *v = &stage.v[i];
+        if (seen[i].live != 1)
+            fail_msg("%s is there %d times", v->id, seen[i].live);
+        if (seen[i].n < floor_of[i] || seen[i].n > v->attempted)
+            fail_msg("%s: p:n is %ld, durable %ld, attempted %ld", v->id, seen[i].n, floor_of[i],
+                     v->attempted);
+        if (seen[i].at != v->home && seen[i].home_to != (long)seen[i].at)
+            fail_msg("%s is in %u, home says %ld", v->id, seen[i].at, seen[i].home_to);
+        away += seen[i].at != v->home;
+    }
+    return away;
+}
+
+static void check_routes(size_t away)
+{
+    char cell[64];
+    it_sql(uri, "SELECT coalesce(sum(entries), 0) FROM route_bases WHERE kind = 'current'", cell,
+           sizeof cell);
+    assert_int_equal(strtol(cell, NULL, 10), away);
+    it_sql(uri, "SELECT nextval('move_epochs')", cell, sizeof cell);
+    assert_true(strtol(cell, NULL, 10) > 900002);
+}
+
+/* --- tests --------------------------------------------------------------------------------------
+ */
+
+static void every_vertex_comes_back_once(void **state)
+{
+    (void)state;
+    restores(NULL, NULL);
+    print_message("  %.*s\n", (int)strcspn(strstr(out, "\"oldest_end\""), "["),
+                  strstr(out, "\"oldest_end\""));
+    assert_true(own_json(out, "promoted") >= 1); /* half-fenced */
+    const size_t away = check_vertices() + 1;    /* and half-fenced */
+    expect_version("OK 1");
+    check_routes(away);
+    keys = own_cluster_keys(&own);
+    assert_int_equal(own_json(out, "copied_keys"), keys);
+}
+
+static void routes_are_rebuilt_from_the_cluster(void **state)
+{
+    (void)state;
+    const char *args[] = { "rebuild-routes", "--cluster", own.seeds, NULL };
+    it_sql(uri, "UPDATE route_bases SET blob = '', entries = 0", NULL, 0);
+    assert_int_equal(own_dr(args, out, sizeof out), 0);
+    check_routes((size_t)own_json(out, "routes"));
+    assert_true(own_json(out, "routes") > 0);
+}
+
+static void a_target_with_keys_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(restore(NULL, NULL), 1);
+    assert_int_equal(own_cluster_keys(&own), keys);
+    expect_version("OK 1");
+    restores("--over-existing", NULL);
+    assert_int_equal(own_cluster_keys(&own), keys);
+    (void)check_vertices();
+}
+
+static void what_is_killed_leaves_a_seal_and_may_be_repeated(void **state)
+{
+    (void)state;
+    char program[4096];
+    (void)snprintf(program, sizeof program, "%s/prism-dr", PRISM_BIN_DIR);
+    const char *argv[] = { program,     "restore-cluster", "--into-cluster",  own.seeds,
+                           "--scratch", scratch,           "--over-existing", NULL };
+    const pid_t pid = it_spawn(dr.env, argv);
+    while (!all_say("RESTORING"))
+        assert_true(it_alive(pid));
+    it_kill(pid);
+    expect_version("RESTORING");
+    restores(NULL, NULL); /* what the killed one left does not count as data */
+    expect_version("OK 1");
+    assert_int_equal(own_cluster_keys(&own), keys);
+    (void)check_vertices();
+}
+
+/* --- objects that are damaged or gone -----------------------------------------------------------
+ */
+
+static enum pr_code keys_of(void *arg, int64_t now_ms, struct pr_s3_keys *k, struct pr_err *err)
+{
+    (void)arg;
+    (void)now_ms;
+    (void)err;
+    *k = (struct pr_s3_keys){ .token = "" };
+    (void)snprintf(k->access, sizeof k->access, "%s", it_env("IT_S3_ACCESS"));
+    (void)snprintf(k->secret, sizeof k->secret, "%s", it_env("IT_S3_SECRET"));
+    return PR_OK;
+}
+
+static struct pr_s3 *open_bucket(void)
+{
+    static struct pr_s3_store store;
+    struct pr_s3 *s3 = NULL;
+    struct pr_err err = { 0 };
+    store = (struct pr_s3_store){ .endpoint = it_env("IT_S3_URL"),
+                                  .bucket = it_env("IT_S3_BUCKET"),
+                                  .region = it_env("IT_S3_REGION"),
+                                  .path_style = true,
+                                  .keys = keys_of };
+    assert_ok(pr_s3_open(&store, NULL, &s3, &err), &err);
+    return s3;
+}
+
+struct object {
+    char key[512];
+    char *data;
+    size_t n, seen, nth;
+};
+
+static bool pick(void *ctx, const struct pr_s3_entry *e)
+{
+    struct object *want = ctx;
+    if (want->seen++ < want->nth)
+        return true;
+    (void)snprintf(want->key, sizeof want->key, "%s", e->key);
+    want->n = (size_t)e->size_bytes;
+    return false;
+}
+
+/* The object in the middle of those below <cluster>/<kind>/, and what it holds. */
+static void take_object(struct pr_s3 *s3, const char *kind, struct object *o)
+{
+    char prefix[64];
+    struct pr_err err = { 0 };
+    *o = (struct object){ .nth = SIZE_MAX };
+    (void)snprintf(prefix, sizeof prefix, "%s/%s/", dr.cluster, kind);
+    const struct pr_s3_list what = { .prefix = prefix };
+    assert_ok(pr_s3_list(s3, &what, pick, o, &err), &err); /* counts */
+    *o = (struct object){ .nth = o->seen / 2 };
+    assert_ok(pr_s3_list(s3, &what, pick, o, &err), &err);
+    assert_true(o->key[0] != '\0');
+    o->data = malloc(o->n);
+    assert_ok(pr_s3_get(s3, o->key, 0, o->data, o->n, NULL, &err), &err);
+}
+
+static void put_back(struct pr_s3 *s3, struct object *o)
+{
+    struct pr_err err = { 0 };
+    assert_ok(pr_s3_put(s3, o->key, o->data, o->n, NULL, NULL, &err), &err);
+    free(o->data);
+    pr_s3_close(s3);
+}
+
+static void a_damaged_part_stops_it_before_the_target_is_touched(void **state)
+{
+    (void)state;
+    struct pr_s3 *s3 = open_bucket();
+    struct object part;
+    struct pr_err err = { 0 };
+    take_object(s3, "base", &part);
+    part.data[part.n / 2] ^= 1;
+    assert_ok(pr_s3_put(s3, part.key, part.data, part.n, NULL, NULL, &err), &err);
+    part.data[part.n / 2] ^= 1;
+    assert_int_equal(restore("--over-existing", NULL), 1);
+    put_back(s3, &part);
+    expect_version("OK 1");
+    assert_int_equal(own_cluster_keys(&own), keys);
+    assert_int_equal(access(scratch, F_OK), -1);
+}
+
+/* Shards that have nothing in it go on beyond it. They may disagree about vertices then, and more
+ * than a mover's death explains: that is refused unless accepted. */
+static void a_missing_container_is_said_and_loss_refused(void **state)
+{
+    (void)state;
+    static struct own_seen seen[STAGE_VERTICES];
+    struct pr_s3 *s3 = open_bucket();
+    struct object log;
+    struct pr_err err = { 0 };
+    take_object(s3, "log", &log);
+    assert_ok(pr_s3_delete(s3, log.key, &err), &err);
+    const long before = own_cluster_keys(&own);
+    const int status = restore("--over-existing", NULL);
+    assert_non_null(strstr(out, "\"gap\":true"));
+    if (status != 0) { /* it may be that no vertex moved across the gap */
+        assert_int_equal(status, 3);
+        assert_non_null(strstr(out, "\"refused\":true"));
+        assert_int_equal(own_cluster_keys(&own), before); /* not touched */
+    }
+    restores("--over-existing", "--accept-loss");
+    put_back(s3, &log);
+    assert_int_equal(own_cluster_look(&own, seen), 0);
+    for (int i = 0; i < STAGE_VERTICES; i++)
+        assert_in_range(seen[i].live, 0, 1);
+}
+
+/* Between the plans nobody wrote: what is there then is known to the last write. */
+static void an_earlier_time_is_restored_as_it_was(void **state)
+{
+    (void)state;
+    static struct own_seen seen[STAGE_VERTICES];
+    char until[64];
+    (void)snprintf(until, sizeof until, "--until=%lld", (long long)quiet_ms);
+    restores("--over-existing", until);
+    assert_int_equal(own_cluster_look(&own, seen), 0);
+    for (int i = 0; i < STAGE_VERTICES; i++) {
+        assert_int_equal(seen[i].live, 1);
+        assert_in_range(seen[i].n, floor_of[i], quiet_attempted[i]);
+        assert_int_equal(seen[i].at, quiet_at[i]);
+    }
+}
+
+/* --- files --------------------------------------------------------------------------------------
+ */
+
+static void check_file_shard(const char *json, const char *name, long *slots, long *all)
+{
+    char dir[128];
+    pid_t pid;
+    (void)json;
+    const int port = dr_stage_serve(files, name, &pid);
+    redisContext *c = redisConnect("127.0.0.1", port);
+    redisReply *r = redisCommand(c, "DBSIZE");
+    *all += (long)r->integer;
+    freeReplyObject(r);
+    redisFree(c);
+    (void)it_stop(pid);
+    (void)snprintf(dir, sizeof dir, "\"dir\": \"%.63s\", \"slots\": [", name);
+    const char *at = strstr(json, dir);
+    assert_non_null(at);
+    for (at += strlen(dir); *at == '[' || *at == ',' || *at == ' ';) {
+        int from, to, n;
+        at = strchr(at, '[');
+        assert_int_equal(sscanf(at, "[%d, %d]%n", &from, &to, &n), 2);
+        *slots += to - from + 1;
+        at += n;
+    }
+}
+
+static void files_agree_and_own_every_slot(void **state)
+{
+    (void)state;
+    struct dr_shard_at shard[IT_MAX_NODES];
+    const char *args[] = { "restore-cluster", "--into", files, "--partitions", "4096", NULL };
+    char path[128], json[OUT];
+    long slots = 0, all = 0;
+    if (own_dr(args, out, sizeof out) != 0)
+        fail_msg("restore-cluster --into: %s", out);
+    (void)snprintf(path, sizeof path, "%s/cluster.json", files);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    json[fread(json, 1, sizeof json - 1, f)] = '\0';
+    fclose(f);
+    const size_t n = dr_stage_shards(shard);
+    for (size_t i = 0; i < n; i++)
+        check_file_shard(json, shard[i].id, &slots, &all);
+    assert_int_equal(slots, PR_SLOTS);
+    assert_int_equal(all, keys);
+    assert_int_equal(own_dr(args, out, sizeof out), 1); /* it is there already */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_vertex_comes_back_once),
+        cmocka_unit_test(routes_are_rebuilt_from_the_cluster),
+        cmocka_unit_test(a_target_with_keys_is_refused),
+        cmocka_unit_test(what_is_killed_leaves_a_seal_and_may_be_repeated),
+        cmocka_unit_test(a_damaged_part_stops_it_before_the_target_is_touched),
+        cmocka_unit_test(files_agree_and_own_every_slot),
+        cmocka_unit_test(an_earlier_time_is_restored_as_it_was),
+        cmocka_unit_test(a_missing_container_is_said_and_loss_refused),
+    };
+    return cmocka_run_group_tests_name("dr restore", tests, open_all, close_all);
+}

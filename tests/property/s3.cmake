@@ -1,0 +1,1 @@
+prism_test(property/s3_sign SOURCES ${T}/s3_sign_test.c LINK prism_s3)
