@@ -179,6 +179,14 @@ uint64_t own_nats_stream_messages(const struct own_nats *n, const char *stream)
     return messages;
 }
 
+void own_nats_purge(const struct own_nats *n, const char *stream)
+{
+    struct session s;
+    session_open(&s, n);
+    assert_int_equal(js_PurgeStream(s.js, stream, NULL, NULL), NATS_OK);
+    session_close(&s);
+}
+
 void own_nats_add_durable(const struct own_nats *n, const char *stream, const char *durable,
                           const char *filter, int ack_wait_ms)
 {

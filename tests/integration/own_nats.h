@@ -31,6 +31,7 @@ bool own_nats_await_ready(struct pr_bus *bus, int timeout_ms);
 
 /* As tester. */
 uint64_t own_nats_stream_messages(const struct own_nats *n, const char *stream);
+void own_nats_purge(const struct own_nats *n, const char *stream);
 void own_nats_add_durable(const struct own_nats *n, const char *stream, const char *durable,
                           const char *filter, int ack_wait_ms);
 void own_nats_delete_durable(const struct own_nats *n, const char *stream, const char *durable);
