@@ -27,7 +27,7 @@ if(NOT PRISM_SANITIZE)
         endif()
     endforeach()
     prism_test(integration/rebalance_zone SOURCES ${T}/rebalance_zone_test.c ${T}/zone_stage.c
-        LINK prism_it prism_dataplane_io prism_io FIXTURE stack2 TIMEOUT 300)
+        ${T}/zone_lost.c LINK prism_it prism_dataplane_io prism_io FIXTURE stack2 TIMEOUT 300)
     if(TARGET test_integration_rebalance_zone)
         add_dependencies(test_integration_rebalance_zone prism-rebalance)
     endif()

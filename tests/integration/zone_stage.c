@@ -206,6 +206,7 @@ int zs_open(void **state)
     (void)state;
     struct pr_err err = { 0 };
     it_redis_flush();
+    it_bus_reset();
     it_database("zones", zs.uri);
     assert_ok(pr_db_open(&zs.db, zs.uri, "zones-test", &err), &err);
     admin_cluster(&zs.cluster, 3000);
@@ -231,13 +232,20 @@ static bool watched(void *ctx)
                zs_number("SELECT count(DISTINCT zone_id) FROM nodes");
 }
 
-void zs_begin(const char *zones, const char *const *extra)
+void zs_service(const char *const *extra)
 {
     const char *set[16] = { "PRISM_REBALANCE_LEASE_TTL_MS=4000", "PRISM_REDIS_TIMEOUT_MS=1000",
                             "PRISM_REBALANCE_ZONE_SETTLE_S=0" };
     size_t n = 3;
     for (; extra != NULL && *extra != NULL; extra++)
         set[n++] = *extra;
+    if (zs.service.pid != 0)
+        assert_int_equal(it_stop(zs.service.pid), 0);
+    it_service(&zs.service, "rebalance", zs.uri, set);
+}
+
+void zs_begin(const char *zones, const char *const *extra)
+{
     zs_text("DELETE FROM failovers");
     zs_text("DELETE FROM zone_incidents");
     zs_text("DELETE FROM outbox");
@@ -255,7 +263,7 @@ void zs_begin(const char *zones, const char *const *extra)
                 o->port, o->port, o->zone);
     }
     it_cluster_await(ZS_AWAIT_MS);
-    it_service(&zs.service, "rebalance", zs.uri, set);
+    zs_service(extra);
     if (!it_await(watched, NULL, ZS_AWAIT_MS))
         fail_msg("the topology was not written");
 }

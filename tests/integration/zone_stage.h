@@ -36,6 +36,8 @@ int zs_close(void **state);
 /* Registers the nodes anew: zones NULL: as the stack has them; else a letter for each node, in the
  * order of zs.node (by shard, the primary first). Starts the service. extra: NULL-terminated. */
 void zs_begin(const char *zones, const char *const *extra);
+/* The same service again, with other settings; stops the one that runs. */
+void zs_service(const char *const *extra);
 /* Everybody up, roles as they were, the service down. */
 int zs_end(void **state);
 

@@ -210,14 +210,15 @@ static enum pr_code write_failover(struct pr_db *db, const struct rebalance_fail
     const char *how = outcome[c->what];
     enum pr_code rc =
         c->id == 0
-            ? pr_db_exec(db,
-                         "INSERT INTO failovers (shard_id, zone_id, from_node, to_node, outcome, "
-                         "seen_at, ended_at) VALUES ($1, $2, $3, nullif($4, ''), $5, now() - $6 * "
-                         "interval '1 ms', CASE WHEN $5 IS NOT NULL THEN now() END) RETURNING id, "
-                         "$6::bigint, 0",
-                         PR_ARGS(pr_text(c->shard), pr_text(c->zone), pr_text(c->from),
-                                 pr_text(c->to), pr_text(how), pr_i64(c->silent_ms)),
-                         &got, err)
+            ? pr_db_exec(
+                  db,
+                  "INSERT INTO failovers (shard_id, zone_id, from_node, to_node, outcome, "
+                  "seen_at, ended_at) VALUES ($1, $2, $3, nullif($4, ''), $5::text, now() - $6 * "
+                  "interval '1 ms', CASE WHEN $5::text IS NOT NULL THEN now() END) RETURNING id, "
+                  "$6::bigint, 0",
+                  PR_ARGS(pr_text(c->shard), pr_text(c->zone), pr_text(c->from), pr_text(c->to),
+                          pr_text(how), pr_i64(c->silent_ms)),
+                  &got, err)
             : pr_db_exec(db,
                          "UPDATE failovers SET to_node = nullif($2, ''), outcome = $3, ended_at = "
                          "now() WHERE id = $1 RETURNING id, (extract(epoch FROM now() - seen_at) * "
