@@ -120,14 +120,15 @@ static enum pr_code known_for(const struct look *l, const char *shard, int64_t *
     return PR_OK;
 }
 
-/* Both clocks, the asked node's and PostgreSQL's, must say so. */
-static enum pr_code silence(struct look *l, size_t node, const char *shard, int64_t *ms,
-                            struct pr_err *err)
+/* *sure_ms: for how long both clocks, the asked node's and PostgreSQL's, say that it is silent;
+ * *gone_ms: since its last sign of life, which the asked node alone knows. */
+static enum pr_code silence(struct look *l, size_t node, const char *shard, int64_t *sure_ms,
+                            int64_t *gone_ms, struct pr_err *err)
 {
     const int64_t pong_ms = l->t->node[node].pong_ms;
-    enum pr_code rc = known_for(l, shard, ms, err);
-    const int64_t by_node = pong_ms > 0 ? l->newest_ms - pong_ms : 0;
-    *ms = by_node < *ms ? by_node : *ms;
+    enum pr_code rc = known_for(l, shard, sure_ms, err);
+    *gone_ms = pong_ms > 0 ? l->newest_ms - pong_ms : 0;
+    *sure_ms = *gone_ms < *sure_ms ? *gone_ms : *sure_ms;
     return rc;
 }
 
@@ -158,13 +159,13 @@ static enum pr_code list_replicas(struct look *l, struct pr_err *err)
     l->in.silent_ms = INT64_MAX;
     for (size_t p = 0; p < l->t->nodes; p++) {
         struct duty_node primary, n;
-        int64_t silent_ms = 0;
+        int64_t sure_ms = 0, gone_ms = 0;
         if (!l->dead[p])
             continue;
         enum pr_code rc = duty_member(l->e->db, l->e->cluster, l->t->node[p].id, &primary, err);
         if (rc == PR_OK)
-            rc = silence(l, p, primary.shard, &silent_ms, err);
-        l->in.silent_ms = silent_ms < l->in.silent_ms ? silent_ms : l->in.silent_ms;
+            rc = silence(l, p, primary.shard, &sure_ms, &gone_ms, err);
+        l->in.silent_ms = sure_ms < l->in.silent_ms ? sure_ms : l->in.silent_ms;
         for (size_t i = 0; i < l->t->nodes && rc == PR_OK; i++) {
             if (l->t->node[i].failed || strcmp(l->t->node[i].primary_id, l->t->node[p].id) != 0)
                 continue;
@@ -175,7 +176,7 @@ static enum pr_code list_replicas(struct look *l, struct pr_err *err)
             *r = (struct rebalance_takeover_replica){ .node = pr_arena_strdup(&l->arena, n.id),
                                                       .shard =
                                                           pr_arena_strdup(&l->arena, primary.shard),
-                                                      .silent_ms = silent_ms };
+                                                      .silent_ms = gone_ms };
             if (r->node == NULL || r->shard == NULL)
                 rc = pr_fail(err, PR_ENOMEM, "%zu nodes", l->t->nodes);
             else
