@@ -20,11 +20,7 @@ static const char usage[] =
     "listing, fetching and loading took. Nothing is recorded: `prismctl dr drill` has the service\n"
     "do it. Exit status: 0 all are good; 1 not; 2 wrong arguments.\n";
 
-static int wrong(const char *why)
-{
-    (void)fprintf(stderr, "prism-dr drill: %s\n%s", why, usage);
-    return 2;
-}
+static const struct dr_cli_use use = { "drill", usage };
 
 static void print(const char *shard, const struct dr_drilled *d)
 {
@@ -100,6 +96,23 @@ static int run(const char *shard, const char *scratch)
     return rc == PR_OK && good ? 0 : 1;
 }
 
+struct asked {
+    const char *shard, *scratch;
+    bool every;
+};
+
+static const char *take(void *ctx, int c)
+{
+    struct asked *a = ctx;
+    if (c == 's')
+        a->shard = optarg;
+    else if (c == 'd')
+        a->scratch = optarg;
+    else
+        a->every = true;
+    return NULL;
+}
+
 int dr_cli_drill(int argc, char **argv)
 {
     static const struct option options[] = { { "shard", required_argument, NULL, 's' },
@@ -107,30 +120,13 @@ int dr_cli_drill(int argc, char **argv)
                                              { "scratch", required_argument, NULL, 'd' },
                                              { "help", no_argument, NULL, 'h' },
                                              { NULL, 0, NULL, 0 } };
-    const char *shard = NULL, *scratch = NULL;
-    bool every = false;
-    int c;
-    optind = 2;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (c) {
-        case 's':
-            shard = optarg;
-            break;
-        case 'a':
-            every = true;
-            break;
-        case 'd':
-            scratch = optarg;
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            return 0;
-        default:
-            return wrong("see above");
-        }
-    if ((shard != NULL) == every || optind != argc)
-        return wrong("--shard or --all is wanted, and nothing else");
-    if (shard != NULL && !dr_name_ok(shard))
-        return wrong("--shard is no name of a shard");
-    return run(shard, scratch);
+    struct asked a = { .shard = NULL };
+    int status;
+    if (!dr_cli_options(&use, options, take, &a, argc, argv, &status))
+        return status;
+    if ((a.shard != NULL) == a.every || optind != argc)
+        return dr_cli_wrong(&use, "--shard or --all is wanted, and nothing else");
+    if (a.shard != NULL && !dr_name_ok(a.shard))
+        return dr_cli_wrong(&use, "--shard is no name of a shard");
+    return run(a.shard, a.scratch);
 }

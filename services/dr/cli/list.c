@@ -73,10 +73,8 @@ int dr_cli_list(int argc, char **argv)
         (void)fputs(usage, stdout);
         return 0;
     }
-    if (argc > 2) {
-        (void)fprintf(stderr, "prism-dr list: it takes no arguments\n%s", usage);
-        return 2;
-    }
+    if (argc > 2)
+        return dr_cli_wrong(&(struct dr_cli_use){ "list", usage }, "it takes no arguments");
     enum pr_code rc = dr_cli_open(&s, &err);
     if (rc == PR_OK)
         rc = list(&s, &err);

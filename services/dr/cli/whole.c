@@ -40,11 +40,7 @@ static const char usage[] =
     "Prints JSON; what it is doing goes to stderr. Exit status: 0; 1 failed; 2 wrong arguments;\n"
     "3 nothing was restored because vertices would be lost (named in the JSON).\n";
 
-static int wrong(const char *why)
-{
-    (void)fprintf(stderr, "prism-dr restore-cluster: %s\n%s", why, usage);
-    return 2;
-}
+static const struct dr_cli_use use = { "restore-cluster", usage };
 
 static void add_ids(struct pr_buf *b, const char *name, const struct pr_buf *lines)
 {
@@ -153,6 +149,42 @@ static const char *check(const struct dr_whole *w, const char *scratch, const ch
     return NULL;
 }
 
+struct asked {
+    struct dr_whole w;
+    const char *scratch, *into;
+};
+
+static const char *take(void *ctx, int c)
+{
+    struct asked *a = ctx;
+    switch (c) {
+    case 'c':
+        a->w.seeds = optarg;
+        return NULL;
+    case 'i':
+        a->into = optarg;
+        return NULL;
+    case 's':
+        a->scratch = optarg;
+        return NULL;
+    case 'o':
+        a->w.over_existing = true;
+        return NULL;
+    case 'a':
+        a->w.accept_loss = true;
+        return NULL;
+    case 'u':
+        return dr_cli_until(optarg, &a->w.until_ms) ? NULL : "--until is no time";
+    case 'p':
+        a->w.partitions = (uint32_t)strtoul(optarg, NULL, 10);
+        return a->w.partitions >= 1 && a->w.partitions <= 1 << 20
+                   ? NULL
+                   : "--partitions is not 1 to 1048576";
+    default:
+        return dr_cli_threads(optarg, &a->w.threads) ? NULL : "--threads is not 1 to 64";
+    }
+}
+
 int dr_cli_restore_cluster(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -167,49 +199,14 @@ int dr_cli_restore_cluster(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    struct dr_whole w = { .until_ms = INT64_MAX };
-    const char *scratch = NULL, *into = NULL;
-    int c;
-    optind = 2;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (c) {
-        case 'c':
-            w.seeds = optarg;
-            break;
-        case 'i':
-            into = optarg;
-            break;
-        case 's':
-            scratch = optarg;
-            break;
-        case 'o':
-            w.over_existing = true;
-            break;
-        case 'a':
-            w.accept_loss = true;
-            break;
-        case 'u':
-            if (!dr_cli_until(optarg, &w.until_ms))
-                return wrong("--until is no time");
-            break;
-        case 'p':
-            w.partitions = (uint32_t)strtoul(optarg, NULL, 10);
-            if (w.partitions < 1 || w.partitions > 1 << 20)
-                return wrong("--partitions is not 1 to 1048576");
-            break;
-        case 't':
-            if (!dr_cli_threads(optarg, &w.threads))
-                return wrong("--threads is not 1 to 64");
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            return 0;
-        default:
-            return wrong("see above");
-        }
-    const char *why = optind != argc ? "it takes no other arguments" : check(&w, scratch, into);
+    struct asked a = { .w = { .until_ms = INT64_MAX } };
+    int status;
+    if (!dr_cli_options(&use, options, take, &a, argc, argv, &status))
+        return status;
+    const char *why =
+        optind != argc ? "it takes no other arguments" : check(&a.w, a.scratch, a.into);
     if (why != NULL)
-        return wrong(why);
-    w.dir = into != NULL ? into : scratch;
-    return run(&w);
+        return dr_cli_wrong(&use, why);
+    a.w.dir = a.into != NULL ? a.into : a.scratch;
+    return run(&a.w);
 }

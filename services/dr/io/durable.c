@@ -3,6 +3,7 @@
 #include "core/durable.h"
 
 #include "prism/io/clock.h"
+#include "prism/io/rest.h"
 #include "prism/v1/dr.pb-c.h"
 
 #include <errno.h>
@@ -116,12 +117,10 @@ static void drop_all(struct waiter *list)
 
 static void rest(struct dr_durable *d, int64_t until_us)
 {
-    if (until_us == INT64_MAX) {
+    if (until_us == INT64_MAX)
         (void)pthread_cond_wait(&d->woken, &d->mu);
-        return;
-    }
-    const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
-    (void)pthread_cond_timedwait(&d->woken, &d->mu, &at);
+    else
+        (void)pr_cond_until(&d->woken, &d->mu, until_us);
 }
 
 static void *run(void *arg)
@@ -204,14 +203,10 @@ void dr_durable_ask(void *durable, const struct pr_msg *msg, struct pr_reply *to
 enum pr_code dr_durable_open(struct dr_durable **out, struct pr_err *err)
 {
     struct dr_durable *d = calloc(1, sizeof *d);
-    pthread_condattr_t by_mono;
     if (d == NULL)
         return pr_fail(err, PR_ENOMEM, "durable: no memory");
     pthread_mutex_init(&d->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->woken, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&d->woken);
     *out = d;
     const int failed = pthread_create(&d->thread, NULL, run, d);
     d->running = failed == 0;

@@ -162,6 +162,7 @@ ctl_run_fn ctl_fleet_history, ctl_fleet_samples, ctl_fleet_simulate;
 ctl_run_fn ctl_decision_list, ctl_decision_show, ctl_decision_explain, ctl_decision_input;
 ctl_run_fn ctl_decision_replay;
 ctl_run_fn ctl_dr_status, ctl_drill, ctl_drill_list;
+ctl_run_fn ctl_dr_zones;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
 ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion;
 

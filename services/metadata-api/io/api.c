@@ -83,6 +83,7 @@ static const struct pr_http_route routes[] = {
     { "GET", "/v1/autoscale/decisions/{id}/explain", api_decision_explain, API_READ },
     { "GET", "/v1/autoscale/decisions/{id}/replay", api_decision_replay, API_READ },
     { "GET", "/v1/dr", api_dr_get, API_READ },
+    { "GET", "/v1/dr/zones", api_dr_zones, API_READ },
     { "GET", "/v1/dr/drills", api_drill_list, API_READ },
     { "GET", "/v1/dr/drills/{id}", api_drill_get, API_READ },
     { "POST", "/v1/dr/drills", api_drill_create, API_RUN },

@@ -122,6 +122,7 @@ pr_http_fn api_fleet_list, api_fleet_get, api_fleet_put, api_fleet_versions, api
 pr_http_fn api_fleet_enable, api_fleet_disable, api_fleet_samples, api_fleet_simulate;
 pr_http_fn api_decision_list, api_decision_get, api_decision_input, api_decision_explain;
 pr_http_fn api_decision_replay;
+pr_http_fn api_dr_zones;
 pr_http_fn api_dr_get, api_drill_list, api_drill_get, api_drill_create;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
 pr_http_fn api_audit_list, api_cost_get, api_description_get;
