@@ -9,7 +9,8 @@
 struct dr_whole_run {
     const struct dr_whole *w;
     struct dr_whole_done *out;
-    char dir[4096];               /* that is worked in */
+    char dir[4096]; /* that is worked in */
+    struct dr_index index;
     struct dr_quarantine *server; /* [shards] */
     struct pr_redis **conn;       /* [shards] */
     int owner[DR_SLOTS];          /* shard */
