@@ -3,9 +3,8 @@
 #ifndef DR_MEND_H
 #define DR_MEND_H
 
+#include "core/owner.h"
 #include "io/survey.h"
-
-enum { DR_NO_SHARD = -1 };
 
 struct dr_mend {       /* what was, or would be, done; owned: dr_mend_done */
     uint64_t vertices; /* judged: all that are not one LIVE key at home */

@@ -1,5 +1,7 @@
 #include "io/whole_private.h"
 
+#include "core/owner.h"
+
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
@@ -12,28 +14,30 @@ enum { THREADS = 8 };
 /* --- shards -------------------------------------------------------------------------------------
  */
 
+/* The bucket is read once for all shards. */
 static enum pr_code list_shards(struct dr_whole_run *r, struct pr_err *err)
 {
-    struct dr_names names = { .n = 0 };
-    struct pr_s3 *s3 = NULL;
     struct dr_whole_done *out = r->out;
-    enum pr_code rc = pr_s3_open(r->w->store, NULL, &s3, err);
-    if (rc == PR_OK)
-        rc = dr_catalog_shards(s3, r->w->cluster, &names, err);
-    if (rc == PR_OK && names.n == 0)
+    struct dr_index *ix = &r->index;
+    enum pr_code rc = dr_index_open(ix, r->w->store, NULL, r->w->cluster, NULL, err);
+    if (rc == PR_OK && ix->shards == 0)
         rc = pr_fail(err, PR_ENOTFOUND, "the bucket holds no shard of %s", r->w->cluster);
-    if (rc == PR_OK) {
-        out->shards = names.n;
-        out->shard = calloc(names.n, sizeof *out->shard);
-        r->server = calloc(names.n, sizeof *r->server);
-        r->conn = calloc(names.n, sizeof(struct pr_redis *));
-        if (out->shard == NULL || r->server == NULL || r->conn == NULL)
-            rc = pr_fail(err, PR_ENOMEM, "no memory for %zu shards", names.n);
-    }
-    for (size_t i = 0; rc == PR_OK && i < names.n; i++)
-        memcpy(out->shard[i].name, names.name[i], sizeof out->shard[i].name);
-    dr_names_done(&names);
-    pr_s3_close(s3);
+    if (rc != PR_OK)
+        return rc;
+    out->shard = calloc(ix->shards, sizeof *out->shard);
+    r->server = calloc(ix->shards, sizeof *r->server);
+    r->conn = calloc(ix->shards, sizeof(struct pr_redis *));
+    if (out->shard == NULL || r->server == NULL || r->conn == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for %zu shards", ix->shards);
+    out->shards = ix->shards;
+    for (size_t i = 0; i < ix->shards; i++)
+        memcpy(out->shard[i].name, ix->shard[i].name, sizeof out->shard[i].name);
+    dr_index_want(ix, r->w->until_ms);
+    rc = dr_index_read(ix, err);
+    if (rc == PR_OK)
+        pr_info(PR_EV("dr.restore_listed"), PR_I("shards", ix->shards),
+                PR_I("containers", ix->listed), PR_I("heads_read", ix->read),
+                PR_I("ms", ix->took_ms));
     return rc;
 }
 
@@ -47,6 +51,7 @@ static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, struct pr_err 
                                      .codec = r->w->codec,
                                      .cluster = r->w->cluster,
                                      .shard = s->name,
+                                     .index = &r->index,
                                      .until_ms = r->w->until_ms,
                                      .dir = dir,
                                      .threads = r->threads };
@@ -110,36 +115,25 @@ static bool claims(const struct dr_restored *d, uint32_t slot)
     return (d->slots[slot / 8] >> (slot % 8) & 1) != 0;
 }
 
-/* Of those that hold keys of the slot, if any do, else of all: who owned it by the newest map.
- * When all its keys are on one shard it is that one, whatever an older map says. */
-static int owner_of(const struct dr_whole_run *r, const struct dr_survey *s, uint32_t slot)
-{
-    int best = DR_NO_SHARD, holders = 0, holder = DR_NO_SHARD;
-    for (size_t i = 0; i < s->shards; i++)
-        if (s->keys[i][slot] > 0) {
-            holders++;
-            holder = (int)i;
-        }
-    if (holders == 1)
-        return holder;
-    for (size_t i = 0; i < s->shards; i++) {
-        const struct dr_restored *d = &r->out->shard[i].restored;
-        if (claims(d, slot) && (holders == 0 || s->keys[i][slot] > 0) &&
-            (best == DR_NO_SHARD || d->slot_epoch > r->out->shard[best].restored.slot_epoch))
-            best = (int)i;
-    }
-    return best != DR_NO_SHARD ? best : holder;
-}
-
 /* A slot that nobody owned and that holds nothing goes with the one before. */
-static void assign_slots(struct dr_whole_run *r, const struct dr_survey *s)
+static enum pr_code assign_slots(struct dr_whole_run *r, const struct dr_survey *s,
+                                 struct pr_err *err)
 {
+    struct dr_claim *claim = calloc(s->shards + 1, sizeof *claim);
     int last = 0;
+    if (claim == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for %zu shards", s->shards);
     for (uint32_t slot = 0; slot < DR_SLOTS; slot++) {
-        const int owner = owner_of(r, s, slot);
+        for (size_t i = 0; i < s->shards; i++) {
+            const struct dr_restored *d = &r->out->shard[i].restored;
+            claim[i] = (struct dr_claim){ claims(d, slot), d->slot_epoch, s->keys[i][slot] };
+        }
+        const int owner = dr_slot_owner(claim, s->shards);
         last = owner != DR_NO_SHARD ? owner : last;
         r->owner[slot] = last;
     }
+    free(claim);
+    return PR_OK;
 }
 
 /* --- agreeing -----------------------------------------------------------------------------------
@@ -154,8 +148,9 @@ static enum pr_code agree(struct dr_whole_run *r, struct pr_err *err)
     struct dr_survey s = { .n = 0 };
     struct dr_mend *m = &r->out->mend;
     enum pr_code rc = dr_survey(&of, &s, err);
+    if (rc == PR_OK)
+        rc = assign_slots(r, &s, err);
     if (rc == PR_OK) {
-        assign_slots(r, &s);
         pr_info(PR_EV("dr.restore_surveyed"), PR_I("keys", s.total), PR_I("of_vertices_away", s.n));
         rc = dr_mend(&(struct dr_mend_of){ &s, r->owner, r->conn }, m, err);
     }
@@ -206,6 +201,7 @@ static void close_run(struct dr_whole_run *r)
     }
     free(r->conn);
     free(r->server);
+    dr_index_close(&r->index);
     dr_target_close(&r->target);
     pr_db_close(r->db);
 }
