@@ -87,18 +87,21 @@ static void print(const struct dr_whole *w, const struct dr_whole_done *d)
     const struct dr_mend *m = &d->mend;
     struct pr_buf b;
     char oldest[32], newest[32];
+    uint64_t fetched = 0;
+    for (size_t i = 0; i < d->shards; i++)
+        fetched += d->shard[i].restored.base_bytes + d->shard[i].restored.stream_bytes;
     dr_cli_time(d->oldest_ms, oldest);
     dr_cli_time(d->newest_ms, newest);
     pr_buf_init(&b, 0);
     pr_buf_str(&b, "{");
     add_shards(&b, d);
     pr_buf_printf(&b,
-                  ",\"oldest_end\":\"%s\",\"oldest_end_ms\":%" PRId64
+                  ",\"fetched_bytes\":%" PRIu64 ",\"oldest_end\":\"%s\",\"oldest_end_ms\":%" PRId64
                   ",\"newest_end\":\"%s\",\"vertices_judged\":%" PRIu64 ",\"promoted\":%" PRIu64
                   ",\"homes_told\":%" PRIu64 ",\"dropped_keys\":%" PRIu64 ",\"strays\":%" PRIu64
                   ",\"epoch\":%" PRIu64,
-                  oldest, d->oldest_ms, newest, m->vertices, m->forward, m->homes_told, m->dropped,
-                  m->strays, m->epoch);
+                  fetched, oldest, d->oldest_ms, newest, m->vertices, m->forward, m->homes_told,
+                  m->dropped, m->strays, m->epoch);
     add_ids(&b, "rolled_back", &m->rolled_back_ids);
     add_ids(&b, "lost", &m->lost_ids);
     if (d->refused)

@@ -11,7 +11,7 @@
 
 /* As many at a time as S3 may be asked for one prefix: 64 of 20 ms are 3,200 a second. A head of 16
  * pieces is 4 KB. */
-enum { FIRST_LOOK = 4 << 10, THREADS = 64, MANIFEST_MAX = 64 << 20 };
+enum { FIRST_LOOK = 4 << 10, THREADS = 64, FEW = 8, MANIFEST_MAX = 64 << 20 };
 
 /* --- names below a prefix ---------------------------------------------------------------- */
 
@@ -230,7 +230,9 @@ enum pr_code dr_catalog_heads(const struct pr_s3_store *store, const atomic_bool
 {
     struct reading r = { .from = of, .each = each, .ctx = ctx, .look = FIRST_LOOK };
     pthread_mutex_init(&r.mu, NULL);
-    const enum pr_code rc = dr_each(store, cancel, THREADS, of->n, read_one, &r, err);
+    const size_t threads = 1 + of->n / FEW; /* a connection for a few takes longer than they do */
+    const enum pr_code rc = dr_each(store, cancel, threads < THREADS ? (unsigned)threads : THREADS,
+                                    of->n, read_one, &r, err);
     pthread_mutex_destroy(&r.mu);
     return rc;
 }

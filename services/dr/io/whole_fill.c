@@ -119,9 +119,9 @@ static enum pr_code compare_counts(struct dr_whole_run *r, struct pr_err *err)
 static enum pr_code compare_digests(struct dr_whole_run *r, struct pr_err *err)
 {
     struct dr_digest *sent = &r->out->digest, got;
-    enum pr_code rc = dr_digest(r->conn, r->out->shards, r->threads, sent, err);
-    if (rc == PR_OK)
-        rc = dr_digest(r->target.primary, r->target.primaries, r->threads, &got, err);
+    const struct dr_digest_side from = { r->conn, r->out->shards },
+                                to = { r->target.primary, r->target.primaries };
+    enum pr_code rc = dr_digest_both(&from, &to, r->threads, sent, &got, err);
     if (rc == PR_OK && memcmp(sent, &got, sizeof got) != 0)
         rc = pr_fail(err, PR_EDATA,
                      "the digest of the target is not that of what was sent "
