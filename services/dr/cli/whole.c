@@ -17,6 +17,7 @@ static const char usage[] =
     "usage: prism-dr restore-cluster --into-cluster HOST:PORT,... --scratch DIR [--over-existing]\n"
     "       prism-dr restore-cluster --into DIR\n"
     "       both: [--until TIME] [--accept-loss] [--partitions N] [--threads N]\n"
+    "             [--parallel N]\n"
     "Brings every shard of the bucket back, loads each in a redis-server of its own that nobody\n"
     "else can reach, makes vertices whole again that moved while the shards were cut, and then:\n"
     "--into-cluster: copies all keys to a Redis Cluster that is there, empty, with any number of\n"
@@ -35,8 +36,13 @@ static const char usage[] =
     "  Then nothing is restored: oldest_end_ms of the JSON as TIME avoids the loss (and gives up\n"
     "  what is newer on the other shards); --accept-loss takes it.\n"
     "--partitions: of the store; with PRISM_DB_URI the database knows.\n"
-    "This machine needs the memory and the disk for all of it, and redis-server in PATH. The\n"
-    "bucket is that of the settings PRISM_DR_CLUSTER, PRISM_DR_S3_..., PRISM_DR_KEY_PATH.\n"
+    "--parallel: servers that are loaded at a time; without it as many as four fifths of the free\n"
+    "  memory hold. When that is not all, each is loaded two to four times: to be looked at, "
+    "perhaps\n"
+    "  again for what others have of its vertices, to be mended and copied.\n"
+    "This machine needs the disk for all of it, the memory for its largest shard (else nothing is\n"
+    "done), and redis-server in PATH. The bucket is that of the settings PRISM_DR_CLUSTER, "
+    "PRISM_DR_S3_..., PRISM_DR_KEY_PATH.\n"
     "Prints JSON; what it is doing goes to stderr. Exit status: 0; 1 failed; 2 wrong arguments;\n"
     "3 nothing was restored because vertices would be lost (named in the JSON).\n";
 
@@ -96,12 +102,13 @@ static void print(const struct dr_whole *w, const struct dr_whole_done *d)
     pr_buf_str(&b, "{");
     add_shards(&b, d);
     pr_buf_printf(&b,
-                  ",\"fetched_bytes\":%" PRIu64 ",\"oldest_end\":\"%s\",\"oldest_end_ms\":%" PRId64
+                  ",\"parallel\":%zu,\"fetched_bytes\":%" PRIu64
+                  ",\"oldest_end\":\"%s\",\"oldest_end_ms\":%" PRId64
                   ",\"newest_end\":\"%s\",\"vertices_judged\":%" PRIu64 ",\"promoted\":%" PRIu64
                   ",\"homes_told\":%" PRIu64 ",\"dropped_keys\":%" PRIu64 ",\"strays\":%" PRIu64
                   ",\"epoch\":%" PRIu64,
-                  fetched, oldest, d->oldest_ms, newest, m->vertices, m->forward, m->homes_told,
-                  m->dropped, m->strays, m->epoch);
+                  d->parallel, fetched, oldest, d->oldest_ms, newest, m->vertices, m->forward,
+                  m->homes_told, m->dropped, m->strays, m->epoch);
     add_ids(&b, "rolled_back", &m->rolled_back_ids);
     add_ids(&b, "lost", &m->lost_ids);
     if (d->refused)
@@ -167,6 +174,7 @@ int dr_cli_restore_cluster(int argc, char **argv)
         { "until", required_argument, NULL, 'u' },
         { "partitions", required_argument, NULL, 'p' },
         { "threads", required_argument, NULL, 't' },
+        { "parallel", required_argument, NULL, 'n' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
@@ -203,6 +211,10 @@ int dr_cli_restore_cluster(int argc, char **argv)
         case 't':
             if (!dr_cli_threads(optarg, &w.threads))
                 return wrong("--threads is not 1 to 64");
+            break;
+        case 'n':
+            if (!dr_cli_threads(optarg, &w.parallel))
+                return wrong("--parallel is not 1 to 64");
             break;
         case 'h':
             (void)fputs(usage, stdout);
