@@ -1,7 +1,6 @@
 /* prism-dr drill: shards are restored to scratch, loaded, looked at, and removed again. */
 #include "io/drill.h"
 #include "cli/cli.h"
-#include "io/catalog.h"
 
 #include "prism/io/json_text.h"
 
@@ -61,19 +60,22 @@ static enum pr_code one(struct dr_drill *what, const char *shard, bool *good, st
     return PR_OK;
 }
 
+/* The bucket is read once for all of them. */
 static enum pr_code all(struct dr_drill *what, bool *good, struct pr_err *err)
 {
-    struct dr_names shards = { .n = 0 };
-    struct pr_s3 *s3 = NULL;
-    enum pr_code rc = pr_s3_open(what->store, NULL, &s3, err);
-    if (rc == PR_OK)
-        rc = dr_catalog_shards(s3, what->cluster, &shards, err);
-    pr_s3_close(s3);
-    if (rc == PR_OK && shards.n == 0)
+    struct dr_index ix;
+    enum pr_code rc = dr_index_open(&ix, what->store, NULL, what->cluster, NULL, err);
+    if (rc != PR_OK)
+        return rc;
+    if (ix.shards == 0)
         rc = pr_fail(err, PR_ENOTFOUND, "the bucket holds no shard of %s", what->cluster);
-    for (size_t i = 0; rc == PR_OK && i < shards.n; i++)
-        rc = one(what, shards.name[i], good, err);
-    dr_names_done(&shards);
+    dr_index_want(&ix, INT64_MAX);
+    if (rc == PR_OK)
+        rc = dr_index_read(&ix, err);
+    what->index = &ix;
+    for (size_t i = 0; rc == PR_OK && i < ix.shards; i++)
+        rc = one(what, ix.shard[i].name, good, err);
+    dr_index_close(&ix);
     return rc;
 }
 

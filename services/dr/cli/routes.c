@@ -38,7 +38,7 @@ static enum pr_code rebuild(struct pr_db *db, const char *seeds, unsigned thread
     if (rc == PR_OK)
         rc = dr_routes_begin(db, &lease, err);
     of.conn = t.primary;
-    of.shards = t.primaries;
+    of.to = t.primaries;
     if (rc == PR_OK)
         rc = dr_survey(&of, &s, err);
     if (rc == PR_OK)
