@@ -140,6 +140,7 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
         .n_metrics = PR_COUNT(metric_rows),
         .http = &api->http,
         .relay = true,
+        .without_db = true, /* a site in standby has none, and takes fail-overs */
     };
     *out = api;
     return PR_OK;
