@@ -228,8 +228,8 @@ static enum pr_code pack(struct dr_failover *f, struct pr_buf *out, void **reply
     char *result = out->failed ? NULL : strndup(out->data != NULL ? out->data : "", out->len);
     r.result = result;
     r.executing = dr_failover_busy(f);
-    *reply = result != NULL ? malloc(prism__v1__dr_failover_response__get_packed_size(&r) + 1)
-                            : NULL;
+    *reply =
+        result != NULL ? malloc(prism__v1__dr_failover_response__get_packed_size(&r) + 1) : NULL;
     if (*reply != NULL)
         *len = prism__v1__dr_failover_response__pack(&r, *reply);
     free(result);

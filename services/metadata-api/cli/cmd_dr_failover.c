@@ -25,15 +25,15 @@ static time_t now_s(void)
     return t.tv_sec;
 }
 
-/* --- a plan ------------------------------------------------------------------------------------ */
+/* --- a plan ------------------------------------------------------------------------------------
+ */
 
 static void print_problems(const json_t *plan)
 {
     size_t i;
     const json_t *p;
-    json_array_foreach(json_object_get(plan, "problems"), i, p)
-        ctl_print_line(json_is_true(json_object_get(p, "fatal")) ? "in the way" : "note",
-                       text_of(p, "what"));
+    json_array_foreach(json_object_get(plan, "problems"), i, p) ctl_print_line(
+        json_is_true(json_object_get(p, "fatal")) ? "in the way" : "note", text_of(p, "what"));
 }
 
 static void print_plan(const json_t *plan)
@@ -71,7 +71,8 @@ static int make_plan(struct ctl *ctl, json_t *order, bool show)
     return code;
 }
 
-/* --- following one ----------------------------------------------------------------------------- */
+/* --- following one -----------------------------------------------------------------------------
+ */
 
 struct follow {
     struct ctl *ctl;
@@ -107,11 +108,12 @@ static bool judge(struct follow *f)
     if (strcmp(state, "done") == 0 || strcmp(state, "aborted") == 0)
         f->code = CTL_OK;
     else if (strcmp(state, "stopped") == 0)
-        f->code = ctl_complain(CTL_FAILED, "it stopped: %s\n  prismctl dr failover resume --watch",
-                               why);
+        f->code =
+            ctl_complain(CTL_FAILED, "it stopped: %s\n  prismctl dr failover resume --watch", why);
     else if (now_s() - f->at_work_s > IDLE_S)
-        f->code = ctl_complain(CTL_FAILED, "nobody is at it any more%s%s\n"
-                                           "  prismctl dr failover resume --watch",
+        f->code = ctl_complain(CTL_FAILED,
+                               "nobody is at it any more%s%s\n"
+                               "  prismctl dr failover resume --watch",
                                why[0] != '\0' ? ": " : "", why);
     else
         return true;
@@ -185,7 +187,8 @@ static int follow(struct ctl *ctl, const char *id, const char *good)
     return f.code;
 }
 
-/* --- the commands ------------------------------------------------------------------------------ */
+/* --- the commands ------------------------------------------------------------------------------
+ */
 
 static json_t *order_of(const struct ctl_line *line, int *code)
 {
@@ -307,8 +310,9 @@ int ctl_failover(struct ctl *ctl, const struct ctl_line *line)
     while (v < COUNT(verb) && strcmp(line->arg[0], verb[v]) != 0)
         v++;
     if (v == COUNT(verb))
-        return ctl_complain(CTL_USAGE, "dr failover %s: plan, execute, resume, abort, status or "
-                                       "list",
+        return ctl_complain(CTL_USAGE,
+                            "dr failover %s: plan, execute, resume, abort, status or "
+                            "list",
                             line->arg[0]);
     if (v == STATUS || v == LIST)
         return v == STATUS ? status(ctl, line) : list(ctl, line);

@@ -10,11 +10,11 @@
 enum api_role { API_NOBODY, API_VIEWER, API_OPERATOR, API_ADMIN };
 
 enum api_access {
-    API_OPEN,  /* probes and the API's own description: no token */
-    API_READ,  /* look-ups and lists */
-    API_RUN,   /* placement runs, plans, canceling operations */
-    API_FLEET, /* registering, changing and removing nodes and zones */
-    API_TRAIL, /* reading the audit trail */
+    API_OPEN,          /* probes and the API's own description: no token */
+    API_READ,          /* look-ups and lists */
+    API_RUN,           /* placement runs, plans, canceling operations */
+    API_FLEET,         /* registering, changing and removing nodes and zones */
+    API_TRAIL,         /* reading the audit trail */
     API_FAILOVER_READ, /* looking at fail-overs to another region */
     API_FAILOVER,      /* carrying them out */
     API_ACCESS_COUNT
@@ -29,7 +29,7 @@ bool api_allowed(enum api_role role, int access);
 
 /* The standby token opens fail-overs and nothing else, where tokens cannot be looked up. */
 enum {
-    API_DB_AWAY_MS = 15000,         /* not read for so long: PostgreSQL is away */
+    API_DB_AWAY_MS = 15000,          /* not read for so long: PostgreSQL is away */
     API_STANDBY_READ_MS = 15 * 60000 /* whoever follows a fail-over by it sees the end */
 };
 enum api_standby { API_STANDBY_ALLOWED, API_STANDBY_ELSEWHERE, API_STANDBY_OVER };

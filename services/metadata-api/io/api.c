@@ -233,8 +233,8 @@ enum pr_code api_tick(void *ctx, int64_t now_ms, struct pr_err *err)
     if (rc != PR_OK || now_ms - api->swept_ms < SWEEP_MS)
         return rc;
     rc = pr_db_exec(api->svc->db,
-                   "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)",
-                   PR_ARGS(pr_i64(KEEP_KEYS_H)), NULL, err);
+                    "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)",
+                    PR_ARGS(pr_i64(KEEP_KEYS_H)), NULL, err);
     if (rc == PR_OK)
         api->swept_ms = now_ms;
     return rc;

@@ -72,9 +72,10 @@ static int check_standby(struct api *api, const struct api_snapshot *s, struct p
     const enum api_standby is =
         api_standby_judge(route->access, s == NULL ? -1 : now_ms - s->tokens_at_ms,
                           api_standby_away_age_ms(api->standby, now_ms));
-    pr_log(is == API_STANDBY_ALLOWED ? PR_INFO : PR_WARN,
-           PR_EV(is == API_STANDBY_ALLOWED ? "api.standby_token_used" : "api.standby_token_refused"),
-           PR_S("method", req->method), PR_S("path", req->path));
+    pr_log(
+        is == API_STANDBY_ALLOWED ? PR_INFO : PR_WARN,
+        PR_EV(is == API_STANDBY_ALLOWED ? "api.standby_token_used" : "api.standby_token_refused"),
+        PR_S("method", req->method), PR_S("path", req->path));
     if (is == API_STANDBY_ELSEWHERE)
         return deny(api, res, 403, "role", "the standby token is for /v1/dr/failovers alone", NULL);
     if (is == API_STANDBY_OVER)

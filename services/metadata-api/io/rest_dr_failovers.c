@@ -14,20 +14,21 @@
 /* dr answers EXECUTE once the work is under way, after 15 s at the latest. */
 enum { ASK_MS = 45000 };
 
-#define VERB(name) PRISM__V1__DR_FAILOVER_REQUEST__VERB__##name
+#define VERB(name)     PRISM__V1__DR_FAILOVER_REQUEST__VERB__##name
 #define AT(of, member) "to_timestamp((" of "->>'" member "')::bigint / 1000.0)"
 /* A row as dates() below makes it of what dr says; report is the status as it was at the end. */
 #define ROW                                                                                        \
-    "(SELECT r - ARRAY['number', 'begun_ms', 'claimed_ms', 'ended_ms', 'written_ms', 'steps'] || "  \
-    "jsonb_build_object('id', f.id, 'executing', false, 'begunAt', f.begun_at, 'claimedAt', "       \
-    "f.claimed_at, 'endedAt', f.verified_at, 'steps', (SELECT jsonb_agg(s - ARRAY['begun_ms', "     \
-    "'ended_ms'] || jsonb_build_object('begunAt', " AT("s", "begun_ms") ", 'endedAt', " AT(         \
-        "s", "ended_ms") ")) FROM jsonb_array_elements(r->'steps') s)) FROM "                       \
+    "(SELECT r - ARRAY['number', 'begun_ms', 'claimed_ms', 'ended_ms', 'written_ms', 'steps'] || " \
+    "jsonb_build_object('id', f.id, 'executing', false, 'begunAt', f.begun_at, 'claimedAt', "      \
+    "f.claimed_at, 'endedAt', f.verified_at, 'steps', (SELECT jsonb_agg(s - ARRAY['begun_ms', "    \
+    "'ended_ms'] || jsonb_build_object('begunAt', " AT("s", "begun_ms") ", 'endedAt', " AT(        \
+        "s", "ended_ms") ")) FROM jsonb_array_elements(r->'steps') s)) FROM "                      \
                          "coalesce(f.report->'failover', f.report) r)"
 
 typedef Prism__V1__DrFailoverRequest request;
 
-/* --- what dr says ------------------------------------------------------------------------------ */
+/* --- what dr says ------------------------------------------------------------------------------
+ */
 
 struct told {
     json_t *j; /* the result; owned */
@@ -41,14 +42,13 @@ static enum pr_code ask(struct api *api, const request *q, struct told *out, str
     uint8_t *packed = malloc(prism__v1__dr_failover_request__get_packed_size(q) + 1);
     if (packed == NULL)
         return pr_fail(err, PR_ENOMEM, "fail-over");
-    enum pr_code rc = pr_bus_request(api->svc->bus, "prism.rpc.dr.failover", packed,
-                                     prism__v1__dr_failover_request__pack(q, packed), ASK_MS,
-                                     &reply, &len, err);
+    enum pr_code rc =
+        pr_bus_request(api->svc->bus, "prism.rpc.dr.failover", packed,
+                       prism__v1__dr_failover_request__pack(q, packed), ASK_MS, &reply, &len, err);
     free(packed);
     if (rc != PR_OK)
         return rc;
-    Prism__V1__DrFailoverResponse *r =
-        prism__v1__dr_failover_response__unpack(NULL, len, reply);
+    Prism__V1__DrFailoverResponse *r = prism__v1__dr_failover_response__unpack(NULL, len, reply);
     free(reply);
     *out = (struct told){ r == NULL ? NULL : json_loads(r->result, 0, NULL),
                           r != NULL && r->executing };
@@ -77,18 +77,16 @@ static void dates(json_t *j)
         if (v == NULL)
             continue;
         if (ms > 0 && gmtime_r(&s, &t) != NULL)
-            (void)snprintf(text + strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &t), 8,
-                           ".%03dZ", (int)(ms % 1000));
+            (void)snprintf(text + strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &t), 8, ".%03dZ",
+                           (int)(ms % 1000));
         json_object_set_new(j, name[i].to, text[0] != '\0' ? json_string(text) : json_null());
         json_object_del(j, name[i].from);
     }
     const char *key;
     json_t *value, *each;
     size_t i;
-    json_object_foreach(j, key, value)
-        json_array_foreach(value, i, each)
-            if (json_is_object(each))
-                dates(each);
+    json_object_foreach(j, key, value) json_array_foreach(value, i, each) if (json_is_object(each))
+        dates(each);
 }
 
 /* As the API shows it; takes over j. */
@@ -129,7 +127,8 @@ static bool newest(struct api *api, json_t **out, struct pr_err *err, enum pr_co
     return *rc == PR_OK;
 }
 
-/* --- the history ------------------------------------------------------------------------------- */
+/* --- the history -------------------------------------------------------------------------------
+ */
 
 static bool db_away(struct api *api)
 {
@@ -139,12 +138,12 @@ static bool db_away(struct api *api)
 
 void api_failover_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
-    static const struct api_list list = {
-        "failovers",
-        "SELECT f.id::text, " ROW " FROM dr_failovers f WHERE ($1::text IS NULL OR f.id < $1::text::bigint) ORDER BY f.id DESC "
-        "LIMIT $2::bigint",
-        NULL, 0
-    };
+    static const struct api_list list = { "failovers",
+                                          "SELECT f.id::text, " ROW
+                                          " FROM dr_failovers f WHERE ($1::text IS NULL OR f.id < "
+                                          "$1::text::bigint) ORDER BY f.id DESC "
+                                          "LIMIT $2::bigint",
+                                          NULL, 0 };
     struct pr_err err = { 0 };
     enum pr_code rc;
     json_t *one;
@@ -153,8 +152,8 @@ void api_failover_list(void *ctx, const struct pr_http_req *req, struct pr_http_
     else if (!newest(ctx, &one, &err, &rc))
         pr_http_fail(res, rc, &err);
     else
-        api_reply(res, 200, one == NULL ? json_pack("{s:[]}", "items")
-                                        : json_pack("{s:[o]}", "items", one));
+        api_reply(res, 200,
+                  one == NULL ? json_pack("{s:[]}", "items") : json_pack("{s:[o]}", "items", one));
 }
 
 static bool failover_id(const struct pr_http_req *req, uint64_t *id, struct pr_http_res *res)
@@ -191,12 +190,12 @@ void api_failover_get(void *ctx, const struct pr_http_req *req, struct pr_http_r
         pr_http_problem(res, 404, "Not found", "older fail-overs are known to PostgreSQL alone",
                         NULL);
     else
-        api_get_row(ctx,
-                    "SELECT " ROW " FROM dr_failovers f WHERE f.id = $1", &arg,
+        api_get_row(ctx, "SELECT " ROW " FROM dr_failovers f WHERE f.id = $1", &arg,
                     pr_arena_printf(req->arena, "fail-over %" PRIu64, id), req, res);
 }
 
-/* --- doing ------------------------------------------------------------------------------------- */
+/* --- doing -------------------------------------------------------------------------------------
+ */
 
 struct wanted {
     const char *to;
@@ -253,9 +252,9 @@ static void trail(struct api *api, const struct pr_http_req *req, const char *ac
     if (after != NULL && rc != PR_OK)
         json_object_set_new(after, "refused", json_string(err->text));
     api_standby_note(api->standby, api_who(req), action,
-                     req->param[0] == NULL ? "dr/failovers"
-                                           : pr_arena_printf(req->arena, "dr/failovers/%s",
-                                                             req->param[0]),
+                     req->param[0] == NULL
+                         ? "dr/failovers"
+                         : pr_arena_printf(req->arena, "dr/failovers/%s", req->param[0]),
                      after, pr_now_ms());
     json_decref(after);
 }

@@ -25,7 +25,8 @@ bool api_standby_is(const struct api_standby_gate *g, const unsigned char hash[A
 void api_standby_saw(struct api_standby_gate *g, bool away, int64_t mono_ms);
 int64_t api_standby_away_age_ms(struct api_standby_gate *g, int64_t mono_ms); /* < 0: never away */
 
-/* Puts an action on the list of what is to be audited; after may be NULL, and stays the caller's. */
+/* Puts an action on the list of what is to be audited; after may be NULL, and stays the caller's.
+ */
 void api_standby_note(struct api_standby_gate *g, const char *who, const char *action,
                       const char *resource, const json_t *after, int64_t now_ms);
 /* Writes the list to PostgreSQL; what could not be written stays on it. */
