@@ -1,3 +1,5 @@
+-- migrate:up
+
 -- Region fail-overs as far as they are known here: the journal in the bucket is the truth, this is
 -- what came out, written by the fail-over once the database is there.
 
