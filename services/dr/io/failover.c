@@ -241,6 +241,8 @@ static enum pr_code answer(struct dr_failover *f, const request *q, void **reply
 {
     const bool acts = q->verb == VERB(EXECUTE) || q->verb == VERB(RESUME) || q->verb == VERB(ABORT);
     const bool knows = q->verb == VERB(RESUME) || q->verb == VERB(ABORT);
+    if (f->cfg->sites_file[0] == '\0')
+        return pr_fail(err, PR_ECONFLICT, "no sites are described here: PRISM_DR_SITES_PATH");
     if (!acts && q->verb != VERB(STATUS) && q->verb != VERB(PLAN))
         return pr_fail(err, PR_EINVAL, "failover: no verb %d", (int)q->verb);
     if (strlen(q->to) >= NAME || strlen(q->by) >= NAME || strlen(q->key) >= KEY)

@@ -3,12 +3,16 @@
 #include "core/alarm.h"
 #include "io/beat.h"
 #include "io/durable.h"
+#include "io/failover.h"
 #include "io/group.h"
 #include "io/life.h"
 #include "io/pg/watch.h"
 #include "io/store.h"
 
 #include <stdlib.h>
+
+/* Of prism.rpc.dr.failover: a plan looks through the bucket. */
+enum { WAITING = 16, PATIENCE_MS = 30000 };
 
 struct dr_shell {
     struct pr_service *svc;
@@ -18,6 +22,7 @@ struct dr_shell {
     struct dr_group **group; /* [groups]; NULL before the topology was read once */
     size_t groups;
     struct dr_durable *durable;
+    struct dr_failover *failover;
     struct dr_beat *beat;
     struct dr_life *life;
     struct dr_pg_watch *pg; /* NULL: PostgreSQL is left alone */
@@ -43,8 +48,13 @@ enum pr_code dr_shell_open(struct dr_shell **out, struct pr_service *svc,
         rc = dr_sources_open(&s->sources, cfg->zone, err);
     if (rc == PR_OK)
         rc = dr_durable_open(&s->durable, err);
-    return rc == PR_OK ? pr_bus_serve_later(svc->bus, "prism.rpc.dr.durable", dr_durable_ask,
-                                            s->durable, err)
+    if (rc == PR_OK)
+        rc = dr_failover_open(&s->failover, cfg, svc->common.db_uri, err);
+    if (rc == PR_OK)
+        rc = pr_bus_serve_later(svc->bus, "prism.rpc.dr.durable", dr_durable_ask, s->durable, err);
+    const struct pr_bus_apart apart = { WAITING, PATIENCE_MS };
+    return rc == PR_OK ? pr_bus_serve_apart(svc->bus, "prism.rpc.dr.failover", "dr", &apart,
+                                            dr_failover_ask, s->failover, err)
                        : rc;
 }
 
@@ -133,13 +143,16 @@ enum pr_code dr_shell_tick(void *shell, int64_t now_ms, struct pr_err *err)
     struct dr_shell *s = shell;
     measure(s, now_ms);
     const enum pr_code rc = dr_sources_refresh(s->sources, s->svc->db, err);
-    return rc == PR_OK && s->group == NULL ? start_groups(s, err) : rc;
+    /* What PostgreSQL names in the middle of a fail-over are the old side's nodes. */
+    const bool may_begin = rc == PR_OK && s->group == NULL && !dr_failover_busy(s->failover);
+    return may_begin ? start_groups(s, err) : rc;
 }
 
 void dr_shell_stop(struct dr_shell *s)
 {
     if (s == NULL)
         return;
+    dr_failover_stop(s->failover); /* goes on elsewhere, or later: the journal has it */
     dr_life_stop(s->life);
     s->life = NULL;
     dr_beat_stop(s->beat);
@@ -156,6 +169,7 @@ void dr_shell_close(struct dr_shell *s)
 {
     if (s == NULL)
         return;
+    dr_failover_close(s->failover);
     dr_durable_close(s->durable);
     dr_sources_close(s->sources);
     free(s->group);
