@@ -63,7 +63,9 @@ pg_archive() { # DIR
 archive_mode = on
 archive_command = 'pgbackrest --config=$1/dr-pg/pgbackrest.conf --stanza=prism archive-push %p'
 archive_timeout = 5
-wal_keep_size = 64MB
+max_wal_size = 256MB
+wal_keep_size = 256MB
+wal_log_hints = on
 max_slot_wal_keep_size = 1GB
 EOC
 }

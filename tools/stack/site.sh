@@ -31,6 +31,11 @@ site_up() { # DIR BASE
     site_secrets "$dir" "$west"
     "$root/tools/localstack" start "$west" --port-base "$base" --zones "$zones" \
         --shards 3 --replicas 1 --no-postgres || die "the second site did not start: see above"
+    # The receiver's disk stands in the other region: what it has is there when the first is gone.
+    mkdir -p "$dir/dr-pg/wal" "$west/dr-pg"
+    chmod 700 "$dir/dr-pg" "$dir/dr-pg/wal" "$west/dr-pg"
+    ln -sfn ../../dr-pg/wal "$west/dr-pg/wal"
+    give "$dir/dr-pg" "$west/dr-pg"
     ln -sfn ../bin "$west/bin"
     ln -sfn ../s3 "$west/s3"
     site_postgres "$west"
@@ -49,7 +54,7 @@ site_lives() { # WEST BASE
     local service
     for service in dr metadata-api; do
         await 30 "$service of the second site (log: $1/log/$service/current)" \
-            curl -fsS -o /dev/null -m 2 "http://127.0.0.1:$(service_port "$2" "$service")/livez" ||
+            curl -fs -o /dev/null -m 2 "http://127.0.0.1:$(service_port "$2" "$service")/livez" ||
             exit 1
     done
 }
@@ -87,7 +92,7 @@ site_files() ( # DIR BASE; in a subshell, for its umask
         secret "$1" redis-admin >"$1/sites/redis"
         printf 'postgresql://postgres:%s@127.0.0.1:%s/prism' "$(secret "$1" postgres)" "$base" \
             >"$1/sites/$name.pg"
-        site_hooks "$1/sites/$name" "$where"
+        site_hooks "$1/sites/$name" "$where" "$base"
         site_json "$1" "$name" "$where" "$base"
     done | jq -s '{sites: .}' >"$1/sites/sites.json.new" || die "cannot write $1/sites/sites.json"
     mv "$1/sites/sites.json.new" "$1/sites/sites.json"
@@ -118,16 +123,25 @@ site_json() { # DIR NAME WHERE BASE
 }
 
 # What a fail-over does with a site's services: they go where the store goes. They run under runit,
-# so what a hook starts outlives it.
+# so what a hook starts outlives it. `stop` says by ending with 0 that of its servers those that do
+# not answer are down: a process that is there and does not answer may wake up.
 site_hooks() { # PREFIX WHERE
-    local hook act
+    local hook
     for hook in stop start switch; do
-        act="-w 25 force-stop"
-        [ "$hook" = stop ] || act=start
-        printf '#!/bin/sh\nexport SVDIR=%q\nexec sv %s %s\n' "$2/sv" "$act" "${SITE_SERVICES[*]}" \
-            >"$1.$hook"
-        chmod 700 "$1.$hook"
+        printf '#!/bin/bash\nexport SVDIR=%q\n' "$2/sv" >"$1.$hook"
     done
+    cat >>"$1.stop" <<EOC
+sv -w 25 force-stop ${SITE_SERVICES[*]} || exit 1
+answers() { # PORT
+    exec 3<>"/dev/tcp/127.0.0.1/\$1" && printf 'PING\r\n' >&3 && read -r -t 2 -u 3 _
+}
+for server in $(redis_node_ports "$2" "$3" | sed 's/[0-9]*/redis-&/g'); do
+    [[ \$(sv status "\$server" 2>&1) != run:* ]] || (answers "\${server#redis-}") || exit 1
+done
+[[ \$(sv status postgres 2>&1) != run:* ]] || pg_isready -q -t 2 -h 127.0.0.1 -p $3
+EOC
+    printf 'exec sv start %s\n' "${SITE_SERVICES[*]}" | tee -a "$1.start" >>"$1.switch"
+    chmod 700 "$1".{stop,start,switch}
 }
 
 # Of dr and metadata-api, at both sites.
