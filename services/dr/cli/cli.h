@@ -16,6 +16,7 @@ int dr_cli_scrub(int argc, char **argv);
 int dr_cli_retention(int argc, char **argv);
 int dr_cli_restore_cluster(int argc, char **argv);
 int dr_cli_rebuild_routes(int argc, char **argv);
+int dr_cli_failover(int argc, char **argv);
 
 /* The settings of the bucket from the environment, as the service has them. Close with
  * dr_cli_close. */

@@ -25,10 +25,11 @@ struct waiter {
 struct dr_durable {
     pthread_t thread;
     pthread_mutex_t mu; /* all below */
-    pthread_cond_t woken;
+    pthread_cond_t woken, rested;
     struct waiter *came; /* not looked at yet */
     size_t waiters;      /* those, and the thread's */
     bool changed, stop, running;
+    bool busy; /* it asks the groups, without the lock */
     struct dr_group *const *group;
     size_t groups;
 };
@@ -145,9 +146,12 @@ static void *run(void *arg)
         struct dr_group *const *group = d->group;
         const size_t groups = d->groups;
         size_t settled = 0;
+        d->busy = true;
         pthread_mutex_unlock(&d->mu);
         list = settle_all(list, group, groups, &settled, &until_us);
         pthread_mutex_lock(&d->mu);
+        d->busy = false;
+        pthread_cond_broadcast(&d->rested);
         d->waiters -= settled;
     }
     pthread_mutex_unlock(&d->mu);
@@ -211,6 +215,7 @@ enum pr_code dr_durable_open(struct dr_durable **out, struct pr_err *err)
     pthread_condattr_init(&by_mono);
     pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
     pthread_cond_init(&d->woken, &by_mono);
+    pthread_cond_init(&d->rested, &by_mono);
     pthread_condattr_destroy(&by_mono);
     *out = d;
     const int failed = pthread_create(&d->thread, NULL, run, d);
@@ -221,6 +226,8 @@ enum pr_code dr_durable_open(struct dr_durable **out, struct pr_err *err)
 void dr_durable_groups(struct dr_durable *d, struct dr_group *const *group, size_t n)
 {
     pthread_mutex_lock(&d->mu);
+    while (d->busy)
+        (void)pthread_cond_wait(&d->rested, &d->mu);
     d->group = group;
     d->groups = n;
     pthread_mutex_unlock(&d->mu);
@@ -245,6 +252,7 @@ void dr_durable_close(struct dr_durable *d)
     dr_durable_stop(d);
     drop_all(d->came);
     pthread_cond_destroy(&d->woken);
+    pthread_cond_destroy(&d->rested);
     pthread_mutex_destroy(&d->mu);
     free(d);
 }

@@ -185,14 +185,44 @@ static enum pr_code act(struct dr_failover *f, const request *q, struct pr_err *
     return rc;
 }
 
-/* Whoever resumes or aborts means the one that they have seen. */
-static enum pr_code is_meant(struct dr_failover *f, const request *q, struct pr_err *err)
+static bool is_busy(struct dr_failover *f)
+{
+    pthread_mutex_lock(&f->mu);
+    const bool busy = f->busy;
+    pthread_mutex_unlock(&f->mu);
+    return busy;
+}
+
+/* *j: owned. */
+static enum pr_code read_status(struct dr_failover *f, json_t **j, struct pr_err *err)
 {
     const struct dr_region_run run = run_of(f);
     struct pr_buf out;
     pr_buf_init(&out, 0);
-    enum pr_code rc = dr_region_status(&run, &out, err);
-    json_t *j = rc == PR_OK ? json_loadb(out.data, out.len, 0, NULL) : NULL;
+    const enum pr_code rc = dr_region_status(&run, &out, err);
+    *j = rc == PR_OK ? json_loadb(out.data, out.len, 0, NULL) : NULL;
+    pr_buf_done(&out);
+    return rc == PR_OK && *j == NULL ? pr_fail(err, PR_EDATA, "failover: no status") : rc;
+}
+
+bool dr_failover_settled(struct dr_failover *f)
+{
+    struct pr_err err = { 0 };
+    json_t *j = NULL;
+    bool settled = !is_busy(f) && read_status(f, &j, &err) == PR_OK;
+    const json_t *failover = json_object_get(j, "failover");
+    const char *state = json_string_value(json_object_get(failover, "state"));
+    if (settled && json_is_object(failover))
+        settled = state != NULL && (strcmp(state, "done") == 0 || strcmp(state, "aborted") == 0);
+    json_decref(j);
+    return settled;
+}
+
+/* Whoever resumes or aborts means the one that they have seen. */
+static enum pr_code is_meant(struct dr_failover *f, const request *q, struct pr_err *err)
+{
+    json_t *j = NULL;
+    enum pr_code rc = read_status(f, &j, err);
     const json_t *failover = json_object_get(j, "failover");
     const uint64_t number = (uint64_t)json_integer_value(json_object_get(failover, "number"));
     if (rc == PR_OK && number != q->number)
@@ -200,7 +230,6 @@ static enum pr_code is_meant(struct dr_failover *f, const request *q, struct pr_
                      "fail-over %llu is not the newest one: that is %llu",
                      (unsigned long long)q->number, (unsigned long long)number);
     json_decref(j);
-    pr_buf_done(&out);
     return rc;
 }
 
@@ -227,7 +256,7 @@ static enum pr_code pack(struct dr_failover *f, struct pr_buf *out, void **reply
     Prism__V1__DrFailoverResponse r = PRISM__V1__DR_FAILOVER_RESPONSE__INIT;
     char *result = out->failed ? NULL : strndup(out->data != NULL ? out->data : "", out->len);
     r.result = result;
-    r.executing = dr_failover_busy(f);
+    r.executing = is_busy(f);
     *reply =
         result != NULL ? malloc(prism__v1__dr_failover_response__get_packed_size(&r) + 1) : NULL;
     if (*reply != NULL)
@@ -272,14 +301,6 @@ enum pr_code dr_failover_ask(void *failover, const struct pr_msg *msg, void **re
     const enum pr_code rc = answer(f, q, reply, len, err);
     prism__v1__dr_failover_request__free_unpacked(q, NULL);
     return rc;
-}
-
-bool dr_failover_busy(struct dr_failover *f)
-{
-    pthread_mutex_lock(&f->mu);
-    const bool busy = f->busy;
-    pthread_mutex_unlock(&f->mu);
-    return busy;
 }
 
 /* --- start and stop --------------------------------------------------------------------------- */

@@ -17,8 +17,8 @@ PR_CHECKED enum pr_code dr_failover_open(struct dr_failover **out, const struct 
  * configured. PR_ECONFLICT: something is under way, or the plan is not ready. PR_ENOTFOUND:
  * nothing is under way. */
 pr_rpc_fn dr_failover_ask;
-/* True while a fail-over to, or back from, somewhere is carried out here. */
-bool dr_failover_busy(struct dr_failover *f);
+/* No fail-over is under way anywhere, as far as the bucket tells. A request or two. */
+bool dr_failover_settled(struct dr_failover *f);
 /* What is at work stops at its next step, for RESUME; waits for it. Both: NULL is fine. */
 void dr_failover_stop(struct dr_failover *f);
 void dr_failover_close(struct dr_failover *f);

@@ -52,7 +52,7 @@ enum pr_code dr_region_pg_lock(const struct dr_config *cfg, const struct dr_site
     *out = (struct dr_region_pg_lock){ .silent = false };
     if (s->pg_uri == NULL)
         return PR_OK;
-    enum pr_code rc = open_backend(&b, cfg, s->pg_uri, s->pg_data, err);
+    enum pr_code rc = open_backend(&b, cfg, s->pg_uri, cfg->pg_data, err);
     /* A superuser is never kept out: one who was there comes back once, as the service does. */
     for (int i = 0; rc == PR_OK && i < TRIES; i++) {
         rc = b.is->lockout(b.self, &l, &why);
