@@ -40,12 +40,28 @@ EOC
         pg_changed=yes
     mv "$dir/pg/prism.conf.new" "$dir/pg/prism.conf"
     give "$dir/pg/prism.conf"
-    pg_supervise "$dir" "exec $bin/postgres -D '$dir/pg'"
+    pg_supervise "$dir"
 }
 
-pg_supervise() { # DIR SCRIPT [down]
-    local dir=$1
-    sv_define "$dir" postgres "$2" "${3:-}"
+# With DR a fail-over stops it, restores it and starts it by pg_ctl, and its supervisor has to let it:
+# one that runs already is waited for, one that was stopped on purpose stays down.
+pg_supervise() { # DIR [down]
+    local dir=$1 run
+    run="exec $(pg_bin)/postgres -D '$dir/pg'"
+    [ ! -e "$dir/run/dr" ] || run="waited=
+while kill -0 \"\$(head -n 1 '$dir/pg/postmaster.pid' 2>/dev/null)\" 2>/dev/null; do
+    waited=yes
+    sleep 1
+done
+[ -z \"\$waited\" ] || [ -e '$dir/pg/postmaster.pid' ] || exit 0
+$run"
+    sv_define "$dir" postgres "$run" "${2:-}"
+    rm -f "$dir/sv/postgres/finish"
+    if [ -e "$dir/run/dr" ]; then
+        printf '#!/bin/sh\n[ "$1" != 0 ] || printf d >supervise/control\n' >"$dir/sv/postgres/finish"
+        chmod 700 "$dir/sv/postgres/finish"
+        give "$dir/sv/postgres/finish"
+    fi
     # TERM would wait for every client to leave; INT ends them and stops cleanly.
     mkdir -p "$dir/sv/postgres/control"
     # shellcheck disable=SC2016 # expanded when it runs

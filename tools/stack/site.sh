@@ -22,8 +22,8 @@ site_of() { # DIR BASE NAME: "DIR BASE"
     fi
 }
 
-site_up() { # DIR BASE
-    local dir=$1 west base
+site_up() { # DIR BASE PROGRAM...: restarts services whose program changed
+    local dir=$1 west base service
     west=$(site_dir "$dir")
     base=$(site_base "$dir" "$2")
     mkdir -p "$west/run"
@@ -45,8 +45,17 @@ site_up() { # DIR BASE
         PRISM_NATS_PASSWORD=$(stack_env "$west" IT_NATS_ADMIN_PASSWORD) \
         "$dir/bin/prism-admin" bus >/dev/null || die "prism-admin bus failed at the second site"
     services_define "$west" "$base"
+    for service in "${SERVICES[@]}"; do # those of a store that came here run
+        ! grep -qx "prism-$service" <<<"$(printf '%s\n' "${@:3}")" || site_restart "$west" "$service"
+    done
     sv_up "$west" dr metadata-api || die "cannot supervise the second site's services"
     site_lives "$west" "$base"
+}
+
+site_restart() { # WEST SERVICE
+    [ "$(sv_state "$1" "$2" | cut -d' ' -f1)" = up ] || return 0
+    sv_down "$1" 25 "$2"
+    sv_up "$1" "$2" || die "cannot supervise $2 of the second site"
 }
 
 # Standing by they are not ready: there is no PostgreSQL.
@@ -70,15 +79,11 @@ site_secrets() { # DIR WEST
     give "$2/secrets" "$2/token" "$2/standby.sha256" "$2/run"
 }
 
-# dr restores it and starts it; from the next ./dev up on, or when it dies, its supervisor does.
+# dr restores it and starts it; from the next ./dev up on its supervisor does.
 site_postgres() { # WEST
-    local west=$1
-    pg_supervise "$west" "while kill -0 \"\$(head -n 1 '$west/pg/postmaster.pid')\" 2>/dev/null; do
-    sleep 1
-done
-exec $(pg_bin)/postgres -D '$west/pg'" down
-    if [ -s "$west/pg/PG_VERSION" ] && [ ! -e "$west/pg/recovery.signal" ]; then
-        sv_up "$west" postgres || die "cannot supervise the second site's PostgreSQL"
+    pg_supervise "$1" down
+    if [ -s "$1/pg/PG_VERSION" ] && [ ! -e "$1/pg/recovery.signal" ]; then
+        sv_up "$1" postgres || die "cannot supervise the second site's PostgreSQL"
     fi
 }
 

@@ -16,11 +16,13 @@ enum { ASK_MS = 45000 };
 
 #define VERB(name)     PRISM__V1__DR_FAILOVER_REQUEST__VERB__##name
 #define AT(of, member) "to_timestamp((" of "->>'" member "')::bigint / 1000.0)"
-/* A row as dates() below makes it of what dr says; report is the status as it was at the end. */
+/* A row as dates() below makes it of what dr says. There is one of each that was verified; report
+ * is the status as it was then, when the last step was under way. */
 #define ROW                                                                                        \
     "(SELECT r - ARRAY['number', 'begun_ms', 'claimed_ms', 'ended_ms', 'written_ms', 'steps'] || " \
-    "jsonb_build_object('id', f.id, 'executing', false, 'begunAt', f.begun_at, 'claimedAt', "      \
-    "f.claimed_at, 'endedAt', f.verified_at, 'steps', (SELECT jsonb_agg(s - ARRAY['begun_ms', "    \
+    "jsonb_build_object('id', f.id, 'state', 'done', 'executing', false, 'rpo_ms', f.rpo_ms, "     \
+    "'rto_ms', f.rto_ms, 'begunAt', f.begun_at, 'claimedAt', f.claimed_at, "                       \
+    "'endedAt', f.verified_at, 'steps', (SELECT jsonb_agg(s - ARRAY['begun_ms', "                  \
     "'ended_ms'] || jsonb_build_object('begunAt', " AT("s", "begun_ms") ", 'endedAt', " AT(        \
         "s", "ended_ms") ")) FROM jsonb_array_elements(r->'steps') s)) FROM "                      \
                          "coalesce(f.report->'failover', f.report) r)"
