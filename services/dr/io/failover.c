@@ -17,10 +17,12 @@
 enum { BEGIN_MS = 15000, NAME = 64, KEY = 256 };
 
 typedef Prism__V1__DrFailoverRequest request;
-#define VERB(name) PRISM__V1__DR_FAILOVER_REQUEST__VERB__##name
+
+enum verb { STATUS, PLAN, EXECUTE, RESUME, ABORT, VERBS };
+static const char *const verb_name[VERBS] = { "status", "plan", "execute", "resume", "abort" };
 
 struct job {
-    int verb;
+    enum verb verb;
     char to[NAME], by[NAME], key[KEY];
     bool old_side_is_down, over_existing, accept_loss;
     int64_t wait_ms;
@@ -47,8 +49,7 @@ struct dr_failover {
 static void told(void *ctx, const char *step, const char *state, const char *text)
 {
     struct dr_failover *f = ctx;
-    pr_info(PR_EV("dr.failover.step"), PR_S("step", step), PR_S("state", state),
-            PR_S("text", text != NULL ? text : ""));
+    (void)text; /* the engine logs them */
     if (strcmp(step, "check") == 0 && strcmp(state, "done") != 0)
         return;
     pthread_mutex_lock(&f->mu);
@@ -78,9 +79,9 @@ static void *work(void *arg)
     struct pr_err err = { 0 };
     struct pr_buf out;
     pr_buf_init(&out, 0);
-    const enum pr_code rc = j->verb == VERB(EXECUTE)  ? dr_region_execute(&run, &order, &out, &err)
-                            : j->verb == VERB(RESUME) ? dr_region_resume(&run, &order, &out, &err)
-                                                      : dr_region_abort(&run, &order, &out, &err);
+    const enum pr_code rc = j->verb == EXECUTE  ? dr_region_execute(&run, &order, &out, &err)
+                            : j->verb == RESUME ? dr_region_resume(&run, &order, &out, &err)
+                                                : dr_region_abort(&run, &order, &out, &err);
     pr_buf_done(&out); /* the journal says the same */
     if (rc == PR_OK)
         pr_info(PR_EV("dr.failover.ended"), PR_S("by", j->by));
@@ -103,14 +104,15 @@ static void keep(char *to, size_t n, const char *text)
 }
 
 /* The lock is held; nothing is at work. */
-static enum pr_code begin(struct dr_failover *f, const request *q, struct pr_err *err)
+static enum pr_code begin(struct dr_failover *f, enum verb verb, const request *q,
+                          struct pr_err *err)
 {
     if (f->started)
         pthread_join(f->thread, NULL); /* it has ended: busy is false */
     f->started = false;
     if (f->stopping)
         return pr_fail(err, PR_EUNAVAIL, "dr is being stopped");
-    f->job = (struct job){ .verb = (int)q->verb,
+    f->job = (struct job){ .verb = verb,
                            .old_side_is_down = q->old_side_is_down,
                            .over_existing = q->over_existing,
                            .accept_loss = q->accept_loss,
@@ -125,7 +127,7 @@ static enum pr_code begin(struct dr_failover *f, const request *q, struct pr_err
     if (failed != 0)
         return pr_fail(err, PR_ENOMEM, "no thread for the fail-over: %s", strerror(failed));
     f->started = f->busy = true;
-    pr_warn(PR_EV("dr.failover.begins"), PR_I("verb", q->verb), PR_S("to", q->to),
+    pr_warn(PR_EV("dr.failover.begins"), PR_S("verb", q->verb), PR_S("to", q->to),
             PR_S("by", q->by), PR_I("old_side_is_down", q->old_side_is_down),
             PR_I("over_existing", q->over_existing), PR_I("accept_loss", q->accept_loss));
     return PR_OK;
@@ -168,17 +170,17 @@ static enum pr_code await_idle(struct dr_failover *f, struct pr_err *err)
                               "short: ask again");
 }
 
-static enum pr_code act(struct dr_failover *f, const request *q, struct pr_err *err)
+static enum pr_code act(struct dr_failover *f, enum verb verb, const request *q, struct pr_err *err)
 {
     pthread_mutex_lock(&f->mu);
     enum pr_code rc = PR_OK;
     const bool again = f->busy && q->key[0] != '\0' && strcmp(q->key, f->job.key) == 0;
-    if (f->busy && !again && q->verb == VERB(ABORT) && f->job.verb != VERB(ABORT))
+    if (f->busy && !again && verb == ABORT && f->job.verb != ABORT)
         rc = await_idle(f, err);
     else if (f->busy && !again)
         rc = pr_fail(err, PR_ECONFLICT, "a fail-over is carried out here already");
     if (rc == PR_OK && !again)
-        rc = begin(f, q, err);
+        rc = begin(f, verb, q, err);
     if (rc == PR_OK)
         rc = await_begun(f, err);
     pthread_mutex_unlock(&f->mu);
@@ -233,11 +235,11 @@ static enum pr_code is_meant(struct dr_failover *f, const request *q, struct pr_
     return rc;
 }
 
-static enum pr_code look(struct dr_failover *f, const request *q, struct pr_buf *out,
-                         struct pr_err *err)
+static enum pr_code look(struct dr_failover *f, enum verb verb, const request *q,
+                         struct pr_buf *out, struct pr_err *err)
 {
     struct dr_region_run run = run_of(f);
-    if (q->verb != VERB(PLAN))
+    if (verb != PLAN)
         return dr_region_status(&run, out, err);
     const struct dr_region_order order = { .to = q->to,
                                            .by = q->by,
@@ -268,23 +270,25 @@ static enum pr_code pack(struct dr_failover *f, struct pr_buf *out, void **reply
 static enum pr_code answer(struct dr_failover *f, const request *q, void **reply, size_t *len,
                            struct pr_err *err)
 {
-    const bool acts = q->verb == VERB(EXECUTE) || q->verb == VERB(RESUME) || q->verb == VERB(ABORT);
-    const bool knows = q->verb == VERB(RESUME) || q->verb == VERB(ABORT);
+    enum verb verb = STATUS;
+    while (verb < VERBS && strcmp(q->verb, verb_name[verb]) != 0)
+        verb++;
     if (f->cfg->sites_file[0] == '\0')
         return pr_fail(err, PR_ECONFLICT, "no sites are described here: PRISM_DR_SITES_PATH");
-    if (!acts && q->verb != VERB(STATUS) && q->verb != VERB(PLAN))
-        return pr_fail(err, PR_EINVAL, "failover: no verb %d", (int)q->verb);
+    if (verb == VERBS)
+        return pr_fail(err, PR_EINVAL, "failover: no verb \"%.20s\"", q->verb);
     if (strlen(q->to) >= NAME || strlen(q->by) >= NAME || strlen(q->key) >= KEY)
         return pr_fail(err, PR_EINVAL, "failover: a name is too long");
-    if ((q->verb == VERB(EXECUTE) || q->verb == VERB(PLAN)) && q->to[0] == '\0')
+    if ((verb == EXECUTE || verb == PLAN) && q->to[0] == '\0')
         return pr_fail(err, PR_EINVAL, "failover: the site that takes over is needed");
+    const bool acts = verb >= EXECUTE, knows = verb >= RESUME;
     enum pr_code rc = knows && q->number != 0 ? is_meant(f, q, err) : PR_OK;
     if (rc == PR_OK && acts)
-        rc = act(f, q, err);
+        rc = act(f, verb, q, err);
     struct pr_buf out;
     pr_buf_init(&out, 0);
     if (rc == PR_OK)
-        rc = look(f, q, &out, err);
+        rc = look(f, verb, q, &out, err);
     if (rc == PR_OK)
         rc = pack(f, &out, reply, len, err);
     pr_buf_done(&out);

@@ -14,7 +14,9 @@
 /* dr answers EXECUTE once the work is under way, after 15 s at the latest. */
 enum { ASK_MS = 45000 };
 
-#define VERB(name)     PRISM__V1__DR_FAILOVER_REQUEST__VERB__##name
+static char STATUS[] = "status", PLAN[] = "plan", EXECUTE[] = "execute", RESUME[] = "resume",
+            ABORT[] = "abort"; /* verbs */
+
 #define AT(of, member) "to_timestamp((" of "->>'" member "')::bigint / 1000.0)"
 /* A row as dates() below makes it of what dr says. There is one of each that was verified; report
  * is the status as it was then, when the last step was under way. */
@@ -120,7 +122,7 @@ static bool newest(struct api *api, json_t **out, struct pr_err *err, enum pr_co
 {
     struct told t = { NULL, false };
     request q = PRISM__V1__DR_FAILOVER_REQUEST__INIT;
-    q.verb = VERB(STATUS);
+    q.verb = STATUS;
     *out = NULL;
     *rc = ask(api, &q, &t, err);
     if (*rc == PR_OK)
@@ -286,15 +288,15 @@ static void act(struct api *api, const struct pr_http_req *req, request *q, cons
                         "Idempotency-Key");
         return;
     }
-    if (!read_body(req, q->verb == VERB(EXECUTE) || q->verb == VERB(PLAN), &body, &w, res))
+    if (!read_body(req, q->verb == EXECUTE || q->verb == PLAN, &body, &w, res))
         return;
     fill(q, &w, req);
     const enum pr_code rc = ask(api, q, &t, &err);
-    if (q->verb != VERB(PLAN))
+    if (q->verb != PLAN)
         trail(api, req, action, body, rc, &err);
     if (rc != PR_OK)
         pr_http_fail(res, rc, &err);
-    else if (q->verb == VERB(PLAN))
+    else if (q->verb == PLAN)
         api_reply(res, 200, shown(json_incref(t.j)));
     else
         accepted(req, &t, res);
@@ -307,7 +309,7 @@ void api_failover_create(void *ctx, const struct pr_http_req *req, struct pr_htt
     bool dry;
     if (!api_dry_run(req, &dry, res))
         return;
-    q.verb = dry ? VERB(PLAN) : VERB(EXECUTE);
+    q.verb = dry ? PLAN : EXECUTE;
     act(ctx, req, &q, "dr.failover.execute", res);
 }
 
@@ -324,13 +326,13 @@ static void act_on(struct api *api, const struct pr_http_req *req, request *q, c
 void api_failover_resume(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
     request q = PRISM__V1__DR_FAILOVER_REQUEST__INIT;
-    q.verb = VERB(RESUME);
+    q.verb = RESUME;
     act_on(ctx, req, &q, "dr.failover.resume", res);
 }
 
 void api_failover_abort(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
     request q = PRISM__V1__DR_FAILOVER_REQUEST__INIT;
-    q.verb = VERB(ABORT);
+    q.verb = ABORT;
     act_on(ctx, req, &q, "dr.failover.abort", res);
 }
