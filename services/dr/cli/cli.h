@@ -18,6 +18,7 @@ int dr_cli_scrub(int argc, char **argv);
 int dr_cli_retention(int argc, char **argv);
 int dr_cli_restore_cluster(int argc, char **argv);
 int dr_cli_rebuild_routes(int argc, char **argv);
+int dr_cli_failover(int argc, char **argv);
 
 struct dr_cli_use { /* static */
     const char *command, *usage;

@@ -22,6 +22,7 @@ static const struct pr_cli_command command[] = {
       dr_cli_restore_cluster },
     { "rebuild-routes", "makes PostgreSQL's routes anew from what a cluster holds",
       dr_cli_rebuild_routes },
+    { "failover", "brings the store up at another site, and back", dr_cli_failover },
 };
 
 int dr_cli(int argc, char **argv)

@@ -278,8 +278,10 @@ bool dr_group_durable(struct dr_group *g, const char *shard, struct dr_shard_sta
     }
     const uint64_t epoch = g->lease.epoch;
     pthread_mutex_unlock(&g->mu);
-    /* Asked last: nobody else can have begun before what was read was in the bucket. */
-    return found && pr_tenure_left_ms(g->tenure, epoch) > 0;
+    /* Asked last: nobody else can have begun before what was read was in the bucket; and of what
+     * was found to be another site's that was noted before it became part of what was read. */
+    return found && pr_tenure_left_ms(g->tenure, epoch) > 0 &&
+           (g->o.guard == NULL || dr_guard_ours(g->o.guard));
 }
 
 bool dr_group_leads(struct dr_group *g)

@@ -25,6 +25,9 @@ struct dr_whole {
     const char *db_uri;        /* routes and epochs are written there; NULL: not */
     unsigned threads;          /* that fetch, and shards that are worked on at a time; 0: 8 */
     unsigned parallel;         /* servers that are loaded at a time; 0: as many as fit */
+    /* Asked last before the cluster is emptied: not PR_OK: leave it alone. NULL: go on. */
+    enum pr_code (*may)(void *ctx, struct pr_err *err);
+    void *ctx;
 };
 
 struct dr_whole_shard {

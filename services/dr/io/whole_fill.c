@@ -242,6 +242,8 @@ static enum pr_code look_through(struct dr_whole_run *r, struct pr_err *err)
 enum pr_code dr_whole_fill(struct dr_whole_run *r, struct pr_err *err)
 {
     enum pr_code rc = dr_whole_look(r, err);
+    if (rc == PR_OK && r->w->may != NULL)
+        rc = r->w->may(r->w->ctx, err);
     if (rc == PR_OK)
         rc = dr_target_empty(&r->target, err);
     if (rc != PR_OK)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BACKUP_MS = 24 * 3600 * 1000, STANZA_MS = 300000 };
 
@@ -103,6 +104,18 @@ static enum pr_code lockout(void *self, struct dr_pg_lockout *io, struct pr_err 
     return rc;
 }
 
+static enum pr_code stop(void *self, const char *at, struct pr_err *err)
+{
+    const struct dr_pg_home *h = &((struct dr_pg_self *)self)->home;
+    bool runs = false;
+    char path[DR_PG_PATH + 16];
+    (void)snprintf(path, sizeof path, "%.500s/PG_VERSION", at);
+    if (access(path, F_OK) != 0)
+        return PR_OK;
+    const enum pr_code rc = dr_pg_server_runs(h, at, &runs, err);
+    return rc == PR_OK && runs ? dr_pg_server_stop(h, at, err) : rc;
+}
+
 const struct dr_pg_backend dr_pg_self = { .name = "self",
                                           .open = open_self,
                                           .close = close_self,
@@ -111,4 +124,5 @@ const struct dr_pg_backend dr_pg_self = { .name = "self",
                                           .restore = dr_pg_self_restore,
                                           .promote = dr_pg_self_promote,
                                           .lockout = lockout,
-                                          .rewind = dr_pg_self_rewind };
+                                          .rewind = dr_pg_self_rewind,
+                                          .stop = stop };

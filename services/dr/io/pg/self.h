@@ -38,6 +38,9 @@ PR_CHECKED enum pr_code dr_pg_server_runs(const struct dr_pg_home *h, const char
 PR_CHECKED enum pr_code dr_pg_server_start(const struct dr_pg_home *h, const char *dir,
                                            const char *options, int64_t wait_ms,
                                            struct pr_err *err);
+/* Sessions are ended. */
+PR_CHECKED enum pr_code dr_pg_server_stop(const struct dr_pg_home *h, const char *dir,
+                                          struct pr_err *err);
 /* As a superuser, database postgres; address: "host:port"; may be NULL. */
 PR_CHECKED enum pr_code dr_pg_server_open(const struct dr_pg_home *h, const char *dir,
                                           struct pr_db **out, char address[160],
