@@ -259,6 +259,10 @@ static struct resolution in_flight(const struct rebalance_conflict *c)
                                     "fail-over" };
     if (sets)
         return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
+    if (c->kept)
+        return (struct resolution){ REBALANCE_KEEP_SOURCE,
+                                    "its MIGRATE was cut short before anybody was sent to the "
+                                    "target for it" };
     if (since == SINCE && s->idle_s * 1000 + TICK_MS < c->source_promoted_ms && set_as_a_whole(c) &&
         touched(t->idle_s, c->source_promoted_ms) == NOT_SINCE)
         return (struct resolution){ REBALANCE_KEEP_SOURCE,
@@ -317,6 +321,29 @@ enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conf
                                  "acknowledged" };
     *why = r.why;
     return r.what;
+}
+
+/* --- a MIGRATE that was never answered ---------------------------------------- */
+
+/* The target's copy was used when it was restored. Later than that counts from where it
+ * cannot be the clock's tick at either end, or the time that MIGRATE took. */
+static bool used_later(int64_t idle_s, int64_t sent_ms)
+{
+    return idle_s < 0 || idle_s * 1000 + 2 * TICK_MS < sent_ms;
+}
+
+size_t rebalance_cut_kept(const struct rebalance_cut_key *k, size_t n, int64_t sent_ms,
+                          int64_t promoted_ms)
+{
+    size_t first = n;
+    for (size_t i = 0; i < n; i++) {
+        if (k[i].on_target && (!k[i].on_source || used_later(k[i].target_idle_s, sent_ms)))
+            return n;
+        if (first == n && k[i].on_source && k[i].on_target &&
+            touched(k[i].source_idle_s, promoted_ms) == NOT_SINCE)
+            first = i;
+    }
+    return sent_ms > 0 ? first : n;
 }
 
 /* --- replicas to wait for --------------------------------------------------- */
