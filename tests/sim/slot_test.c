@@ -84,6 +84,8 @@ static void the_random_runs_have_seen_everything(void **state)
         [SAW_LATE] = "late commands",
         [SAW_LATE_REFUSED] = "that refused themselves",
         [SAW_CUT_MIGRATE] = "MIGRATEs cut between RESTORE and DEL",
+        [SAW_CUT_SHORT] = "never answered",
+        [SAW_CUT_KEPT] = "keys of those that count at the giver",
         [SAW_CONFLICT] = "keys compared",
         [SAW_TURN] = "turns",
         [SAW_ACKED] = "writes acknowledged",

@@ -84,6 +84,9 @@ struct scheduler {
     uint8_t cred;
     uint32_t dissent;
     uint32_t batch, batch_pos, versions[KEYS];
+    bool cut_judged;
+    uint32_t cut, cut_at, kept; /* keys of a MIGRATE that was not answered, when it was sent,
+                                   and those that count at the giver */
     uint32_t seen_at[2], promoted_at[2]; /* by side; 0: never */
 };
 
@@ -111,6 +114,8 @@ enum slot_count {
     SAW_LATE,
     SAW_LATE_REFUSED,
     SAW_CUT_MIGRATE,
+    SAW_CUT_SHORT,
+    SAW_CUT_KEPT,
     SAW_CONFLICT,
     SAW_TURN,
     SAW_ACKED,
