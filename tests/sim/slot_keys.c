@@ -16,9 +16,11 @@ static bool cut_short(struct world *w, int g, int t)
     struct cluster *c = &w->c;
     uint32_t keys = 0;
 
-    if (w->cfg.copy_first || !w->cfg.fail_overs || !may_restore(c, t) ||
-        c->node[t].cred > s->cred || !has_room(w, t) || w->cfg.target_holds != 0 || !slot_faulty(w))
+    if (w->cfg.copy_first || !w->cfg.fail_overs || !may_restore(c, t) || !has_room(w, t) ||
+        w->cfg.target_holds != 0 || c->node[t].cred > s->cred || !electable(w, shard_of(g)) ||
+        w->faults_left == 0 || slot_choose(w, w->choose.enumerate ? 2 : 5) != 1)
         return false;
+    w->faults_left--;
     for (int k = 0; k < KEYS; k++)
         if ((s->batch >> k & 1) && c->node[g].data.key[k].present) {
             if (c->node[t].data.key[k].present)
@@ -42,6 +44,7 @@ static bool cut_short(struct world *w, int g, int t)
             replicate(c, m, c->shard[shard_of(g)].head);
     static const enum life then[] = { PAUSED, DOWN, UP };
     c->node[g].life = (uint8_t)then[slot_choose(w, 3)];
+    w->was_cut = true;
     w->saw[SAW_CUT_SHORT]++;
     slot_trace(w, "migrate %x is not answered; %d is %d", keys, g, c->node[g].life);
     s->conflict = s->stray = true;
@@ -169,6 +172,7 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .in_flight = flying,
         .source_failed_over = failed_over,
         .gap_unacknowledged = gap && !(uncertain && RULE(UNCERTAIN)),
+        .unanswered = (s->cut >> k & 1) && RULE(UNCERTAIN),
         .kept = (s->kept >> k & 1) && s->watched && s->since == 1,
         .equal = a->bits == b->bits && a->version == b->version,
         .strings_are_set = w->cfg.strings_are_set,
@@ -195,7 +199,8 @@ static bool resolve_key(struct world *w, int k, int g, int t)
     w->saw[SAW_CONFLICT]++;
     if (r == REBALANCE_STOP) {
         w->s.diverged = true;
-        w->allowed = w->cfg.slow || w->s.uncertain || !w->s.watched || w->s.since != 1;
+        w->allowed = w->cfg.slow || w->s.uncertain || (w->s.cut >> k & 1) || !w->s.watched ||
+                     w->s.since != 1;
         return true;
     }
     if (r == REBALANCE_KEEP_SOURCE && c->node[g].map == g) {

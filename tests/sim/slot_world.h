@@ -26,6 +26,7 @@ struct slot_config {
     bool slow; /* the scheduler may be too slow: a promoted source's replica gets in step
                   before keys on both sides are compared */
     bool strings_are_set;
+    bool cut_first; /* nothing fails over before a MIGRATE was cut short */
 };
 
 enum write_status { PENDING, ACKED, FAILED, UNKNOWN };
@@ -134,6 +135,7 @@ struct world {
     struct command late;
     uint32_t n_writes, faults_left, turn, epoch; /* epoch: of the scheduler's lease */
     bool cancel, quiet;
+    bool was_cut; /* a MIGRATE, short */
     bool allowed; /* that it is stuck: no rule could know which copy is right */
     const char *stuck_why;
     const char *broken;
@@ -149,6 +151,7 @@ const char *slot_explore(struct world *w, const struct slot_config *cfg, uint32_
 /* --- between the parts --- */
 uint32_t slot_choose(struct world *w, uint32_t n);
 bool slot_faulty(struct world *w);
+bool electable(const struct world *w, int shard);
 void slot_violation(struct world *w, const char *what);
 void slot_trace(const struct world *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -394,9 +394,19 @@ static void kept_copy_wins_where_nothing_else_is_known(void **state)
         c.kept = c.served_on = true; /* clients were told to ask the target after all */
         assert_int_equal(resolve(c), set ? REBALANCE_UNION_SETS : REBALANCE_STOP);
         c.served_on = false;
-        c.gap_unacknowledged = true;
+        /* the source may have gone on unseen: a gap after its fail-over says too little */
+        c.gap_unacknowledged = c.unanswered = true;
+        assert_int_equal(resolve(c), set ? REBALANCE_UNION_SETS : REBALANCE_KEEP_SOURCE);
+        c.kept = false;
+        assert_int_equal(resolve(c), set ? REBALANCE_UNION_SETS : REBALANCE_STOP);
+        c.unanswered = false;
         assert_int_equal(resolve(c), REBALANCE_KEEP_TARGET);
         c.gap_unacknowledged = false;
+        c.kept = true;
+        /* the copies differ, and the source's is as it was: the target's was written */
+        c.source.idle_s = 71;
+        assert_int_equal(resolve(c), REBALANCE_KEEP_TARGET);
+        c.source.idle_s = 0;
         c.in_flight = false; /* of keys that were in flight alone */
         assert_int_not_equal(resolve(c), REBALANCE_KEEP_SOURCE);
     }

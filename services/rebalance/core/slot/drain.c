@@ -237,6 +237,13 @@ static bool set_as_a_whole(const struct rebalance_conflict *c)
            c->target.type == REBALANCE_TYPE_STRING && !c->source.integer && !c->target.integer;
 }
 
+/* Who was not told what became of a MIGRATE cannot know that the source did not go on serving
+ * before it failed over: what was written then counts. */
+static bool gap_counts(const struct rebalance_conflict *c)
+{
+    return c->gap_unacknowledged && !c->served_on && !(c->in_flight && c->unanswered);
+}
+
 /* Both copies come from one: the source's was to be deleted, and that was lost
  * with the old primary. The target's has what was written through ASK since. */
 static struct resolution in_flight(const struct rebalance_conflict *c)
@@ -250,19 +257,19 @@ static struct resolution in_flight(const struct rebalance_conflict *c)
                                     "before the source failed over" };
     if (c->served_on)
         return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
-    if (c->gap_unacknowledged)
-        return (struct resolution){ REBALANCE_KEEP_TARGET,
-                                    "in flight: the target has all that was acknowledged" };
     if (since == NOT_SINCE)
         return (struct resolution){ REBALANCE_KEEP_TARGET,
                                     "in flight, and nobody used the source's copy since its "
                                     "fail-over" };
-    if (sets)
-        return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
-    if (c->kept)
+    if (c->kept && !sets)
         return (struct resolution){ REBALANCE_KEEP_SOURCE,
                                     "its MIGRATE was cut short before anybody was sent to the "
                                     "target for it" };
+    if (gap_counts(c) && !c->kept)
+        return (struct resolution){ REBALANCE_KEEP_TARGET,
+                                    "in flight: the target has all that was acknowledged" };
+    if (sets)
+        return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
     if (since == SINCE && s->idle_s * 1000 + TICK_MS < c->source_promoted_ms && set_as_a_whole(c) &&
         touched(t->idle_s, c->source_promoted_ms) == NOT_SINCE)
         return (struct resolution){ REBALANCE_KEEP_SOURCE,
@@ -315,7 +322,7 @@ enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conf
                                  "clients were served at the source all the time" };
     else
         r = c->in_flight ? in_flight(c) : made_anew(c);
-    if (r.what == REBALANCE_STOP && c->gap_unacknowledged && !c->served_on)
+    if (r.what == REBALANCE_STOP && gap_counts(c))
         r = (struct resolution){ REBALANCE_KEEP_TARGET,
                                  "the copies cannot be united, and the target has all that was "
                                  "acknowledged" };
@@ -323,7 +330,7 @@ enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conf
     return r.what;
 }
 
-/* --- a MIGRATE that was never answered ---------------------------------------- */
+/* --- a MIGRATE without a good answer ---------------------------------------- */
 
 /* The target's copy was used when it was restored. Later than that counts from where it
  * cannot be the clock's tick at either end, or the time that MIGRATE took. */

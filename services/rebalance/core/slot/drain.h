@@ -101,6 +101,7 @@ struct rebalance_conflict {
     /* The slot was open again on the promoted source before a replica of it was in
      * step: no write made there meanwhile can have been acknowledged by WAIT. */
     bool gap_unacknowledged;
+    bool unanswered; /* its MIGRATE, or answered with an error */
     /* What the promoted source has of it is what was sent to the target, and what clients wrote
      * since: rebalance_cut_kept says so. */
     bool kept;
@@ -126,7 +127,7 @@ const char *rebalance_resolution_name(enum rebalance_resolution r);
 enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conflict *c,
                                                      const char **why);
 
-/* --- a MIGRATE that was never answered ---------------------------------------- */
+/* --- a MIGRATE without a good answer ---------------------------------------- */
 struct rebalance_cut_key {                /* in the order in which they were sent */
     bool on_source, on_target;            /* on_source: on the promoted one, now */
     int64_t source_idle_s, target_idle_s; /* OBJECT IDLETIME, before anything touched them; -1

@@ -351,6 +351,7 @@ static enum rebalance_resolution judge_it(const struct judge *j, const struct co
         .source_failed_over = p->giver_failed,
         .served_on = p->step->served_on,
         .gap_unacknowledged = !is_equal && p->gap_unacknowledged && no_replica_yet(j),
+        .unanswered = rebalance_pair_unanswered(p, j->key, j->len),
         .kept = rebalance_pair_kept(p, j->key, j->len),
         .strings_are_set = p->run->cfg->strings_are_set,
         .equal = is_equal,

@@ -1,6 +1,6 @@
-/* Batches that their giver never answered because it failed over. Whether clients were
- * sent to the taker for their keys shows in when the copies were used last; so that is
- * asked of both sides, once, before anything reads a copy and thereby uses it. */
+/* Batches of which nobody knows what became of them when their giver failed over. Whether clients
+ * were sent to the taker for their keys shows in when the copies were used last; so that is asked
+ * of both sides, once, before anything reads a copy and thereby uses it. */
 #include "io/slot/pair.h"
 
 #include "prism/io/clock.h"
@@ -96,19 +96,36 @@ enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis
     return rc;
 }
 
-bool rebalance_pair_kept(const struct rebalance_pair *p, const char *key, size_t len)
+/* Place of the key in lane i's last batch; -1: it is not in it, or MIGRATE said OK. */
+static long place(const struct rebalance_pair *p, int lane, const char *key, size_t len)
 {
     struct rebalance_in_flight r;
     const char *at;
     size_t n;
+    if (p->cut[lane].sent_us == 0 ||
+        rebalance_in_flight_open(p->recent[lane].data, p->recent[lane].len, &r, NULL) != PR_OK)
+        return -1;
+    for (long k = 0; rebalance_in_flight_next(&r, &at, &n); k++)
+        if (n == len && memcmp(at, key, len) == 0)
+            return k;
+    return -1;
+}
+
+bool rebalance_pair_unanswered(const struct rebalance_pair *p, const char *key, size_t len)
+{
+    for (int i = 0; i < REBALANCE_LANES; i++)
+        if (place(p, i, key, len) >= 0)
+            return true;
+    return false;
+}
+
+bool rebalance_pair_kept(const struct rebalance_pair *p, const char *key, size_t len)
+{
     for (int i = 0; i < REBALANCE_LANES && p->failovers == 1; i++) {
         const struct rebalance_cut *c = &p->cut[i];
-        if (c->sent_us == 0 || !c->judged ||
-            rebalance_in_flight_open(p->recent[i].data, p->recent[i].len, &r, NULL) != PR_OK)
-            continue;
-        for (size_t k = 0; k < c->keys && rebalance_in_flight_next(&r, &at, &n); k++)
-            if (k > c->kept && n == len && memcmp(at, key, len) == 0)
-                return true;
+        const long at = c->judged ? place(p, i, key, len) : -1;
+        if (at > (long)c->kept && at < (long)c->keys)
+            return true;
     }
     return false;
 }

@@ -180,9 +180,9 @@ static enum pr_code read_batch(struct rebalance_pair *p, const struct batch *b, 
         rc = pr_redis_reply(conn, &got, err);
         if (rc != PR_OK) /* keys may be on both sides, and more may follow */
             p->view.conflict = p->view.stray = true;
-        else
-            p->cut[lane].sent_us = 0;
         PR_AUTO(redisReply) *r = got;
+        if (rc == PR_OK && r->type == REDIS_REPLY_STATUS)
+            p->cut[lane].sent_us = 0;
         if (rc == PR_OK)
             rc = heed(p, lane, r, err);
         note_time(p, b);

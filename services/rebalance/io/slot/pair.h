@@ -32,8 +32,8 @@ struct rebalance_carrier {
     unsigned generation;
 };
 
-struct rebalance_cut { /* a batch whose MIGRATE is not answered */
-    int64_t sent_us;   /* 0: it is answered */
+struct rebalance_cut { /* a batch whose MIGRATE did not say OK */
+    int64_t sent_us;   /* 0: it did */
     bool judged;       /* what follows was found out, by the first who touched the copies */
     size_t kept, keys; /* rebalance_cut_kept of so many keys */
 };
@@ -258,6 +258,8 @@ PR_CHECKED enum pr_code rebalance_pair_jobs(struct rebalance_pair *p, bool *on, 
 /* cut.c: before copies are compared, which touches them. */
 PR_CHECKED enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis *giver,
                                                   struct pr_redis *taker, struct pr_err *err);
+/* The key's MIGRATE did not say OK. */
+bool rebalance_pair_unanswered(const struct rebalance_pair *p, const char *key, size_t len);
 /* The promoted giver's copy of the key is the one that was sent, and what was written since. */
 bool rebalance_pair_kept(const struct rebalance_pair *p, const char *key, size_t len);
 
