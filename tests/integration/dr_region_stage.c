@@ -169,19 +169,23 @@ static bool watched(void *ctx)
 }
 
 /* Only while nobody fails over: who executes plans would be in the way. */
-static void write_topology(void)
+static void write_topology(const char *site)
 {
-    char role[IT_URI];
+    char role[IT_URI], seeds[4200];
+    (void)snprintf(seeds, sizeof seeds, "PRISM_REDIS_SEEDS=%s",
+                   strcmp(site, "east") == 0 ? it_env("IT_REDIS_SEEDS") : region.west.seeds);
+    const char *env[] = { seeds, NULL };
     it_role_uri(dr.uri, "rebalance", role);
-    it_service(&dr.rebalance, "rebalance", role, NULL);
-    if (!it_await(watched, NULL, DR_AWAIT_MS))
-        fail_msg("the topology was not written");
+    it_service(&dr.rebalance, "rebalance", role, env);
+    const bool there = it_await(watched, NULL, DR_AWAIT_MS);
     assert_int_equal(it_stop(dr.rebalance.pid), 0);
+    if (!there)
+        fail_msg("the topology of %s was not written", site);
 }
 
 void region_service_start(const char *site)
 {
-    write_topology();
+    write_topology(site);
     dr_stage_set("PRISM_DR_SITE", site);
     it_service(&region.service, "dr", dr.uri, dr.env);
     dr_stage_await_streaming();
