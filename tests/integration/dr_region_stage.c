@@ -148,10 +148,10 @@ void region_sites(const char *west_switch, bool ghost)
     (void)fprintf(f, "{\"sites\":[{\"name\":\"east\",");
     (void)fprintf(f, redis, USER, region.dir);
     add_nodes(f, region.east, region.easts, "n", ghost);
-    (void)fprintf(f, "]}},{\"name\":\"west\",");
+    (void)fprintf(f, "]}%s},{\"name\":\"west\",", region.east_more);
     (void)fprintf(f, redis, USER, region.dir);
     add_nodes(f, region.west.port, OWN_NODES, "w", false);
-    (void)fprintf(f, "]}");
+    (void)fprintf(f, "]}%s", region.west_more);
     if (west_switch != NULL)
         (void)fprintf(f, ",\"hooks\":{\"switch\":\"%s\",\"timeout_s\":60}", west_switch);
     (void)fprintf(f, "}]}\n");
@@ -202,6 +202,7 @@ static void settings(int number)
 {
     dr_stage_settings(number);
     dr_stage_set("PRISM_DR_BEAT_MS", "500");
+    dr_stage_set("PRISM_DR_PRIMARY_TOO", "true"); /* west has shards without a replica */
     dr_stage_set("PRISM_DR_SITES_PATH", region.sites);
     dr_stage_set("PRISM_DR_SCRATCH_PATH", region.dir);
     dr_stage_set("PRISM_DB_URI", dr.uri);
