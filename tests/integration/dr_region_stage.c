@@ -148,10 +148,10 @@ void region_sites(const char *west_switch, bool ghost)
     (void)fprintf(f, "{\"sites\":[{\"name\":\"east\",");
     (void)fprintf(f, redis, USER, region.dir);
     add_nodes(f, region.east, region.easts, "n", ghost);
-    (void)fprintf(f, "]}},{\"name\":\"west\",");
+    (void)fprintf(f, "]}%s},{\"name\":\"west\",", region.east_more);
     (void)fprintf(f, redis, USER, region.dir);
     add_nodes(f, region.west.port, OWN_NODES, "w", false);
-    (void)fprintf(f, "]}");
+    (void)fprintf(f, "]}%s", region.west_more);
     if (west_switch != NULL)
         (void)fprintf(f, ",\"hooks\":{\"switch\":\"%s\",\"timeout_s\":60}", west_switch);
     (void)fprintf(f, "}]}\n");
@@ -169,19 +169,23 @@ static bool watched(void *ctx)
 }
 
 /* Only while nobody fails over: who executes plans would be in the way. */
-static void write_topology(void)
+static void write_topology(const char *site)
 {
-    char role[IT_URI];
+    char role[IT_URI], seeds[4200];
+    (void)snprintf(seeds, sizeof seeds, "PRISM_REDIS_SEEDS=%s",
+                   strcmp(site, "east") == 0 ? it_env("IT_REDIS_SEEDS") : region.west.seeds);
+    const char *env[] = { seeds, NULL };
     it_role_uri(dr.uri, "rebalance", role);
-    it_service(&dr.rebalance, "rebalance", role, NULL);
-    if (!it_await(watched, NULL, DR_AWAIT_MS))
-        fail_msg("the topology was not written");
+    it_service(&dr.rebalance, "rebalance", role, env);
+    const bool there = it_await(watched, NULL, DR_AWAIT_MS);
     assert_int_equal(it_stop(dr.rebalance.pid), 0);
+    if (!there)
+        fail_msg("the topology of %s was not written", site);
 }
 
 void region_service_start(const char *site)
 {
-    write_topology();
+    write_topology(site);
     dr_stage_set("PRISM_DR_SITE", site);
     it_service(&region.service, "dr", dr.uri, dr.env);
     dr_stage_await_streaming();
@@ -198,6 +202,7 @@ static void settings(int number)
 {
     dr_stage_settings(number);
     dr_stage_set("PRISM_DR_BEAT_MS", "500");
+    dr_stage_set("PRISM_DR_PRIMARY_TOO", "true"); /* west has shards without a replica */
     dr_stage_set("PRISM_DR_SITES_PATH", region.sites);
     dr_stage_set("PRISM_DR_SCRATCH_PATH", region.dir);
     dr_stage_set("PRISM_DB_URI", dr.uri);

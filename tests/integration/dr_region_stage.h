@@ -13,7 +13,8 @@ struct region_stage {
     int east[IT_MAX_NODES];
     size_t easts;
     char dir[64], sites[96];
-    struct it_service service; /* dr of the site that owns the store; pid 0: none */
+    char east_more[900], west_more[900]; /* members of the sites: ",\"postgres\":..." */
+    struct it_service service;           /* dr of the site that owns the store; pid 0: none */
 };
 extern struct region_stage region;
 

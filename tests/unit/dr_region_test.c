@@ -140,6 +140,9 @@ static bool run(struct world *w, struct pr_rng *rng, uint64_t chance, bool resum
 {
     struct dr_region_state s;
     enum dr_region_step step = DR_REGION_CHECK;
+    read_all(w, &s);
+    if (s.ended)
+        return true;
     if (resumed)
         write_record(w, DR_REGION_ATTEMPT, step);
     for (;;) {
