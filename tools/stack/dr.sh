@@ -26,11 +26,13 @@ dr_settle() { # DIR
         : >"$dir/run/dr"
         return
     fi
-    rm -f "$dir/run/dr"
+    [ -e "$dir/run/dr" ] || return 0
     "$root/tools/localstack" stop "$(site_dir "$dir")"
     for name in dr s3-rgw s3-osd s3-mon; do
         [ ! -d "$dir/sv/$name" ] || sv_remove "$dir" "$name"
+        [ "$name" != dr ] || sv_down "$dir" 60 postgres # it archives its log, and needs the bucket to stop
     done
+    rm -f "$dir/run/dr"
 }
 
 dr_s3_port() { printf '%s\n' $(($1 + 2)); } # BASE; seven more belong to it

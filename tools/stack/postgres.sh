@@ -58,6 +58,7 @@ $run"
     sv_define "$dir" postgres "$run" "${2:-}"
     rm -f "$dir/sv/postgres/finish"
     if [ -e "$dir/run/dr" ]; then
+        # shellcheck disable=SC2016 # expanded when it runs
         printf '#!/bin/sh\n[ "$1" != 0 ] || printf d >supervise/control\n' >"$dir/sv/postgres/finish"
         chmod 700 "$dir/sv/postgres/finish"
         give "$dir/sv/postgres/finish"

@@ -1,5 +1,4 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # root and zones are ./dev's
 # The second site of a local stack with DR: DIR/west, a stack like the first one beside it, on ports
 # of its own. It has NATS, an empty Redis Cluster and no PostgreSQL; of the services dr and
 # metadata-api run, in standby, until a fail-over brings the store there. The sites share their

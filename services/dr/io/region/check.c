@@ -120,6 +120,26 @@ static void look_at_old_side(const struct dr_region_job *job, const struct dr_re
     dr_lock_done(&l);
 }
 
+/* Where PostgreSQL comes with the fail-over leases end with the old side. */
+static enum pr_code look_at_executor(const struct dr_region_job *job, struct dr_region_check *c,
+                                     struct pr_err *err)
+{
+    PR_AUTO(PGresult) *r = NULL;
+    struct pr_db *db = NULL;
+    if (job->to->pg_uri != NULL || job->run->db_uri == NULL)
+        return PR_OK;
+    enum pr_code rc = pr_db_open(&db, job->run->db_uri, "prism-dr-failover", err);
+    if (rc == PR_OK)
+        rc = pr_db_exec(db,
+                        "SELECT holder FROM leases WHERE name = 'rebalance-executor' AND "
+                        "expires_at > now()",
+                        NULL, 0, &r, err);
+    if (rc == PR_OK && PQntuples(r) > 0)
+        problem(c, true, "%.100s may execute plans: stop the rebalance service", pr_cell(r, 0, 0));
+    pr_db_close(db);
+    return rc == PR_OK ? rc : pr_wrap(err, rc, "PRISM_DB_URI");
+}
+
 static void look_at_hooks(const struct dr_site *s, struct dr_region_check *c)
 {
     for (int h = 0; h < DR_HOOKS; h++)
@@ -151,6 +171,8 @@ enum pr_code dr_region_look(struct dr_region_job *job, const struct dr_region_fa
     enum pr_code rc = look_at_bucket(job, f->data, c, err);
     if (rc == PR_OK)
         rc = dr_region_pg_check(job, f->over_existing, why, err);
+    if (rc == PR_OK)
+        rc = look_at_executor(job, c, err);
     if (rc != PR_OK)
         return rc;
     if (why[0] != '\0')

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAST = 64 };
+enum { LAST = 64, HEAD = 32 << 10 };
 
 const struct dr_tail_shard *dr_tail_find(const struct dr_tail *t, const char *shard)
 {
@@ -68,7 +68,7 @@ static enum pr_code read_group(struct dr_tail *t, size_t i, struct pr_s3 *s3, co
     const size_t first = t->group[i].after[0] == '\0' && found.n > LAST ? found.n - LAST : 0;
     for (size_t k = first; rc == PR_OK && k < found.n; k++) {
         struct dr_container c = { .piece = NULL };
-        rc = dr_catalog_head(s3, &found.object[k], &c, err);
+        rc = dr_catalog_head(s3, &found.object[k], HEAD, &c, err);
         for (size_t p = 0; rc == PR_OK && p < c.pieces; p++)
             rc = see(t, &c.piece[p], err);
         free(c.piece);
