@@ -257,7 +257,8 @@ void zs_begin(const char *zones, const char *const *extra)
     zs_text("UPDATE policies SET spec = '{}', halted = false");
     for (size_t i = 0; i < zs.nodes; i++) {
         struct zs_node *o = &zs.node[i];
-        o->zone[0] = zones == NULL ? it_redis_zone(o->port)[0] : zones[i];
+        const int member = (int)i % (zs.replicas + 1);
+        o->zone[0] = zones == NULL ? (char)('a' + (o->shard + member) % 3) : zones[i];
         zs_text("INSERT INTO zones (id) VALUES ('%s') ON CONFLICT DO NOTHING", o->zone);
         zs_text("INSERT INTO nodes (id, host, port, zone_id) VALUES ('n%d', '127.0.0.1', %d, '%s')",
                 o->port, o->port, o->zone);

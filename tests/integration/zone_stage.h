@@ -33,8 +33,9 @@ extern struct zone_stage zs;
 
 int zs_open(void **state);
 int zs_close(void **state);
-/* Registers the nodes anew: zones NULL: as the stack has them; else a letter for each node, in the
- * order of zs.node (by shard, the primary first). Starts the service. extra: NULL-terminated. */
+/* Registers the nodes anew: zones: a letter for each node, in the order of zs.node (by shard, the
+ * primary first); NULL: primaries are spread over a, b and c, and replicas are in the next ones.
+ * Starts the service. extra: NULL-terminated. */
 void zs_begin(const char *zones, const char *const *extra);
 /* The same service again, with other settings; stops the one that runs. */
 void zs_service(const char *const *extra);
