@@ -15,7 +15,7 @@ enum { REFUSED = 3 }; /* exit status */
 
 static const char usage[] =
     "usage: prism-dr restore-cluster --into-cluster HOST:PORT,... --scratch DIR [--over-existing]\n"
-    "       prism-dr restore-cluster --into DIR\n"
+    "       prism-dr restore-cluster --into DIR [--part I/N --exchange SHARED]\n"
     "       both: [--until TIME] [--accept-loss] [--partitions N] [--threads N]\n"
     "             [--parallel N]\n"
     "Brings every shard of the bucket back, loads each in a redis-server of its own that nobody\n"
@@ -30,6 +30,12 @@ static const char usage[] =
     "  which says what slots each has to own. Start a redis-server on each with `appendonly yes`,\n"
     "  `aof-load-truncated no` and `cluster-enabled yes`, assign the slots, and then run\n"
     "  prism-dr rebuild-routes.\n"
+    "  With --part this machine has the I-th of N parts of the shards; start the command on N\n"
+    "  machines, each with its own part. What they have to know of one another goes through "
+    "SHARED,\n"
+    "  a new directory that all of them see; each waits for the others. DIR then has this part's\n"
+    "  shards; cluster.json says which part has which. When one fails, all do: begin again with\n"
+    "  another SHARED.\n"
     "TIME: what had arrived in the bucket by then (2030-01-31T12:00:00Z, or milliseconds since\n"
     "  1970); without, each shard as far as it goes. Where objects are missing or damaged shards\n"
     "  end at different times, and vertices that moved between them may be lost or rolled back.\n"
@@ -71,7 +77,7 @@ static void add_ids(struct pr_buf *b, const char *name, const struct pr_buf *lin
 static void add_shards(struct pr_buf *b, const struct dr_whole_done *d)
 {
     pr_buf_str(b, "\"shards\":[");
-    for (size_t i = 0; i < d->shards; i++) {
+    for (size_t i = d->first; i < d->last; i++) {
         const struct dr_whole_shard *s = &d->shard[i];
         char at[32];
         dr_cli_time(s->restored.last_ms, at);
@@ -79,7 +85,7 @@ static void add_shards(struct pr_buf *b, const struct dr_whole_done *d)
                       "%s{\"shard\":\"%s\",\"generation\":\"%016" PRIx64
                       "-%04x\",\"offset\":%" PRIu64 ",\"until\":\"%s\",\"keys\":%" PRIu64
                       ",\"skipped_generations\":%zu,\"gap\":%s,\"why_it_ends\":",
-                      i > 0 ? "," : "", s->name, s->restored.generation.epoch,
+                      i > d->first ? "," : "", s->name, s->restored.generation.epoch,
                       s->restored.generation.n, s->restored.offset, at, s->keys,
                       s->restored.skipped, s->restored.gap ? "true" : "false");
         pr_json_add(b, s->restored.why);
@@ -160,6 +166,10 @@ static const char *check(const struct dr_whole *w, const char *scratch, const ch
         return "--scratch goes with --into-cluster";
     if (w->seeds == NULL && w->over_existing)
         return "--over-existing goes with --into-cluster";
+    if ((w->exchange == NULL) != (w->parts == 0))
+        return "--part and --exchange go together";
+    if (w->seeds != NULL && w->parts > 0)
+        return "--part goes with --into: a cluster is filled by one";
     return NULL;
 }
 
@@ -175,12 +185,14 @@ int dr_cli_restore_cluster(int argc, char **argv)
         { "partitions", required_argument, NULL, 'p' },
         { "threads", required_argument, NULL, 't' },
         { "parallel", required_argument, NULL, 'n' },
+        { "part", required_argument, NULL, 'P' },
+        { "exchange", required_argument, NULL, 'x' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
     struct dr_whole w = { .until_ms = INT64_MAX };
     const char *scratch = NULL, *into = NULL;
-    int c;
+    int c, end = 0;
     optind = 2;
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
         switch (c) {
@@ -215,6 +227,14 @@ int dr_cli_restore_cluster(int argc, char **argv)
         case 'n':
             if (!dr_cli_threads(optarg, &w.parallel))
                 return wrong("--parallel is not 1 to 64");
+            break;
+        case 'P':
+            if (sscanf(optarg, "%u/%u%n", &w.part, &w.parts, &end) != 2 || optarg[end] != '\0' ||
+                w.part < 1 || w.part > w.parts)
+                return wrong("--part is not I/N with I from 1 to N");
+            break;
+        case 'x':
+            w.exchange = optarg;
             break;
         case 'h':
             (void)fputs(usage, stdout);
