@@ -33,7 +33,10 @@ static enum pr_code list_shards(struct dr_whole_run *r, struct pr_err *err)
     out->shards = ix->shards;
     for (size_t i = 0; i < ix->shards; i++)
         memcpy(out->shard[i].name, ix->shard[i].name, sizeof out->shard[i].name);
-    dr_index_want(ix, r->w->until_ms);
+    rc = dr_part_begin(r, err);
+    if (rc != PR_OK)
+        return rc;
+    dr_index_want_some(ix, out->first, out->last, r->w->until_ms);
     rc = dr_index_read(ix, err);
     if (rc == PR_OK)
         pr_info(PR_EV("dr.restore_listed"), PR_I("shards", ix->shards),
@@ -102,6 +105,16 @@ static enum pr_code look_again(struct dr_whole_run *r, void *ctx, struct pr_err 
     return dr_survey_look_again(&of, &r->survey, &r->more, err);
 }
 
+static void note_ends(struct dr_whole_done *out)
+{
+    out->oldest_ms = out->newest_ms = out->shard[0].restored.last_ms;
+    for (size_t i = 1; i < out->shards; i++) {
+        const int64_t ms = out->shard[i].restored.last_ms;
+        out->oldest_ms = ms < out->oldest_ms ? ms : out->oldest_ms;
+        out->newest_ms = ms > out->newest_ms ? ms : out->newest_ms;
+    }
+}
+
 /* Every shard is fetched and loaded for it. */
 static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
 {
@@ -110,12 +123,17 @@ static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
     if (rc == PR_OK)
         rc = dr_wave_each(r, NULL, look, NULL, err);
     if (rc == PR_OK)
+        rc = dr_part_facts(r, err);
+    if (rc == PR_OK)
         rc = dr_survey_init(&r->more, n, err);
     if (rc == PR_OK)
         rc = dr_wave_each(r, asked, look_again, NULL, err);
     if (rc == PR_OK)
+        rc = dr_part_again(r, err);
+    if (rc == PR_OK)
         rc = dr_survey_join(&r->survey, &r->more, err);
     dr_survey_done(&r->more);
+    note_ends(r->out);
     if (rc == PR_OK)
         rc = assign_slots(r, &r->survey, err);
     if (rc == PR_OK)
@@ -218,6 +236,8 @@ enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *ou
         rc = dr_whole_dir_begin(r, err);
     if (rc == PR_OK)
         rc = restore(r, err);
+    if (rc != PR_OK)
+        dr_exchange_give_up(&r->exchange);
     close_run(r);
     free(r);
     return rc;
