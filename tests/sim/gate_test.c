@@ -15,7 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARDS = 4, SLOTS = 4, KEYS = 3, EVENTS = 400, GIVES = 6, STEPS = 500, REPLICAS = 2, SEEK = 300000 };
+enum {
+    SHARDS = 4,
+    SLOTS = 4,
+    KEYS = 3,
+    EVENTS = 400,
+    GIVES = 6,
+    STEPS = 500,
+    REPLICAS = 2,
+    SEEK = 300000
+};
 
 enum rule { ALL_RULES, NO_GATE, NO_CONFIRMATION, ASKED_BEFORE, FORGETS_GIVES, NO_ORDER, SAME_SLOT };
 
@@ -43,7 +52,7 @@ struct give { /* a row */
     unsigned number;
 };
 
-struct move { /* of the executor */
+struct move {      /* of the executor */
     bool on, half; /* half: restored, not deleted */
     int slot, from, to, key, row;
 };
@@ -54,7 +63,7 @@ struct world {
     struct shard shard[SHARDS];
     struct give give[GIVES];
     struct move move[3];
-    int home[SLOTS][KEYS];    /* shard that has it */
+    int home[SLOTS][KEYS]; /* shard that has it */
     int owner[SLOTS];
     int version[SLOTS][KEYS]; /* last written */
     int promised[SLOTS][KEYS];
@@ -152,7 +161,8 @@ static void move_on(struct world *w, struct move *m)
     }
 }
 
-/* --- dr ----------------------------------------------------------------------------------------- */
+/* --- dr -----------------------------------------------------------------------------------------
+ */
 
 static void name_of(int shard, char out[DR_NAME])
 {
@@ -191,6 +201,17 @@ static void admit(struct world *w, struct give *g)
     g->known = true;
 }
 
+static void close_give(struct world *w, struct give *g)
+{
+    char taker[DR_NAME];
+    g->used = false;
+    for (int i = 0; i < GIVES; i++)
+        if (w->give[i].used && w->give[i].giver == g->giver && w->give[i].taker == g->taker)
+            return;
+    name_of(g->taker, taker);
+    dr_gate_closed(&w->shard[g->giver].gate, taker);
+}
+
 static void read_rows(struct world *w, int shard)
 {
     struct shard *s = &w->shard[shard];
@@ -220,7 +241,7 @@ static void read_rows(struct world *w, int shard)
         if (g->ended && g->end == SIZE_MAX)
             g->end = s->n;
         if (g->ended && s->durable >= g->end)
-            g->used = false;
+            close_give(w, g);
     }
 }
 
@@ -246,8 +267,7 @@ static void go_round(struct world *w, int shard)
                 continue;
             name_of(w->give[i].taker, taker);
             const struct shard *t = &w->shard[w->give[i].taker];
-            (void)dr_gate_ask(&s->gate, taker, HISTORY,
-                              w->without == ASKED_BEFORE ? t->row : t->n);
+            (void)dr_gate_ask(&s->gate, taker, HISTORY, w->without == ASKED_BEFORE ? t->row : t->n);
         }
     for (size_t i = 0; i < s->gate.rounds; i++)
         for (size_t k = 0; k < s->gate.round[i].needs; k++) {
@@ -261,8 +281,8 @@ static void go_round(struct world *w, int shard)
 static void write_bucket(struct world *w, int shard)
 {
     struct shard *s = &w->shard[shard];
-    size_t to = s->gated && w->without != NO_GATE && s->allowed < s->arrived ? s->allowed
-                                                                            : s->arrived;
+    size_t to =
+        s->gated && w->without != NO_GATE && s->allowed < s->arrived ? s->allowed : s->arrived;
     if (!s->known || to <= s->durable)
         return;
     to = s->durable + 1 + pr_rng_below(&w->rng, to - s->durable);

@@ -104,6 +104,15 @@ bool dr_gate_ask(struct dr_gate *g, const char *taker, const char *replid, uint6
     return true;
 }
 
+void dr_gate_closed(struct dr_gate *g, const char *taker)
+{
+    for (size_t i = 0; i < g->rounds; i++)
+        for (size_t k = 0; k < g->round[i].needs; k++) {
+            struct dr_gate_need *need = &g->round[i].need[k];
+            need->reached = need->reached || strcmp(need->taker, taker) == 0;
+        }
+}
+
 void dr_gate_drop_newest(struct dr_gate *g)
 {
     g->rounds -= g->rounds > 0;

@@ -30,11 +30,12 @@ struct dr_give {
  * them from now on is newer than what anybody else has. */
 bool dr_gate_admits(const struct dr_give *known, size_t n, const struct dr_give *more);
 
-struct dr_gate_mark {                   /* of a giver's stream */
-    struct dr_generation_id generation; /* that is followed; offsets of another one do not compare */
-    uint64_t offset, commands;          /* where it may be cut, and whole commands up to there */
-    uint64_t base;                      /* bases that had begun */
-    int64_t ms;                         /* arrival of its last byte */
+struct dr_gate_mark { /* of a giver's stream */
+    struct dr_generation_id
+        generation;            /* that is followed; offsets of another one do not compare */
+    uint64_t offset, commands; /* where it may be cut, and whole commands up to there */
+    uint64_t base;             /* bases that had begun */
+    int64_t ms;                /* arrival of its last byte */
 };
 
 struct dr_gate_need {
@@ -62,6 +63,9 @@ struct dr_gate_round *dr_gate_begin(struct dr_gate *g, const struct dr_gate_mark
  * another history than before, older rounds that wait for the former one are dropped: they may
  * wait in vain, and this one stands for them. False: no room. */
 bool dr_gate_ask(struct dr_gate *g, const char *taker, const char *replid, uint64_t offset);
+/* All that was given to that taker is durable as given: nothing waits for it any more. Who waited
+ * still might wait in a circle, as the give has left the known ones. */
+void dr_gate_closed(struct dr_gate *g, const char *taker);
 void dr_gate_drop_newest(struct dr_gate *g); /* a taker did not answer */
 
 /* The newest round whose needs are all reached: true, and *mark; it and all before it are over. */
