@@ -32,6 +32,9 @@ static enum pr_code list_shards(struct dr_whole_run *r, struct pr_err *err)
     }
     for (size_t i = 0; rc == PR_OK && i < names.n; i++)
         memcpy(out->shard[i].name, names.name[i], sizeof out->shard[i].name);
+    if (rc == PR_OK)
+        rc = dr_takes_read(s3, r->w->cluster, (const char(*)[DR_NAME])names.name, names.n,
+                           r->w->until_ms, &r->takes, err);
     dr_names_done(&names);
     pr_s3_close(s3);
     return rc;
@@ -110,8 +113,9 @@ static bool claims(const struct dr_restored *d, uint32_t slot)
     return (d->slots[slot / 8] >> (slot % 8) & 1) != 0;
 }
 
-/* Of those that hold keys of the slot, if any do, else of all: who owned it by the newest map.
- * When all its keys are on one shard it is that one, whatever an older map says. */
+/* Of those that hold keys of the slot: who took it last; else who owned it by the newest map, as of
+ * all when nobody holds any. When all its keys are on one shard it is that one, whatever an older
+ * map says. */
 static int owner_of(const struct dr_whole_run *r, const struct dr_survey *s, uint32_t slot)
 {
     int best = DR_NO_SHARD, holders = 0, holder = DR_NO_SHARD;
@@ -122,6 +126,14 @@ static int owner_of(const struct dr_whole_run *r, const struct dr_survey *s, uin
         }
     if (holders == 1)
         return holder;
+    for (size_t i = 0; i < s->shards; i++) {
+        const uint64_t n = r->takes.number[i][slot];
+        if (s->keys[i][slot] > 0 && n > 0 &&
+            (best == DR_NO_SHARD || n > r->takes.number[best][slot]))
+            best = (int)i;
+    }
+    if (best != DR_NO_SHARD)
+        return best;
     for (size_t i = 0; i < s->shards; i++) {
         const struct dr_restored *d = &r->out->shard[i].restored;
         if (claims(d, slot) && (holders == 0 || s->keys[i][slot] > 0) &&
@@ -207,6 +219,7 @@ static void close_run(struct dr_whole_run *r)
     free(r->conn);
     free(r->server);
     dr_target_close(&r->target);
+    dr_takes_done(&r->takes);
     pr_db_close(r->db);
 }
 

@@ -3,6 +3,7 @@
 #define DR_WHOLE_PRIVATE_H
 
 #include "io/quarantine.h"
+#include "io/takes.h"
 #include "io/target.h"
 #include "io/whole.h"
 
@@ -13,6 +14,7 @@ struct dr_whole_run {
     struct dr_quarantine *server; /* [shards] */
     struct pr_redis **conn;       /* [shards] */
     int owner[DR_SLOTS];          /* shard */
+    struct dr_takes takes;        /* of those shards */
     uint32_t partitions;
     unsigned threads;
     struct pr_db *db;
