@@ -19,3 +19,7 @@ prism_test(integration/dr_rebalance SLOW SOURCES ${T}/dr_rebalance_test.c ${T}/d
     ${T}/rebalance_stage.c LINK prism_it prism_dataplane_io prism_io prism_proto prism_base
     FIXTURE stack s3 TIMEOUT 300)
 add_dependencies(test_integration_dr_rebalance prism-dr prism-rebalance)
+prism_test(integration/dr_slots SLOW SOURCES ${T}/dr_slots_test.c ${T}/rebalance_slot_stage.c
+    ${T}/dr_stage.c LINK rebalance_io prism_it PkgConfig::libxxhash FIXTURE stack2 s3 LABELS slots
+    TIMEOUT 400)
+add_dependencies(test_integration_dr_slots prism-dr prism-rebalance)
