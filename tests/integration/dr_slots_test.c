@@ -9,6 +9,7 @@
 
 #include "prism/io/clock.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ enum { VALUE = 600, PRIMARIES = 8, OUT = 65536 };
 static struct it_proxy proxy;
 static char scratch[64], out[OUT];
 static unsigned groups = 2;
+static struct it_service second; /* another replica of dr; pid 0: it does not run */
 
 struct at { /* a primary's shard */
     int port;
@@ -273,18 +275,24 @@ static int close_all(void **state)
     return slot_stage_close(state);
 }
 
+/* So that src has the slots. */
+static void turn_round(void)
+{
+    char node[16];
+    const int port = stage.src_port;
+    if (slot_stage_owner(stage.slot[0]) != stage.dst_port)
+        return;
+    memcpy(node, stage.src, sizeof node);
+    memcpy(stage.src, stage.dst, sizeof node);
+    memcpy(stage.dst, node, sizeof node);
+    stage.src_port = stage.dst_port;
+    stage.dst_port = port;
+}
+
 /* From whoever has the slots to the other. Returns once the worker runs. */
 static void begin_moving(bool told)
 {
-    if (slot_stage_owner(stage.slot[0]) == stage.dst_port) {
-        char node[16];
-        const int port = stage.src_port;
-        memcpy(node, stage.src, sizeof node);
-        memcpy(stage.src, stage.dst, sizeof node);
-        memcpy(stage.dst, node, sizeof node);
-        stage.src_port = stage.dst_port;
-        stage.dst_port = port;
-    }
+    turn_round();
     stage.cfg.dr = told;
     stage.plan++;
     atomic_store(&stage.stop, REBALANCE_RUN_ON);
@@ -364,7 +372,41 @@ static unsigned restore_and_count(void)
 static void lose_region(void)
 {
     it_kill(dr.dr.pid);
+    if (second.pid != 0)
+        it_kill(second.pid);
+    second.pid = 0;
     ledger_stop();
+}
+
+static void lease_sql(const char *set)
+{
+    char sql[256];
+    (void)snprintf(sql, sizeof sql, "UPDATE leases SET %s WHERE name = 'dr-g%u'", set,
+                   group_of(stage.dst));
+    it_sql(dr.uri, sql, NULL, 0);
+}
+
+static bool second_leads(void *ctx)
+{
+    (void)ctx;
+    return dr_stage_number("SELECT count(*) FROM leases WHERE name = 'dr-g%u' AND holder LIKE "
+                           "'%%-%d'",
+                           group_of(stage.dst), (int)second.pid) == 1;
+}
+
+/* So that giver and taker are led by two replicas. Somebody else has the lease for a moment; the
+ * first replica sleeps when that one lets go. */
+static void split_leaders(void)
+{
+    it_service(&second, "dr", dr.uri, dr.env);
+    lease_sql("holder = 'nobody', epoch = epoch + 1, "
+              "expires_at = clock_timestamp() + interval '1200 ms'");
+    (void)usleep(800000); /* it has asked once, and knows that it does not lead */
+    assert_int_equal(kill(dr.dr.pid, SIGSTOP), 0);
+    const bool leads = it_await(second_leads, NULL, 1800); /* its other leases last 2 s */
+    assert_int_equal(kill(dr.dr.pid, SIGCONT), 0);
+    assert_true(leads);
+    dr_stage_await_streaming();
 }
 
 /* The slots must be all at one side for the next test. */
@@ -446,10 +488,14 @@ static void lose_it_anywhere(uint64_t seed)
 {
     struct pr_rng rng;
     pr_rng_init(&rng, seed);
+    if (seed % 2 == 0) {
+        turn_round();
+        split_leaders();
+    }
     ledger_start();
     const unsigned long promises = ledger.promises;
-    const int64_t lost_us = pr_mono_us() + 200000 + (int64_t)pr_rng_below(&rng, 2500000);
-    const int64_t held_us = pr_mono_us() + (int64_t)pr_rng_below(&rng, 1500000);
+    const int64_t lost_us = pr_mono_us() + 300000 + (int64_t)pr_rng_below(&rng, 7000000);
+    const int64_t held_us = pr_mono_us() + (int64_t)pr_rng_below(&rng, 3000000);
     const int64_t freed_us = held_us + (int64_t)pr_rng_below(&rng, 2000000);
     bool held = false, freed = false;
     unsigned waves = 0;
@@ -469,8 +515,9 @@ static void lose_it_anywhere(uint64_t seed)
         (void)usleep(5000); /* as long as this takes is random anyway */
     }
     lose_region();
-    print_message("  seed %llu: %u waves, %lu writes, %lu promises\n", (unsigned long long)seed,
-                  waves, ledger.writes, ledger.promises - promises);
+    print_message("  seed %llu: %s, %u waves, %lu writes, %lu promises\n", (unsigned long long)seed,
+                  seed % 2 == 0 ? "two leaders" : "one leader", waves, ledger.writes,
+                  ledger.promises - promises);
     const unsigned lost = restore_and_count();
     if (lost > 0)
         fail_msg("seed %llu: %u keys lack what was said to be durable", (unsigned long long)seed,
@@ -481,7 +528,7 @@ static void lose_it_anywhere(uint64_t seed)
 static void the_region_is_lost_at_any_moment(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++)
+    for (uint64_t seed = 1; seed <= 8; seed++)
         lose_it_anywhere(seed);
     if (!it_await(none_gives, NULL, DR_AWAIT_MS))
         fail_msg("a give is never forgotten");
