@@ -41,6 +41,9 @@ static struct {
     char key[KEYS][24];
     uint16_t slot[KEYS];
     unsigned version[KEYS], promised[KEYS];
+    unsigned then[KEYS]; /* promised at then_ms, when that was to be noted */
+    int64_t then_ms;     /* Unix epoch; 0: not noted */
+    atomic_bool note;
     struct at at[PRIMARIES];
     size_t primaries, pending, dropped;
     struct pending wait[PENDING];
@@ -164,6 +167,10 @@ static void *write_on(void *arg)
     while (ledger.wrong[0] == '\0' && !atomic_load(&ledger.stop)) {
         write_some(c, conn);
         ask_durable(db);
+        if (atomic_exchange(&ledger.note, false)) {
+            memcpy(ledger.then, ledger.promised, sizeof ledger.then);
+            ledger.then_ms = pr_now_ms();
+        }
     }
     for (size_t i = 0; i < ledger.primaries; i++)
         redisFree(conn[i]);
@@ -188,6 +195,7 @@ static void ledger_start(void)
     }
     ledger.pending = 0;
     ledger.writes = ledger.promises = 0;
+    ledger.then_ms = 0;
     atomic_store(&ledger.stop, false);
     assert_int_equal(pthread_create(&ledger.thread, NULL, write_on, c), 0);
     ledger.runs = true;
@@ -342,26 +350,33 @@ static void look_at_shard(const struct at *at, const char *dir, struct seen *see
     (void)it_stop(pid);
 }
 
-/* What is restored of what was promised. Returns how many keys lack that. */
-static unsigned restore_and_count(void)
+/* What is restored, up to a time or all, of what was promised. Returns how many keys lack that. */
+static unsigned restore_and_count(int64_t until_ms, const unsigned *want)
 {
     static unsigned number;
     static struct seen seen[KEYS];
-    char program[4096], dir[96];
+    char program[4096], dir[96], until[24];
     unsigned lost = 0, promised = 0, twice = 0;
     memset(seen, 0, sizeof seen);
     (void)snprintf(program, sizeof program, "%s/prism-dr", PRISM_BIN_DIR);
     (void)snprintf(dir, sizeof dir, "%s/%u", scratch, ++number);
-    const char *argv[] = {
-        program, "restore-cluster", "--into", dir, "--partitions", "4096", NULL
-    };
+    (void)snprintf(until, sizeof until, "%lld", (long long)until_ms);
+    const char *argv[] = { program,
+                           "restore-cluster",
+                           "--into",
+                           dir,
+                           "--partitions",
+                           "4096",
+                           until_ms > 0 ? "--until" : NULL,
+                           until,
+                           NULL };
     if (it_run(dr.env, argv, out, sizeof out, DR_AWAIT_MS) != 0)
         fail_msg("restore-cluster: %s", out);
     for (size_t i = 0; i < ledger.primaries; i++)
         look_at_shard(&ledger.at[i], dir, seen);
     for (int k = 0; k < KEYS; k++) {
-        promised += ledger.promised[k] > 0;
-        lost += seen[k].version < ledger.promised[k];
+        promised += want[k] > 0;
+        lost += seen[k].version < want[k];
         twice += seen[k].copies > 1;
     }
     print_message("  %u keys promised, %u lost, %u twice\n", promised, lost, twice);
@@ -450,7 +465,7 @@ static void without_being_told_dr_loses_keys(void **state)
                   (long long)(pr_mono_us() - begun_us) / 1000);
     assert_true(it_await(giver_is_ahead, stage.src, DR_AWAIT_MS));
     lose_region();
-    assert_true(restore_and_count() > 0);
+    assert_true(restore_and_count(0, ledger.promised) > 0);
     memset(ledger.promised, 0, sizeof ledger.promised);
     recover();
 }
@@ -476,7 +491,7 @@ static void a_giver_waits_for_its_taker(void **state)
     assert_true(it_await(says_why, NULL, DR_AWAIT_MS));
     assert_false(none_gives(NULL)); /* it is over, but not durable */
     lose_region();
-    assert_int_equal(restore_and_count(), 0);
+    assert_int_equal(restore_and_count(0, ledger.promised), 0);
     recover();
     if (!it_await(none_gives, NULL, DR_AWAIT_MS))
         fail_msg("a give is never forgotten");
@@ -495,13 +510,17 @@ static void lose_it_anywhere(uint64_t seed)
     ledger_start();
     const unsigned long promises = ledger.promises;
     const int64_t lost_us = pr_mono_us() + 300000 + (int64_t)pr_rng_below(&rng, 7000000);
+    const int64_t note_us = pr_mono_us() + (int64_t)pr_rng_below(&rng, 3000000);
     const int64_t held_us = pr_mono_us() + (int64_t)pr_rng_below(&rng, 3000000);
     const int64_t freed_us = held_us + (int64_t)pr_rng_below(&rng, 2000000);
-    bool held = false, freed = false;
+    bool held = false, freed = false, noted = false;
     unsigned waves = 0;
     begin_moving(true);
     while (pr_mono_us() < lost_us) {
-        if (!held && pr_mono_us() >= held_us) {
+        if (!noted && pr_mono_us() >= note_us) {
+            atomic_store(&ledger.note, true);
+            noted = true;
+        } else if (!held && pr_mono_us() >= held_us) {
             hold_back_taker();
             held = true;
         } else if (!freed && pr_mono_us() >= freed_us) {
@@ -518,10 +537,13 @@ static void lose_it_anywhere(uint64_t seed)
     print_message("  seed %llu: %s, %u waves, %lu writes, %lu promises\n", (unsigned long long)seed,
                   seed % 2 == 0 ? "two leaders" : "one leader", waves, ledger.writes,
                   ledger.promises - promises);
-    const unsigned lost = restore_and_count();
+    const unsigned lost = restore_and_count(0, ledger.promised);
     if (lost > 0)
         fail_msg("seed %llu: %u keys lack what was said to be durable", (unsigned long long)seed,
                  lost);
+    if (ledger.then_ms > 0 && restore_and_count(ledger.then_ms, ledger.then) > 0)
+        fail_msg("seed %llu: at %lld something was durable that is not there for that time",
+                 (unsigned long long)seed, (long long)ledger.then_ms);
     recover();
 }
 

@@ -103,6 +103,15 @@ enum pr_code dr_gates_where(struct dr_gates *g, const char *shard, struct dr_whe
     return rc;
 }
 
+/* When whoever leads or led the shard wrote of it last; its clock may have been ahead of ours. */
+static int64_t floor_of(const struct dr_gates *g, const char *shard)
+{
+    for (size_t i = 0; i < g->fars; i++)
+        if (strcmp(g->far[i].shard, shard) == 0)
+            return g->far[i].durable_ms;
+    return 0;
+}
+
 bool dr_gates_reached(struct dr_gates *g, const char *shard, const struct dr_where *at, int64_t *ms,
                       bool *never)
 {
@@ -114,7 +123,7 @@ bool dr_gates_reached(struct dr_gates *g, const char *shard, const struct dr_whe
                                       ? dr_durable_judge(&h, at->replid, at->offset)
                                       : DR_NOT_YET;
         *never = v == DR_NEVER;
-        *ms = is.durable_ms;
+        *ms = is.durable_ms > 0 ? is.durable_ms : floor_of(g, shard);
         return v == DR_REACHED;
     }
     for (size_t i = 0; i < g->fars; i++)
@@ -210,16 +219,6 @@ struct looking {
     size_t n, room;
     bool unopened;
 };
-
-static int64_t floor_of(const struct dr_gates *g, const char *shard)
-{
-    /* Whoever led it before may have had a clock ahead of ours, and gone on until its lease ended.
-     */
-    for (size_t i = 0; i < g->fars; i++)
-        if (strcmp(g->far[i].shard, shard) == 0 && g->far[i].durable_ms > 0)
-            return g->far[i].durable_ms + g->o.cfg->lease_ttl_ms;
-    return 0;
-}
 
 /* Under the group's lock. */
 static bool see(void *ctx, struct dr_shard *s)

@@ -30,7 +30,8 @@ static enum pr_code ships(struct rebalance_pair *p, bool *yes, struct pr_err *er
     return rc;
 }
 
-/* The other way round is over: a slot turns back only when nothing is sent any more. */
+/* The other way round is over: a slot turns back only when nothing is sent any more. So is what an
+ * executor left that was killed, of plans that have ended since. */
 static enum pr_code insert(struct pr_db *db, void *ctx, struct pr_err *err)
 {
     struct asking *a = ctx;
@@ -43,8 +44,9 @@ static enum pr_code insert(struct pr_db *db, void *ctx, struct pr_err *err)
     enum pr_code rc = pr_lease_check(db, &p->run->lease, err);
     if (rc == PR_OK)
         rc = pr_db_exec(db,
-                        "UPDATE dr_gives SET ended = true WHERE giver = $2 AND taker = $1 AND "
-                        "NOT ended",
+                        "UPDATE dr_gives SET ended = true WHERE NOT ended AND "
+                        "((giver = $2 AND taker = $1) OR plan_id IN (SELECT id FROM plans "
+                        "WHERE state IN ('done', 'failed', 'canceled')))",
                         PR_ARGS(pr_text(giver), pr_text(taker)), NULL, err);
     if (rc == PR_OK)
         rc = pr_db_exec(db,
@@ -83,6 +85,7 @@ static enum pr_code step(struct asking *a, bool *done, struct pr_err *err)
     enum pr_code rc = PR_OK;
     if (a->id == 0 && (rc = ships(a->p, &yes, err)) == PR_OK && yes)
         rc = pr_db_tx(a->p->db, insert, a, err);
+    a->p->gives_asked = a->p->gives_asked || yes; /* also when it is not known whether it was */
     *done = rc == PR_OK && !yes;
     return rc == PR_OK && yes ? known(a->p, a->id, done, err) : rc;
 }
@@ -130,7 +133,7 @@ void rebalance_pair_gave(struct rebalance_pair *p)
     for (size_t i = 0; i < p->n_steps; i++)
         if (!over(&p->steps[i]))
             return;
-    if (!p->gives_known || rebalance_slot_run_order(p->run) == REBALANCE_ABANDON)
+    if (!p->gives_asked || rebalance_slot_run_order(p->run) == REBALANCE_ABANDON)
         return;
     if (pr_db_exec(p->db,
                    "UPDATE dr_gives SET ended = true WHERE NOT ended AND (giver, taker) IN "

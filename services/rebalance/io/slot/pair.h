@@ -93,6 +93,7 @@ struct rebalance_pair {
     int live[2];            /* replicas to wait for: giver's side [0], taker's [1] by shard */
     int gives;              /* the shard of which dr knows that it gives slots to the other, if */
     bool gives_known;       /* it does */
+    bool gives_asked;       /* it was told, and is to hear of the end */
     bool no_compression[2]; /* rdbcompression was turned off on that primary */
     bool touched[2];        /* and on some member of that shard */
     uint64_t busy_us;       /* of the last batch, or job */
