@@ -52,7 +52,7 @@ static void a_giver_has_room_for_so_many_takers(void **state)
 {
     (void)state;
     struct dr_give known[DR_GATE_TAKERS + 1];
-    char name[8];
+    char name[16];
     for (int i = 0; i < DR_GATE_TAKERS; i++) {
         (void)snprintf(name, sizeof name, "t%d", i);
         known[i] = give("g", name, i);

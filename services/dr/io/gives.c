@@ -40,8 +40,9 @@ enum pr_code dr_gives_read(struct pr_db *db, struct dr_gives_row **rows, size_t 
         (void)snprintf(r->give.giver, DR_NAME, "%s", pr_cell(res, i, 5));
         (void)snprintf(r->give.taker, DR_NAME, "%s", pr_cell(res, i, 6));
         if (!unhex(pr_cell(res, i, 7), r->give.slots, sizeof r->give.slots)) {
+            const long long id = r->id;
             free(row);
-            return pr_fail(err, PR_EDATA, "dr_gives: slots of row %lld", (long long)r->id);
+            return pr_fail(err, PR_EDATA, "dr_gives: slots of row %lld", id);
         }
     }
     *rows = row;
