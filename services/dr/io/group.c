@@ -292,6 +292,28 @@ bool dr_group_leads(struct dr_group *g)
     return leading;
 }
 
+bool dr_group_lease(struct dr_group *g, struct pr_lease *out)
+{
+    pthread_mutex_lock(&g->mu);
+    const bool leading = g->leading;
+    *out = g->lease;
+    pthread_mutex_unlock(&g->mu);
+    return leading;
+}
+
+void dr_group_shards(struct dr_group *g, bool (*each)(void *ctx, struct dr_shard *s), void *ctx)
+{
+    bool pack = false;
+    pthread_mutex_lock(&g->mu);
+    for (size_t i = 0; i < g->members; i++)
+        pack = each(ctx, g->member[i].shard) || pack;
+    if (pack) {
+        g->much = true;
+        pthread_cond_signal(&g->woken);
+    }
+    pthread_mutex_unlock(&g->mu);
+}
+
 void dr_group_each(struct dr_group *g, int64_t now_ms,
                    void (*each)(void *ctx, const char *name, const struct dr_shard_status *is),
                    void *ctx, char trouble[DR_TROUBLE])

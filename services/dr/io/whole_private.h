@@ -3,6 +3,7 @@
 #define DR_WHOLE_PRIVATE_H
 
 #include "io/quarantine.h"
+#include "io/takes.h"
 #include "io/target.h"
 #include "io/whole.h"
 
@@ -18,6 +19,7 @@ struct dr_whole_run {
     size_t wave, from, to;         /* servers at a time; those that run now */
     struct dr_survey survey, more; /* more: of the second look, while it goes on */
     int owner[DR_SLOTS];           /* shard */
+    struct dr_takes takes;         /* of those shards */
     uint32_t partitions;
     unsigned threads;
     struct pr_db *db;
