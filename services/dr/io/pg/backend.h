@@ -45,7 +45,9 @@ struct dr_pg_rewind {
 };
 
 struct dr_pg_lockout {
-    bool admit; /* the other way round */
+    bool admit;   /* the other way round */
+    bool if_open; /* only when somebody who is no superuser could connect: superusers' sessions,
+                   * which are ended with the others', stay where all is as it should be */
     int64_t grants, ended, prepared;
 };
 

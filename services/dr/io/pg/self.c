@@ -79,21 +79,27 @@ static enum pr_code backup(void *self, bool full, struct dr_pg_repo *after, stru
     return rc == PR_OK ? dr_pg_info(h, after, err) : rc;
 }
 
+const char *dr_pg_other_database(const struct dr_pg_home *h)
+{
+    return strcmp(h->app, "postgres") != 0 ? "postgres" : "template1";
+}
+
 static enum pr_code lockout(void *self, struct dr_pg_lockout *io, struct pr_err *err)
 {
     const struct dr_pg_home *h = &((struct dr_pg_self *)self)->home;
-    const char *const other[] = { "dbname", "postgres", NULL };
-    const char *const another[] = { "dbname", "template1", NULL };
+    const char *const other[] = { "dbname", dr_pg_other_database(h), NULL };
     struct dr_pg_locked locked = { 0 };
     struct pr_db *db = NULL;
     char *conninfo = NULL;
-    enum pr_code rc = dr_pg_conninfo(
-        h->cfg->pg_uri, strcmp(h->app, "postgres") != 0 ? other : another, &conninfo, err);
+    bool is = false;
+    enum pr_code rc = dr_pg_conninfo(h->cfg->pg_uri, other, &conninfo, err);
     if (rc == PR_OK)
         rc = pr_db_open(&db, conninfo, "prism-dr-lockout", err);
+    if (rc == PR_OK && io->if_open)
+        rc = dr_pg_is_locked(db, h->app, &is, err);
     if (rc == PR_OK && io->admit)
         rc = dr_pg_admit(db, h->app, &io->grants, err);
-    else if (rc == PR_OK) {
+    else if (rc == PR_OK && !is) {
         rc = dr_pg_lock_out(db, h->app, &locked, err);
         io->grants = locked.grants;
         io->ended = locked.ended;

@@ -18,6 +18,10 @@ enum pr_code dr_pg_self_promote(void *self, const struct dr_pg_promote *how,
                                 struct dr_pg_promoted *out, struct pr_err *err);
 enum pr_code dr_pg_self_rewind(void *self, const struct dr_pg_rewind *how, struct pr_err *err);
 
+/* A database of the server that is not the one that is kept safe: sessions there outlive a
+ * lock-out. */
+const char *dr_pg_other_database(const struct dr_pg_home *h);
+
 /* A program of PostgreSQL's. words, the last it said, go into the error. env: NULL: home's. */
 PR_CHECKED enum pr_code dr_pg_tool(const struct dr_pg_home *h, const char *name,
                                    const char *const *arg, char **env, int timeout_ms,

@@ -107,7 +107,7 @@ void dr_guard_use(struct dr_guard *g, const char *data)
 static void lock(struct dr_guard *g, bool admit)
 {
     struct dr_lock l = { .nodes = 0 };
-    struct dr_region_pg_lock pg = { .silent = false };
+    struct dr_region_pg_lock pg = { .if_open = !admit };
     struct pr_err err = { 0 };
     enum pr_code rc = admit ? dr_lock_admit(g->site, &l, &err) : dr_lock_out(g->site, &l, &err);
     const enum pr_code pg_rc =

@@ -46,10 +46,10 @@ static void close_backend(struct backend *b)
 enum pr_code dr_region_pg_lock(const struct dr_config *cfg, const struct dr_site *s, bool admit,
                                struct dr_region_pg_lock *out, struct pr_err *err)
 {
-    struct dr_pg_lockout l = { .admit = admit };
+    struct dr_pg_lockout l = { .admit = admit, .if_open = out->if_open };
     struct pr_err why = { 0 };
     struct backend b;
-    *out = (struct dr_region_pg_lock){ .silent = false };
+    *out = (struct dr_region_pg_lock){ .if_open = out->if_open };
     if (s->pg_uri == NULL)
         return PR_OK;
     enum pr_code rc = open_backend(&b, cfg, s->pg_uri, cfg->pg_data, err);

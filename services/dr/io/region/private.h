@@ -59,7 +59,8 @@ enum pr_code dr_region_verify(struct dr_region_job *job, bool again, struct dr_r
 
 /* postgres.c. What a site without PostgreSQL has to do is nothing. */
 struct dr_region_pg_lock {
-    bool silent; /* it does not answer */
+    bool if_open; /* in: see struct dr_pg_lockout */
+    bool silent;  /* it does not answer */
     char words[DR_REGION_TEXT];
     int64_t grants, ended;
 };

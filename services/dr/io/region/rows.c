@@ -53,7 +53,8 @@ static const char WRITE[] =
     "VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000), "
     "to_timestamp($7::double precision / 1000), to_timestamp($8::double precision / 1000), "
     "$9, $10, $11, $12::jsonb) "
-    "ON CONFLICT (id, begun_at) DO UPDATE SET report = excluded.report, attempts = excluded.attempts";
+    "ON CONFLICT (id, begun_at) DO UPDATE SET report = excluded.report, attempts = "
+    "excluded.attempts";
 
 /* The database may be of a release before the table: the journal has it all the same. */
 enum pr_code dr_region_report(const struct dr_region_job *job, const char *report, bool *written,

@@ -153,7 +153,7 @@ static enum pr_code lockout(struct dr_region_job *job, bool again, struct dr_reg
                             struct pr_err *err)
 {
     struct dr_lock l = { .nodes = 0 };
-    struct dr_region_pg_lock pg;
+    struct dr_region_pg_lock pg = { .silent = false };
     const bool stops = job->from->hook[DR_HOOK_STOP] != NULL;
     struct pr_err unheard = { 0 };
     (void)again;

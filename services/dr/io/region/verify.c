@@ -106,7 +106,7 @@ static enum pr_code await_cluster(const struct dr_region_job *job, struct dr_reg
 static enum pr_code look_at_old_side(const struct dr_region_job *job, struct pr_err *err)
 {
     struct dr_lock l = { .nodes = 0 };
-    struct dr_region_pg_lock pg;
+    struct dr_region_pg_lock pg = { .if_open = true };
     enum pr_code rc = dr_lock_out(job->from, &l, err);
     dr_lock_done(&l);
     if (rc == PR_OK)
