@@ -93,6 +93,8 @@ static enum pr_code lead(struct dr_group *g, struct pr_err *err)
     struct pr_err unsaved = { 0 };
     enum pr_code rc = dr_group_take_over(g, err);
     bool go_on = true;
+    if (rc == PR_OK) /* what a predecessor wrote last may have come after another's marker */
+        rc = dr_group_ask_owner(g, err);
     if (rc == PR_OK)
         begin(g);
     while (rc == PR_OK && go_on && !dr_group_lost(g) &&
