@@ -139,6 +139,14 @@ static void shipped(void)
     dr_kill();
 }
 
+static unsigned calls_of_a_restore(size_t shard)
+{
+    struct dr_tried t;
+    dr_rules("%s", "");
+    dr_try(shard, &t);
+    return dr_calls();
+}
+
 /* Before its n-th call: no directory; what it leaves is no obstacle to the next. */
 void dr_restore_is_killed(void **state)
 {
@@ -149,16 +157,15 @@ void dr_restore_is_killed(void **state)
     for (long i = 0; i < strikes; i++) {
         struct pr_rng rng = dr_rng("restore killed", i);
         const size_t shard = (size_t)i % dr_ledger_shards();
-        char dir[256], program[4096];
-        (void)snprintf(program, sizeof program, "%s/prism-dr", PRISM_BIN_DIR);
+        char dir[256];
         (void)snprintf(dir, sizeof dir, "%s/%s", dr_scene.dir, dr_ledger_shard(shard));
-        const char *argv[] = { program, "restore", "--shard", dr_ledger_shard(shard),
-                               "--dir", dir,       NULL };
-        dr_rules("stall ms=60000"); /* until its death is arranged */
-        const pid_t pid = it_spawn(dr.env, argv);
+        const char *args[] = { "restore", "--shard", dr_ledger_shard(shard), "--dir", dir, NULL };
+        const unsigned calls = calls_of_a_restore(shard);
+        const pid_t pid = dr_command_stopped(args);
         dr_rules("pass first=%u times=1 when=%s pid=%d signal=9",
-                 1 + (unsigned)pr_rng_below(&rng, 30),
+                 1 + (unsigned)pr_rng_below(&rng, calls),
                  pr_rng_below(&rng, 2) == 0 ? "before" : "after", (int)pid);
+        assert_int_equal(kill(pid, SIGCONT), 0);
         assert_int_equal(it_wait(pid, DR_AWAIT_MS), -SIGKILL);
         assert_int_equal(access(dir, F_OK), -1);
         dr_rules("%s", "");

@@ -108,18 +108,33 @@ void dr_rules(const char *format, ...)
     it_proxy_rules(&dr_scene.proxy, text);
 }
 
-static bool hit(void *ctx)
+struct calls {
+    unsigned all, hit;
+};
+
+static struct calls count_calls(void)
 {
     static char log[1 << 20];
-    (void)ctx;
+    struct calls n = { 0, 0 };
     it_proxy_log(&dr_scene.proxy, log, sizeof log);
     for (char *save = NULL, *line = strtok_r(log, "\n", &save); line != NULL;
          line = strtok_r(NULL, "\n", &save)) {
         char fault[32];
-        if (sscanf(line, "%*u %*s %*s %31s", fault) == 1 && strcmp(fault, "pass") != 0)
-            return true;
+        n.all++;
+        n.hit += sscanf(line, "%*u %*s %*s %31s", fault) == 1 && strcmp(fault, "pass") != 0;
     }
-    return false;
+    return n;
+}
+
+unsigned dr_calls(void)
+{
+    return count_calls().all;
+}
+
+static bool hit(void *ctx)
+{
+    (void)ctx;
+    return count_calls().hit > 0;
 }
 
 bool dr_rule_hit(int timeout_ms)
@@ -157,25 +172,53 @@ void dr_kill_at(const char *match, unsigned n, bool after)
 /* --- restores ----------------------------------------------------------------------------------
  */
 
-int dr_command(const char *const *wrap, const char *const *args, char *out, size_t n)
+enum { WORDS = 40 };
+
+/* The words before it, a shell that does as it is told, the program and its arguments. */
+static void put_words(const char *argv[WORDS], const char *const *wrap, const char *shell,
+                      const char *const *args)
 {
-    enum { WORDS = 40 };
-    char program[4096];
-    const char *argv[WORDS];
-    size_t k = 0;
+    static char program[4096];
+    size_t n = 0;
     (void)snprintf(program, sizeof program, "%s/prism-dr", PRISM_BIN_DIR);
     for (; wrap != NULL && *wrap != NULL; wrap++)
-        argv[k++] = *wrap;
-    argv[k++] = "/bin/sh";
-    argv[k++] = "-c";
-    argv[k++] = "exec \"$0\" \"$@\" 2>&1";
-    argv[k++] = program;
+        argv[n++] = *wrap;
+    argv[n++] = "/bin/sh";
+    argv[n++] = "-c";
+    argv[n++] = shell;
+    argv[n++] = program;
     for (; *args != NULL; args++) {
-        assert_true(k < WORDS - 1);
-        argv[k++] = *args;
+        assert_true(n < WORDS - 1);
+        argv[n++] = *args;
     }
-    argv[k] = NULL;
+    argv[n] = NULL;
+}
+
+int dr_command(const char *const *wrap, const char *const *args, char *out, size_t n)
+{
+    const char *argv[WORDS];
+    put_words(argv, wrap, "exec \"$0\" \"$@\" 2>&1", args);
     return it_run(dr.env, argv, out, n, DR_AWAIT_MS);
+}
+
+static bool is_stopped(void *ctx)
+{
+    char path[64], text[256] = "";
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)*(const pid_t *)ctx);
+    FILE *f = fopen(path, "re");
+    const bool got = f != NULL && fgets(text, sizeof text, f) != NULL;
+    if (f != NULL)
+        (void)fclose(f);
+    return got && strstr(text, ") T ") != NULL;
+}
+
+pid_t dr_command_stopped(const char *const *args)
+{
+    const char *argv[WORDS];
+    put_words(argv, NULL, "kill -STOP $$; exec \"$0\" \"$@\"", args);
+    pid_t pid = it_spawn(dr.env, argv);
+    assert_true(it_await(is_stopped, &pid, 5000));
+    return pid;
 }
 
 static long number_behind(const char *text, const char *name)

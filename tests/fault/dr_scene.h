@@ -23,6 +23,7 @@ int dr_case_end(void **state);
 
 void dr_fresh(void); /* another bucket, as it were; no service runs */
 void dr_rules(const char *format, ...) __attribute__((format(printf, 1, 2))); /* of the proxy */
+unsigned dr_calls(void);          /* that came since the rules were set */
 bool dr_rule_hit(int timeout_ms); /* a rule that is no pass was applied to a request */
 
 void dr_serve(void); /* the service, every shard streaming, and the writers with it */
@@ -54,5 +55,8 @@ void dr_ends_well(void);
 /* Runs prism-dr with dr.env; both outputs to out. wrap: words before it ("/usr/bin/unshare", ...),
  * NULL-terminated, may be NULL. */
 int dr_command(const char *const *wrap, const char *const *args, char *out, size_t n);
+
+/* Starts prism-dr with dr.env; before it has done anything it waits for SIGCONT. */
+pid_t dr_command_stopped(const char *const *args);
 
 #endif

@@ -144,8 +144,10 @@ enum pr_code dr_target_unseal(struct dr_target *t, struct pr_redis *from, struct
     PR_AUTO(redisReply) *dump = NULL;
     bool has = false;
     enum pr_code rc = has_library(from, &has, err);
-    if (rc == PR_OK && !has)
-        return pr_cluster_load_library(t->cluster, pr_library_code, err);
+    if (rc == PR_OK && !has) { /* primaries without slots, too: who they are may have changed */
+        rc = pr_cluster_refresh(t->cluster, err);
+        return rc == PR_OK ? pr_cluster_load_library(t->cluster, pr_library_code, err) : rc;
+    }
     if (rc == PR_OK)
         rc = pr_redis_command(from, &dump, err, "FUNCTION DUMP");
     for (size_t i = 0; i < t->primaries && rc == PR_OK; i++) {
