@@ -13,6 +13,7 @@ struct dr_counts {
     long strikes; /* 1: each case once; 10: the long run */
 };
 extern struct dr_counts dr_counts;
+void dr_read_words(int argc, char **argv); /* seed=N, strikes=N, only=PATTERN; or ends with 2 */
 
 /* How often a case strikes that strikes so often in the long run. */
 long dr_strikes(long in_the_long_run);
@@ -29,7 +30,7 @@ enum dr_outcome {
 void dr_struck(enum dr_outcome outcome);
 void dr_alarmed(void); /* and an alarm was due, and raised */
 
-/* The table of cases and faults; begun and ended by dr_test.c. */
+/* The table of cases and faults: around each case, and at the end. */
 void dr_table_begin(const char *name);
 void dr_table_end(void);
 void dr_table_print(void);

@@ -1,13 +1,46 @@
-/* Seeds, counts and the closing table of the fault suite of dr. */
+/* The words of the command line, seeds, counts and the closing table. */
 #include "dr_cases.h"
 
 #include "t.h"
 
 #include "prism/io/clock.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct dr_counts dr_counts = { .seed = 20261121, .strikes = 1 };
+
+static void usage(const char *word)
+{
+    (void)fprintf(stderr, "%s: want seed=N, strikes=N or only=PATTERN\n", word);
+    exit(2);
+}
+
+static void read_word(const char *word)
+{
+    const char *value = strchr(word, '=');
+    if (value == NULL)
+        usage(word);
+    else if (strncmp(word, "seed=", 5) == 0)
+        dr_counts.seed = strtoull(value + 1, NULL, 10);
+    else if (strncmp(word, "strikes=", 8) == 0)
+        dr_counts.strikes = strtol(value + 1, NULL, 10);
+    else if (strncmp(word, "only=", 5) == 0)
+        cmocka_set_test_filter(value + 1);
+    else
+        usage(word);
+}
+
+void dr_read_words(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        read_word(argv[i]);
+    print_message("seed %llu\n", (unsigned long long)dr_counts.seed);
+}
+
+/* --- the table ----------------------------------------------------------------------------------
+ */
 
 enum { CASES = 64 };
 

@@ -10,31 +10,6 @@
 #include "dr_cases.h"
 #include "dr_scene.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static void usage(const char *word)
-{
-    (void)fprintf(stderr, "%s: want seed=N, strikes=N or only=PATTERN\n", word);
-    exit(2);
-}
-
-static void read_word(const char *word)
-{
-    const char *value = strchr(word, '=');
-    if (value == NULL)
-        usage(word);
-    else if (strncmp(word, "seed=", 5) == 0)
-        dr_counts.seed = strtoull(value + 1, NULL, 10);
-    else if (strncmp(word, "strikes=", 8) == 0)
-        dr_counts.strikes = strtol(value + 1, NULL, 10);
-    else if (strncmp(word, "only=", 5) == 0)
-        cmocka_set_test_filter(value + 1);
-    else
-        usage(word);
-}
-
 #define CASE(f)                                                                                    \
     {                                                                                              \
         "dr_" #f, dr_##f, dr_case_begin, dr_case_end, (void *)(uintptr_t) #f                       \
@@ -42,9 +17,7 @@ static void read_word(const char *word)
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
-        read_word(argv[i]);
-    print_message("seed %llu\n", (unsigned long long)dr_counts.seed);
+    dr_read_words(argc, argv);
     const struct CMUnitTest tests[] = {
         CASE(bucket_fails_at_any_call),
         CASE(bucket_stays_away),

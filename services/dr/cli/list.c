@@ -40,7 +40,7 @@ static enum pr_code list_shard(const struct dr_cli_store *s, struct pr_s3 *s3, c
 {
     struct dr_generation *g = NULL;
     size_t n = 0;
-    enum pr_code rc = dr_catalog_generations(s3, s->cfg.cluster, shard, &g, &n, err);
+    enum pr_code rc = dr_catalog_generations(s3, s->cfg.cluster, shard, &g, &n, NULL, err);
     for (size_t i = 0; rc == PR_OK && i < n; i++)
         rc = print(&g[i], pieces, err);
     dr_generations_free(g, n);

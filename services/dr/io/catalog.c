@@ -184,8 +184,8 @@ static enum pr_code keep(struct reading *r, const struct dr_container *c, struct
     return rc;
 }
 
-enum pr_code dr_catalog_head(struct pr_s3 *s3, const struct dr_object *o, struct dr_container *c,
-                             struct pr_err *err)
+static enum pr_code read_head(struct pr_s3 *s3, const struct dr_object *o, struct dr_container *c,
+                              struct pr_err *err)
 {
     uint8_t check[DR_HASH];
     size_t n = o->size < FIRST_LOOK ? (size_t)o->size : FIRST_LOOK, need = 0;
@@ -203,6 +203,14 @@ enum pr_code dr_catalog_head(struct pr_s3 *s3, const struct dr_object *o, struct
             return rc;
         n = need;
     }
+}
+
+/* What is damaged is read once more: it may have been on the way. */
+enum pr_code dr_catalog_head(struct pr_s3 *s3, const struct dr_object *o, struct dr_container *c,
+                             struct pr_err *err)
+{
+    const enum pr_code rc = read_head(s3, o, c, err);
+    return rc == PR_EDATA ? read_head(s3, o, c, err) : rc;
 }
 
 static enum pr_code read_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
@@ -263,8 +271,8 @@ enum pr_code dr_catalog_pieces(const struct pr_s3_store *store, struct pr_s3 *s3
 
 /* --- generations ---------------------------------------------------------------------------- */
 
-enum pr_code dr_catalog_manifest(struct pr_s3 *s3, const char *key, struct dr_generation *out,
-                                 struct pr_err *err)
+static enum pr_code read_manifest(struct pr_s3 *s3, const char *key, struct dr_generation *out,
+                                  struct pr_err *err)
 {
     struct pr_buf json;
     pr_buf_init(&json, MANIFEST_MAX);
@@ -275,12 +283,37 @@ enum pr_code dr_catalog_manifest(struct pr_s3 *s3, const char *key, struct dr_ge
     return rc;
 }
 
+enum pr_code dr_catalog_manifest(struct pr_s3 *s3, const char *key, struct dr_generation *out,
+                                 struct pr_err *err)
+{
+    const enum pr_code rc = read_manifest(s3, key, out, err);
+    return rc == PR_EDATA ? read_manifest(s3, key, out, err) : rc;
+}
+
+static enum pr_code skip_manifest(const char *key, struct dr_generation_ids *damaged,
+                                  struct pr_err *err)
+{
+    struct dr_key k;
+    pr_warn(PR_EV("dr.manifest_unreadable"), PR_S("key", key), PR_E(err));
+    if (damaged == NULL || err->code != PR_EDATA || !dr_key_parse(key, &k))
+        return PR_OK;
+    struct dr_generation_id *more = realloc(damaged->id, (damaged->n + 1) * sizeof *more);
+    if (more == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for the generations of shard %s", k.name);
+    damaged->id = more;
+    more[damaged->n++] = k.generation;
+    return PR_OK;
+}
+
 enum pr_code dr_catalog_generations(struct pr_s3 *s3, const char *cluster, const char *shard,
-                                    struct dr_generation **out, size_t *n, struct pr_err *err)
+                                    struct dr_generation **out, size_t *n,
+                                    struct dr_generation_ids *damaged, struct pr_err *err)
 {
     struct dr_objects found = { .n = 0 };
     char prefix[DR_KEY];
     *n = 0;
+    if (damaged != NULL)
+        *damaged = (struct dr_generation_ids){ .n = 0 };
     (void)snprintf(prefix, sizeof prefix, "%s/gen/%s/", cluster, shard);
     enum pr_code rc = dr_catalog_list(s3, prefix, "", 0, &found, err);
     *out = rc == PR_OK ? calloc(found.n + 1, sizeof **out) : NULL;
@@ -289,10 +322,8 @@ enum pr_code dr_catalog_generations(struct pr_s3 *s3, const char *cluster, const
     for (size_t i = 0; rc == PR_OK && i < found.n; i++) {
         rc = dr_catalog_manifest(s3, found.object[i].key, &(*out)[*n], err);
         *n += rc == PR_OK;
-        if (rc == PR_EDATA || rc == PR_ENOTFOUND) {
-            pr_warn(PR_EV("dr.manifest_unreadable"), PR_S("key", found.object[i].key), PR_E(err));
-            rc = PR_OK;
-        }
+        if (rc == PR_EDATA || rc == PR_ENOTFOUND)
+            rc = skip_manifest(found.object[i].key, damaged, err);
     }
     dr_objects_done(&found);
     if (rc != PR_OK) {

@@ -61,11 +61,16 @@ PR_CHECKED enum pr_code dr_catalog_pieces(const struct pr_s3_store *store, struc
                                           const char *shard, struct dr_pieces *out,
                                           struct pr_err *err);
 
+struct dr_generation_ids { /* owned; release with free(id) */
+    struct dr_generation_id *id;
+    size_t n;
+};
 /* Every generation of a shard whose manifest is whole, oldest first; one that is not is left
- * out with a warning. *out: dr_generations_free. */
+ * out with a warning, and told of in *damaged (may be NULL). *out: dr_generations_free. */
 PR_CHECKED enum pr_code dr_catalog_generations(struct pr_s3 *s3, const char *cluster,
                                                const char *shard, struct dr_generation **out,
-                                               size_t *n, struct pr_err *err);
+                                               size_t *n, struct dr_generation_ids *damaged,
+                                               struct pr_err *err);
 void dr_generations_free(struct dr_generation *g, size_t n); /* NULL is fine */
 
 #endif

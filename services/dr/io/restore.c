@@ -121,15 +121,18 @@ static enum pr_code fetch_piece(const struct fetch *f, struct pr_s3 *s3, const s
     return rc == PR_OK ? write_at(f->files->stream, raw, j->at, STREAM, err) : rc;
 }
 
+/* What is damaged is fetched once more: it may have been on the way. */
 static enum pr_code fetch_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
 {
     const struct fetch *f = ctx;
     const struct job *j = &f->job[i];
-    struct pr_buf raw;
-    pr_buf_init(&raw, 0);
-    const enum pr_code rc =
-        j->base ? fetch_part(f, s3, j, &raw, err) : fetch_piece(f, s3, j, &raw, err);
-    pr_buf_done(&raw);
+    enum pr_code rc = PR_EDATA;
+    for (int tries = 0; tries < 2 && rc == PR_EDATA; tries++) {
+        struct pr_buf raw;
+        pr_buf_init(&raw, 0);
+        rc = j->base ? fetch_part(f, s3, j, &raw, err) : fetch_piece(f, s3, j, &raw, err);
+        pr_buf_done(&raw);
+    }
     return rc;
 }
 
@@ -283,6 +286,12 @@ static enum pr_code restore_from(const struct dr_restore *w, const struct dr_gen
     memcpy(out->replid, route.replid, sizeof out->replid);
     memcpy(out->slots, g->slots, sizeof out->slots);
     memcpy(out->why, route.why, sizeof out->why);
+    if (!route.reached && !route.gap && dr_chain_newer(g, pieces->piece, pieces->n, route.to)) {
+        out->gap = true;
+        (void)snprintf(out->why, sizeof out->why,
+                       "pieces behind offset %llu are of a newer generation without a manifest",
+                       (unsigned long long)route.to);
+    }
     struct fetch f = { .what = w, .g = g, .pieces = pieces, .files = &files };
     rc = open_files(&files, w->dir, err);
     if (rc == PR_OK)
@@ -309,6 +318,22 @@ static enum pr_code nothing(const struct dr_restore *w, size_t generations, size
                    w->shard);
 }
 
+static void skipped(struct dr_restored *out, const struct dr_generation_id *id, const char *why)
+{
+    if (out->skipped++ > 0 && dr_generation_compare(&out->damaged, id) > 0)
+        return;
+    out->damaged = *id;
+    (void)snprintf(out->damage, sizeof out->damage, "%.199s", why);
+}
+
+/* Those that would have been preferred, if anybody could read what they are. */
+static void count_unread(const struct dr_generation_ids *unread, struct dr_restored *out)
+{
+    for (size_t i = 0; out->why[0] != '\0' && i < unread->n; i++)
+        if (dr_generation_compare(&unread->id[i], &out->generation) > 0)
+            skipped(out, &unread->id[i], "its manifest is damaged");
+}
+
 static enum pr_code restore_newest(const struct dr_restore *w, const struct dr_generation *g,
                                    size_t n, const struct dr_pieces *pieces,
                                    struct dr_restored *out, struct pr_err *err)
@@ -327,10 +352,7 @@ static enum pr_code restore_newest(const struct dr_restore *w, const struct dr_g
         rc = restore_from(w, &g[i], pieces, out, &last);
         if (rc == PR_EDATA) {
             pr_error(PR_EV("dr.generation_damaged"), PR_S("shard", w->shard), PR_E(&last));
-            if (out->skipped++ == 0) {
-                out->damaged = g[i].id;
-                (void)snprintf(out->damage, sizeof out->damage, "%.199s", last.text);
-            }
+            skipped(out, &g[i].id, last.text);
             skip[i] = true;
         } else if (rc != PR_OK) {
             (void)pr_fail(err, rc, "%s", last.text);
@@ -344,6 +366,7 @@ enum pr_code dr_restore_shard(const struct dr_restore *w, struct dr_restored *ou
                               struct pr_err *err)
 {
     struct dr_generation *g = NULL;
+    struct dr_generation_ids unread = { .n = 0 };
     struct dr_pieces pieces = { .n = 0 };
     struct pr_s3 *s3 = NULL;
     size_t n = 0;
@@ -353,15 +376,21 @@ enum pr_code dr_restore_shard(const struct dr_restore *w, struct dr_restored *ou
     if (rc == PR_OK)
         rc = pr_s3_open(w->store, w->cancel, &s3, err);
     if (rc == PR_OK)
-        rc = dr_catalog_generations(s3, w->cluster, w->shard, &g, &n, err);
+        rc = dr_catalog_generations(s3, w->cluster, w->shard, &g, &n, &unread, err);
+    if (rc == PR_OK && n == 0 && unread.n > 0)
+        rc = pr_fail(err, PR_EDATA, "shard %s: the manifests of all %zu generations are damaged",
+                     w->shard, unread.n);
     if (rc == PR_OK && n > 0)
         rc = dr_catalog_pieces(w->store, s3, w->cancel, w->cluster, w->shard, &pieces, err);
     const int64_t listed_us = pr_mono_us();
     out->list_ms = (listed_us - begun_us) / 1000;
     if (rc == PR_OK)
         rc = restore_newest(w, g, n, &pieces, out, err);
+    if (rc == PR_OK)
+        count_unread(&unread, out);
     out->fetch_ms = (pr_mono_us() - listed_us) / 1000;
     dr_generations_free(g, n);
+    free(unread.id);
     dr_pieces_done(&pieces);
     pr_s3_close(s3);
     return rc;

@@ -58,7 +58,7 @@ static enum pr_code find_floor(struct going *g, const char *shard, struct pr_err
 {
     struct dr_generation *all = NULL;
     size_t n = 0, floors = 0;
-    enum pr_code rc = dr_catalog_generations(g->s3, g->r->cluster, shard, &all, &n, err);
+    enum pr_code rc = dr_catalog_generations(g->s3, g->r->cluster, shard, &all, &n, NULL, err);
     struct dr_kept *kept = rc == PR_OK ? calloc(n + 1, sizeof *kept) : NULL;
     struct dr_floor *floor = rc == PR_OK ? calloc(n + 1, sizeof *floor) : NULL;
     if (rc == PR_OK && (kept == NULL || floor == NULL))

@@ -220,7 +220,7 @@ static enum pr_code use_manifest(const struct dr_taking *t, const struct dr_gene
     struct dr_generation *g = NULL;
     size_t n = 0;
     s->at.generation.epoch = 0;
-    const enum pr_code rc = dr_catalog_generations(t->s3, t->cluster, s->shard, &g, &n, err);
+    const enum pr_code rc = dr_catalog_generations(t->s3, t->cluster, s->shard, &g, &n, NULL, err);
     for (size_t i = 0; rc == PR_OK && i < n; i++) {
         if (dr_generation_compare(&g[i].id, id) == 0) {
             s->at = (struct dr_position){ .generation = *id, .offset = g[i].offset };
