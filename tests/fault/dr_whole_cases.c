@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OUT = 1 << 14 };
+enum { OUT = 1 << 14, SEALED_MS = 150 }; /* so long the target is, here */
 
 static struct own_cluster own;
 static char scratch[128];
@@ -71,8 +71,20 @@ static void nap_ms(long ms)
     (void)nanosleep(&t, NULL);
 }
 
-/* Some at a call to the bucket, while shards are fetched; some at a moment, which is mostly when
- * they are loaded, compared, copied, counted. */
+static bool says_restoring(void)
+{
+    char text[256];
+    for (int i = 0; i < OWN_PRIMARIES; i++) {
+        own_cluster_version(&own, i, text, sizeof text);
+        if (strstr(text, "RESTORING") != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Some at a call to the bucket, while shards are fetched; some at any moment; and some when the
+ * first node is sealed or a little later: while the others are, while they are emptied, filled,
+ * counted, compared. */
 static bool kill_one(long strike, long took_ms)
 {
     struct pr_rng rng = dr_rng("whole", strike);
@@ -84,7 +96,13 @@ static bool kill_one(long strike, long took_ms)
         return it_wait(pid, DR_AWAIT_MS) == -SIGKILL;
     }
     assert_int_equal(kill(pid, SIGCONT), 0);
-    nap_ms((long)pr_rng_below(&rng, (uint64_t)took_ms));
+    if (strike % 3 == 1) {
+        nap_ms((long)pr_rng_below(&rng, (uint64_t)took_ms));
+    } else {
+        while (it_alive(pid) && !says_restoring())
+            ;
+        nap_ms((long)pr_rng_below(&rng, SEALED_MS));
+    }
     const bool in_time = it_alive(pid);
     it_kill(pid);
     return in_time;
