@@ -2,7 +2,9 @@
 # fault/dr_pg_long: more than 300 faults; only run when asked for (./dev test fault, ./dev test slow).
 set(stage ${T}/../integration)
 add_library(test_fault_dr_clock MODULE ${T}/dr_clock.c)
-target_link_libraries(test_fault_dr_clock PRIVATE prism_flags)
+if(NOT PRISM_SANITIZE) # it comes before a sanitizer's own library
+    target_link_libraries(test_fault_dr_clock PRIVATE prism_flags)
+endif()
 prism_test(fault/dr SOURCES ${T}/dr_test.c ${T}/dr_table.c ${T}/dr_scene.c ${T}/dr_bucket_cases.c
         ${T}/dr_kill_cases.c ${T}/dr_source_cases.c ${T}/dr_object_cases.c ${T}/dr_whole_cases.c
         ${stage}/dr_stage.c ${stage}/dr_ledger.c ${stage}/dr_bucket.c ${stage}/dr_restore_stage.c

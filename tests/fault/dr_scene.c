@@ -24,6 +24,7 @@ static void settings(void)
     dr_stage_set("PRISM_DR_SCRUB_MS", "86400000");
     dr_stage_set("PRISM_DR_DRILL_CRON", "");
     dr_stage_set("PRISM_DR_SCRATCH_PATH", dr_scene.dir);
+    dr_stage_set("LD_PRELOAD", "");
 }
 
 int dr_scene_open(void **state)
@@ -278,7 +279,11 @@ void dr_check(long strike)
 
 void dr_ends_well(void)
 {
+    static bool compared;
     dr_ledger_stop();
+    if (dr_counts.strikes == 1 && compared) /* seconds each time */
+        return;
+    compared = true;
     dr_stage_set("PRISM_DR_BEAT_MS", "60000"); /* heartbeats would make primaries differ */
     dr_stage_set("PRISM_DR_REBASE_MS", "0");
     dr_kill();

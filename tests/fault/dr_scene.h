@@ -49,7 +49,8 @@ void dr_try(size_t shard, struct dr_tried *out);
 enum dr_outcome dr_judge(const struct dr_tried *t, uint64_t acked, uint64_t floor, bool may_refuse);
 /* Restores the strike-th shard in turn: all that was said to be durable is there. */
 void dr_check(long strike);
-/* The writers stop; the service ships the rest; every shard is compared key by key. */
+/* The writers stop; the service ships the rest; every shard is compared key by key. In the short
+ * run only the first time. */
 void dr_ends_well(void);
 
 /* Runs prism-dr with dr.env; both outputs to out. wrap: words before it ("/usr/bin/unshare", ...),

@@ -116,6 +116,13 @@ void dr_source_is_killed(void **state)
     dr_ends_well();
 }
 
+static bool beats_come(void *ctx)
+{
+    (void)ctx;
+    return dr_stage_number("SELECT count(*) FROM dr_shards WHERE beat_at < now() - interval '2 s' "
+                           "OR beat_at IS NULL") == 0;
+}
+
 /* It closes nothing, and is silent: heartbeats would come every 500 ms. */
 void dr_source_is_stopped(void **state)
 {
@@ -131,6 +138,7 @@ void dr_source_is_stopped(void **state)
         dr_stage_source(s->id, source);
         struct dr_stage_leaving l = { s->id, source };
         const pid_t pid = it_server_pid(source);
+        assert_true(it_await(beats_come, NULL, DR_AWAIT_MS));
         assert_int_equal(kill(pid, SIGSTOP), 0);
         const bool left = it_await(dr_stage_left, &l, 15000);
         assert_int_equal(kill(pid, SIGCONT), 0);
