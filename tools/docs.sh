@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the reference pages that come from the code (docs/reference/{settings,
-# metrics,messages,cli,slot-states}.md), or checks that they are as the code says and that
+# metrics,messages,cli,slot-states,failover-steps}.md), or checks that they are as the code says and that
 # no page names a file, command, setting or metric that does not exist.
 # shellcheck disable=SC2016 # backquotes in single quotes are Markdown
 set -euo pipefail
@@ -9,13 +9,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 SERVICES=(placement rebalance autoscale dr metadata-api)
 TOOLS=(prism-admin prism-load prism-workload)
-PAGES=(settings metrics messages cli slot-states)
+PAGES=(settings metrics messages cli slot-states failover-steps)
 
 usage() {
     cat >&2 <<'EOU'
 usage: tools/docs.sh [--check] BIN_DIR
-Writes docs/reference/{settings,metrics,messages,cli,slot-states}.md from the programs in
-BIN_DIR and from the tables in the source. --check writes nothing, and exits 1
+Writes docs/reference/{settings,metrics,messages,cli,slot-states,failover-steps}.md from the
+programs in BIN_DIR and from the tables in the source. --check writes nothing, and exits 1
 naming each page that is out of date or names something that is not there.
 EOU
     exit 2
@@ -160,7 +160,7 @@ page_cli() {
         show_help "prism-autoscale $tool" program prism-autoscale "$tool" --help
     done
     show_help prism-dr program prism-dr help
-    for tool in list restore pg drill scrub retention restore-cluster rebuild-routes; do
+    for tool in list restore pg drill scrub retention restore-cluster rebuild-routes failover; do
         show_help "prism-dr $tool" program prism-dr "$tool" --help
     done
     printf '## Services\n\n'
@@ -178,6 +178,16 @@ page_slot-states() {
     printf '*taker* gets them: source and target, or the other way round once the move goes back.\n'
     printf '[How the fleet changes](../explanation/rebalance.md) says why.\n\n'
     program slot-states
+}
+
+# --- a region fail-over ---------------------------------------------------------
+page_failover-steps() {
+    generated 'the table of `services/dr/core/region.c`'
+    printf '# Steps of a region fail-over\n\n'
+    printf '`prism-dr failover execute` goes through these, one after another; a failback is the same with the\n'
+    printf 'sites exchanged. Each is written to the journal in the bucket before it is done and after, and can be\n'
+    printf 'done again. [How to fail over](../how-to/fail-over-a-region.md); [why it is so](../explanation/dr.md#two-sites).\n\n'
+    program failover-steps
 }
 
 # --- what the pages say -----------------------------------------------------

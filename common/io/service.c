@@ -153,7 +153,7 @@ static void check_bus(struct pr_shell *sh)
         note(sh, &sh->nats, pr_bus_ready(sh->svc->bus, &err) == PR_OK, &err);
 }
 
-/* Until both answer. */
+/* Until both answer; NATS alone for who can work without PostgreSQL. */
 static enum pr_code connect_all(struct pr_shell *sh, struct pr_err *err)
 {
     int64_t backoff_ms = BACKOFF_FIRST_MS, opened_us = 0;
@@ -170,11 +170,12 @@ static enum pr_code connect_all(struct pr_shell *sh, struct pr_err *err)
             opened_us = pr_mono_us();
         }
         check_bus(sh);
-        if (sh->db.up && sh->nats.up)
+        const bool db_will_do = sh->db.up || sh->svc->def.without_db;
+        if (db_will_do && sh->nats.up)
             return PR_OK;
         if (wait_stop(sh, backoff_ms))
             return pr_fail(err, PR_ECANCELED, "stopped while waiting for %s",
-                           sh->db.up ? sh->nats.name : sh->db.name);
+                           db_will_do ? sh->nats.name : sh->db.name);
         backoff_ms = backoff_ms * 2 < BACKOFF_MAX_MS ? backoff_ms * 2 : BACKOFF_MAX_MS;
     }
 }
@@ -247,6 +248,8 @@ enum pr_code pr_service_open(struct pr_service *svc, const struct pr_service_def
             PR_S("version", PRISM_VERSION), PR_S("bind", svc->common.http_bind),
             PR_I("port", pr_http_port(svc->http)));
     rc = connect_all(sh, err);
+    if (rc == PR_OK && !sh->db.up)
+        pr_bus_pause(svc->bus, true); /* as when it goes away later */
     if (rc == PR_OK && def->relay)
         rc = pr_relay_start(&svc->relay, svc->common.db_uri, svc->instance, svc->bus, err);
     return rc;

@@ -1,15 +1,15 @@
 #include "prism/io/tenure.h"
 
+#include "prism/clocks.h"
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct pr_tenure {
     struct pr_tenure_options o;
@@ -18,6 +18,7 @@ struct pr_tenure {
     atomic_ullong epoch;        /* 0: not held */
     atomic_llong good_until_us; /* by our clock, on the safe side of PostgreSQL's */
     atomic_bool taken;          /* PostgreSQL said so */
+    atomic_bool clock_is_off;
     pthread_mutex_t mu;
     pthread_cond_t woken;
     bool let_go;
@@ -37,16 +38,49 @@ static void name_lease(const struct pr_tenure *t, struct pr_lease *l)
     (void)snprintf(l->holder, sizeof l->holder, "%s", t->holder);
 }
 
-/* Until then, or until we are to let go. */
-static bool rest(struct pr_tenure *t, int64_t until_us)
+static enum pr_code ahead_of_database(struct pr_tenure *t, int64_t *ahead_ms, struct pr_err *err)
 {
-    const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
-    pthread_mutex_lock(&t->mu);
-    while (!t->let_go && pthread_cond_timedwait(&t->woken, &t->mu, &at) != ETIMEDOUT)
-        ;
-    const bool go_on = !t->let_go;
-    pthread_mutex_unlock(&t->mu);
-    return go_on;
+    PGresult *got = NULL;
+    const int64_t before_ms = t->o.now_ms();
+    enum pr_code rc = pr_db_exec(
+        t->db, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", NULL, 0, &got, err);
+    if (rc != PR_OK)
+        return pr_wrap(err, rc, "the database's clock");
+    PR_AUTO(PGresult) *res = got;
+    *ahead_ms = pr_clock_off(before_ms, pr_cell_i64(res, 0, 0), t->o.now_ms());
+    return PR_OK;
+}
+
+/* Whoever's clock is right shall have it. */
+static enum pr_code compare_clocks(struct pr_tenure *t, struct pr_err *err)
+{
+    int64_t ahead_ms = 0;
+    enum pr_code rc = t->o.max_apart_ms > 0 ? ahead_of_database(t, &ahead_ms, err) : PR_OK;
+    if (rc != PR_OK)
+        return rc;
+    const bool off = ahead_ms > t->o.max_apart_ms || ahead_ms < -t->o.max_apart_ms;
+    if (atomic_exchange(&t->clock_is_off, off) != off) {
+        if (off)
+            pr_warn(PR_EV("lease.clock"), PR_S("lease", t->lease), PR_I("ahead_ms", ahead_ms));
+        else
+            pr_info(PR_EV("lease.clock_is_right"), PR_S("lease", t->lease));
+    }
+    return PR_OK;
+}
+
+/* A lease that is not held because of the
+ * clock is not given back but left to run out: what is under way ends before that. */
+static enum pr_code hold(struct pr_tenure *t, struct pr_lease *l, struct pr_err *err)
+{
+    enum pr_code rc = compare_clocks(t, err);
+    if (rc != PR_OK)
+        return rc;
+    rc = atomic_load(&t->clock_is_off)
+             ? pr_fail(err, PR_ECONFLICT, "our clock is not the database's")
+             : pr_lease_hold(t->db, l, err);
+    if (rc == PR_OK || rc == PR_ECONFLICT)
+        atomic_store(&t->taken, rc == PR_ECONFLICT);
+    return rc;
 }
 
 static void *keep(void *arg)
@@ -58,9 +92,7 @@ static void *keep(void *arg)
     name_lease(t, &l);
     do {
         const int64_t asked_us = pr_mono_us();
-        const enum pr_code rc = pr_lease_hold(t->db, &l, &err);
-        if (rc == PR_OK || rc == PR_ECONFLICT)
-            atomic_store(&t->taken, rc == PR_ECONFLICT);
+        const enum pr_code rc = hold(t, &l, &err);
         if (rc == PR_OK) {
             atomic_store(&t->good_until_us, asked_us + (l.ttl_ms - 1000) * 1000);
             set_epoch(t, l.epoch);
@@ -68,7 +100,7 @@ static void *keep(void *arg)
             set_epoch(t, 0);
         }
         until_us = asked_us + (rc == PR_OK ? l.ttl_ms * 1000 / 4 : 500000);
-    } while (rest(t, until_us));
+    } while (pr_rest(&t->mu, &t->woken, &t->let_go, until_us));
     set_epoch(t, 0);
     pr_lease_release(t->db, &l);
     return NULL;
@@ -86,18 +118,16 @@ enum pr_code pr_tenure_start(struct pr_tenure **out, const struct pr_tenure_opti
                              struct pr_err *err)
 {
     struct pr_tenure *t = calloc(1, sizeof *t);
-    pthread_condattr_t by_mono;
     if (t == NULL)
         return pr_fail(err, PR_ENOMEM, "lease %s: no memory", o->lease);
     t->o = *o;
+    if (t->o.now_ms == NULL)
+        t->o.now_ms = pr_now_ms;
     (void)snprintf(t->uri, sizeof t->uri, "%s", o->db_uri);
     (void)snprintf(t->lease, sizeof t->lease, "%s", o->lease);
     (void)snprintf(t->holder, sizeof t->holder, "%s", o->holder);
     pthread_mutex_init(&t->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->woken, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&t->woken);
     enum pr_code rc = pr_db_open(&t->db, t->uri, "prism-lease", err);
     if (rc == PR_OK && pthread_create(&t->keeper, NULL, keep, t) != 0)
         rc = pr_fail(err, PR_ENOMEM, "no thread for lease %s", t->lease);
@@ -144,6 +174,11 @@ int64_t pr_tenure_left_ms(const struct pr_tenure *t, uint64_t epoch)
 bool pr_tenure_taken(const struct pr_tenure *t)
 {
     return atomic_load(&t->taken);
+}
+
+bool pr_tenure_clock_is_off(const struct pr_tenure *t)
+{
+    return atomic_load(&t->clock_is_off);
 }
 
 void pr_tenure_lost(struct pr_tenure *t, uint64_t epoch)

@@ -161,8 +161,7 @@ static enum pr_code parse_node(struct parse *p, struct span line)
     const struct span id = next_word(&line), address = next_word(&line), flags = next_word(&line),
                       primary = next_word(&line);
     (void)next_word(&line); /* ping sent */
-    (void)next_word(&line); /* pong received */
-    const struct span epoch = next_word(&line), link = next_word(&line);
+    const struct span pong = next_word(&line), epoch = next_word(&line), link = next_word(&line);
     struct pr_node n = { .failed = has_flag(flags, "fail") || has_flag(flags, "fail?") ||
                                    has_flag(flags, "noaddr") };
     const bool myself = has_flag(flags, "myself");
@@ -181,6 +180,10 @@ static enum pr_code parse_node(struct parse *p, struct span line)
         return bad_line(p, "bad address", address);
     if (!parse_number(epoch, INT64_MAX, &n.config_epoch))
         return bad_line(p, "bad config epoch", epoch);
+    uint64_t pong_ms;
+    if (!parse_number(pong, INT64_MAX, &pong_ms))
+        return bad_line(p, "bad time of a pong", pong);
+    n.pong_ms = (int64_t)pong_ms;
     (void)copy_word(n.id, sizeof n.id, id);
     if (!n.primary && !(primary.n == 1 && primary.p[0] == '-')) {
         if (!valid_id(primary))

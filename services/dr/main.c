@@ -20,7 +20,8 @@ int main(int argc, char **argv)
                                         .n_config = dr_config_count,
                                         .config_out = &cfg,
                                         .metrics = dr_metric_rows,
-                                        .n_metrics = DR_METRIC_IDS };
+                                        .n_metrics = DR_METRIC_IDS,
+                                        .without_db = true };
 
     enum pr_code rc = pr_service_open(&svc, &def, argc, argv, &err);
     if (rc == PR_OK)

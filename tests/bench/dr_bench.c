@@ -1,6 +1,7 @@
 /* How old is what the other region has, and what does it cost? The real service between a real
  * cluster and a real S3 server: writes at a fixed rate while others ask how long until theirs are
  * durable; then writes as fast as goes, with and without it. */
+#include "dr_rows.h"
 #include "dr_stage.h"
 
 #include "prism/io/bus.h"
@@ -22,7 +23,6 @@ enum {
     VALUE = 1024,
     KEYS = 20000,
     PROBES = 16,
-    MAX_ROUNDS = 25,
     SAMPLES = 1 << 16,
     FAST_S = 3 /* as fast as goes: the S3 server keeps it all in 4 GiB of memory */
 };
@@ -48,24 +48,6 @@ static struct {
     size_t samples;
     unsigned unanswered;
 } b = { .rounds = 3, .seconds = 6, .rate = 30, .mu = PTHREAD_MUTEX_INITIALIZER };
-
-struct row {
-    double v[MAX_ROUNDS];
-    int n;
-};
-
-static int by_value(const void *a, const void *c)
-{
-    const double x = *(const double *)a, y = *(const double *)c;
-    return (x > y) - (x < y);
-}
-
-static void print_row(const char *what, struct row *r, const char *unit, const char *goal)
-{
-    qsort(r->v, (size_t)r->n, sizeof r->v[0], by_value);
-    printf("| %-44s | %9.1f %-4s | %8.1f .. %-8.1f | %-8s |\n", what, r->v[r->n / 2], unit, r->v[0],
-           r->v[r->n - 1], goal);
-}
 
 /* --- load ------------------------------------------------------------------------------------- */
 
@@ -237,18 +219,18 @@ static void lag(const char *flush_ms, const char *goal)
         run(b.rate, b.seconds, true, &r);
         if (b.samples == 0)
             fail_msg("nothing became durable");
-        qsort(b.lag_ms, b.samples, sizeof b.lag_ms[0], by_value);
+        qsort(b.lag_ms, b.samples, sizeof b.lag_ms[0], row_by_value);
         p50.v[p50.n++] = b.lag_ms[b.samples / 2];
         p99.v[p99.n++] = b.lag_ms[b.samples * 99 / 100];
         mbps.v[mbps.n++] = r.mbps;
     }
     assert_int_equal(it_stop(dr.dr.pid), 0);
     (void)snprintf(what, sizeof what, "flush %s ms: writes", flush_ms);
-    print_row(what, &mbps, "MB/s", "");
+    row_print(what, &mbps, "MB/s", "");
     (void)snprintf(what, sizeof what, "flush %s ms: durable after, p50", flush_ms);
-    print_row(what, &p50, "ms", "");
+    row_print(what, &p50, "ms", "");
     (void)snprintf(what, sizeof what, "flush %s ms: durable after, p99", flush_ms);
-    print_row(what, &p99, "ms", goal);
+    row_print(what, &p99, "ms", goal);
 }
 
 static void cost(void)
@@ -270,11 +252,11 @@ static void cost(void)
     }
     for (int with = 0; with < 2; with++) {
         (void)snprintf(what, sizeof what, "as fast as goes, %s", WITH[with]);
-        print_row(what, &fast[with], "MB/s", "");
+        row_print(what, &fast[with], "MB/s", "");
     }
     for (int with = 0; with < 2; with++) {
         (void)snprintf(what, sizeof what, "CPU of primaries at %.0f MB/s, %s", b.rate, WITH[with]);
-        print_row(what, &cpu[with], "s/GB", with ? "+5 %" : "");
+        row_print(what, &cpu[with], "s/GB", with ? "+5 %" : "");
     }
 }
 
@@ -327,7 +309,7 @@ int main(int argc, char **argv)
         "%s %s, %ld cores shared by the cluster (%zu shards, a replica each), S3 server and load; "
         "%d rounds of %d s, medians\n",
         is.sysname, is.release, sysconf(_SC_NPROCESSORS_ONLN), b.shards, b.rounds, b.seconds);
-    printf("| %-44s | %14s | %-20s | %-8s |\n", "what", "median", "least .. most", "goal");
+    row_head();
     lag("1000", "<= 2000");
     lag("100", "<= 250");
     cost();

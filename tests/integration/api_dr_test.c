@@ -7,12 +7,12 @@
 
 static struct reply r;
 
-static const char *ctl(const char *output)
+static const char *ctl(const char *what, const char *output)
 {
     static char out[1 << 16];
     char url[160];
     const char *env[] = { url, "PRISM_TOKEN=tok-viewer", NULL };
-    const char *argv[] = { PRISM_BIN_DIR "/prismctl", "-o", output, "dr", "status", NULL };
+    const char *argv[] = { PRISM_BIN_DIR "/prismctl", "-o", output, "dr", what, NULL };
     snprintf(url, sizeof url, "PRISM_API_URL=%s", fx.service.url);
     assert_int_equal(it_run(env, argv, out, sizeof out, 30000), 0);
     return out;
@@ -98,13 +98,60 @@ static void lag_and_alarms_are_those_of_the_rows(void **state)
     assert_true(alarmed(s, "base"));
     assert_true(alarmed(s, "stale")); /* nobody has said so for a minute */
 
-    const char *table = ctl("table");
+    const char *table = ctl("status", "table");
     assert_non_null(strstr(table, "403 AccessDenied"));
     assert_non_null(strstr(table, "base, stale"));
-    json_t *same = json_loads(ctl("json"), 0, NULL);
+    json_t *same = json_loads(ctl("status", "json"), 0, NULL);
     assert_int_equal(json_array_size(json_object_get(same, "shards")),
                      json_array_size(json_object_get(r.j, "shards")));
     json_decref(same);
+    api_reply_done(&r);
+}
+
+static void zones_incidents_and_failovers_are_those_of_the_rows(void **state)
+{
+    (void)state;
+    api_call(&r, "viewer", "GET", "/v1/dr/zones", NULL, NULL);
+    assert_status(&r, 200);
+    assert_true(json_is_null(json_object_get(r.j, "uncoveredSlots")));
+    assert_int_equal(json_array_size(json_object_get(r.j, "zones")), 0);
+
+    api_sql("INSERT INTO zone_states (zone_id, state, nodes, failed, primaries, all_primaries, "
+            "uncovered, alarms) VALUES ('a', 'down', 4, 4, 3, 6, 77, '{down,majority,no-quorum}'), "
+            "('b', 'up', 4, 0, 3, 6, 77, '{}')");
+    api_sql("INSERT INTO zone_incidents (zone_id, whole, quorum, nodes, failed, primaries, "
+            "all_primaries, uncovered, seen_at, failed_at, covered_at, ended_at) SELECT 'b', true, "
+            "true, 4, 4, 2, 6, 5000, now() - interval '1 h', now() - interval '1 h', now() - "
+            "interval '1 h' + interval '8250 ms', now()");
+    api_sql("INSERT INTO zone_incidents (zone_id, whole, quorum, nodes, failed, primaries, "
+            "all_primaries, uncovered, seen_at) SELECT 'a', true, false, 4, 4, 3, 6, 77, now() - "
+            "interval '6 s'");
+    api_sql("INSERT INTO failovers (shard_id, zone_id, from_node, to_node, outcome, forced, "
+            "incident_id, seen_at, ended_at) SELECT 's1', 'b', 'n1', 'n2', 'promoted', true, "
+            "min(id), now() - interval '9 s', now() FROM zone_incidents");
+    api_call(&r, "viewer", "GET", "/v1/dr/zones", NULL, NULL);
+    assert_status(&r, 200);
+    assert_int_equal(api_int(&r, "uncoveredSlots"), 77);
+    const json_t *zone = json_array_get(json_object_get(r.j, "zones"), 0);
+    assert_string_equal(json_string_value(json_object_get(zone, "state")), "down");
+    assert_true(alarmed(zone, "no-quorum"));
+    const json_t *open = json_array_get(json_object_get(r.j, "incidents"), 0);
+    assert_string_equal(json_string_value(json_object_get(open, "zone")), "a");
+    assert_true(json_is_null(json_object_get(open, "coveredMs")));
+    const json_t *over = json_array_get(json_object_get(r.j, "incidents"), 1);
+    assert_int_equal(json_integer_value(json_object_get(over, "coveredMs")), 8250);
+    const json_t *f = json_array_get(json_object_get(r.j, "failovers"), 0);
+    assert_int_equal(json_integer_value(json_object_get(f, "ms")), 9000);
+    assert_true(json_is_true(json_object_get(f, "forced")));
+
+    const char *table = ctl("zones", "table");
+    assert_non_null(strstr(table, "77 slots are served by nobody"));
+    assert_non_null(strstr(table, "no-quorum"));
+    json_t *same = json_loads(ctl("zones", "json"), 0, NULL);
+    assert_true(json_equal(same, r.j));
+    json_decref(same);
+    api_call(&r, NULL, "GET", "/v1/dr/zones", NULL, NULL);
+    assert_status(&r, 401);
     api_reply_done(&r);
 }
 
@@ -113,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(before_it_ships_every_shard_is_missing),
         cmocka_unit_test(lag_and_alarms_are_those_of_the_rows),
+        cmocka_unit_test(zones_incidents_and_failovers_are_those_of_the_rows),
     };
     return cmocka_run_group_tests_name("api dr", tests, api_small_setup, api_teardown);
 }

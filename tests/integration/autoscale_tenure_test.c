@@ -3,17 +3,18 @@
 
 #include "autoscale_store_stage.h"
 
-#include "io/settings.h"
-#include "io/tenure.h"
+#include "core/clock.h"
 
 #include "prism/io/clock.h"
+#include "prism/io/tenure.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum { TTL_MS = 2000, AWAIT_MS = 20000, MINUTE = STAGE_MINUTE_MS };
 
 static struct autoscale_stage stage;
-static struct autoscale_tenure tenure;
+static struct pr_tenure *tenure;
 static struct pr_lease other = { .name = "autoscale", .holder = "other", .ttl_ms = 60000 };
 static atomic_llong ahead_ms; /* of the tenure's clock */
 static atomic_int looks;      /* at it */
@@ -29,7 +30,7 @@ static bool ours(void *ctx)
     (void)ctx;
     struct pr_lease l;
     struct pr_err err;
-    return autoscale_tenure_lease(&tenure, &l, &err) == PR_OK;
+    return pr_tenure_lease(tenure, &l, &err) == PR_OK;
 }
 
 static bool not_ours(void *ctx)
@@ -56,15 +57,15 @@ static void who_has_a_wrong_clock_does_not_lead(void **state)
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         atomic_store(&ahead_ms, 0);
         assert_true(it_await(ours, NULL, AWAIT_MS));
-        assert_false(atomic_load(&tenure.clock_is_off));
+        assert_false(pr_tenure_clock_is_off(tenure));
         struct pr_lease l;
         struct pr_err err;
-        assert_ok(autoscale_tenure_lease(&tenure, &l, &err), &err);
+        assert_ok(pr_tenure_lease(tenure, &l, &err), &err);
 
         atomic_store(&ahead_ms, row[i]);
         assert_true(it_await(not_ours, NULL, AWAIT_MS));
-        assert_true(atomic_load(&tenure.clock_is_off));
-        assert_int_equal(autoscale_tenure_left_ms(&tenure, l.epoch), 0);
+        assert_true(pr_tenure_clock_is_off(tenure));
+        assert_int_equal(pr_tenure_left_ms(tenure, l.epoch), 0);
         assert_true(it_await(other_has_it, NULL, AWAIT_MS));
 
         /* Nor does it take the lease again when nobody has it. */
@@ -86,18 +87,20 @@ static int open_stage(void **state)
     struct pr_err err = { 0 };
     autoscale_stage_open(&stage);
     pr_lease_release(stage.db, &stage.lease);
-    tenure.now_ms = wrong_now_ms;
-    struct pr_metrics *m = pr_metrics_new(autoscale_metric_rows, AUTOSCALE_METRIC_IDS);
-    assert_non_null(m);
-    assert_ok(autoscale_tenure_start(&tenure, stage.uri, "it-tenure", TTL_MS, m, &err), &err);
+    const struct pr_tenure_options o = { .db_uri = stage.uri,
+                                         .lease = "autoscale",
+                                         .holder = "it-tenure",
+                                         .ttl_ms = TTL_MS,
+                                         .max_apart_ms = AUTOSCALE_CLOCK_APART_MS,
+                                         .now_ms = wrong_now_ms };
+    assert_ok(pr_tenure_start(&tenure, &o, &err), &err);
     return 0;
 }
 
 static int close_stage(void **state)
 {
     (void)state;
-    autoscale_tenure_stop(&tenure);
-    pr_metrics_free(tenure.metrics);
+    pr_tenure_stop(tenure);
     autoscale_stage_close(&stage);
     return 0;
 }

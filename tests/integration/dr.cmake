@@ -19,3 +19,7 @@ prism_test(integration/dr_rebalance SLOW SOURCES ${T}/dr_rebalance_test.c ${T}/d
     ${T}/rebalance_stage.c LINK prism_it prism_dataplane_io prism_io prism_proto prism_base
     FIXTURE stack s3 TIMEOUT 300)
 add_dependencies(test_integration_dr_rebalance prism-dr prism-rebalance)
+prism_test(integration/dr_index SOURCES ${T}/dr_index_test.c LINK dr_io prism_s3 prism_io prism_base TIMEOUT 120)
+prism_test(integration/dr_moved SLOW SOURCES ${T}/dr_moved_test.c ${T}/dr_stage.c
+    LINK prism_it prism_base FIXTURE stack s3 TIMEOUT 300)
+add_dependencies(test_integration_dr_moved prism-dr prism-rebalance)

@@ -272,6 +272,24 @@ void dr_ledger_forget(void)
     pthread_mutex_unlock(&ledger.mu);
 }
 
+void dr_ledger_anew(void)
+{
+    ledger.lines = 0;
+}
+
+size_t dr_ledger_lines(struct dr_ledger_line out[DR_LEDGER_SHARDS])
+{
+    pthread_mutex_lock(&ledger.mu);
+    for (size_t i = 0; i < ledger.lines; i++) {
+        const struct line *l = &ledger.line[i];
+        out[i] = (struct dr_ledger_line){ .written = l->written, .acked = l->acked };
+        memcpy(out[i].shard, l->at.id, sizeof out[i].shard);
+        memcpy(out[i].tag, l->tag, sizeof out[i].tag);
+    }
+    pthread_mutex_unlock(&ledger.mu);
+    return ledger.lines;
+}
+
 uint64_t dr_ledger_acked(void)
 {
     uint64_t n = 0;

@@ -13,6 +13,7 @@ enum { DR_LEDGER_SHARDS = 8 };
 void dr_ledger_start(uint64_t seed);
 void dr_ledger_stop(void);      /* fine when it does not run */
 void dr_ledger_forget(void);    /* what was durable: the bucket is another. No service runs */
+void dr_ledger_anew(void);      /* all of it: the store is another, and empty */
 uint64_t dr_ledger_acked(void); /* entries of all shards that were said to be durable */
 void dr_ledger_await_acked(uint64_t more); /* until so many more are */
 uint64_t dr_ledger_refused(void);          /* answers "never": histories that ended */
@@ -28,6 +29,12 @@ size_t dr_ledger_shards(void);
 const char *dr_ledger_shard(size_t i);
 uint64_t dr_ledger_acked_of(size_t i);
 uint64_t dr_ledger_entries(size_t i, const char *dir);
+/* Of a shard: keys {tag}log (1, 2, 3 ...) and {tag}count, and how much of it. */
+struct dr_ledger_line {
+    char shard[64], tag[16];
+    uint64_t written, acked; /* newest entry that was answered; that was said to be durable */
+};
+size_t dr_ledger_lines(struct dr_ledger_line out[DR_LEDGER_SHARDS]);
 
 /* One question; the reply of the service. */
 struct dr_answer {

@@ -79,7 +79,7 @@ void pg_stage_set(const char *name, const char *value)
     while (pg.env[i] != NULL &&
            (strncmp(pg.env[i], name, strlen(name)) != 0 || pg.env[i][strlen(name)] != '='))
         i++;
-    assert_true(i < 24);
+    assert_true(i < sizeof pg.setting / sizeof pg.setting[0]);
     const int n = snprintf(pg.setting[i], sizeof pg.setting[i], "%s=%s", name, value);
     assert_true(n < (int)sizeof pg.setting[i]);
     pg.env[i] = pg.setting[i];
@@ -104,7 +104,7 @@ void pg_server_conf(const struct pg_server *s, const char *line)
     write_file(path, "ae", text);
 }
 
-static void address(struct pg_server *s)
+void pg_server_address(struct pg_server *s)
 {
     (void)snprintf(s->uri, sizeof s->uri, "postgresql://postgres:%s@127.0.0.1:%d/app",
                    QUOTED_PASSWORD, s->port);
@@ -123,7 +123,7 @@ static void init_server(struct pg_server *s, const char *name)
     };
     run_ok(bin("initdb"), arg);
     s->port = it_free_port();
-    address(s);
+    pg_server_address(s);
     (void)snprintf(line, sizeof line,
                    "port = %d\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n"
                    "archive_mode = on\nmax_wal_size = 64MB\nmin_wal_size = 32MB\n"
@@ -377,6 +377,12 @@ pid_t pg_command_begin(const char *const *arg)
     return it_spawn(pg.env, command(argv, NULL, arg));
 }
 
+int pg_program(char *out, size_t n, const char *const *arg, int timeout_ms)
+{
+    const char *argv[ARGS];
+    return it_run(pg.env, as_user(argv, PRISM_BIN_DIR "/prism-dr", arg), out, n, timeout_ms);
+}
+
 void pg_command_ok(char *out, size_t n, const char *const *arg)
 {
     if (pg_command(out, n, arg) != 0)
@@ -388,7 +394,7 @@ void pg_restore(const char *name, const char *until, struct pg_server *out)
     char text[2048], port[32];
     memset(out, 0, sizeof *out);
     out->port = it_free_port();
-    address(out);
+    pg_server_address(out);
     (void)snprintf(out->dir, sizeof out->dir, "%s/%s", pg.dir, name);
     (void)snprintf(port, sizeof port, "port=%d", out->port);
     const char *restore[] = {

@@ -25,8 +25,8 @@ struct pg_stage {
     struct it_service service; /* pid 0: down */
     pid_t relay;
     int relay_port;
-    char setting[24][320];
-    const char *env[25]; /* of dr and its commands; NULL-terminated */
+    char setting[36][320];
+    const char *env[37]; /* of dr and its commands; NULL-terminated */
 };
 extern struct pg_stage pg;
 
@@ -35,6 +35,7 @@ int pg_stage_close(void **state);
 
 void pg_stage_set(const char *name, const char *value);
 void pg_server_conf(const struct pg_server *s, const char *line); /* appended; at the next start */
+void pg_server_address(struct pg_server *s);                      /* uri, by port */
 void pg_server_start(struct pg_server *s);
 void pg_server_stop(struct pg_server *s, const char *mode); /* also one that a command started */
 void pg_sql(const struct pg_server *s, const char *sql, char *cell, size_t n);
@@ -49,6 +50,9 @@ void pg_relay(bool up);
 /* Of the process whose arguments hold the directory of received log; 0: none. */
 long pg_receiver_pid(void);
 
+/* prism-dr ARG..., as the servers' user; NULL-terminated. Its standard output to out. Exit status.
+ */
+int pg_program(char *out, size_t n, const char *const *arg, int timeout_ms);
 /* prism-dr pg ARG...; NULL-terminated. Both of its outputs to out. Exit status. */
 int pg_command(char *out, size_t n, const char *const *arg);
 /* wrap: words before it, NULL-terminated; run as whoever runs this. */

@@ -235,6 +235,21 @@ static void a_target_with_keys_is_refused(void **state)
     (void)check_vertices();
 }
 
+/* Each server is loaded to be looked at, and again to be copied, with none of the others beside it.
+ */
+static void what_does_not_fit_at_once_comes_in_waves(void **state)
+{
+    (void)state;
+    restores("--over-existing", "--parallel=1");
+    assert_int_equal(own_json(out, "parallel"), 1);
+    assert_true(own_json(out, "promoted") >= 1);
+    const size_t away = check_vertices() + 1;
+    expect_version("OK 1");
+    check_routes(away);
+    assert_int_equal(own_cluster_keys(&own), keys);
+    assert_int_equal(own_json(out, "copied_keys"), keys);
+}
+
 static void what_is_killed_leaves_a_seal_and_may_be_repeated(void **state)
 {
     (void)state;
@@ -351,11 +366,11 @@ static void check_file_shard(const char *json, const char *name, long *slots, lo
     }
 }
 
-static void files_agree_and_own_every_slot(void **state)
+static void check_files(const char *parallel)
 {
-    (void)state;
     struct dr_shard_at shard[IT_MAX_NODES];
-    const char *args[] = { "restore-cluster", "--into", files, "--partitions", "4096", NULL };
+    const char *args[] = { "restore-cluster", "--into", files, "--partitions", "4096",
+                           "--parallel",      parallel, NULL };
     char path[128], json[OUT];
     long slots = 0, all = 0;
     if (own_dr(args, out, sizeof out) != 0)
@@ -373,12 +388,22 @@ static void files_agree_and_own_every_slot(void **state)
     assert_int_equal(own_dr(args, out, sizeof out), 1); /* it is there already */
 }
 
+static void files_agree_and_own_every_slot(void **state)
+{
+    const char *rm[] = { "/bin/rm", "-rf", files, NULL };
+    (void)state;
+    check_files("64"); /* all at once */
+    assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
+    check_files("2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_vertex_comes_back_once),
         cmocka_unit_test(routes_are_rebuilt_from_the_cluster),
         cmocka_unit_test(a_target_with_keys_is_refused),
+        cmocka_unit_test(what_does_not_fit_at_once_comes_in_waves),
         cmocka_unit_test(what_is_killed_leaves_a_seal_and_may_be_repeated),
         cmocka_unit_test(a_damaged_part_stops_it_before_the_target_is_touched),
         cmocka_unit_test(files_agree_and_own_every_slot),

@@ -8,8 +8,11 @@ prism_test(integration/rebalance_retention SOURCES ${T}/rebalance_retention_test
 prism_test(integration/rebalance_slot SOURCES ${T}/rebalance_slot_test.c
     ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it FIXTURE stack2 LABELS slots TIMEOUT 300)
 # The servers that offer atomic slot migration are stood in for: tests/support/fake_pair.h.
-prism_test(integration/rebalance_job SOURCES ${T}/rebalance_job_test.c
-    ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it FIXTURE stack2 LABELS slots TIMEOUT 300)
+foreach(name job job_told)
+    prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
+        ${T}/rebalance_job_stage.c ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it
+        FIXTURE stack2 LABELS slots TIMEOUT 300)
+endforeach()
 # Minutes of waiting for gossip and elections each: once is enough. What they share with
 # the others is sanitized there.
 if(NOT PRISM_SANITIZE)
@@ -26,4 +29,9 @@ if(NOT PRISM_SANITIZE)
             add_dependencies(test_integration_rebalance_${name} prism-rebalance prism-placement)
         endif()
     endforeach()
+    prism_test(integration/rebalance_zone SOURCES ${T}/rebalance_zone_test.c ${T}/zone_stage.c
+        ${T}/zone_lost.c LINK prism_it prism_dataplane_io prism_io FIXTURE stack2 TIMEOUT 300)
+    if(TARGET test_integration_rebalance_zone)
+        add_dependencies(test_integration_rebalance_zone prism-rebalance)
+    endif()
 endif()

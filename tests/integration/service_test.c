@@ -108,6 +108,7 @@ static int toy_main(int argc, char **argv)
         .n_metrics = PR_COUNT(toy_metrics),
         .http = &http,
         .relay = true,
+        .without_db = getenv("TOY_WITHOUT_DB") != NULL,
     };
     struct pr_err err = { 0 };
     enum pr_code rc = pr_service_open(&t.svc, &def, argc, argv, &err);
@@ -125,7 +126,7 @@ struct child {
     pid_t pid;
     int port;
     char env[8][IT_URI + 32];
-    const char *envp[9];
+    const char *envp[10];
 };
 
 static void child_env(struct child *c)
@@ -396,6 +397,24 @@ static void sigterm_while_waiting_for_dependencies_is_a_clean_end(void **state)
     assert_int_equal(it_stop(c.pid), EXIT_SUCCESS);
 }
 
+static void what_needs_no_postgresql_runs_without(void **state)
+{
+    struct child c;
+    (void)state;
+    child_env(&c);
+    c.envp[8] = "TOY_WITHOUT_DB=1";
+    c.envp[9] = NULL;
+    it_server_kill("postgres", true);
+    c.pid = it_spawn(c.envp, (const char *const[]){ self, NULL });
+    await_answer(c.port, "/hello", 200, "hello 5");
+    await_answer(c.port, "/metrics", 200, "toy_ticks_total ");
+    assert_says(fetch(c.port, "GET", "/readyz", 503), "\"state\":\"running\"");
+    assert_says(fetch(c.port, "GET", "/readyz", 503), "\"postgresql\":{\"ready\":false");
+    it_server_up("postgres");
+    await_answer(c.port, "/readyz", 200, "\"ready\":true");
+    assert_int_equal(it_stop(c.pid), EXIT_SUCCESS);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -416,6 +435,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(starts_before_its_dependencies_and_says_what_is_missing),
         cmocka_unit_test(survives_the_loss_of_its_dependencies),
         cmocka_unit_test(sigterm_while_waiting_for_dependencies_is_a_clean_end),
+        cmocka_unit_test(what_needs_no_postgresql_runs_without),
     };
     if (getenv("SERVICE_TEST_CHILD") != NULL)
         return toy_main(argc, argv);

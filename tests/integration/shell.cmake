@@ -1,3 +1,6 @@
-prism_test(integration/http SOURCES ${T}/http_test.c LINK prism_io PkgConfig::libcurl LABELS threads)
+foreach(name http http_limits http_load)
+    prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/http_stage.c
+        LINK prism_io PkgConfig::libcurl LABELS threads)
+endforeach()
 prism_test(integration/service SOURCES ${T}/service_test.c LINK prism_io prism_it
     LABELS threads FIXTURE stack TIMEOUT 180)

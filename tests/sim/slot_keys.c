@@ -6,6 +6,87 @@
 
 #define S(name) REBALANCE_SLOT_##name
 
+enum { STEP_S = 100 }; /* a step of the simulation is long beside the clock of IDLETIME */
+
+/* Its keys are restored; then it may stop before, amid or after their deletion, which goes
+ * to the replicas as one; and nobody hears of it. False: it is not that time. */
+static bool cut_short(struct world *w, int g, int t)
+{
+    struct scheduler *s = &w->s;
+    struct cluster *c = &w->c;
+    uint32_t keys = 0;
+
+    if (w->cfg.copy_first || !w->cfg.fail_overs || !may_restore(c, t) || !has_room(w, t) ||
+        w->cfg.target_holds != 0 || c->node[t].cred > s->cred || !electable(w, shard_of(g)) ||
+        w->faults_left == 0 || slot_choose(w, w->choose.enumerate ? 2 : 5) != 1)
+        return false;
+    w->faults_left--;
+    for (int k = 0; k < KEYS; k++)
+        if ((s->batch >> k & 1) && c->node[g].data.key[k].present) {
+            if (c->node[t].data.key[k].present)
+                return false;
+            put_key(c, t, k, &c->node[g].data.key[k]);
+            keys |= 1u << k;
+        }
+    for (int m = shard_of(t) * MEMBERS; m < (shard_of(t) + 1) * MEMBERS && w->cfg.prompt; m++)
+        replicate(c, m, c->shard[shard_of(t)].head);
+    uint32_t gone = slot_choose(w, (uint32_t)__builtin_popcount(keys) + 1);
+    const bool deletes = gone > 0;
+    for (int k = 0; k < KEYS && gone > 0; k++)
+        if (keys >> k & 1) {
+            c->node[g].data.key[k] = (struct value){ .present = false };
+            gone--;
+        }
+    if (deletes)
+        log_append(c, g);
+    if (slot_choose(w, 2) == 1)
+        for (int m = shard_of(g) * MEMBERS; m < (shard_of(g) + 1) * MEMBERS; m++)
+            replicate(c, m, c->shard[shard_of(g)].head);
+    static const enum life then[] = { PAUSED, DOWN, UP };
+    c->node[g].life = (uint8_t)then[slot_choose(w, 3)];
+    w->was_cut = true;
+    w->saw[SAW_CUT_SHORT]++;
+    slot_trace(w, "migrate %x is not answered; %d is %d", keys, g, c->node[g].life);
+    s->conflict = s->stray = true;
+    s->cut = s->batch;
+    s->cut_at = c->now;
+    s->cut_judged = false;
+    s->kept = s->batch = 0;
+    return true;
+}
+
+/* Once, before any of them is touched: which of the promoted giver's copies are those that were
+ * sent. */
+static void judge_cut(struct world *w, int g, int t)
+{
+    struct scheduler *s = &w->s;
+    const uint32_t now = w->c.now + 1, promoted = s->promoted_at[giver_of(w)];
+    struct rebalance_cut_key key[KEYS];
+    uint32_t keys[KEYS];
+    size_t n = 0;
+
+    if (s->cut == 0 || s->cut_judged || !s->watched || s->since != 1 || promoted == 0)
+        return;
+    s->cut_judged = true;
+    for (uint32_t k = 0; k < KEYS; k++) {
+        const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
+        if (!(s->cut >> k & 1))
+            continue;
+        const uint32_t used = RULE(CUT_UNUSED) ? b->touched : s->cut_at;
+        keys[n] = k;
+        key[n++] =
+            (struct rebalance_cut_key){ .on_source = a->present,
+                                        .on_target = b->present,
+                                        .source_idle_s = (int64_t)(now - a->touched) * STEP_S,
+                                        .target_idle_s = (int64_t)(now - used) * STEP_S };
+    }
+    const size_t first = rebalance_cut_kept(key, n, (int64_t)(now - s->cut_at) * STEP_S * 1000,
+                                            (int64_t)(now - promoted) * STEP_S * 1000);
+    for (size_t i = 0; i < n; i++)
+        if (!RULE(CUT_KEPT) || (first < n && (i > first || !RULE(CUT_ORDER))))
+            s->kept |= 1u << keys[i];
+}
+
 void drain(struct world *w, int g, int t)
 {
     struct scheduler *s = &w->s;
@@ -30,6 +111,8 @@ void drain(struct world *w, int g, int t)
         return;
     }
     if (s->batch_pos == 0) {
+        if (cut_short(w, g, t))
+            return;
         if (send_late(w, &cmd)) {
             s->conflict = s->uncertain = true;
             s->batch = 0;
@@ -74,7 +157,6 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
                                                     REBALANCE_TYPE_STRING };
     const enum rebalance_key_type ty = type[w->cfg.type[k]];
     const char *why;
-    enum { STEP_S = 100 }; /* a step of the simulation is long beside the clock of IDLETIME */
     const uint32_t now = w->c.now + 1;
     const bool watched = (s->watched && s->since == 1) || !RULE(GAP_WATCHED);
     const bool gap = watched && (RULE(GAP_AT_DECISION) ? !in_step(w, shard_of(g)) : s->gap_at_open);
@@ -90,6 +172,8 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .in_flight = flying,
         .source_failed_over = failed_over,
         .gap_unacknowledged = gap && !(uncertain && RULE(UNCERTAIN)),
+        .unanswered = (s->cut >> k & 1) && RULE(UNCERTAIN),
+        .kept = (s->kept >> k & 1) && s->watched && s->since == 1,
         .equal = a->bits == b->bits && a->version == b->version,
         .strings_are_set = w->cfg.strings_are_set,
         .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
@@ -97,6 +181,7 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .target = { ty, false, false, false, 0, (int64_t)(now - b->touched) * STEP_S },
     };
     const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
+    w->saw[SAW_CUT_KEPT] += c.kept && flying && failed_over && r == REBALANCE_KEEP_SOURCE;
     slot_trace(w, "key %d (%x v%u | %x v%u)%s%s%s: %s", k, a->bits, a->version, b->bits, b->version,
                flying ? ", in flight" : "", failed_over ? ", failed over" : "",
                c.gap_unacknowledged ? ", gap" : "", why);
@@ -114,7 +199,8 @@ static bool resolve_key(struct world *w, int k, int g, int t)
     w->saw[SAW_CONFLICT]++;
     if (r == REBALANCE_STOP) {
         w->s.diverged = true;
-        w->allowed = w->cfg.slow || w->s.uncertain || !w->s.watched || w->s.since != 1;
+        w->allowed = w->cfg.slow || w->s.uncertain || (w->s.cut >> k & 1) || !w->s.watched ||
+                     w->s.since != 1;
         return true;
     }
     if (r == REBALANCE_KEEP_SOURCE && c->node[g].map == g) {
@@ -147,6 +233,8 @@ void resolve(struct world *w, int g, int t)
     if (w->c.node[g].life != UP || w->c.node[t].life != UP || !w->c.node[g].primary ||
         !w->c.node[t].primary || w->c.node[g].promoted_at != w->s.elected[giver_of(w)])
         return; /* neither reads nor writes: READONLY */
+    if (!leftovers)
+        judge_cut(w, g, t);
     for (int k = 0; k < KEYS; k++) {
         const bool there = w->c.node[g].data.key[k].present;
         if (there && (leftovers || w->c.node[t].data.key[k].present)) {
@@ -158,6 +246,7 @@ void resolve(struct world *w, int g, int t)
         if (RULE(WAIT_RESOLVED) && !all_have(&w->c, i, w->c.shard[i].head, true))
             return;
     s->conflict = s->uncertain = false;
+    s->cut = s->kept = 0;
     s->giver = w->db.giver = giver_now(w);
     w->db.in_flight = w->db.copying = 0;
 }

@@ -78,6 +78,8 @@ static struct rebalance_slot_side look(struct world *w, int side)
             s->conflict = true;
         }
     }
+    if (s->cut != 0 && side == giver_of(w) && s->primary[side] == p && !reopened(w))
+        s->uncertain = true; /* it goes on */
     s->primary[side] = (int8_t)p;
     s->elected[side] = n->promoted_at;
     s->seen_at[side] = w->c.now;
@@ -254,7 +256,7 @@ static void send_setslot(struct world *w, enum rebalance_slot_effect effect, int
         setslot(w, effect, node, other);
 }
 
-static bool has_room(const struct world *w, int node)
+bool has_room(const struct world *w, int node)
 {
     if (shard_of(node) == SRC)
         return !w->cfg.source_full;
@@ -446,7 +448,7 @@ static void record(struct world *w, const struct rebalance_slot_next *next)
     struct scheduler *s = &w->s;
 
     if (next->at.back != w->db.at.back) { /* others' turn to give */
-        w->db.in_flight = w->db.copying = s->batch = 0;
+        w->db.in_flight = w->db.copying = s->batch = s->cut = 0;
         s->settled = false;
     }
     w->db.at = next->at;

@@ -15,6 +15,8 @@ bool in_step(const struct world *w, int shard); /* a live replica follows its pr
  * whenever its node comes to it. Returns whether that is so. */
 bool send_late(struct world *w, const struct command *cmd);
 
+bool has_room(const struct world *w, int node);
+
 enum migrated { MIGRATED, BUSYKEY, IOERR, FULL };
 /* MIGRATE at its source, key after key: RESTORE there, DEL here. */
 enum migrated migrate(struct world *w, int from, int to, uint32_t keys, uint8_t cred, bool copy);

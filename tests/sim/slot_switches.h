@@ -22,6 +22,10 @@ enum slot_rule {
     SLOT_FIRST_PROMOTED,  /* leftovers are older than the first fail-over since the opening */
     SLOT_GAP_WATCHED,     /* and only after one fail-over, seen by who judges */
     SLOT_GAP_AT_DECISION, /* whether writes in the gap can count is asked when a copy is dropped */
+    SLOT_CUT_KEPT,        /* of a MIGRATE that the giver never answered its copies count when an old
+                             one is among them */
+    SLOT_CUT_ORDER,       /* that went before */
+    SLOT_CUT_UNUSED,      /* and the taker's are unused */
     SLOT_CLIENTS_CUT,     /* who waits for a copy that is dropped is cut off */
     SLOT_WAIT_UNION,      /* the taker's replicas have a union before the giver's copy goes */
     SLOT_WAIT_RESOLVED,   /* replicas have heard of all that before it counts as compared */

@@ -18,11 +18,12 @@ static uint64_t first_seed = 1, seeds = 60000;
 
 static void describe(const struct slot_config *c)
 {
-    print_message("types %d %d %d, keys %u, ops %u, faults %u%s%s%s%s%s%s, holds %u\n", c->type[0],
-                  c->type[1], c->type[2], c->keys, c->ops, c->faults,
+    print_message("types %d %d %d, keys %u, ops %u, faults %u%s%s%s%s%s%s%s, holds %u\n",
+                  c->type[0], c->type[1], c->type[2], c->keys, c->ops, c->faults,
                   c->fail_overs ? ", fail-overs" : "", c->cancel ? ", cancel" : "",
                   c->copy_first ? ", copy first" : "", c->prompt ? ", prompt" : "",
-                  c->slow ? ", slow" : "", c->source_full ? ", source full" : "", c->target_holds);
+                  c->slow ? ", slow" : "", c->source_full ? ", source full" : "",
+                  c->cut_first ? ", cut first" : "", c->target_holds);
 }
 
 static struct slot_config config_of(uint64_t seed)
@@ -38,6 +39,7 @@ static struct slot_config config_of(uint64_t seed)
                              .copy_first = seed / 11 % 2 == 0,
                              .strings_are_set = false };
     c.prompt = !c.copy_first;
+    c.cut_first = c.prompt && c.target_holds == 0 && seed / 23 % 3 == 0;
     c.source_full = c.target_holds > 0 && seed / 13 % 4 == 0;
     for (int k = 0; k < KEYS; k++)
         c.type[k] = (enum key_type)(seed / (17 + 2 * (unsigned)k) % KEY_TYPES);
@@ -84,6 +86,8 @@ static void the_random_runs_have_seen_everything(void **state)
         [SAW_LATE] = "late commands",
         [SAW_LATE_REFUSED] = "that refused themselves",
         [SAW_CUT_MIGRATE] = "MIGRATEs cut between RESTORE and DEL",
+        [SAW_CUT_SHORT] = "never answered",
+        [SAW_CUT_KEPT] = "keys of those that count at the giver",
         [SAW_CONFLICT] = "keys compared",
         [SAW_TURN] = "turns",
         [SAW_ACKED] = "writes acknowledged",

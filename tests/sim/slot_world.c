@@ -199,7 +199,7 @@ static void actors(struct world *w, struct options *l)
     w->turn++;
 }
 
-static bool electable(const struct world *w, int shard)
+bool electable(const struct world *w, int shard)
 {
     for (int m = shard * MEMBERS; m < (shard + 1) * MEMBERS; m++)
         if (may_promote(&w->c, m, true))
@@ -226,7 +226,7 @@ static void disturbances(struct world *w, struct options *l)
         add(l, CANCEL, 0, 0, 1);
     if (w->late.used && w->c.node[w->late.node].life == UP)
         add(l, LATE, 0, 0, 10);
-    if (w->cfg.fail_overs && w->faults_left > 0)
+    if (w->cfg.fail_overs && w->faults_left > 0 && (!w->cfg.cut_first || w->was_cut))
         fail_overs(w, l);
     for (int i = 0; i < OBSERVER; i++) {
         if (may_promote(&w->c, i, false))

@@ -26,6 +26,7 @@ struct slot_config {
     bool slow; /* the scheduler may be too slow: a promoted source's replica gets in step
                   before keys on both sides are compared */
     bool strings_are_set;
+    bool cut_first; /* nothing fails over before a MIGRATE was cut short */
 };
 
 enum write_status { PENDING, ACKED, FAILED, UNKNOWN };
@@ -84,6 +85,9 @@ struct scheduler {
     uint8_t cred;
     uint32_t dissent;
     uint32_t batch, batch_pos, versions[KEYS];
+    bool cut_judged;
+    uint32_t cut, cut_at, kept; /* keys of a MIGRATE that was not answered, when it was sent,
+                                   and those that count at the giver */
     uint32_t seen_at[2], promoted_at[2]; /* by side; 0: never */
 };
 
@@ -111,6 +115,8 @@ enum slot_count {
     SAW_LATE,
     SAW_LATE_REFUSED,
     SAW_CUT_MIGRATE,
+    SAW_CUT_SHORT,
+    SAW_CUT_KEPT,
     SAW_CONFLICT,
     SAW_TURN,
     SAW_ACKED,
@@ -129,6 +135,7 @@ struct world {
     struct command late;
     uint32_t n_writes, faults_left, turn, epoch; /* epoch: of the scheduler's lease */
     bool cancel, quiet;
+    bool was_cut; /* a MIGRATE, short */
     bool allowed; /* that it is stuck: no rule could know which copy is right */
     const char *stuck_why;
     const char *broken;
@@ -144,6 +151,7 @@ const char *slot_explore(struct world *w, const struct slot_config *cfg, uint32_
 /* --- between the parts --- */
 uint32_t slot_choose(struct world *w, uint32_t n);
 bool slot_faulty(struct world *w);
+bool electable(const struct world *w, int shard);
 void slot_violation(struct world *w, const char *what);
 void slot_trace(const struct world *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

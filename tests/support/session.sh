@@ -19,17 +19,23 @@ fail() {
 session_open() { # SHARDS REPLICAS
     export PRISM_SHARDS=$1 PRISM_REPLICAS=$2
     if [ -e "$PRISM_STATE" ] || [ -L "$PRISM_STATE" ]; then # a run that was cut short
+        "$root/tools/localstack" stop "$PRISM_STATE/west"
         "$root/tools/localstack" stop "$PRISM_STATE"
         rm -rf "$(readlink -f "$PRISM_STATE")" "$PRISM_STATE"
     fi
     PRISM_PORT_BASE=$(free_base "$PRISM_STATE" $((PRISM_SHARDS * (PRISM_REPLICAS + 1))))
-    export PRISM_PORT_BASE
+    export PRISM_PORT_BASE PRISM_SITE_PORT_BASE=$PRISM_PORT_BASE
+    local n
+    for ((n = 0; PRISM_SITE_PORT_BASE == PRISM_PORT_BASE; n++)); do # for a second site, with DR
+        PRISM_SITE_PORT_BASE=$(free_base "$PRISM_STATE/west/$n" 6)
+    done
     trap session_close EXIT
     "$root/dev" up || fail "./dev up"
 }
 
 session_close() {
     local rc=$?
+    "$root/tools/localstack" stop "$PRISM_STATE/west"
     "$root/tools/localstack" stop "$PRISM_STATE"
     if [ "$rc" -ne 0 ]; then
         printf 'logs are in %s\n' "$(readlink -f "$PRISM_STATE")/log" >&2

@@ -6,11 +6,11 @@ static void every_role_and_access_has_one_answer(void **state)
 {
     (void)state;
     static const bool want[API_ADMIN + 1][API_ACCESS_COUNT] = {
-        /*                 open  read   run    fleet  trail */
-        [API_NOBODY] = { true, false, false, false, false },
-        [API_VIEWER] = { true, true, false, false, false },
-        [API_OPERATOR] = { true, true, true, false, false },
-        [API_ADMIN] = { true, true, true, true, true },
+        /*                 open  read   run    fleet  trail  fail-over: read, do */
+        [API_NOBODY] = { true, false, false, false, false, false, false },
+        [API_VIEWER] = { true, true, false, false, false, true, false },
+        [API_OPERATOR] = { true, true, true, false, false, true, false },
+        [API_ADMIN] = { true, true, true, true, true, true, true },
     };
     for (int role = API_NOBODY; role <= API_ADMIN; role++)
         for (int access = 0; access < API_ACCESS_COUNT; access++)
@@ -39,12 +39,40 @@ static void roles_are_read_by_name_and_nobody_is_not_one(void **state)
     assert_string_equal(api_role_name(API_OPERATOR), "operator");
 }
 
+static void the_standby_token_opens_failovers_while_postgresql_is_away(void **state)
+{
+    (void)state;
+    static const struct {
+        int access;
+        int64_t db_age_ms, away_age_ms;
+        enum api_standby want;
+    } row[] = {
+        { API_FAILOVER, -1, -1, API_STANDBY_ALLOWED }, /* never read */
+        { API_FAILOVER, API_DB_AWAY_MS + 1, 0, API_STANDBY_ALLOWED },
+        { API_FAILOVER, API_DB_AWAY_MS, 0, API_STANDBY_OVER },
+        { API_FAILOVER, 0, 1000, API_STANDBY_OVER }, /* tokens can be looked up again */
+        { API_FAILOVER_READ, -1, -1, API_STANDBY_ALLOWED },
+        { API_FAILOVER_READ, 0, 0, API_STANDBY_ALLOWED }, /* it has just come */
+        { API_FAILOVER_READ, 0, API_STANDBY_READ_MS, API_STANDBY_ALLOWED },
+        { API_FAILOVER_READ, 0, API_STANDBY_READ_MS + 1, API_STANDBY_OVER },
+        { API_FAILOVER_READ, 0, -1, API_STANDBY_OVER }, /* it was never away */
+        { API_READ, -1, -1, API_STANDBY_ELSEWHERE },
+        { API_FLEET, -1, -1, API_STANDBY_ELSEWHERE },
+        { API_TRAIL, -1, -1, API_STANDBY_ELSEWHERE },
+        { API_ACCESS_COUNT, -1, -1, API_STANDBY_ELSEWHERE },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++)
+        if (api_standby_judge(row[i].access, row[i].db_age_ms, row[i].away_age_ms) != row[i].want)
+            fail_msg("row %zu", i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_role_and_access_has_one_answer),
         cmocka_unit_test(an_access_outside_the_table_needs_admin),
         cmocka_unit_test(roles_are_read_by_name_and_nobody_is_not_one),
+        cmocka_unit_test(the_standby_token_opens_failovers_while_postgresql_is_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
 
 #include "core/clock.h"
 
+#include "prism/clocks.h"
+
 #include <string.h>
 
 enum { S = 1000, MIN = AUTOSCALE_MINUTE_MS };
@@ -61,7 +63,7 @@ static void how_far_clocks_are_apart_for_certain(void **state)
         { 100, 99, 200, 1 },  { 100, 201, 200, -1 }, { 500, 100, 90000, 400 },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++)
-        assert_int_equal(autoscale_clock_off(row[i].before_ms, row[i].other_ms, row[i].after_ms),
+        assert_int_equal(pr_clock_off(row[i].before_ms, row[i].other_ms, row[i].after_ms),
                          row[i].want);
 }
 

@@ -330,6 +330,88 @@ static void failed_over_source_is_judged_by_window_and_evidence(void **state)
     }
 }
 
+/* Sent 8,400 ms ago, promoted since 8,400 ms ago at the earliest. */
+static void cut_migrate_is_known_by_a_key_that_stayed(void **state)
+{
+    (void)state;
+    enum { N = 3 };
+    static const struct {
+        struct rebalance_cut_key k[N];
+        int64_t sent_ms, promoted_ms;
+        size_t want; /* N: none */
+    } row[] = {
+        /* the first is old: all are what was sent */
+        { { { true, true, 71, 8 }, { true, true, 0, 8 }, { true, true, 0, 8 } }, 8400, 8400, 0 },
+        /* those before the old one may have been deleted, and made anew */
+        { { { true, true, 0, 8 }, { true, true, 71, 8 }, { true, true, 0, 8 } }, 8400, 8400, 1 },
+        /* an old one that the target lacks was not sent, or was refused there */
+        { { { true, false, 71, -1 }, { true, true, 0, 8 }, { true, true, 71, 8 } }, 8400, 8400, 2 },
+        { { { true, false, 71, -1 }, { true, true, 0, 8 }, { true, true, 0, 8 } }, 8400, 8400, N },
+        /* old is what was used before the fail-over by more than a tick */
+        { { { true, true, 9, 8 }, { true, true, 0, 8 }, { true, true, 0, 8 } }, 8400, 8400, N },
+        { { { true, true, 10, 8 }, { true, true, 0, 8 }, { true, true, 0, 8 } }, 8400, 8400, 0 },
+        { { { true, true, 10, 8 }, { true, true, 0, 8 }, { true, true, 0, 8 } }, 8400, 9000, N },
+        { { { true, true, -1, 8 }, { true, true, -1, 8 }, { true, true, -1, 8 } }, 8400, 8400, N },
+        { { { true, true, 71, 8 }, { true, true, 0, 8 }, { true, true, 0, 8 } }, 8400, 0, N },
+        /* the target's were used later than it was sent: clients were told to */
+        { { { true, true, 71, 8 }, { true, true, 0, 8 }, { true, true, 0, 6 } }, 8400, 8400, N },
+        { { { true, true, 71, 6 }, { true, true, 0, 8 }, { true, true, 0, 8 } }, 8000, 8000, 0 },
+        { { { true, true, 71, 6 }, { true, true, 0, 8 }, { true, true, 0, 8 } }, 8001, 8001, N },
+        { { { true, true, 71, 8 }, { true, true, 0, -1 }, { true, true, 0, 8 } }, 8400, 8400, N },
+        /* a key on the target alone was deleted: by MIGRATE, or by a client */
+        { { { true, true, 71, 8 }, { true, true, 0, 8 }, { false, true, -1, 8 } }, 8400, 8400, N },
+        { { { true, true, 71, 8 }, { false, false, -1, -1 }, { true, true, 0, 8 } },
+          8400,
+          8400,
+          0 },
+        /* it was answered */
+        { { { true, true, 71, 8 }, { true, true, 0, 8 }, { true, true, 0, 8 } }, 0, 8400, N },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        const size_t kept = rebalance_cut_kept(row[i].k, N, row[i].sent_ms, row[i].promoted_ms);
+        if (kept != row[i].want)
+            fail_msg("row %zu: %zu, want %zu", i, kept, row[i].want);
+    }
+    assert_int_equal(rebalance_cut_kept(NULL, 0, 8400, 8400), 0);
+}
+
+static void kept_copy_wins_where_nothing_else_is_known(void **state)
+{
+    (void)state;
+    for (int t = REBALANCE_TYPE_OTHER; t <= REBALANCE_TYPE_STREAM; t++) {
+        struct rebalance_conflict c = { .in_flight = true,
+                                        .source_failed_over = true,
+                                        .source_promoted_ms = 8400,
+                                        .kept = true,
+                                        .source = copy((enum rebalance_key_type)t),
+                                        .target = copy((enum rebalance_key_type)t) };
+        c.source.idle_s = 0;
+        c.target.idle_s = 8;
+        const bool set = t == REBALANCE_TYPE_SET;
+        assert_int_equal(resolve(c), set ? REBALANCE_UNION_SETS : REBALANCE_KEEP_SOURCE);
+        c.kept = false;
+        assert_int_equal(resolve(c), set ? REBALANCE_UNION_SETS : REBALANCE_STOP);
+        c.kept = c.served_on = true; /* clients were told to ask the target after all */
+        assert_int_equal(resolve(c), set ? REBALANCE_UNION_SETS : REBALANCE_STOP);
+        c.served_on = false;
+        /* the source may have gone on unseen: a gap after its fail-over says too little */
+        c.gap_unacknowledged = c.unanswered = true;
+        assert_int_equal(resolve(c), set ? REBALANCE_UNION_SETS : REBALANCE_KEEP_SOURCE);
+        c.kept = false;
+        assert_int_equal(resolve(c), set ? REBALANCE_UNION_SETS : REBALANCE_STOP);
+        c.unanswered = false;
+        assert_int_equal(resolve(c), REBALANCE_KEEP_TARGET);
+        c.gap_unacknowledged = false;
+        c.kept = true;
+        /* the copies differ, and the source's is as it was: the target's was written */
+        c.source.idle_s = 71;
+        assert_int_equal(resolve(c), REBALANCE_KEEP_TARGET);
+        c.source.idle_s = 0;
+        c.in_flight = false; /* of keys that were in flight alone */
+        assert_int_not_equal(resolve(c), REBALANCE_KEEP_SOURCE);
+    }
+}
+
 static void counter_made_anew_is_left_to_a_person(void **state)
 {
     (void)state;
@@ -475,6 +557,8 @@ int main(void)
         cmocka_unit_test(key_that_would_outlive_the_lease_is_refused),
         cmocka_unit_test(source_that_stayed_keeps_its_copy),
         cmocka_unit_test(failed_over_source_is_judged_by_window_and_evidence),
+        cmocka_unit_test(cut_migrate_is_known_by_a_key_that_stayed),
+        cmocka_unit_test(kept_copy_wins_where_nothing_else_is_known),
         cmocka_unit_test(counter_made_anew_is_left_to_a_person),
         cmocka_unit_test(vertices_are_united_only_when_one_was_made_anew),
         cmocka_unit_test(waits_for_every_live_replica),

@@ -115,6 +115,34 @@ static void shard_keeps_its_id_over_a_fail_over(void **state)
     assert_string_equal(m->shard[0].replica[0], "n1");
 }
 
+/* n3 dies and n2 takes over; n4, which is a replica of n3 too, is not seen to follow n2 yet. */
+static void replica_stays_in_its_shard_while_another_takes_over(void **state)
+{
+    (void)state;
+    t.node[3].primary_id = "ra"; /* n4 */
+    (void)look(4, 4);
+    write_back();
+    assert_string_equal(t.reg[3].shard, t.reg[0].shard);
+    t.node[2].primary = true; /* n2 */
+    t.node[2].primary_id = "";
+    for (int s = 0; s < SLOTS; s++)
+        if (t.owner[s] == 0)
+            t.owner[s] = 2;
+    for (int round = 0; round < 2; round++) { /* it failed; or was told to give way, and follows */
+        t.node[0].failed = round == 0;
+        t.node[0].primary = round == 0;
+        t.node[0].primary_id = round == 0 ? "" : "rc";
+        const struct rebalance_image *m = look(4, 4);
+        assert_string_equal(m->node[3].shard, t.reg[0].shard);
+        assert_string_equal(m->node[0].shard, t.reg[0].shard);
+        assert_string_equal(m->node[2].shard, t.reg[0].shard);
+    }
+    t.node[0].failed = false; /* a live primary without slots: a shard that is being made */
+    t.node[0].primary = true;
+    t.node[0].primary_id = "";
+    assert_string_equal(look(4, 4)->node[3].shard, "");
+}
+
 /* n3's replica n2 leaves; n0 joins: the id stays, though neither is named so. */
 static void shard_keeps_its_id_whoever_joins_or_leaves(void **state)
 {
@@ -270,6 +298,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_follow_the_cluster, two_shards, done),
+        cmocka_unit_test_setup_teardown(replica_stays_in_its_shard_while_another_takes_over,
+                                        two_shards, done),
         cmocka_unit_test_setup_teardown(shard_keeps_its_id_over_a_fail_over, two_shards, done),
         cmocka_unit_test_setup_teardown(shard_keeps_its_id_whoever_joins_or_leaves, two_shards,
                                         done),

@@ -58,6 +58,8 @@ static void maps_every_slot_to_its_primary(void **state)
     assert_false(replica->primary);
     assert_string_equal(replica->primary_id, ID_D);
     assert_int_equal(replica->config_epoch, 4);
+    assert_true(replica->pong_ms == 1426238317239);
+    assert_true(by_id(&t, ID_D)->pong_ms == 0);
     assert_true(by_id(&t, ID_D)->primary);
     assert_string_equal(by_id(&t, ID_D)->primary_id, "");
     assert_int_equal(by_id(&t, ID_D)->replicas, 1);
@@ -187,6 +189,7 @@ static void refuses_malformed_text_and_names_the_line(void **state)
         { ID_A " :7001@2 master - 0 0 1 connected\n", "bad address" }, /* another's, unknown */
         { ID_A " 10.0.0.1:1@2 slave xyz 0 0 1 connected\n", "bad primary id" },
         { ID_A " 10.0.0.1:1@2 master - 0 0 -1 connected\n", "bad config epoch" },
+        { ID_A " 10.0.0.1:1@2 master - 0 -7 1 connected\n", "bad time of a pong" },
         { ID_A " 10.0.0.1:1@2 master - 0 0 1 connected 16384\n", "bad slot range" },
         { ID_A " 10.0.0.1:1@2 master - 0 0 1 connected 9-8\n", "bad slot range" },
         { ID_A " 10.0.0.1:1@2 master - 0 0 1 connected 9-\n", "bad slot range" },

@@ -89,11 +89,12 @@ bench_rebalance_once() ( # TREE REPLICAS SERVER ARGS...
 # The real service, between a cluster and an S3 server of its own in build/bench-dr, which are
 # removed afterwards.
 bench_dr() (
-    tree=$root/build/release home=$root/build/bench-dr
+    tree=$root/build/release home=$root/build/bench-dr quick=()
     [ "${1:-}" != --help ] || exec "$tree/bench/dr-bench" --help
+    [ "${1:-}" != --quick ] || quick=(--quick)
     ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_S3[@]}"
     step "build"
-    build "$root" release dr-bench prism-dr prism-rebalance
+    build "$root" release dr-bench dr-restore-bench prism-dr prism-rebalance
     trap '"$root/tests/support/s3.sh" down "$home.s3"; "$root/tools/localstack" stop "$home"
           rm -rf "$(readlink -f "$home")" "$home" "$home.s3"' EXIT
     step "servers"
@@ -106,5 +107,7 @@ bench_dr() (
         redis_cli "$stack" "$port" config set repl-backlog-size 256mb >/dev/null
     done
     step "bench"
-    PRISM_IT_DIR=$stack PRISM_IT_MORE=$home.s3 "$tree/bench/dr-bench" "$@"
+    export PRISM_IT_DIR=$stack PRISM_IT_MORE=$home.s3
+    "$tree/bench/dr-restore-bench" "${quick[@]}" # first: the other one fills the S3 server's memory
+    "$tree/bench/dr-bench" "$@"
 )

@@ -9,7 +9,7 @@ demo() {
     umask 077 # the ledger tells what is in the store
     mkdir -p "$out" "$dir/data"
     chmod 700 "$out"
-    rm -f "$out"/*.json "$out"/*.log "$out/ledger"
+    rm -f "$out"/*.json "$out"/*.log "$out"/*.shipped "$out/ledger"
     install -m 0644 "$graph" "$dir/data/$(basename "$graph")"
     give "$out" "$dir/data"
     graph=$dir/data/$(basename "$graph")
@@ -33,6 +33,7 @@ demo() {
     measure after "$graph" --routes "$out/routes"
     second_round "$graph"
     verify
+    demo_dr
     demo_table
 }
 
@@ -260,9 +261,12 @@ fetch_routes() {
 
 measure() { # NAME GRAPH ARGS...
     local seconds=${PRISM_MEASURE_S:-10}
+    local shipped
+    shipped=$(demo_shipped)
     workload "$seconds" "$2" --seed 1 "${@:3}"
     "${cmd[@]}" 2>"$out/$1.log" |
         progress workload "$out/$1.json" "$seconds" || die "prism-workload failed: see $out/$1.log"
+    printf '%s\n' $(($(demo_shipped) - shipped)) >"$out/$1.shipped"
     jq -e .done "$out/$1.json" >/dev/null || die "prism-workload did not finish: see $out/$1.log"
 }
 
@@ -295,6 +299,32 @@ verify() {
         die "the ledger could not be verified: see $out/verify.log and $out/verify.json"
 }
 
+# What dr has written to the bucket since it started, in bytes; 0 without it.
+demo_shipped() {
+    [ -e "$dir/run/dr" ] || {
+        printf '0\n'
+        return
+    }
+    curl -fsS -m 10 "http://127.0.0.1:$(service_port "$base" dr)/metrics" |
+        awk '$1 == "prism_dr_stored_bytes_total" { n = $2 } END { printf "%.0f\n", n }' ||
+        die "dr does not answer (log: $dir/log/dr/current)"
+}
+
+# How far the other region is behind, and a drill that proves that it all comes back.
+demo_dr() {
+    printf '{"on": false}\n' >"$out/dr.json"
+    [ -e "$dir/run/dr" ] || return 0
+    step "demo: prismctl dr drill --all"
+    prismctl -o json dr drill --all >"$out/drill.json" || # the table says which
+        say "not every drill is good: prismctl dr drills (log: $dir/log/dr/current)"
+    jq -e .items "$out/drill.json" >/dev/null || die "no drills in $out/drill.json"
+    ctl dr-status dr status || exit 1
+    jq -n --slurpfile drill "$out/drill.json" --slurpfile status "$out/dr-status.json" \
+        --argjson before "$(<"$out/before.shipped")" --argjson after "$(<"$out/after.shipped")" \
+        '{on: true, before_bytes: $before, after_bytes: $after, status: $status[0],
+          drills: $drill[0].items}' >"$out/dr.json"
+}
+
 optional() { cat "$out/$1.json" 2>/dev/null || printf '{}\n'; } # what a demo may do without
 
 demo_table() {
@@ -305,6 +335,7 @@ demo_table() {
         --slurpfile routes "$out/routes.json" \
         --slurpfile plan "$out/result.json" --slurpfile placement "$out/placement.json" \
         --slurpfile grown "$out/grown.json" --slurpfile report2 <(optional report2) \
+        --slurpfile dr "$out/dr.json" \
         --slurpfile result2 <(optional result2) --slurpfile after2 <(optional grown-after) \
         --arg usd_per_gb "${PRISM_PRICE_USD_PER_GB:-0.01}" \
         --arg sides "${PRISM_PRICE_BILLED_SIDES:-2}" \

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # DR in the local stack, for who asks for it: an S3 server beside the others, which plays the other
-# region, and the service dr. A state directory remembers that it has it. Of ./dev come: state,
-# root, base, dir, SERVICES, PROGRAMS, step.
+# region's, the service dr, and a second site (site.sh). A state directory remembers that it has it.
+# Of ./dev come: state, root, base, dir, SERVICES, PROGRAMS, step.
 
 # Whether it is wanted: as PRISM_DR says, else as the last `up` did.
 dr_wanted() {
@@ -26,10 +26,13 @@ dr_settle() { # DIR
         : >"$dir/run/dr"
         return
     fi
-    rm -f "$dir/run/dr"
+    [ -e "$dir/run/dr" ] || return 0
+    "$root/tools/localstack" stop "$(site_dir "$dir")"
     for name in dr s3-rgw s3-osd s3-mon; do
         [ ! -d "$dir/sv/$name" ] || sv_remove "$dir" "$name"
+        [ "$name" != dr ] || sv_down "$dir" 60 postgres # it archives its log, and needs the bucket to stop
     done
+    rm -f "$dir/run/dr"
 }
 
 dr_s3_port() { printf '%s\n' $(($1 + 2)); } # BASE; seven more belong to it
@@ -59,14 +62,22 @@ dr_s3_supervise() { # DIR/s3 NAME COMMAND...
 dr_s3_env() { # DIR NAME
     sed -n "s/^$2=//p" "$1/s3/env"
 }
+# pgBackRest speaks TLS alone; its bucket is that of the shards. A site in standby has a directory
+# for PostgreSQL's data, and nothing in it.
 dr_settings() { # DIR SETTINGS-DIR
     local dir=$1 env=$2
     stack_env "$dir" IT_DR_REDIS_USER >"$env/PRISM_REDIS_USER"
     stack_env "$dir" IT_DR_REDIS_PASSWORD >"$env/PRISM_REDIS_PASSWORD"
-    dr_s3_env "$dir" IT_S3_URL >"$env/PRISM_DR_S3_ENDPOINT"
+    printf 'https://localhost:%s' "$(dr_s3_env "$dir" IT_S3_TLS_PORT)" >"$env/PRISM_DR_S3_ENDPOINT"
+    dr_s3_env "$dir" IT_S3_CA_FILE >"$env/PRISM_DR_S3_CA_PATH"
     dr_s3_env "$dir" IT_S3_BUCKET >"$env/PRISM_DR_S3_BUCKET"
     dr_s3_env "$dir" IT_S3_REGION >"$env/PRISM_DR_S3_REGION"
     dr_s3_env "$dir" IT_S3_ACCESS >"$env/PRISM_DR_S3_ACCESS_KEY_ID"
     dr_s3_env "$dir" IT_S3_SECRET >"$env/PRISM_DR_S3_SECRET_ACCESS_KEY"
     printf true >"$env/PRISM_DR_S3_PATH_STYLE"
+    printf 'postgresql://postgres:%s@127.0.0.1:%s/prism' "$(secret "$dir" postgres)" \
+        "$(<"$dir/run/pg.port")" >"$env/PRISM_DR_PG_URI"
+    printf '%s' "$dir/pg" >"$env/PRISM_DR_PG_DATA_PATH"
+    printf '%s' "$dir/dr-pg" >"$env/PRISM_DR_PG_PATH"
+    printf 5000 >"$env/PRISM_DR_PG_LOOK_MS"
 }

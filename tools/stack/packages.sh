@@ -9,12 +9,14 @@ PACKAGES_UP=(gcc libc6-dev cmake ninja-build pkgconf libnats-dev libpq-dev libhi
 PACKAGES_LINT=(shellcheck clang-format)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_TEST=(clang libmetis-dev)
+# What PostgreSQL is backed up with.
+# shellcheck disable=SC2034 # used by ./dev
+PACKAGES_DR=(pgbackrest)
 # A local server that plays S3.
 PACKAGES_S3=(openssl ceph-mon ceph-osd radosgw)
-# Those that play AWS and Kubernetes, too (Debian's python3 has botocore, no other), and what
-# PostgreSQL is backed up with.
+# Those that play AWS and Kubernetes, too (Debian's python3 has botocore, no other).
 # shellcheck disable=SC2034 # used by ./dev
-PACKAGES_SERVERS=(python3-botocore "${PACKAGES_S3[@]}" pgbackrest)
+PACKAGES_SERVERS=(python3-botocore "${PACKAGES_S3[@]}" "${PACKAGES_DR[@]}")
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_FUZZ=(clang libclang-rt-dev)
 # shellcheck disable=SC2034 # used by ./dev

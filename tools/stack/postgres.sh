@@ -9,7 +9,8 @@ pg_bin() {
     printf '%s\n' "$bin"
 }
 
-# pg_prepare DIR PORT FAST: data directory, settings, supervision.
+# pg_prepare DIR PORT FAST: data directory, settings, supervision; sets pg_changed when one
+# that runs has to be started again for its settings.
 pg_prepare() {
     local dir=$1 port=$2 fast=$3 bin sockets=$1/run
     bin=$(pg_bin)
@@ -20,7 +21,7 @@ pg_prepare() {
         die "$dir/pg was made by PostgreSQL $(cat "$dir/pg/PG_VERSION"), this one is $bin"
     # A socket's path may have 107 bytes at most; TCP works anyway.
     [ "${#sockets}" -le 90 ] || sockets=
-    cat >"$dir/pg/prism.conf" <<EOC
+    cat >"$dir/pg/prism.conf.new" <<EOC
 listen_addresses = '127.0.0.1'
 port = $port
 unix_socket_directories = '$sockets'
@@ -32,9 +33,36 @@ jit = off
 password_encryption = 'scram-sha-256'
 fsync = $([ "$fast" = yes ] && echo off || echo on)
 full_page_writes = $([ "$fast" = yes ] && echo off || echo on)
+$([ ! -e "$dir/run/dr" ] || pg_archive "$dir")
 EOC
+    # shellcheck disable=SC2034 # read by tools/localstack
+    [ ! -e "$dir/pg/prism.conf" ] || cmp -s "$dir/pg/prism.conf.new" "$dir/pg/prism.conf" ||
+        pg_changed=yes
+    mv "$dir/pg/prism.conf.new" "$dir/pg/prism.conf"
     give "$dir/pg/prism.conf"
-    sv_define "$dir" postgres "exec $bin/postgres -D '$dir/pg'"
+    pg_supervise "$dir"
+}
+
+# With DR a fail-over stops it, restores it and starts it by pg_ctl, and its supervisor has to let it:
+# one that runs already is waited for, one that was stopped on purpose stays down.
+pg_supervise() { # DIR [down]
+    local dir=$1 run
+    run="exec $(pg_bin)/postgres -D '$dir/pg'"
+    [ ! -e "$dir/run/dr" ] || run="waited=
+while kill -0 \"\$(head -n 1 '$dir/pg/postmaster.pid' 2>/dev/null)\" 2>/dev/null; do
+    waited=yes
+    sleep 1
+done
+[ -z \"\$waited\" ] || [ -e '$dir/pg/postmaster.pid' ] || exit 0
+$run"
+    sv_define "$dir" postgres "$run" "${2:-}"
+    rm -f "$dir/sv/postgres/finish"
+    if [ -e "$dir/run/dr" ]; then
+        # shellcheck disable=SC2016 # expanded when it runs
+        printf '#!/bin/sh\n[ "$1" != 0 ] || printf d >supervise/control\n' >"$dir/sv/postgres/finish"
+        chmod 700 "$dir/sv/postgres/finish"
+        give "$dir/sv/postgres/finish"
+    fi
     # TERM would wait for every client to leave; INT ends them and stops cleanly.
     mkdir -p "$dir/sv/postgres/control"
     # shellcheck disable=SC2016 # expanded when it runs
@@ -42,6 +70,30 @@ EOC
         >"$dir/sv/postgres/control/t"
     chmod 700 "$dir/sv/postgres/control/t"
     give "$dir/sv/postgres/control"
+}
+
+# What dr needs to bring it back elsewhere: its log in the bucket, and what the receiver has not
+# taken yet kept, within limits. The log moves on every few seconds: what is in the bucket is all
+# that another region has.
+pg_archive() { # DIR
+    cat <<EOC
+archive_mode = on
+archive_command = 'pgbackrest --config=$1/dr-pg/pgbackrest.conf --stanza=prism archive-push %p'
+archive_timeout = 5
+max_wal_size = 256MB
+wal_keep_size = 256MB
+wal_log_hints = on
+max_slot_wal_keep_size = 1GB
+EOC
+}
+
+# One that was started by pg_ctl, by dr, and not by its supervisor.
+pg_stop_foreign() { # DIR
+    local pid
+    pid=$(head -n 1 "$1/pg/postmaster.pid" 2>/dev/null) || return 0
+    [ "$(sv_state "$1" postgres | cut -d' ' -f2)" != "$pid" ] || return 0
+    sv_down "$1" 5 postgres # who waits for its end would start it again
+    as_user "$(pg_bin)/pg_ctl" stop -D "$1/pg" -m fast -w -t 30 >/dev/null 2>&1 || true
 }
 
 pg_init() {

@@ -88,8 +88,6 @@ s3_make_certificate() { # DIR
     ) >"$1/log/tls.log" 2>&1 || die "openssl: see $1/log/tls.log"
 }
 
-# Who knows the monitors only by address asks now and then before it has learnt the cluster's id, and is
-# refused with "wrong fsid": hence monmap.
 s3_write_conf() { # DIR PORT FSID
     local dir=$1 port=$2 fsid=$3
     cat >"$dir/ceph.conf" <<EOC
@@ -128,7 +126,6 @@ keyring = $dir/keyring
 mon_data = $dir/mon
 mon_addr = 127.0.0.1:$((port + 2))
 [client]
-monmap = $dir/monmap
 [client.rgw]
 rgw_data = $dir/rgw
 rgw_frontends = beast endpoint=127.0.0.1:$port ssl_endpoint=127.0.0.1:$((port + 1)) ssl_certificate=$dir/tls/server.pem
@@ -141,7 +138,6 @@ rgw_enable_gc_threads = true
 rgw_gc_obj_min_wait = 5
 rgw_gc_processor_period = 10
 [osd.0]
-monmap = $dir/monmap
 osd_data = $dir/osd
 osd_op_num_shards = 2
 osd_op_num_threads_per_shard = 1

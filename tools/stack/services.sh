@@ -44,6 +44,7 @@ service_settings() ( # DIR SERVICE PORT; in a subshell, for its umask
         done
     fi
     [ "$service" != dr ] || dr_settings "$dir" "$env"
+    site_settings "$dir" "$env" "$service"
     give "$dir/settings"
 )
 

@@ -37,6 +37,13 @@ $load[0] as $load | $before[0] as $before | $during[0] as $during | $after[0] as
         retries: $plan.result.retries,
         bytes: ([$plan.moves[]?.bytes] | add // 0)
     },
+    dr: (if ($dr[0].on // false) | not then { on: false } else {
+        on: true, before_bytes: $dr[0].before_bytes, after_bytes: $dr[0].after_bytes,
+        shards: ($dr[0].status.shards | length), lag_ms: $dr[0].status.lagMs,
+        alarms: ([$dr[0].status.shards[].alarms[], $dr[0].status.groups[].alarms[]] | unique),
+        drills: ($dr[0].drills | length), good: ([$dr[0].drills[] | select(.outcome == "good")] | length),
+        rto_ms: ([$dr[0].drills[].rtoMs | values] | max), rpo_ms: ([$dr[0].drills[].rpoMs | values] | max)
+    } end),
     lost: ([$before.lost, $during.lost, $after.lost, $after2[0].lost // 0, $verify[0].lost] | max),
     second: (if ($grown[0].done // false) | not then null else {
         new_edges: $grown[0].edges_in_file, mode: $report2[0].mode, why: $report2[0].why,

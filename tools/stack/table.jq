@@ -22,6 +22,7 @@ def number: (floor | group) as $whole | (. - floor) as $rest
     | $whole + (if $rest > 0 then $rest * 1000 | round / 1000 | tostring | ltrimstr("0") else "" end);
 def traffic: if . >= 1000 then "\(. / 1000) TB/s" else "\(.) GB/s" end;
 def sides: if . == 1 then "1 billed side" else "\(number) billed sides" end;
+def seconds($ms): if $ms == null then "an unknown time" else "\($ms / 1000 | fixed(1)) s" end;
 def matrix($m): ($m | keys) as $z
     | (["  from \\ to" | pad(14)] + ($z | map(lpad(14))) | add),
       ($z[] as $a | (["  " + $a | pad(14)] + ($z | map(($m[$a][.] // 0) | mb | lpad(14))) | add));
@@ -42,7 +43,8 @@ row("  to replicas in other zones"; .before.replication_cross_bytes | mb; .after
 row("  that as a share of the workload's bytes"; .before.replication_cross_share | percent; .after.replication_cross_share | percent),
 row("  \($month)"; .before.replication_usd_per_month | dollars; .after.replication_usd_per_month | dollars),
 row("beside it: routes, once a client"; 0 | mb; .routes.bytes | mb),
-row("beside it: backup (there is none yet)"; 0 | mb; 0 | mb),
+(if .dr.on then row("beside it: DR, shipped to the other region"; .dr.before_bytes | mb; .dr.after_bytes | mb)
+ else row("beside it: DR (off: PRISM_DR=1 ./dev up)"; 0 | mb; 0 | mb) end),
 "",
 "  bytes of the workload between zones, before",
 matrix(.before.matrix),
@@ -58,5 +60,8 @@ matrix(.after.matrix),
 "  moved              \(.moved | group) vertices, \(.moved_ratio * 100 | fixed(2)) % of them all",
 "  graph's edges      \(.cross_share_before | percent) between zones with the new ones, \(.cross_share | percent) once moved",
 "  measured           \(.after.root_zone | percent) of the bytes between zones, clients in the root's zone"),
+(.dr | select(.on) | "",
+"  DR                 \(.shards) shards, the last \(if .lag_ms == null then "of unknown age" else "\(.lag_ms / 1000 | fixed(1)) s behind" end); alarms: \(if .alarms == [] then "none" else .alarms | join(", ") end)",
+"  drill              \(.good) of \(.drills) good; back within \(seconds(.rto_ms)), what came back is at most \(seconds(.rpo_ms)) old"),
 "",
 "  acknowledged writes lost: \(.lost)"

@@ -2,14 +2,8 @@
 
 #include <stdio.h>
 
-int64_t autoscale_clock_off(int64_t before_ms, int64_t other_ms, int64_t after_ms)
-{
-    return before_ms > other_ms  ? before_ms - other_ms
-           : after_ms < other_ms ? after_ms - other_ms
-                                 : 0;
-}
-
-bool autoscale_clock_apart(int64_t ahead_ms, char why[160])
+/* Too far for anybody to decide by ours. */
+static bool apart(int64_t ahead_ms, char why[160])
 {
     why[0] = '\0';
     if (ahead_ms <= AUTOSCALE_CLOCK_APART_MS && ahead_ms >= -AUTOSCALE_CLOCK_APART_MS)
@@ -25,7 +19,7 @@ bool autoscale_clock_apart(int64_t ahead_ms, char why[160])
 enum autoscale_clock autoscale_clock_judge(const struct autoscale_clock_facts *f, char why[160])
 {
     const int64_t behind_ms = f->stored_ms - f->now_ms;
-    if (autoscale_clock_apart(f->ahead_ms, why))
+    if (apart(f->ahead_ms, why))
         return AUTOSCALE_CLOCK_WAIT;
     if (f->stored_ms == 0 || behind_ms <= 0)
         return AUTOSCALE_CLOCK_RIGHT;

@@ -24,12 +24,6 @@ enum autoscale_clock {
                            */
 };
 
-/* How far ahead of another clock ours is, for certain: it showed before_ms, the other one then
- * other_ms, and ours after_ms when that was known. Negative: behind; 0: they may agree. */
-int64_t autoscale_clock_off(int64_t before_ms, int64_t other_ms, int64_t after_ms);
-/* Too far for anybody to decide by ours. why as below. */
-bool autoscale_clock_apart(int64_t ahead_ms, char why[160]);
-
 /* why: for people; "" when it is right. */
 enum autoscale_clock autoscale_clock_judge(const struct autoscale_clock_facts *f, char why[160]);
 

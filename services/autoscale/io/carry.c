@@ -372,7 +372,7 @@ static enum pr_code turn(struct autoscale_carrier *c, struct pr_err *err)
 {
     struct pr_lease lease = { .epoch = 0 };
     struct pr_err unled;
-    const bool leads = autoscale_tenure_lease(c->o.tenure, &lease, &unled) == PR_OK;
+    const bool leads = pr_tenure_lease(c->o.tenure, &lease, &unled) == PR_OK;
     enum pr_code rc = PR_OK;
     adopt(c, lease.epoch);
     if (pr_mono_us() >= c->fleets_us) {
@@ -389,7 +389,7 @@ static enum pr_code turn(struct autoscale_carrier *c, struct pr_err *err)
         struct pr_err why = { 0 };
         const enum pr_code one_rc = fleet_turn(one, &lease, &why);
         if (one_rc == PR_EFENCED) {
-            autoscale_tenure_lost(c->o.tenure, lease.epoch);
+            pr_tenure_lost(c->o.tenure, lease.epoch);
             return PR_OK;
         }
         said(one->said, sizeof one->said, "carry.waiting", f->name,

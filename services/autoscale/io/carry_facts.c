@@ -14,7 +14,7 @@
 bool carry_may_call(const struct carry_look_io *k, struct pr_err *err)
 {
     const struct autoscale_carrier *c = k->one->c;
-    const int64_t left_ms = autoscale_tenure_left_ms(c->o.tenure, k->lease->epoch);
+    const int64_t left_ms = pr_tenure_left_ms(c->o.tenure, k->lease->epoch);
     if (left_ms >= c->o.cfg->call_ms)
         return true;
     (void)pr_fail(err, PR_EUNAVAIL, "%lld ms of the lease are left, a call may take %lld",

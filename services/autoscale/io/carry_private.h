@@ -9,6 +9,9 @@
 #include "io/nodes.h"
 #include "io/providers.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 struct carried { /* what is remembered of a fleet */
     const struct autoscale_fleet_row *of;
     struct autoscale_carrier *c;

@@ -24,20 +24,6 @@ static enum pr_code read_facts(struct pr_db *db, const char *fleet, int64_t mach
     return PR_OK;
 }
 
-enum pr_code autoscale_clock_ahead(struct pr_db *db, int64_t (*now_ms)(void), int64_t *ahead_ms,
-                                   struct pr_err *err)
-{
-    PGresult *got = NULL;
-    const int64_t before_ms = now_ms();
-    enum pr_code rc = pr_db_exec(
-        db, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", NULL, 0, &got, err);
-    if (rc != PR_OK)
-        return pr_wrap(err, rc, "the database's clock");
-    PR_AUTO(PGresult) *res = got;
-    *ahead_ms = autoscale_clock_off(before_ms, pr_cell_i64(res, 0, 0), now_ms());
-    return PR_OK;
-}
-
 struct aside {
     const struct pr_lease *lease;
     const char *fleet;

@@ -7,10 +7,6 @@
 #include "prism/io/db.h"
 #include "prism/io/lease.h"
 
-/* How far this machine's clock is ahead of the database's, for certain. */
-PR_CHECKED enum pr_code autoscale_clock_ahead(struct pr_db *db, int64_t (*now_ms)(void),
-                                              int64_t *ahead_ms, struct pr_err *err);
-
 struct autoscale_clock_watch { /* of a fleet; zeroed: nothing was wrong yet */
     int64_t behind_since_ms;
     char why[160]; /* what is waited for; "" nothing */

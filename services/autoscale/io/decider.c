@@ -11,6 +11,8 @@
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -389,7 +391,7 @@ static enum pr_code turn(struct autoscale_decider *d, struct pr_err *err)
 {
     struct pr_lease lease = { .epoch = 0 };
     struct pr_err unled;
-    const bool leads = autoscale_tenure_lease(d->o.tenure, &lease, &unled) == PR_OK;
+    const bool leads = pr_tenure_lease(d->o.tenure, &lease, &unled) == PR_OK;
     adopt(d, lease.epoch);
     enum pr_code rc = chores(d, &lease, err);
     for (size_t i = 0; rc == PR_OK && leads && i < d->fleets.n; i++) {
@@ -403,7 +405,7 @@ static enum pr_code turn(struct autoscale_decider *d, struct pr_err *err)
         const enum pr_code one_rc = fleet_turn(d, one, &lease, &why);
         trouble(one->trouble, sizeof one->trouble, f->name, one_rc, &why);
         if (one_rc == PR_EFENCED) {
-            autoscale_tenure_lost(d->o.tenure, lease.epoch);
+            pr_tenure_lost(d->o.tenure, lease.epoch);
             return PR_OK;
         }
     }

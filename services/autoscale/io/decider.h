@@ -5,16 +5,16 @@
 
 #include "io/fleets.h"
 #include "io/seen.h"
-#include "io/tenure.h"
 
 #include "prism/io/service.h"
+#include "prism/io/tenure.h"
 
 struct autoscale_decider;
 
 struct autoscale_decider_options {
     struct pr_service *svc;
     const struct autoscale_config *cfg;
-    struct autoscale_tenure *tenure;
+    struct pr_tenure *tenure;
     struct autoscale_seen *seen;
 };
 

@@ -4,6 +4,8 @@
 
 #include "io/store.h"
 
+#include <getopt.h>
+
 /* argv[1] is the command; prints to stdout, errors to stderr; returns the exit status: 0,
  * 1 failed, 2 wrong usage. */
 int dr_cli(int argc, char **argv);
@@ -16,6 +18,18 @@ int dr_cli_scrub(int argc, char **argv);
 int dr_cli_retention(int argc, char **argv);
 int dr_cli_restore_cluster(int argc, char **argv);
 int dr_cli_rebuild_routes(int argc, char **argv);
+int dr_cli_failover(int argc, char **argv);
+
+struct dr_cli_use { /* static */
+    const char *command, *usage;
+};
+/* Says why to stderr, and how it is used; 2. */
+int dr_cli_wrong(const struct dr_cli_use *use, const char *why);
+/* take(ctx, c) for each option but --help (its value: optarg); it returns NULL, or what is wrong.
+ * True: go on from argv[optind]. False: *status is what to exit with. */
+bool dr_cli_options(const struct dr_cli_use *use, const struct option *options,
+                    const char *(*take)(void *ctx, int c), void *ctx, int argc, char **argv,
+                    int *status);
 
 /* The settings of the bucket from the environment, as the service has them. Close with
  * dr_cli_close. */

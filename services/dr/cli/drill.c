@@ -1,7 +1,6 @@
 /* prism-dr drill: shards are restored to scratch, loaded, looked at, and removed again. */
 #include "io/drill.h"
 #include "cli/cli.h"
-#include "io/catalog.h"
 
 #include "prism/io/json_text.h"
 
@@ -20,11 +19,7 @@ static const char usage[] =
     "listing, fetching and loading took. Nothing is recorded: `prismctl dr drill` has the service\n"
     "do it. Exit status: 0 all are good; 1 not; 2 wrong arguments.\n";
 
-static int wrong(const char *why)
-{
-    (void)fprintf(stderr, "prism-dr drill: %s\n%s", why, usage);
-    return 2;
-}
+static const struct dr_cli_use use = { "drill", usage };
 
 static void print(const char *shard, const struct dr_drilled *d)
 {
@@ -65,19 +60,22 @@ static enum pr_code one(struct dr_drill *what, const char *shard, bool *good, st
     return PR_OK;
 }
 
+/* The bucket is read once for all of them. */
 static enum pr_code all(struct dr_drill *what, bool *good, struct pr_err *err)
 {
-    struct dr_names shards = { .n = 0 };
-    struct pr_s3 *s3 = NULL;
-    enum pr_code rc = pr_s3_open(what->store, NULL, &s3, err);
-    if (rc == PR_OK)
-        rc = dr_catalog_shards(s3, what->cluster, &shards, err);
-    pr_s3_close(s3);
-    if (rc == PR_OK && shards.n == 0)
+    struct dr_index ix;
+    enum pr_code rc = dr_index_open(&ix, what->store, NULL, what->cluster, NULL, err);
+    if (rc != PR_OK)
+        return rc;
+    if (ix.shards == 0)
         rc = pr_fail(err, PR_ENOTFOUND, "the bucket holds no shard of %s", what->cluster);
-    for (size_t i = 0; rc == PR_OK && i < shards.n; i++)
-        rc = one(what, shards.name[i], good, err);
-    dr_names_done(&shards);
+    dr_index_want(&ix, INT64_MAX);
+    if (rc == PR_OK)
+        rc = dr_index_read(&ix, err);
+    what->index = &ix;
+    for (size_t i = 0; rc == PR_OK && i < ix.shards; i++)
+        rc = one(what, ix.shard[i].name, good, err);
+    dr_index_close(&ix);
     return rc;
 }
 
@@ -100,6 +98,23 @@ static int run(const char *shard, const char *scratch)
     return rc == PR_OK && good ? 0 : 1;
 }
 
+struct asked {
+    const char *shard, *scratch;
+    bool every;
+};
+
+static const char *take(void *ctx, int c)
+{
+    struct asked *a = ctx;
+    if (c == 's')
+        a->shard = optarg;
+    else if (c == 'd')
+        a->scratch = optarg;
+    else
+        a->every = true;
+    return NULL;
+}
+
 int dr_cli_drill(int argc, char **argv)
 {
     static const struct option options[] = { { "shard", required_argument, NULL, 's' },
@@ -107,30 +122,13 @@ int dr_cli_drill(int argc, char **argv)
                                              { "scratch", required_argument, NULL, 'd' },
                                              { "help", no_argument, NULL, 'h' },
                                              { NULL, 0, NULL, 0 } };
-    const char *shard = NULL, *scratch = NULL;
-    bool every = false;
-    int c;
-    optind = 2;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (c) {
-        case 's':
-            shard = optarg;
-            break;
-        case 'a':
-            every = true;
-            break;
-        case 'd':
-            scratch = optarg;
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            return 0;
-        default:
-            return wrong("see above");
-        }
-    if ((shard != NULL) == every || optind != argc)
-        return wrong("--shard or --all is wanted, and nothing else");
-    if (shard != NULL && !dr_name_ok(shard))
-        return wrong("--shard is no name of a shard");
-    return run(shard, scratch);
+    struct asked a = { .shard = NULL };
+    int status;
+    if (!dr_cli_options(&use, options, take, &a, argc, argv, &status))
+        return status;
+    if ((a.shard != NULL) == a.every || optind != argc)
+        return dr_cli_wrong(&use, "--shard or --all is wanted, and nothing else");
+    if (a.shard != NULL && !dr_name_ok(a.shard))
+        return dr_cli_wrong(&use, "--shard is no name of a shard");
+    return run(a.shard, a.scratch);
 }

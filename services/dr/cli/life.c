@@ -104,43 +104,38 @@ static int scrub(const char *shard, int64_t rate_bps)
     return rc == PR_OK && found.damaged == 0 ? 0 : 1;
 }
 
-static int wrong(const char *command, const char *why, const char *usage)
+struct scrub_asked {
+    const char *shard;
+    int64_t rate_bps;
+};
+
+static const char *take_scrub(void *ctx, int c)
 {
-    (void)fprintf(stderr, "prism-dr %s: %s\n%s", command, why, usage);
-    return 2;
+    struct scrub_asked *a = ctx;
+    if (c == 's') {
+        a->shard = optarg;
+        return NULL;
+    }
+    a->rate_bps = strtoll(optarg, NULL, 10);
+    return a->rate_bps >= 1 ? NULL : "--rate is not a number of bytes from 1";
 }
 
 int dr_cli_scrub(int argc, char **argv)
 {
+    static const struct dr_cli_use use = { "scrub", scrub_usage };
     static const struct option options[] = { { "shard", required_argument, NULL, 's' },
                                              { "rate", required_argument, NULL, 'r' },
                                              { "help", no_argument, NULL, 'h' },
                                              { NULL, 0, NULL, 0 } };
-    const char *shard = NULL;
-    int64_t rate_bps = 0;
-    int c;
-    optind = 2;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (c) {
-        case 's':
-            shard = optarg;
-            break;
-        case 'r':
-            rate_bps = strtoll(optarg, NULL, 10);
-            if (rate_bps < 1)
-                return wrong("scrub", "--rate is not a number of bytes from 1", scrub_usage);
-            break;
-        case 'h':
-            (void)fputs(scrub_usage, stdout);
-            return 0;
-        default:
-            return wrong("scrub", "see above", scrub_usage);
-        }
+    struct scrub_asked a = { .shard = NULL };
+    int status;
+    if (!dr_cli_options(&use, options, take_scrub, &a, argc, argv, &status))
+        return status;
     if (optind != argc)
-        return wrong("scrub", "it takes no other arguments", scrub_usage);
-    if (shard != NULL && !dr_name_ok(shard))
-        return wrong("scrub", "--shard is no name of a shard", scrub_usage);
-    return scrub(shard, rate_bps);
+        return dr_cli_wrong(&use, "it takes no other arguments");
+    if (a.shard != NULL && !dr_name_ok(a.shard))
+        return dr_cli_wrong(&use, "--shard is no name of a shard");
+    return scrub(a.shard, a.rate_bps);
 }
 
 /* --- retention -------------------------------------------------------------------------------- */
@@ -192,14 +187,15 @@ static int retention(const char *uri)
 
 int dr_cli_retention(int argc, char **argv)
 {
+    static const struct dr_cli_use use = { "retention", retention_usage };
     const char *uri = getenv("PRISM_DB_URI");
     if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
         (void)fputs(retention_usage, stdout);
         return 0;
     }
     if (argc != 3 || strcmp(argv[2], "--dry-run") != 0)
-        return wrong("retention", "--dry-run is wanted, and nothing else", retention_usage);
+        return dr_cli_wrong(&use, "--dry-run is wanted, and nothing else");
     if (uri == NULL || uri[0] == '\0')
-        return wrong("retention", "PRISM_DB_URI is not set", retention_usage);
+        return dr_cli_wrong(&use, "PRISM_DB_URI is not set");
     return retention(uri);
 }

@@ -1,6 +1,6 @@
 /* prism-dr list: what the bucket holds. */
 #include "cli/cli.h"
-#include "io/catalog.h"
+#include "io/index.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,33 +35,18 @@ static enum pr_code print(const struct dr_generation *g, const struct dr_pieces 
     return PR_OK;
 }
 
-static enum pr_code list_shard(const struct dr_cli_store *s, struct pr_s3 *s3, const char *shard,
-                               const struct dr_pieces *pieces, struct pr_err *err)
-{
-    struct dr_generation *g = NULL;
-    size_t n = 0;
-    enum pr_code rc = dr_catalog_generations(s3, s->cfg.cluster, shard, &g, &n, NULL, err);
-    for (size_t i = 0; rc == PR_OK && i < n; i++)
-        rc = print(&g[i], pieces, err);
-    dr_generations_free(g, n);
-    return rc;
-}
-
 static enum pr_code list(struct dr_cli_store *s, struct pr_err *err)
 {
-    struct dr_pieces pieces = { .n = 0 };
-    struct dr_names shards = { .n = 0 };
-    struct pr_s3 *s3 = NULL;
-    enum pr_code rc = pr_s3_open(&s->store.s3, NULL, &s3, err);
-    if (rc == PR_OK)
-        rc = dr_catalog_shards(s3, s->cfg.cluster, &shards, err);
-    if (rc == PR_OK)
-        rc = dr_catalog_pieces(&s->store.s3, s3, NULL, s->cfg.cluster, NULL, &pieces, err);
-    for (size_t i = 0; rc == PR_OK && i < shards.n; i++)
-        rc = list_shard(s, s3, shards.name[i], &pieces, err);
-    dr_names_done(&shards);
-    dr_pieces_done(&pieces);
-    pr_s3_close(s3);
+    struct dr_index ix;
+    enum pr_code rc = dr_index_open(&ix, &s->store.s3, NULL, s->cfg.cluster, NULL, err);
+    if (rc != PR_OK)
+        return rc;
+    dr_index_want_all(&ix);
+    rc = dr_index_read(&ix, err);
+    for (size_t i = 0; rc == PR_OK && i < ix.shards; i++)
+        for (size_t g = 0; rc == PR_OK && g < ix.shard[i].n; g++)
+            rc = print(&ix.shard[i].g[g], &ix.shard[i].pieces, err);
+    dr_index_close(&ix);
     return rc;
 }
 
@@ -73,10 +58,8 @@ int dr_cli_list(int argc, char **argv)
         (void)fputs(usage, stdout);
         return 0;
     }
-    if (argc > 2) {
-        (void)fprintf(stderr, "prism-dr list: it takes no arguments\n%s", usage);
-        return 2;
-    }
+    if (argc > 2)
+        return dr_cli_wrong(&(struct dr_cli_use){ "list", usage }, "it takes no arguments");
     enum pr_code rc = dr_cli_open(&s, &err);
     if (rc == PR_OK)
         rc = list(&s, &err);

@@ -1,6 +1,7 @@
 /* prism-dr's commands: which one, and how they are used. */
 #include "cli/cli.h"
 
+#include "prism/io/cli.h"
 #include "prism/io/clock.h"
 
 #include <errno.h>
@@ -9,10 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-static const struct {
-    const char *name, *about;
-    int (*run)(int argc, char **argv);
-} command[] = {
+static const struct pr_cli_command command[] = {
     { "list", "what the bucket holds: shards, generations, how far back and forward", dr_cli_list },
     { "restore", "brings a shard back as the files of a redis-server", dr_cli_restore },
     { "pg", "PostgreSQL: status, backup, restore, promote, lock out, rewind", dr_cli_pg },
@@ -24,28 +22,12 @@ static const struct {
       dr_cli_restore_cluster },
     { "rebuild-routes", "makes PostgreSQL's routes anew from what a cluster holds",
       dr_cli_rebuild_routes },
+    { "failover", "brings the store up at another site, and back", dr_cli_failover },
 };
-
-static void usage(FILE *to)
-{
-    (void)fprintf(to, "usage: prism-dr COMMAND ...\n");
-    for (size_t i = 0; i < sizeof command / sizeof command[0]; i++)
-        (void)fprintf(to, "  %-15s %s\n", command[i].name, command[i].about);
-    (void)fprintf(to, "prism-dr COMMAND --help tells more; without a command it is the service, "
-                      "see prism-dr --help.\n");
-}
 
 int dr_cli(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "";
-    for (size_t i = 0; i < sizeof command / sizeof command[0]; i++)
-        if (strcmp(name, command[i].name) == 0)
-            return command[i].run(argc, argv);
-    const int help = strcmp(name, "help") == 0;
-    if (!help)
-        (void)fprintf(stderr, "prism-dr: no command \"%.40s\"\n", name);
-    usage(help ? stdout : stderr);
-    return help ? 0 : 2;
+    return pr_cli("prism-dr", command, PR_COUNT(command), argc, argv);
 }
 
 enum pr_code dr_cli_open(struct dr_cli_store *s, struct pr_err *err)

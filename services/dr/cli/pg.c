@@ -53,11 +53,7 @@ struct job {
     const struct asked *a;
 };
 
-static int wrong(const char *why)
-{
-    (void)fprintf(stderr, "prism-dr pg: %s\n%s", why, usage);
-    return 2;
-}
+static const struct dr_cli_use use = { "pg", usage };
 
 static void add_time(struct pr_buf *b, const char *name, int64_t ms)
 {
@@ -249,36 +245,35 @@ static int run(const struct verb *v, const struct asked *a)
     return rc == PR_OK ? 0 : 1;
 }
 
-static int take(int c, struct asked *a)
+static const char *take(void *ctx, int c)
 {
+    struct asked *a = ctx;
     switch (c) {
     case 'd':
         a->dir = optarg;
-        return 0;
+        return NULL;
     case 'u':
-        return pr_time_parse(optarg, &a->until_ms) ? 0 : wrong("--until is no time");
+        return pr_time_parse(optarg, &a->until_ms) ? NULL : "--until is no time";
     case 'b':
         a->label = optarg;
-        return 0;
+        return NULL;
     case 's':
         if (strchr(optarg, '=') == NULL || a->settings == SETTINGS)
-            return wrong("--set is no NAME=VALUE, or there are too many");
+            return "--set is no NAME=VALUE, or there are too many";
         a->setting[a->settings++] = optarg;
-        return 0;
+        return NULL;
     case 'o':
         a->options = optarg;
-        return 0;
+        return NULL;
     case 'w':
         a->wait_ms = strtol(optarg, NULL, 10) * 1000;
-        return a->wait_ms > 0 && a->wait_ms <= 86400000 ? 0 : wrong("--wait is not 1 to 86400");
+        return a->wait_ms > 0 && a->wait_ms <= 86400000 ? NULL : "--wait is not 1 to 86400";
     case 'f':
         a->full = true;
-        return 0;
-    case 'x':
-        a->scratch = true;
-        return 0;
+        return NULL;
     default:
-        return wrong("see above");
+        a->scratch = true;
+        return NULL;
     }
 }
 
@@ -292,25 +287,17 @@ int dr_cli_pg(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 }
     };
     struct asked a = { .until_ms = INT64_MAX, .wait_ms = WAIT_MS };
-    const char *name = argc > 2 ? argv[2] : "";
-    int c, status = 0;
-    optind = 2;
-    while (status == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (c == 'h') {
-            (void)fputs(usage, stdout);
-            return 0;
-        }
-        status = take(c, &a);
-    }
-    if (status != 0)
+    int status;
+    if (!dr_cli_options(&use, options, take, &a, argc, argv, &status))
         return status;
     if (optind != argc - 1)
-        return wrong("one of its commands is wanted");
-    name = argv[optind];
+        return dr_cli_wrong(&use, "one of its commands is wanted");
+    const char *name = argv[optind];
     for (size_t i = 0; i < PR_COUNT(VERB); i++)
         if (strcmp(VERB[i].name, name) == 0)
             return (a.dir != NULL) == VERB[i].dir
                        ? run(&VERB[i], &a)
-                       : wrong(VERB[i].dir ? "--dir is wanted" : "--dir is not for this command");
-    return wrong("there is no such command");
+                       : dr_cli_wrong(&use, VERB[i].dir ? "--dir is wanted"
+                                                        : "--dir is not for this command");
+    return dr_cli_wrong(&use, "there is no such command");
 }

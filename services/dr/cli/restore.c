@@ -18,11 +18,7 @@ static const char usage[] =
     "The bucket is that of the settings PRISM_DR_CLUSTER, PRISM_DR_S3_..., PRISM_DR_KEY_PATH.\n"
     "Prints JSON. Exit status: 0; 1 failed; 2 wrong arguments.\n";
 
-static int wrong(const char *why)
-{
-    (void)fprintf(stderr, "prism-dr restore: %s\n%s", why, usage);
-    return 2;
-}
+static const struct dr_cli_use use = { "restore", usage };
 
 static void print(const struct dr_restored *r, const char *dir)
 {
@@ -61,6 +57,23 @@ static int run(struct dr_restore *w)
     return rc == PR_OK ? 0 : 1;
 }
 
+static const char *take(void *ctx, int c)
+{
+    struct dr_restore *w = ctx;
+    switch (c) {
+    case 's':
+        w->shard = optarg;
+        return NULL;
+    case 'd':
+        w->dir = optarg;
+        return NULL;
+    case 'u':
+        return dr_cli_until(optarg, &w->until_ms) ? NULL : "--until is no time";
+    default:
+        return dr_cli_threads(optarg, &w->threads) ? NULL : "--threads is not 1 to 64";
+    }
+}
+
 int dr_cli_restore(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -69,33 +82,12 @@ int dr_cli_restore(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 }
     };
     struct dr_restore w = { .until_ms = INT64_MAX };
-    int c;
-    optind = 2;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (c) {
-        case 's':
-            w.shard = optarg;
-            break;
-        case 'd':
-            w.dir = optarg;
-            break;
-        case 'u':
-            if (!dr_cli_until(optarg, &w.until_ms))
-                return wrong("--until is no time");
-            break;
-        case 't':
-            if (!dr_cli_threads(optarg, &w.threads))
-                return wrong("--threads is not 1 to 64");
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            return 0;
-        default:
-            return wrong("see above");
-        }
+    int status;
+    if (!dr_cli_options(&use, options, take, &w, argc, argv, &status))
+        return status;
     if (w.shard == NULL || w.dir == NULL || optind != argc)
-        return wrong("--shard and --dir are wanted, and nothing else");
+        return dr_cli_wrong(&use, "--shard and --dir are wanted, and nothing else");
     if (!dr_name_ok(w.shard))
-        return wrong("--shard is no name of a shard");
+        return dr_cli_wrong(&use, "--shard is no name of a shard");
     return run(&w);
 }

@@ -20,11 +20,7 @@ static const char usage[] =
     "PRISM_REDIS_USER and PRISM_REDIS_PASSWORD a user that may SCAN and HMGET.\n"
     "Prints JSON. Exit status: 0; 1 failed; 2 wrong arguments.\n";
 
-static int wrong(const char *why)
-{
-    (void)fprintf(stderr, "prism-dr rebuild-routes: %s\n%s", why, usage);
-    return 2;
-}
+static const struct dr_cli_use use = { "rebuild-routes", usage };
 
 static enum pr_code rebuild(struct pr_db *db, const char *seeds, unsigned threads,
                             struct dr_routes *out, struct pr_err *err)
@@ -42,7 +38,7 @@ static enum pr_code rebuild(struct pr_db *db, const char *seeds, unsigned thread
     if (rc == PR_OK)
         rc = dr_routes_begin(db, &lease, err);
     of.conn = t.primary;
-    of.shards = t.primaries;
+    of.to = t.primaries;
     if (rc == PR_OK)
         rc = dr_survey(&of, &s, err);
     if (rc == PR_OK)
@@ -60,7 +56,7 @@ static int run(const char *seeds, unsigned threads)
     struct pr_db *db = NULL;
     struct pr_err err = { 0 };
     if (uri == NULL)
-        return wrong("PRISM_DB_URI is not set");
+        return dr_cli_wrong(&use, "PRISM_DB_URI is not set");
     pr_log_init("dr", PR_INFO);
     enum pr_code rc = pr_db_open(&db, uri, "prism-dr-routes", &err);
     if (rc == PR_OK)
@@ -74,32 +70,31 @@ static int run(const char *seeds, unsigned threads)
     return rc == PR_OK ? 0 : 1;
 }
 
+struct asked {
+    const char *seeds;
+    unsigned threads;
+};
+
+static const char *take(void *ctx, int c)
+{
+    struct asked *a = ctx;
+    if (c == 't')
+        return dr_cli_threads(optarg, &a->threads) ? NULL : "--threads is not 1 to 64";
+    a->seeds = optarg;
+    return NULL;
+}
+
 int dr_cli_rebuild_routes(int argc, char **argv)
 {
     static const struct option options[] = { { "cluster", required_argument, NULL, 'c' },
                                              { "threads", required_argument, NULL, 't' },
                                              { "help", no_argument, NULL, 'h' },
                                              { NULL, 0, NULL, 0 } };
-    const char *seeds = NULL;
-    unsigned threads = 8;
-    int c;
-    optind = 2;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (c) {
-        case 'c':
-            seeds = optarg;
-            break;
-        case 't':
-            if (!dr_cli_threads(optarg, &threads))
-                return wrong("--threads is not 1 to 64");
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            return 0;
-        default:
-            return wrong("see above");
-        }
-    if (seeds == NULL || optind != argc)
-        return wrong("--cluster is wanted, and nothing else");
-    return run(seeds, threads);
+    struct asked a = { .threads = 8 };
+    int status;
+    if (!dr_cli_options(&use, options, take, &a, argc, argv, &status))
+        return status;
+    if (a.seeds == NULL || optind != argc)
+        return dr_cli_wrong(&use, "--cluster is wanted, and nothing else");
+    return run(a.seeds, a.threads);
 }

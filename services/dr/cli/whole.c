@@ -17,6 +17,7 @@ static const char usage[] =
     "usage: prism-dr restore-cluster --into-cluster HOST:PORT,... --scratch DIR [--over-existing]\n"
     "       prism-dr restore-cluster --into DIR\n"
     "       both: [--until TIME] [--accept-loss] [--partitions N] [--threads N]\n"
+    "             [--parallel N]\n"
     "Brings every shard of the bucket back, loads each in a redis-server of its own that nobody\n"
     "else can reach, makes vertices whole again that moved while the shards were cut, and then:\n"
     "--into-cluster: copies all keys to a Redis Cluster that is there, empty, with any number of\n"
@@ -35,16 +36,17 @@ static const char usage[] =
     "  Then nothing is restored: oldest_end_ms of the JSON as TIME avoids the loss (and gives up\n"
     "  what is newer on the other shards); --accept-loss takes it.\n"
     "--partitions: of the store; with PRISM_DB_URI the database knows.\n"
-    "This machine needs the memory and the disk for all of it, and redis-server in PATH. The\n"
-    "bucket is that of the settings PRISM_DR_CLUSTER, PRISM_DR_S3_..., PRISM_DR_KEY_PATH.\n"
+    "--parallel: servers that are loaded at a time; without it as many as four fifths of the free\n"
+    "  memory hold. When that is not all, each is loaded two to four times: to be looked at, "
+    "perhaps\n"
+    "  again for what others have of its vertices, to be mended and copied.\n"
+    "This machine needs the disk for all of it, the memory for its largest shard (else nothing is\n"
+    "done), and redis-server in PATH. The bucket is that of the settings PRISM_DR_CLUSTER, "
+    "PRISM_DR_S3_..., PRISM_DR_KEY_PATH.\n"
     "Prints JSON; what it is doing goes to stderr. Exit status: 0; 1 failed; 2 wrong arguments;\n"
     "3 nothing was restored because vertices would be lost (named in the JSON).\n";
 
-static int wrong(const char *why)
-{
-    (void)fprintf(stderr, "prism-dr restore-cluster: %s\n%s", why, usage);
-    return 2;
-}
+static const struct dr_cli_use use = { "restore-cluster", usage };
 
 static void add_ids(struct pr_buf *b, const char *name, const struct pr_buf *lines)
 {
@@ -87,18 +89,22 @@ static void print(const struct dr_whole *w, const struct dr_whole_done *d)
     const struct dr_mend *m = &d->mend;
     struct pr_buf b;
     char oldest[32], newest[32];
+    uint64_t fetched = 0;
+    for (size_t i = 0; i < d->shards; i++)
+        fetched += d->shard[i].restored.base_bytes + d->shard[i].restored.stream_bytes;
     dr_cli_time(d->oldest_ms, oldest);
     dr_cli_time(d->newest_ms, newest);
     pr_buf_init(&b, 0);
     pr_buf_str(&b, "{");
     add_shards(&b, d);
     pr_buf_printf(&b,
+                  ",\"parallel\":%zu,\"fetched_bytes\":%" PRIu64
                   ",\"oldest_end\":\"%s\",\"oldest_end_ms\":%" PRId64
                   ",\"newest_end\":\"%s\",\"vertices_judged\":%" PRIu64 ",\"promoted\":%" PRIu64
                   ",\"homes_told\":%" PRIu64 ",\"dropped_keys\":%" PRIu64 ",\"strays\":%" PRIu64
                   ",\"epoch\":%" PRIu64,
-                  oldest, d->oldest_ms, newest, m->vertices, m->forward, m->homes_told, m->dropped,
-                  m->strays, m->epoch);
+                  d->parallel, fetched, oldest, d->oldest_ms, newest, m->vertices, m->forward,
+                  m->homes_told, m->dropped, m->strays, m->epoch);
     add_ids(&b, "rolled_back", &m->rolled_back_ids);
     add_ids(&b, "lost", &m->lost_ids);
     if (d->refused)
@@ -153,6 +159,44 @@ static const char *check(const struct dr_whole *w, const char *scratch, const ch
     return NULL;
 }
 
+struct asked {
+    struct dr_whole w;
+    const char *scratch, *into;
+};
+
+static const char *take(void *ctx, int c)
+{
+    struct asked *a = ctx;
+    switch (c) {
+    case 'c':
+        a->w.seeds = optarg;
+        return NULL;
+    case 'i':
+        a->into = optarg;
+        return NULL;
+    case 's':
+        a->scratch = optarg;
+        return NULL;
+    case 'o':
+        a->w.over_existing = true;
+        return NULL;
+    case 'a':
+        a->w.accept_loss = true;
+        return NULL;
+    case 'u':
+        return dr_cli_until(optarg, &a->w.until_ms) ? NULL : "--until is no time";
+    case 'p':
+        a->w.partitions = (uint32_t)strtoul(optarg, NULL, 10);
+        return a->w.partitions >= 1 && a->w.partitions <= 1 << 20
+                   ? NULL
+                   : "--partitions is not 1 to 1048576";
+    case 'n':
+        return dr_cli_threads(optarg, &a->w.parallel) ? NULL : "--parallel is not 1 to 64";
+    default:
+        return dr_cli_threads(optarg, &a->w.threads) ? NULL : "--threads is not 1 to 64";
+    }
+}
+
 int dr_cli_restore_cluster(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -164,52 +208,18 @@ int dr_cli_restore_cluster(int argc, char **argv)
         { "until", required_argument, NULL, 'u' },
         { "partitions", required_argument, NULL, 'p' },
         { "threads", required_argument, NULL, 't' },
+        { "parallel", required_argument, NULL, 'n' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    struct dr_whole w = { .until_ms = INT64_MAX };
-    const char *scratch = NULL, *into = NULL;
-    int c;
-    optind = 2;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (c) {
-        case 'c':
-            w.seeds = optarg;
-            break;
-        case 'i':
-            into = optarg;
-            break;
-        case 's':
-            scratch = optarg;
-            break;
-        case 'o':
-            w.over_existing = true;
-            break;
-        case 'a':
-            w.accept_loss = true;
-            break;
-        case 'u':
-            if (!dr_cli_until(optarg, &w.until_ms))
-                return wrong("--until is no time");
-            break;
-        case 'p':
-            w.partitions = (uint32_t)strtoul(optarg, NULL, 10);
-            if (w.partitions < 1 || w.partitions > 1 << 20)
-                return wrong("--partitions is not 1 to 1048576");
-            break;
-        case 't':
-            if (!dr_cli_threads(optarg, &w.threads))
-                return wrong("--threads is not 1 to 64");
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            return 0;
-        default:
-            return wrong("see above");
-        }
-    const char *why = optind != argc ? "it takes no other arguments" : check(&w, scratch, into);
+    struct asked a = { .w = { .until_ms = INT64_MAX } };
+    int status;
+    if (!dr_cli_options(&use, options, take, &a, argc, argv, &status))
+        return status;
+    const char *why =
+        optind != argc ? "it takes no other arguments" : check(&a.w, a.scratch, a.into);
     if (why != NULL)
-        return wrong(why);
-    w.dir = into != NULL ? into : scratch;
-    return run(&w);
+        return dr_cli_wrong(&use, why);
+    a.w.dir = a.into != NULL ? a.into : a.scratch;
+    return run(&a.w);
 }

@@ -25,7 +25,7 @@ struct dr_generation {
     char source[128];            /* host:port it came from */
     char server_version[32];     /* "7.0.15" */
     uint64_t keys;               /* in the base by its RESIZEDB; UINT64_MAX: not said */
-    uint64_t slot_epoch;         /* the cluster's current epoch when it began */
+    uint64_t slot_epoch;         /* by which its primary owned the slots then; 0: not known */
     uint8_t slots[DR_SLOTS / 8]; /* bit s%8 of byte s/8: owned when it began */
     struct dr_part *part;        /* [parts], in order; one malloc */
     size_t parts;                /* 1..DR_PARTS_MAX */

@@ -55,12 +55,17 @@ bool dr_replid_ok(const char *replid)
            dr_get_hex(replid + 16, 16, &half) && dr_get_hex(replid + 32, 8, &half);
 }
 
+static bool is_named(enum dr_key_kind kind)
+{
+    return kind == DR_KEY_LOG || kind == DR_KEY_BASE || kind == DR_KEY_GENERATION;
+}
+
 static enum pr_code check(const struct dr_key *k, struct pr_err *err)
 {
     if (!dr_name_ok(k->cluster))
         return pr_fail(err, PR_EINVAL, "cluster \"%.63s\": not 1 to 63 of A-Z a-z 0-9 . _ -",
                        k->cluster);
-    if (k->kind != DR_KEY_MAP && !dr_name_ok(k->name))
+    if (is_named(k->kind) && !dr_name_ok(k->name))
         return pr_fail(err, PR_EINVAL, "%s \"%.63s\": not 1 to 63 of A-Z a-z 0-9 . _ -",
                        k->kind == DR_KEY_LOG ? "group" : "shard", k->name);
     if (k->kind != DR_KEY_BASE && k->kind != DR_KEY_GENERATION)
@@ -91,8 +96,13 @@ enum pr_code dr_key_print(const struct dr_key *k, char out[DR_KEY], struct pr_er
         (void)snprintf(out, DR_KEY, "%s/gen/%s/%s", k->cluster, k->name, generation);
         return PR_OK;
     case DR_KEY_MAP:
-        (void)snprintf(out, DR_KEY, "%s/map/%016llx/%016llx", k->cluster,
-                       (unsigned long long)k->epoch, (unsigned long long)k->seq);
+    case DR_KEY_FAILOVER:
+        (void)snprintf(out, DR_KEY, "%s/%s/%016llx/%016llx", k->cluster,
+                       k->kind == DR_KEY_MAP ? "map" : "failover", (unsigned long long)k->epoch,
+                       (unsigned long long)k->seq);
+        return PR_OK;
+    case DR_KEY_SITE:
+        (void)snprintf(out, DR_KEY, "%s/site/%016llx", k->cluster, (unsigned long long)k->epoch);
         return PR_OK;
     }
     return pr_fail(err, PR_EINVAL, "key of kind %d: there is none", (int)k->kind);
@@ -136,11 +146,13 @@ bool dr_key_parse(const char *text, struct dr_key *out)
         { "base", DR_KEY_BASE, 5 },
         { "gen", DR_KEY_GENERATION, 4 },
         { "map", DR_KEY_MAP, 4 },
+        { "site", DR_KEY_SITE, 3 },
+        { "failover", DR_KEY_FAILOVER, 4 },
     };
     char s[SEGMENTS][DR_NAME];
     struct dr_key k = { .part = 0 };
     const size_t n = split(text, s);
-    if (n < 4)
+    if (n < 3)
         return false;
     size_t i = 0;
     while (i < PR_COUNT(kinds) && (kinds[i].segments != n || strcmp(kinds[i].word, s[1]) != 0))
@@ -149,8 +161,9 @@ bool dr_key_parse(const char *text, struct dr_key *out)
         return false;
     k.kind = kinds[i].kind;
     memcpy(k.cluster, s[0], DR_NAME);
-    if (k.kind == DR_KEY_MAP) {
-        if (!number(s[2], 16, &k.epoch) || !number(s[3], 16, &k.seq))
+    if (!is_named(k.kind)) {
+        if (!number(s[2], 16, &k.epoch) ||
+            (k.kind != DR_KEY_SITE && !number(s[3], 16, &k.seq)))
             return false;
         *out = k;
         return true;

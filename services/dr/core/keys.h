@@ -6,6 +6,8 @@
  *   <cluster>/base/<shard>/<generation>/<part>   part of a base (RDB)
  *   <cluster>/gen/<shard>/<generation>           its manifest, written last
  *   <cluster>/map/<epoch>/<seq>                  who owned which slot at which offsets
+ *   <cluster>/site/<epoch>                       marker: which site owns the store (io/region)
+ *   <cluster>/failover/<epoch>/<seq>             journal of a region fail-over: its number as epoch
  *
  * cluster, group and shard: 1 to 63 of [A-Za-z0-9._-], but not "." and "..", which clients of HTTP
  * take away. epoch and seq: 16 hex digits.
@@ -30,13 +32,20 @@ bool dr_generation_ok(const struct dr_generation_id *id);
 void dr_generation_print(const struct dr_generation_id *id, char out[DR_GENERATION]);
 bool dr_generation_parse(const char *text, struct dr_generation_id *out); /* the whole text */
 
-enum dr_key_kind { DR_KEY_LOG, DR_KEY_BASE, DR_KEY_GENERATION, DR_KEY_MAP };
+enum dr_key_kind {
+    DR_KEY_LOG,
+    DR_KEY_BASE,
+    DR_KEY_GENERATION,
+    DR_KEY_MAP,
+    DR_KEY_SITE,
+    DR_KEY_FAILOVER
+};
 
 struct dr_key {
     enum dr_key_kind kind;
     char cluster[DR_NAME];
-    char name[DR_NAME];                 /* group (LOG) or shard (BASE, GENERATION); "" of MAP */
-    uint64_t epoch, seq;                /* LOG, MAP */
+    char name[DR_NAME];                 /* group (LOG) or shard (BASE, GENERATION); else "" */
+    uint64_t epoch, seq;                /* LOG, MAP, FAILOVER; SITE: epoch alone */
     struct dr_generation_id generation; /* BASE, GENERATION */
     uint32_t part;                      /* BASE, from 0 */
 };

@@ -124,7 +124,7 @@ enum pr_code dr_pg_conf_write(const struct dr_pg_conf *c, struct pr_buf *out, st
                   c->queue_bytes, c->dir);
     pr_buf_printf(out, "lock-path=%s/lock\nlog-level-file=off\nlog-level-console=off\n", c->dir);
     pr_buf_printf(out, "log-level-stderr=warn\nlog-timestamp=n\nio-timeout=%d\n", c->timeout_s);
-    pr_buf_str(out, "compress-type=lz4\nprocess-max=2\nstart-fast=y\nresume=y\n\n"
+    pr_buf_str(out, "repo1-bundle=y\ncompress-type=lz4\nprocess-max=2\nstart-fast=y\nresume=y\n\n"
                     /* after which the primary knows that its archive fails */
                     "[global:archive-push]\narchive-timeout=20\n\n[" DR_PG_STANZA "]\n");
     const struct line server[] = { { "pg1-path", c->data }, { "pg1-user", c->user } };

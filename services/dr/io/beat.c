@@ -2,6 +2,7 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 #include "prism/slot.h"
 
 #include <errno.h>
@@ -133,17 +134,6 @@ static enum pr_code beat(struct dr_beat *b, struct pr_err *err)
     return rc;
 }
 
-static bool rest(struct dr_beat *b, int64_t until_us)
-{
-    const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
-    pthread_mutex_lock(&b->mu);
-    while (!b->stop && pthread_cond_timedwait(&b->woken, &b->mu, &at) != ETIMEDOUT)
-        ;
-    const bool go_on = !b->stop;
-    pthread_mutex_unlock(&b->mu);
-    return go_on;
-}
-
 static void *run(void *arg)
 {
     struct dr_beat *b = arg;
@@ -159,7 +149,7 @@ static void *run(void *arg)
         next_us += b->o.cfg->beat_ms * 1000;
         if (next_us < pr_mono_us())
             next_us = pr_mono_us();
-    } while (rest(b, next_us));
+    } while (pr_rest(&b->mu, &b->woken, &b->stop, next_us));
     pr_cluster_close(b->cluster);
     return NULL;
 }
@@ -168,15 +158,11 @@ enum pr_code dr_beat_start(struct dr_beat **out, const struct dr_beat_options *o
                            struct pr_err *err)
 {
     struct dr_beat *b = calloc(1, sizeof *b);
-    pthread_condattr_t by_mono;
     if (b == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for heartbeats");
     b->o = *o;
     pthread_mutex_init(&b->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&b->woken, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&b->woken);
     if (pthread_create(&b->thread, NULL, run, b) != 0) {
         pthread_cond_destroy(&b->woken);
         pthread_mutex_destroy(&b->mu);

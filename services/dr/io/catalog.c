@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_LOOK = 32 << 10, THREADS = 16, MANIFEST_MAX = 64 << 20 };
+/* As many at a time as S3 may be asked for one prefix: 64 of 20 ms are 3,200 a second. A head of 16
+ * pieces is 4 KB. */
+enum { FIRST_LOOK = 4 << 10, THREADS = 64, FEW = 8, MANIFEST_MAX = 64 << 20 };
 
 /* --- names below a prefix ---------------------------------------------------------------- */
 
@@ -94,27 +96,33 @@ struct listing {
     bool failed;
 };
 
-static bool see_object(void *ctx, const struct pr_s3_entry *e)
+struct dr_object *dr_objects_add(struct dr_objects *o)
 {
-    struct listing *l = ctx;
-    struct dr_objects *o = l->out;
-    struct dr_key k;
-    if (!dr_key_parse(e->key, &k))
-        return true; /* not ours */
     if (o->n == o->room) {
         const size_t room = o->room == 0 ? 256 : 2 * o->room;
         struct dr_object *more = realloc(o->object, room * sizeof *more);
-        l->failed = more == NULL;
-        if (l->failed)
-            return false;
+        if (more == NULL)
+            return NULL;
         o->object = more;
         o->room = room;
     }
-    struct dr_object *one = &o->object[o->n++];
+    return &o->object[o->n++];
+}
+
+static bool see_object(void *ctx, const struct pr_s3_entry *e)
+{
+    struct listing *l = ctx;
+    struct dr_key k;
+    if (!dr_key_parse(e->key, &k))
+        return true; /* not ours */
+    struct dr_object *one = dr_objects_add(l->out);
+    l->failed = one == NULL;
+    if (l->failed)
+        return false;
     (void)snprintf(one->key, DR_KEY, "%s", e->key);
     one->size = e->size_bytes;
     one->modified_ms = e->modified_ms;
-    return o->n != l->most;
+    return l->out->n != l->most;
 }
 
 enum pr_code dr_catalog_list(struct pr_s3 *s3, const char *prefix, const char *after, size_t most,
@@ -140,15 +148,6 @@ void dr_pieces_done(struct dr_pieces *p)
     *p = (struct dr_pieces){ .n = 0 };
 }
 
-struct reading {
-    const struct dr_objects *from;
-    const char *group;
-    bool (*wanted)(void *ctx, const struct dr_piece *p);
-    void *ctx;
-    pthread_mutex_t mu;
-    struct dr_pieces *out;
-};
-
 static bool grow(struct dr_pieces *p)
 {
     const size_t room = p->room == 0 ? 1024 : 2 * p->room;
@@ -163,32 +162,22 @@ static bool grow(struct dr_pieces *p)
     return true;
 }
 
-static enum pr_code keep(struct reading *r, const struct dr_container *c, struct pr_err *err)
+enum pr_code dr_pieces_add(struct dr_pieces *o, const char *group, const struct dr_container *c,
+                           size_t i, struct pr_err *err)
 {
-    enum pr_code rc = PR_OK;
-    pthread_mutex_lock(&r->mu);
-    for (size_t i = 0; rc == PR_OK && i < c->pieces; i++) {
-        struct dr_pieces *o = r->out;
-        if (r->wanted != NULL && !r->wanted(r->ctx, &c->piece[i]))
-            continue;
-        if (o->n == o->room && !grow(o)) {
-            rc = pr_fail(err, PR_ENOMEM, "no memory for the pieces of group %s", r->group);
-            break;
-        }
-        o->piece[o->n] = (struct dr_located){
-            .piece = c->piece[i], .epoch = c->epoch, .seq = c->seq, .index = i
-        };
-        (void)snprintf(o->group[o->n++], DR_NAME, "%s", r->group);
-    }
-    pthread_mutex_unlock(&r->mu);
-    return rc;
+    if (o->n == o->room && !grow(o))
+        return pr_fail(err, PR_ENOMEM, "no memory for the pieces of group %s", group);
+    o->piece[o->n] =
+        (struct dr_located){ .piece = c->piece[i], .epoch = c->epoch, .seq = c->seq, .index = i };
+    (void)snprintf(o->group[o->n++], DR_NAME, "%s", group);
+    return PR_OK;
 }
 
-static enum pr_code read_head(struct pr_s3 *s3, const struct dr_object *o, struct dr_container *c,
-                              struct pr_err *err)
+static enum pr_code read_head(struct pr_s3 *s3, const struct dr_object *o, size_t first,
+                              struct dr_container *c, struct pr_err *err)
 {
     uint8_t check[DR_HASH];
-    size_t n = o->size < FIRST_LOOK ? (size_t)o->size : FIRST_LOOK, need = 0;
+    size_t n = o->size < first ? (size_t)o->size : first, need = 0;
     if (o->size == 0)
         return pr_fail(err, PR_EDATA, "%s is empty", o->key);
     for (;;) {
@@ -206,66 +195,53 @@ static enum pr_code read_head(struct pr_s3 *s3, const struct dr_object *o, struc
 }
 
 /* What is damaged is read once more: it may have been on the way. */
-enum pr_code dr_catalog_head(struct pr_s3 *s3, const struct dr_object *o, struct dr_container *c,
-                             struct pr_err *err)
+enum pr_code dr_catalog_head(struct pr_s3 *s3, const struct dr_object *o, size_t first,
+                             struct dr_container *c, struct pr_err *err)
 {
-    const enum pr_code rc = read_head(s3, o, c, err);
-    return rc == PR_EDATA ? read_head(s3, o, c, err) : rc;
+    const enum pr_code rc = read_head(s3, o, first, c, err);
+    return rc == PR_EDATA ? read_head(s3, o, first, c, err) : rc;
 }
+
+struct reading {
+    const struct dr_objects *from;
+    dr_head_fn *each;
+    void *ctx;
+    atomic_size_t look; /* what the largest head so far took */
+    pthread_mutex_t mu;
+};
 
 static enum pr_code read_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
 {
     struct reading *r = ctx;
     const struct dr_object *o = &r->from->object[i];
     struct dr_container c = { .piece = NULL };
-    enum pr_code rc = dr_catalog_head(s3, o, &c, err);
+    enum pr_code rc = dr_catalog_head(s3, o, atomic_load(&r->look), &c, err);
     if (rc == PR_EDATA || rc == PR_ENOTFOUND) {
         pr_warn(PR_EV("dr.container_unreadable"), PR_S("key", o->key), PR_E(err));
         return PR_OK;
     }
-    if (rc == PR_OK)
-        rc = keep(r, &c, err);
+    if (rc != PR_OK)
+        return rc;
+    const size_t took = dr_container_head_bytes(c.pieces);
+    pthread_mutex_lock(&r->mu);
+    if (took > atomic_load(&r->look)) /* the next ones are as large, as likely as not */
+        atomic_store(&r->look, took);
+    rc = r->each(r->ctx, i, &c, err);
+    pthread_mutex_unlock(&r->mu);
     free(c.piece);
     return rc;
 }
 
-enum pr_code dr_catalog_group(const struct pr_s3_store *store, const atomic_bool *cancel,
-                              const char *cluster, const char *group, const char *after,
-                              bool (*wanted)(void *ctx, const struct dr_piece *p), void *ctx,
-                              struct dr_pieces *out, struct pr_err *err)
+enum pr_code dr_catalog_heads(const struct pr_s3_store *store, const atomic_bool *cancel,
+                              const struct dr_objects *of, dr_head_fn *each, void *ctx,
+                              struct pr_err *err)
 {
-    struct dr_objects found = { .n = 0 };
-    struct pr_s3 *s3 = NULL;
-    char prefix[DR_KEY];
-    struct reading r = { .from = &found, .group = group, .wanted = wanted, .ctx = ctx, .out = out };
-    (void)snprintf(prefix, sizeof prefix, "%s/log/%s/", cluster, group);
-    enum pr_code rc = pr_s3_open(store, cancel, &s3, err);
-    if (rc == PR_OK)
-        rc = dr_catalog_list(s3, prefix, after, 0, &found, err);
-    pr_s3_close(s3);
+    struct reading r = { .from = of, .each = each, .ctx = ctx, .look = FIRST_LOOK };
     pthread_mutex_init(&r.mu, NULL);
-    if (rc == PR_OK)
-        rc = dr_each(store, cancel, THREADS, found.n, read_one, &r, err);
+    const size_t threads = 1 + of->n / FEW; /* a connection for a few takes longer than they do */
+    const enum pr_code rc = dr_each(store, cancel, threads < THREADS ? (unsigned)threads : THREADS,
+                                    of->n, read_one, &r, err);
     pthread_mutex_destroy(&r.mu);
-    dr_objects_done(&found);
-    return rc;
-}
-
-static bool of_shard(void *ctx, const struct dr_piece *p)
-{
-    return strcmp(*(const char *const *)ctx, p->shard) == 0;
-}
-
-enum pr_code dr_catalog_pieces(const struct pr_s3_store *store, struct pr_s3 *s3,
-                               const atomic_bool *cancel, const char *cluster, const char *shard,
-                               struct dr_pieces *out, struct pr_err *err)
-{
-    struct dr_names groups;
-    enum pr_code rc = dr_catalog_groups(s3, cluster, &groups, err);
-    for (size_t i = 0; rc == PR_OK && i < groups.n; i++)
-        rc = dr_catalog_group(store, cancel, cluster, groups.name[i], "",
-                              shard != NULL ? of_shard : NULL, &shard, out, err);
-    dr_names_done(&groups);
     return rc;
 }
 
@@ -290,42 +266,42 @@ enum pr_code dr_catalog_manifest(struct pr_s3 *s3, const char *key, struct dr_ge
     return rc == PR_EDATA ? read_manifest(s3, key, out, err) : rc;
 }
 
-static enum pr_code skip_manifest(const char *key, struct dr_generation_ids *damaged,
-                                  struct pr_err *err)
-{
-    struct dr_key k;
-    pr_warn(PR_EV("dr.manifest_unreadable"), PR_S("key", key), PR_E(err));
-    if (damaged == NULL || err->code != PR_EDATA || !dr_key_parse(key, &k))
-        return PR_OK;
-    struct dr_generation_id *more = realloc(damaged->id, (damaged->n + 1) * sizeof *more);
-    if (more == NULL)
-        return pr_fail(err, PR_ENOMEM, "no memory for the generations of shard %s", k.name);
-    damaged->id = more;
-    more[damaged->n++] = k.generation;
-    return PR_OK;
-}
-
 enum pr_code dr_catalog_generations(struct pr_s3 *s3, const char *cluster, const char *shard,
-                                    struct dr_generation **out, size_t *n,
-                                    struct dr_generation_ids *damaged, struct pr_err *err)
+                                    struct dr_generation **out, size_t *n, struct pr_err *err)
 {
     struct dr_objects found = { .n = 0 };
-    char prefix[DR_KEY];
     *n = 0;
-    if (damaged != NULL)
-        *damaged = (struct dr_generation_ids){ .n = 0 };
-    (void)snprintf(prefix, sizeof prefix, "%s/gen/%s/", cluster, shard);
-    enum pr_code rc = dr_catalog_list(s3, prefix, "", 0, &found, err);
-    *out = rc == PR_OK ? calloc(found.n + 1, sizeof **out) : NULL;
-    if (rc == PR_OK && *out == NULL)
-        rc = pr_fail(err, PR_ENOMEM, "no memory for the generations of shard %s", shard);
-    for (size_t i = 0; rc == PR_OK && i < found.n; i++) {
-        rc = dr_catalog_manifest(s3, found.object[i].key, &(*out)[*n], err);
-        *n += rc == PR_OK;
-        if (rc == PR_EDATA || rc == PR_ENOTFOUND)
-            rc = skip_manifest(found.object[i].key, damaged, err);
-    }
+    enum pr_code rc = dr_catalog_manifests(s3, cluster, shard, &found, err);
+    if (rc == PR_OK)
+        rc = dr_catalog_read_manifests(s3, &found, out, n, err);
     dr_objects_done(&found);
+    return rc;
+}
+
+enum pr_code dr_catalog_manifests(struct pr_s3 *s3, const char *cluster, const char *shard,
+                                  struct dr_objects *out, struct pr_err *err)
+{
+    char prefix[DR_KEY];
+    (void)snprintf(prefix, sizeof prefix, "%s/gen/%s/", cluster, shard);
+    return dr_catalog_list(s3, prefix, "", 0, out, err);
+}
+
+enum pr_code dr_catalog_read_manifests(struct pr_s3 *s3, const struct dr_objects *found,
+                                       struct dr_generation **out, size_t *n, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    *n = 0;
+    *out = calloc(found->n + 1, sizeof **out);
+    if (*out == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for %zu generations", found->n);
+    for (size_t i = 0; rc == PR_OK && i < found->n; i++) {
+        rc = dr_catalog_manifest(s3, found->object[i].key, &(*out)[*n], err);
+        *n += rc == PR_OK;
+        if (rc == PR_EDATA || rc == PR_ENOTFOUND) {
+            pr_warn(PR_EV("dr.manifest_unreadable"), PR_S("key", found->object[i].key), PR_E(err));
+            rc = PR_OK;
+        }
+    }
     if (rc != PR_OK) {
         dr_generations_free(*out, *n);
         *out = NULL;

@@ -1,6 +1,7 @@
 #include "io/copy.h"
 
 #include "io/each.h"
+#include "io/quarantine.h"
 #include "io/survey.h"
 
 #include "prism/slot.h"
@@ -26,6 +27,7 @@ struct flow { /* one source's keys, on their way */
     struct pr_redis **node;       /* [topology->nodes] open connections */
     struct sent sent[CHUNK_KEYS]; /* [owed] in the order of sending */
     size_t owed, chunk;           /* chunk: keys of the next */
+    bool mortal; /* the source has keys with a time to live: they are asked for it */
     struct dr_copied *sum;
 };
 
@@ -101,7 +103,7 @@ static enum pr_code put(struct flow *f, const redisReply *key, const redisReply 
 {
     char at[24];
     const uint16_t slot = pr_slot_of_key(key->str, key->len);
-    const bool mortal = expires->integer >= 0;
+    const bool mortal = expires != NULL && expires->integer >= 0;
     const int n = snprintf(at, sizeof at, "%lld", mortal ? expires->integer : 0LL);
     const char *argv[] = { "RESTORE", key->str, at, dump->str, "ABSTTL" };
     const size_t len[] = { 7, key->len, (size_t)n, dump->len, 6 };
@@ -143,10 +145,10 @@ static enum pr_code ask(struct flow *f, const char *command, size_t n, const str
 static enum pr_code move_chunk(struct flow *f, struct chunk *c, struct pr_err *err)
 {
     const uint64_t before = f->sum->bytes;
-    enum pr_code rc = ask(f, "PEXPIRETIME", 11, c, err);
+    enum pr_code rc = f->mortal ? ask(f, "PEXPIRETIME", 11, c, err) : PR_OK;
     if (rc == PR_OK)
         rc = ask(f, "DUMP", 4, c, err);
-    for (size_t i = 0; i < c->n && rc == PR_OK; i++)
+    for (size_t i = 0; i < c->n && rc == PR_OK && f->mortal; i++)
         rc = pr_redis_reply(f->from, &c->expires[i], err);
     if (rc == PR_OK)
         rc = take_owed(f, err); /* of the chunk before */
@@ -209,6 +211,8 @@ static enum pr_code copy_source(void *ctx, struct pr_s3 *s3, size_t i, struct pr
     struct flow *f = (struct flow *)ctx + i;
     (void)s3;
     enum pr_code rc = open_flow(f, err);
+    if (rc == PR_OK)
+        rc = dr_quarantine_mortal(f->from, &f->mortal, err);
     if (rc == PR_OK)
         rc = dr_scan(f->from, page, f, err);
     if (rc == PR_OK)

@@ -1,6 +1,7 @@
 #include "io/digest.h"
 
 #include "io/each.h"
+#include "io/quarantine.h"
 #include "io/survey.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@ enum { CHUNK = 100 };
 
 struct work {
     struct pr_redis *c;
+    bool mortal; /* it has keys with a time to live */
     struct dr_digest sum;
 };
 
@@ -101,7 +103,7 @@ static enum pr_code type_reply(struct work *w, const redisReply *key, const stru
 {
     PR_AUTO(redisReply) *type = NULL, *expires = NULL;
     enum pr_code rc = pr_redis_reply(w->c, &type, err);
-    if (rc == PR_OK)
+    if (rc == PR_OK && w->mortal)
         rc = pr_redis_reply(w->c, &expires, err);
     if (rc == PR_OK)
         rc = pr_redis_reply_code(type, err);
@@ -112,7 +114,7 @@ static enum pr_code type_reply(struct work *w, const redisReply *key, const stru
     if (here && *out == NULL)
         return pr_fail(err, PR_EINVAL, "key %.80s is a %.40s: that cannot be compared", key->str,
                        type->str);
-    if (expires->integer >= 0)
+    if (expires != NULL && expires->integer >= 0)
         *out = NULL;
     return PR_OK;
 }
@@ -124,7 +126,7 @@ static enum pr_code chunk(struct work *w, redisReply *const *key, size_t n, XXH3
     enum pr_code rc = PR_OK;
     for (size_t i = 0; i < n && rc == PR_OK; i++) {
         rc = ask(w, "TYPE", key[i], NULL, err);
-        if (rc == PR_OK)
+        if (rc == PR_OK && w->mortal)
             rc = ask(w, "PEXPIRETIME", key[i], NULL, err);
     }
     for (size_t i = 0; i < n && rc == PR_OK; i++)
@@ -161,24 +163,34 @@ static enum pr_code digest_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_
 {
     struct work *w = (struct work *)ctx + i;
     (void)s3;
-    return dr_scan(w->c, page, w, err);
+    const enum pr_code rc = dr_quarantine_mortal(w->c, &w->mortal, err);
+    return rc == PR_OK ? dr_scan(w->c, page, w, err) : rc;
 }
 
-enum pr_code dr_digest(struct pr_redis *const *conn, size_t n, unsigned threads,
-                       struct dr_digest *out, struct pr_err *err)
+static void add_up(const struct work *w, size_t n, struct dr_digest *out)
 {
-    struct work *w = calloc(n + 1, sizeof *w);
     *out = (struct dr_digest){ .keys = 0 };
-    if (w == NULL)
-        return pr_fail(err, PR_ENOMEM, "no memory for a digest");
-    for (size_t i = 0; i < n; i++)
-        w[i].c = conn[i];
-    const enum pr_code rc = dr_each(NULL, NULL, threads, n, digest_one, w, err);
     for (size_t i = 0; i < n; i++) {
         out->keys += w[i].sum.keys;
         out->sum[0] += w[i].sum.sum[0];
         out->sum[1] += w[i].sum.sum[1];
     }
+}
+
+enum pr_code dr_digest_both(const struct dr_digest_side *a, const struct dr_digest_side *b,
+                            unsigned threads, struct dr_digest *of_a, struct dr_digest *of_b,
+                            struct pr_err *err)
+{
+    struct work *w = calloc(a->n + b->n + 1, sizeof *w);
+    if (w == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for a digest");
+    for (size_t i = 0; i < a->n; i++)
+        w[i].c = a->conn[i];
+    for (size_t i = 0; i < b->n; i++)
+        w[a->n + i].c = b->conn[i];
+    const enum pr_code rc = dr_each(NULL, NULL, threads, a->n + b->n, digest_one, w, err);
+    add_up(w, a->n, of_a);
+    add_up(w + a->n, b->n, of_b);
     free(w);
     return rc;
 }

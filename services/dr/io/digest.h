@@ -9,9 +9,16 @@ struct dr_digest {
     uint64_t keys; /* digested */
     uint64_t sum[2];
 };
-/* Over all of conn[n], several at a time. Keys with a time to live do not count. Of a stream its
- * entries count and its groups do not. PR_EINVAL: a key of a type that is not known. */
-PR_CHECKED enum pr_code dr_digest(struct pr_redis *const *conn, size_t n, unsigned threads,
-                                  struct dr_digest *out, struct pr_err *err);
+struct dr_digest_side {
+    struct pr_redis *const *conn; /* [n] */
+    size_t n;
+};
+/* Of two sides at once, several servers at a time. Keys with a time to live do not count; nobody
+ * gives one meanwhile. Of a stream its entries count and its groups do not. PR_EINVAL: a key of a
+ * type that is not known. */
+PR_CHECKED enum pr_code dr_digest_both(const struct dr_digest_side *a,
+                                       const struct dr_digest_side *b, unsigned threads,
+                                       struct dr_digest *of_a, struct dr_digest *of_b,
+                                       struct pr_err *err);
 
 #endif

@@ -97,16 +97,18 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 static enum pr_code restore_and_load(const struct dr_drill *d, const char *dir,
                                      struct dr_drilled *out, struct pr_err *err)
 {
-    const int64_t begun_us = pr_mono_us();
+    const bool shared = d->index != NULL && d->index->begun_ms != 0;
+    const int64_t begun_us = pr_mono_us() - (shared ? d->index->took_ms * 1000 : 0);
     const struct dr_restore r = { .store = d->store,
                                   .codec = d->codec,
                                   .cancel = d->cancel,
                                   .cluster = d->cluster,
                                   .shard = d->shard,
+                                  .index = d->index,
                                   .until_ms = INT64_MAX,
                                   .dir = dir,
                                   .threads = d->threads };
-    out->begun_ms = pr_now_ms();
+    out->begun_ms = shared ? d->index->begun_ms : pr_now_ms();
     const enum pr_code rc = dr_restore_shard(&r, &out->restored, err);
     return rc == PR_OK ? load(d, dir, begun_us, out, err) : rc;
 }

@@ -10,8 +10,10 @@ struct dr_drill {
     const struct dr_codec *codec;
     const atomic_bool *cancel; /* may be NULL */
     const char *cluster, *shard;
-    const char *scratch; /* directory that a new one is made in; short: a socket is in it */
-    unsigned threads;    /* that fetch; 0: 8 */
+    struct dr_index *index; /* see struct dr_restore; reading it counts as time, and how old what
+                             * comes back is counts from when it was read; NULL */
+    const char *scratch;    /* directory that a new one is made in; short: a socket is in it */
+    unsigned threads;       /* that fetch; 0: 8 */
     struct dr_drill_limits limits;
 };
 

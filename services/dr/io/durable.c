@@ -3,6 +3,7 @@
 #include "core/durable.h"
 
 #include "prism/io/clock.h"
+#include "prism/io/rest.h"
 #include "prism/v1/dr.pb-c.h"
 
 #include <errno.h>
@@ -25,10 +26,11 @@ struct waiter {
 struct dr_durable {
     pthread_t thread;
     pthread_mutex_t mu; /* all below */
-    pthread_cond_t woken;
+    pthread_cond_t woken, rested;
     struct waiter *came; /* not looked at yet */
     size_t waiters;      /* those, and the thread's */
     bool changed, stop, running;
+    bool busy; /* it asks the groups, without the lock */
     struct dr_group *const *group;
     size_t groups;
 };
@@ -116,12 +118,10 @@ static void drop_all(struct waiter *list)
 
 static void rest(struct dr_durable *d, int64_t until_us)
 {
-    if (until_us == INT64_MAX) {
+    if (until_us == INT64_MAX)
         (void)pthread_cond_wait(&d->woken, &d->mu);
-        return;
-    }
-    const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
-    (void)pthread_cond_timedwait(&d->woken, &d->mu, &at);
+    else
+        (void)pr_cond_until(&d->woken, &d->mu, until_us);
 }
 
 static void *run(void *arg)
@@ -145,9 +145,12 @@ static void *run(void *arg)
         struct dr_group *const *group = d->group;
         const size_t groups = d->groups;
         size_t settled = 0;
+        d->busy = true;
         pthread_mutex_unlock(&d->mu);
         list = settle_all(list, group, groups, &settled, &until_us);
         pthread_mutex_lock(&d->mu);
+        d->busy = false;
+        pthread_cond_broadcast(&d->rested);
         d->waiters -= settled;
     }
     pthread_mutex_unlock(&d->mu);
@@ -204,14 +207,11 @@ void dr_durable_ask(void *durable, const struct pr_msg *msg, struct pr_reply *to
 enum pr_code dr_durable_open(struct dr_durable **out, struct pr_err *err)
 {
     struct dr_durable *d = calloc(1, sizeof *d);
-    pthread_condattr_t by_mono;
     if (d == NULL)
         return pr_fail(err, PR_ENOMEM, "durable: no memory");
     pthread_mutex_init(&d->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->woken, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&d->woken);
+    pr_cond_init(&d->rested);
     *out = d;
     const int failed = pthread_create(&d->thread, NULL, run, d);
     d->running = failed == 0;
@@ -221,6 +221,8 @@ enum pr_code dr_durable_open(struct dr_durable **out, struct pr_err *err)
 void dr_durable_groups(struct dr_durable *d, struct dr_group *const *group, size_t n)
 {
     pthread_mutex_lock(&d->mu);
+    while (d->busy)
+        (void)pthread_cond_wait(&d->rested, &d->mu);
     d->group = group;
     d->groups = n;
     pthread_mutex_unlock(&d->mu);
@@ -245,6 +247,7 @@ void dr_durable_close(struct dr_durable *d)
     dr_durable_stop(d);
     drop_all(d->came);
     pthread_cond_destroy(&d->woken);
+    pthread_cond_destroy(&d->rested);
     pthread_mutex_destroy(&d->mu);
     free(d);
 }

@@ -11,7 +11,8 @@
 struct dr_durable;
 
 PR_CHECKED enum pr_code dr_durable_open(struct dr_durable **out, struct pr_err *err);
-/* Borrowed [n], until dr_durable_stop. */
+/* Borrowed [n], until others are set or dr_durable_stop: those before are left alone when this
+ * returns. */
 void dr_durable_groups(struct dr_durable *d, struct dr_group *const *group, size_t n);
 void dr_durable_stop(struct dr_durable *d);  /* before the groups end; open questions are dropped */
 void dr_durable_close(struct dr_durable *d); /* after the bus; NULL is fine */

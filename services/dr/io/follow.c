@@ -1,6 +1,7 @@
 /* A shard's thread: to whom it attaches, how long it stays, what it does with what arrives. */
 #include "io/shard_private.h"
 
+#include "io/owned.h"
 #include "io/psync.h"
 
 #include "prism/io/clock.h"
@@ -213,6 +214,21 @@ static enum pr_code follow(struct dr_shard *s, struct dr_psync *link, bool prima
 
 /* --- the base ----------------------------------------------------------------------------- */
 
+/* As the source has them at this moment: the tables may be older, and know no epoch. */
+static void say_slots(const struct dr_shard *s, const struct dr_source *from,
+                      const struct dr_member *m, struct dr_generation *g)
+{
+    const struct dr_config *cfg = s->env->cfg;
+    const struct pr_redis_auth auth = { cfg->redis_user, cfg->redis_password };
+    struct pr_err err = { 0 };
+    if (dr_owned_ask(m->host, m->port, &auth, (int)cfg->redis_timeout_ms, g->slots, &g->slot_epoch,
+                     &err) == PR_OK)
+        return;
+    pr_warn(PR_EV("dr.slots_unknown"), PR_S("shard", s->name), PR_E(&err));
+    memcpy(g->slots, from->slots, sizeof g->slots);
+    g->slot_epoch = 0;
+}
+
 static enum pr_code describe(struct dr_shard *s, const struct dr_source *from,
                              const struct dr_member *m, const struct dr_psync_start *start,
                              struct dr_generation *g, struct pr_err *err)
@@ -227,8 +243,8 @@ static enum pr_code describe(struct dr_shard *s, const struct dr_source *from,
     (void)snprintf(g->group, sizeof g->group, "%s", s->env->group);
     memcpy(g->shard, s->name, sizeof g->shard);
     memcpy(g->replid, start->replid, sizeof g->replid);
-    memcpy(g->slots, from->slots, sizeof g->slots);
     (void)snprintf(g->source, sizeof g->source, "%.63s:%d", m->host, m->port);
+    say_slots(s, from, m, g);
     return PR_OK;
 }
 

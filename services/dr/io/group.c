@@ -2,6 +2,7 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,9 +56,8 @@ static bool sure(void *ctx)
 
 bool dr_group_rest(struct dr_group *g, int64_t until_us)
 {
-    const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
     pthread_mutex_lock(&g->mu);
-    while (!g->stop && !g->much && pthread_cond_timedwait(&g->woken, &g->mu, &at) != ETIMEDOUT)
+    while (!g->stop && !g->much && pr_cond_until(&g->woken, &g->mu, until_us))
         ;
     g->much = false;
     const bool go_on = !g->stop;
@@ -188,18 +188,14 @@ static void stop_saver(struct dr_group *g)
 
 static void init(struct dr_group *g, const struct dr_group_options *o)
 {
-    pthread_condattr_t by_mono;
     g->o = *o;
     g->store = *o->store;
     g->store.deadline_ms = PUT_DEADLINE_MS; /* then it is said to be trouble, and tried again */
     (void)snprintf(g->name, sizeof g->name, "g%u", o->number);
     pthread_mutex_init(&g->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&g->woken, &by_mono);
-    pthread_cond_init(&g->save, &by_mono);
-    pthread_cond_init(&g->ended, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&g->woken);
+    pr_cond_init(&g->save);
+    pr_cond_init(&g->ended);
     pr_buf_init(&g->raw, 0);
     pr_buf_init(&g->out, 0);
     g->env = (struct dr_shard_env){ .cluster = o->cfg->cluster,
@@ -228,6 +224,7 @@ enum pr_code dr_group_start(struct dr_group **out, const struct dr_group_options
                                          .lease = lease,
                                          .holder = o->holder,
                                          .ttl_ms = o->cfg->lease_ttl_ms,
+                                         .max_apart_ms = DR_CLOCKS_APART_MS,
                                          .changed = on_lease,
                                          .ctx = g };
     enum pr_code rc = pr_db_open(&g->db, o->db_uri, "prism-dr-group", err);
@@ -255,11 +252,10 @@ void dr_group_stop(struct dr_group *g)
     if (g == NULL)
         return;
     const int64_t until_us = pr_mono_us() + STOP_US;
-    const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
     pthread_mutex_lock(&g->mu);
     g->stop = true;
     pthread_cond_signal(&g->woken);
-    while (!g->over && pthread_cond_timedwait(&g->ended, &g->mu, &at) != ETIMEDOUT)
+    while (!g->over && pr_cond_until(&g->ended, &g->mu, until_us))
         ;
     pthread_mutex_unlock(&g->mu);
     atomic_store(&g->cancel, true); /* a bucket that does not answer has had its time */
@@ -282,8 +278,10 @@ bool dr_group_durable(struct dr_group *g, const char *shard, struct dr_shard_sta
     }
     const uint64_t epoch = g->lease.epoch;
     pthread_mutex_unlock(&g->mu);
-    /* Asked last: nobody else can have begun before what was read was in the bucket. */
-    return found && pr_tenure_left_ms(g->tenure, epoch) > 0;
+    /* Asked last: nobody else can have begun before what was read was in the bucket; and of what
+     * was found to be another site's that was noted before it became part of what was read. */
+    return found && pr_tenure_left_ms(g->tenure, epoch) > 0 &&
+           (g->o.guard == NULL || dr_guard_ours(g->o.guard));
 }
 
 bool dr_group_leads(struct dr_group *g)

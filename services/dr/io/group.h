@@ -7,6 +7,7 @@
 #ifndef DR_GROUP_H
 #define DR_GROUP_H
 
+#include "io/region/guard.h"
 #include "io/shard.h"
 
 #include "prism/io/tenure.h"
@@ -21,6 +22,7 @@ struct dr_group_options { /* borrowed */
     const struct dr_codec *codec;
     struct dr_sources *sources;
     struct pr_metrics *metrics;
+    struct dr_guard *guard; /* NULL: no owner is looked at */
     /* More is durable, or who leads has changed; from the group's thread. */
     void (*changed)(void *ctx);
     void *ctx;
@@ -29,7 +31,8 @@ PR_CHECKED enum pr_code dr_group_start(struct dr_group **out, const struct dr_gr
                                        struct pr_err *err);
 void dr_group_stop(struct dr_group *g); /* what has arrived is packed first; NULL is fine */
 
-/* How far a shard is durable. False: it is not one of ours, or we do not lead for certain. */
+/* How far a shard is durable. False: it is not one of ours, we do not lead for certain, or another
+ * site owns the store. */
 bool dr_group_durable(struct dr_group *g, const char *shard, struct dr_shard_status *out);
 
 bool dr_group_leads(struct dr_group *g);

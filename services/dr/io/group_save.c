@@ -4,6 +4,7 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -67,13 +68,12 @@ void *dr_group_saver(void *group)
     bool failing = false;
     pthread_mutex_lock(&g->mu);
     while (!g->saver_stop) {
-        const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
         const bool due = pr_mono_us() >= until_us;
         if (!g->leading || (!g->save_now && !due)) {
             if (due)
                 (void)pthread_cond_wait(&g->save, &g->mu);
             else
-                (void)pthread_cond_timedwait(&g->save, &g->mu, &at);
+                (void)pr_cond_until(&g->save, &g->mu, until_us);
             continue;
         }
         const bool asked = g->save_now;

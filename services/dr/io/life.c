@@ -5,6 +5,7 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 #include "prism/io/tenure.h"
 
 #include <errno.h>
@@ -55,13 +56,7 @@ static bool sure(void *ctx)
 /* False: we are to stop. */
 static bool rest(struct dr_life *l, int64_t until_us)
 {
-    const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
-    pthread_mutex_lock(&l->mu);
-    while (!l->stop && pthread_cond_timedwait(&l->woken, &l->mu, &at) != ETIMEDOUT)
-        ;
-    const bool go_on = !l->stop;
-    pthread_mutex_unlock(&l->mu);
-    return go_on;
+    return pr_rest(&l->mu, &l->woken, &l->stop, until_us);
 }
 
 /* --- drills -------------------------------------------------------------------------------------
@@ -394,20 +389,17 @@ static void discard(struct dr_life *l)
 enum pr_code dr_life_start(struct dr_life **out, const struct dr_life_options *o,
                            struct pr_err *err)
 {
-    pthread_condattr_t by_mono;
     struct dr_life *l = calloc(1, sizeof *l);
     if (l == NULL)
         return pr_fail(err, PR_ENOMEM, "dr-life: no memory");
     l->o = *o;
     pthread_mutex_init(&l->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->woken, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&l->woken);
     const struct pr_tenure_options t = { .db_uri = o->db_uri,
                                          .lease = "dr-life",
                                          .holder = o->holder,
                                          .ttl_ms = o->cfg->lease_ttl_ms,
+                                         .max_apart_ms = DR_CLOCKS_APART_MS,
                                          .changed = on_lease,
                                          .ctx = l };
     enum pr_code rc = pr_db_open(&l->db, o->db_uri, "prism-dr-life", err);

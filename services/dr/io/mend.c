@@ -34,7 +34,7 @@ static enum pr_code take_replies(struct work *w, size_t shard, struct pr_err *er
 static enum pr_code send(struct work *w, size_t shard, int argc, const char *const *argv,
                          const size_t *len, struct pr_err *err)
 {
-    if (w->of->conn == NULL)
+    if (w->of->conn == NULL || w->of->conn[shard] == NULL)
         return PR_OK;
     enum pr_code rc = pr_redis_append(w->of->conn[shard], argc, argv, len, err);
     if (rc == PR_OK && ++w->owed[shard] >= PIPE)
@@ -189,8 +189,8 @@ enum pr_code dr_mend(const struct dr_mend_of *of, struct dr_mend *out, struct pr
     }
     if (rc == PR_OK)
         rc = mend_strays(&w, err);
-    for (size_t i = 0; i < s->shards && rc == PR_OK && of->conn != NULL; i++)
-        rc = take_replies(&w, i, err);
+    for (size_t i = 0; i < s->shards && rc == PR_OK; i++)
+        rc = take_replies(&w, i, err); /* none are owed by those that were not told anything */
     free(w.owed);
     if (rc == PR_OK && (out->lost_ids.failed || out->rolled_back_ids.failed))
         rc = pr_fail(err, PR_ENOMEM, "no memory for the list of lost vertices");

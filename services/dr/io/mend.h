@@ -3,9 +3,8 @@
 #ifndef DR_MEND_H
 #define DR_MEND_H
 
+#include "core/owner.h"
 #include "io/survey.h"
-
-enum { DR_NO_SHARD = -1 };
 
 struct dr_mend {       /* what was, or would be, done; owned: dr_mend_done */
     uint64_t vertices; /* judged: all that are not one LIVE key at home */
@@ -21,7 +20,8 @@ void dr_mend_done(struct dr_mend *m); /* zeroed is fine */
 struct dr_mend_of {
     struct dr_survey *survey;
     const int *owner;             /* [DR_SLOTS] index of the shard that owns it; DR_NO_SHARD */
-    struct pr_redis *const *conn; /* [survey->shards]; NULL: only judged, nothing is changed */
+    struct pr_redis *const *conn; /* [survey->shards], NULL where nothing is to be changed; NULL:
+                                   * all are only judged. What is judged is the same each time */
 };
 /* Safe to repeat from a new survey: then nothing is left to do. */
 PR_CHECKED enum pr_code dr_mend(const struct dr_mend_of *of, struct dr_mend *out,

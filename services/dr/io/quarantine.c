@@ -31,7 +31,8 @@ static enum pr_code draw_password(char out[65], struct pr_err *err)
 }
 
 /* Its settings come by its standard input: the password is in no file and no list of processes.
- * aof-load-truncated no: what ends in the middle of a command is not what was written here. */
+ * aof-load-truncated no: what ends in the middle of a command is not what was written here.
+ * rdbcompression no: what DUMP answers goes to another server at once. */
 static int write_settings(int fd, const struct dr_quarantine *q)
 {
     char text[3 * sizeof q->dir];
@@ -39,6 +40,7 @@ static int write_settings(int fd, const struct dr_quarantine *q)
                            "port 0\nunixsocket \"%s\"\nunixsocketperm 700\nrequirepass %s\n"
                            "dir \"%s\"\nappendonly yes\naof-load-truncated no\nsave \"\"\n"
                            "appendfsync no\nauto-aof-rewrite-percentage 0\nmaxmemory 0\n"
+                           "rdbcompression no\n"
                            "lazyfree-lazy-user-del yes\nlogfile \"%s/log\"\n",
                            q->socket, q->password, q->dir, q->dir);
     return n > 0 && n < (int)sizeof text && write(fd, text, (size_t)n) == n ? 0 : -1;
@@ -169,6 +171,16 @@ static bool number_after(const char *text, const char *name, uint64_t *out)
         return false;
     *out = strtoull(at + strlen(name), NULL, 10);
     return true;
+}
+
+enum pr_code dr_quarantine_mortal(struct pr_redis *c, bool *out, struct pr_err *err)
+{
+    PR_AUTO(redisReply) *reply = NULL;
+    uint64_t expires = 0;
+    const enum pr_code rc = pr_redis_command(c, &reply, err, "INFO keyspace");
+    *out = rc == PR_OK && reply->str != NULL && number_after(reply->str, ",expires=", &expires) &&
+           expires > 0;
+    return rc;
 }
 
 enum pr_code dr_quarantine_loaded(struct pr_redis *c, uint64_t *keys, struct pr_err *err)

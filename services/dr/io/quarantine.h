@@ -29,6 +29,8 @@ PR_CHECKED enum pr_code dr_quarantine_connect(const struct dr_quarantine *q, str
 /* Keys that its RDB held when it was loaded, those included whose time was up. */
 PR_CHECKED enum pr_code dr_quarantine_loaded(struct pr_redis *c, uint64_t *keys,
                                              struct pr_err *err);
+/* Whether any of its keys has a time to live. */
+PR_CHECKED enum pr_code dr_quarantine_mortal(struct pr_redis *c, bool *out, struct pr_err *err);
 /* Stops it so that all it was told is in its files; then removes the log and socket. */
 PR_CHECKED enum pr_code dr_quarantine_stop(struct dr_quarantine *q, struct pr_err *err);
 void dr_quarantine_close(struct dr_quarantine *q); /* kills it; fine when not open */

@@ -318,80 +318,96 @@ static enum pr_code nothing(const struct dr_restore *w, size_t generations, size
                    w->shard);
 }
 
-static void skipped(struct dr_restored *out, const struct dr_generation_id *id, const char *why)
+static void note_damage(const struct dr_restore *w, const struct dr_generation *g,
+                        const struct pr_err *why, struct dr_restored *out)
 {
-    if (out->skipped++ > 0 && dr_generation_compare(&out->damaged, id) > 0)
+    pr_error(PR_EV("dr.generation_damaged"), PR_S("shard", w->shard), PR_E(why));
+    if (out->skipped++ > 0)
         return;
-    out->damaged = *id;
-    (void)snprintf(out->damage, sizeof out->damage, "%.199s", why);
+    out->damaged = g->id;
+    (void)snprintf(out->damage, sizeof out->damage, "%.199s", why->text);
 }
 
 /* Those that would have been preferred, if anybody could read what they are. */
-static void count_unread(const struct dr_generation_ids *unread, struct dr_restored *out)
+static void note_unread(const struct dr_restore *w, struct dr_index *ix, struct dr_restored *out)
 {
-    for (size_t i = 0; out->why[0] != '\0' && i < unread->n; i++)
-        if (dr_generation_compare(&unread->id[i], &out->generation) > 0)
-            skipped(out, &unread->id[i], "its manifest is damaged");
+    struct dr_generation_id newest = { .n = 0 };
+    const bool all = out->why[0] != '\0'; /* else the time that was asked for was reached */
+    const size_t n = all ? dr_index_damaged(ix, w->shard, &out->generation, &newest) : 0;
+    if (n > 0 && (out->skipped == 0 || dr_generation_compare(&newest, &out->damaged) > 0)) {
+        out->damaged = newest;
+        (void)snprintf(out->damage, sizeof out->damage, "its manifest is damaged");
+    }
+    out->skipped += n;
 }
 
-static enum pr_code restore_newest(const struct dr_restore *w, const struct dr_generation *g,
-                                   size_t n, const struct dr_pieces *pieces,
-                                   struct dr_restored *out, struct pr_err *err)
+static enum pr_code find_pieces(struct dr_index *ix, struct dr_index_shard *s, size_t i,
+                                struct dr_restored *out, struct pr_err *err)
+{
+    const int64_t begun_us = pr_mono_us();
+    dr_index_want_one(s, i);
+    const enum pr_code rc = dr_index_read(ix, err);
+    out->list_ms += (pr_mono_us() - begun_us) / 1000;
+    return rc;
+}
+
+static enum pr_code restore_newest(const struct dr_restore *w, struct dr_index *ix,
+                                   struct dr_index_shard *s, struct dr_restored *out,
+                                   struct pr_err *err)
 {
     struct pr_err last = { 0 };
-    bool *skip = calloc(n + 1, sizeof *skip);
+    bool *skip = calloc(s->n + 1, sizeof *skip);
     if (skip == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for the generations of shard %s", w->shard);
     enum pr_code rc = PR_EDATA;
     while (rc == PR_EDATA) {
-        const size_t i = dr_generation_choose(g, n, skip, w->until_ms);
+        const size_t i = dr_generation_choose(s->g, s->n, skip, w->until_ms);
         if (i == SIZE_MAX) {
-            rc = nothing(w, n, out->skipped, &last, err);
+            rc = nothing(w, s->n, out->skipped, &last, err);
             break;
         }
-        rc = restore_from(w, &g[i], pieces, out, &last);
-        if (rc == PR_EDATA) {
-            pr_error(PR_EV("dr.generation_damaged"), PR_S("shard", w->shard), PR_E(&last));
-            skipped(out, &g[i].id, last.text);
-            skip[i] = true;
-        } else if (rc != PR_OK) {
+        rc = find_pieces(ix, s, i, out, &last);
+        if (rc == PR_OK)
+            rc = restore_from(w, &s->g[i], &s->pieces, out, &last);
+        skip[i] = rc == PR_EDATA;
+        if (rc == PR_EDATA)
+            note_damage(w, &s->g[i], &last, out);
+        else if (rc != PR_OK)
             (void)pr_fail(err, rc, "%s", last.text);
-        }
     }
     free(skip);
+    return rc;
+}
+
+static enum pr_code restore_by(const struct dr_restore *w, struct dr_index *ix,
+                               struct dr_restored *out, struct pr_err *err)
+{
+    struct dr_index_shard *s = dr_index_find(ix, w->shard);
+    struct dr_generation_id newest;
+    const struct pr_err none = { 0 };
+    if (s == NULL && dr_index_damaged(ix, w->shard, NULL, &newest) > 0)
+        return pr_fail(err, PR_EDATA, "shard %s: the manifests of all its generations are damaged",
+                       w->shard);
+    const enum pr_code rc =
+        s != NULL ? restore_newest(w, ix, s, out, err) : nothing(w, 0, 0, &none, err);
+    if (rc == PR_OK)
+        note_unread(w, ix, out);
     return rc;
 }
 
 enum pr_code dr_restore_shard(const struct dr_restore *w, struct dr_restored *out,
                               struct pr_err *err)
 {
-    struct dr_generation *g = NULL;
-    struct dr_generation_ids unread = { .n = 0 };
-    struct dr_pieces pieces = { .n = 0 };
-    struct pr_s3 *s3 = NULL;
-    size_t n = 0;
+    struct dr_index own = { .shards = 0 };
     const int64_t begun_us = pr_mono_us();
     *out = (struct dr_restored){ .skipped = 0 };
     enum pr_code rc = dr_restore_check_dir(w->dir, err);
+    if (rc == PR_OK && w->index == NULL)
+        rc = dr_index_open(&own, w->store, w->cancel, w->cluster, w->shard, err);
+    out->list_ms = (pr_mono_us() - begun_us) / 1000;
     if (rc == PR_OK)
-        rc = pr_s3_open(w->store, w->cancel, &s3, err);
-    if (rc == PR_OK)
-        rc = dr_catalog_generations(s3, w->cluster, w->shard, &g, &n, &unread, err);
-    if (rc == PR_OK && n == 0 && unread.n > 0)
-        rc = pr_fail(err, PR_EDATA, "shard %s: the manifests of all %zu generations are damaged",
-                     w->shard, unread.n);
-    if (rc == PR_OK && n > 0)
-        rc = dr_catalog_pieces(w->store, s3, w->cancel, w->cluster, w->shard, &pieces, err);
-    const int64_t listed_us = pr_mono_us();
-    out->list_ms = (listed_us - begun_us) / 1000;
-    if (rc == PR_OK)
-        rc = restore_newest(w, g, n, &pieces, out, err);
-    if (rc == PR_OK)
-        count_unread(&unread, out);
-    out->fetch_ms = (pr_mono_us() - listed_us) / 1000;
-    dr_generations_free(g, n);
-    free(unread.id);
-    dr_pieces_done(&pieces);
-    pr_s3_close(s3);
+        rc = restore_by(w, w->index != NULL ? w->index : &own, out, err);
+    out->fetch_ms = (pr_mono_us() - begun_us) / 1000 - out->list_ms;
+    dr_index_close(&own);
     return rc;
 }

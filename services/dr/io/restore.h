@@ -3,7 +3,7 @@
 #ifndef DR_RESTORE_H
 #define DR_RESTORE_H
 
-#include "io/catalog.h"
+#include "io/index.h"
 
 #include "core/container.h"
 
@@ -12,7 +12,8 @@ struct dr_restore {
     const struct dr_codec *codec;
     const atomic_bool *cancel; /* may be NULL */
     const char *cluster, *shard;
-    int64_t until_ms; /* INT64_MAX: as far as it goes */
+    struct dr_index *index; /* of this cluster, with this shard; NULL: it reads the bucket itself */
+    int64_t until_ms;       /* INT64_MAX: as far as it goes */
     const char *dir;  /* the server's data directory: absent, or empty. Made whole, or not at all */
     unsigned threads; /* that fetch; 0: 8 */
 };
@@ -28,8 +29,8 @@ struct dr_restored {
     char damage[200];
     int64_t list_ms, fetch_ms; /* how long it took to find out what there is, and to bring it */
     size_t pieces;
-    uint8_t slots[DR_SLOTS / 8]; /* owned when the base was made, by the map of ... */
-    uint64_t slot_epoch;         /* ... the cluster's current epoch then */
+    uint8_t slots[DR_SLOTS / 8]; /* owned when the base was made, by ... */
+    uint64_t slot_epoch;         /* ... this configuration epoch; 0: not known */
     char why[160];               /* why it ends there; see struct dr_route */
     bool gap;                    /* newer pieces are there that nothing leads to */
 };

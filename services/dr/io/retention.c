@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 1000, THREADS = 16 };
+enum { BATCH = 1000, THREADS = 16, HEAD = 4 << 10 };
 
 struct going {
     const struct dr_retain *r;
@@ -58,7 +58,7 @@ static enum pr_code find_floor(struct going *g, const char *shard, struct pr_err
 {
     struct dr_generation *all = NULL;
     size_t n = 0, floors = 0;
-    enum pr_code rc = dr_catalog_generations(g->s3, g->r->cluster, shard, &all, &n, NULL, err);
+    enum pr_code rc = dr_catalog_generations(g->s3, g->r->cluster, shard, &all, &n, err);
     struct dr_kept *kept = rc == PR_OK ? calloc(n + 1, sizeof *kept) : NULL;
     struct dr_floor *floor = rc == PR_OK ? calloc(n + 1, sizeof *floor) : NULL;
     if (rc == PR_OK && (kept == NULL || floor == NULL))
@@ -204,7 +204,7 @@ static enum pr_code look(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *e
     if (l->verdict[i] != DR_LOOK)
         return PR_OK;
     atomic_fetch_add(&l->looked, 1);
-    const enum pr_code rc = dr_catalog_head(s3, &l->found->object[i], &c, err);
+    const enum pr_code rc = dr_catalog_head(s3, &l->found->object[i], HEAD, &c, err);
     if (rc == PR_OK)
         l->verdict[i] = judge(l->g, l->found, i, &c);
     free(c.piece);

@@ -1,6 +1,7 @@
 #include "io/scrub.h"
 
 #include "core/scrub.h"
+#include "io/index.h"
 
 #include "prism/io/log.h"
 
@@ -362,29 +363,56 @@ static enum pr_code next_page(struct dr_scrub *s, struct pr_err *err)
     return dr_catalog_list(s->s3, prefix, s->cursor, PAGE, &s->page, err);
 }
 
-/* What could not be followed in passing, as a restore would go. */
-static enum pr_code judge_chain(struct dr_scrub *s, struct read *r, struct pr_err *err)
+static bool doubtful(const struct read *r)
 {
-    struct dr_pieces pieces = { .n = 0 };
+    return r->follow.unsure && !r->damaged && !r->judged;
+}
+
+/* What could not be followed in passing, as a restore would go. */
+static enum pr_code judge_chain(struct dr_scrub *s, struct read *r, const struct dr_pieces *pieces,
+                                struct pr_err *err)
+{
     struct dr_route route = { .n = 0 };
-    enum pr_code rc = dr_catalog_pieces(s->of.store, s->s3, s->of.cancel, s->of.cluster, r->g.shard,
-                                        &pieces, err);
-    if (rc == PR_OK)
-        rc = dr_chain_route(&r->g, pieces.piece, pieces.n, INT64_MAX, &route, err);
+    enum pr_code rc = dr_chain_route(&r->g, pieces->piece, pieces->n, INT64_MAX, &route, err);
     if (rc == PR_OK && route.gap)
         rc = damaged_if_there(s, r, route.why, err);
     r->judged = rc == PR_OK;
     free(route.take);
-    dr_pieces_done(&pieces);
+    return rc;
+}
+
+/* All in doubt at once: a container that cannot be read raises it about every shard of its group.
+ * One whose manifest is gone since has no pieces, and is asked for. */
+static enum pr_code judge_chains(struct dr_scrub *s, struct pr_err *err)
+{
+    static const struct dr_pieces none;
+    struct dr_index ix;
+    enum pr_code rc =
+        dr_index_open(&ix, s->of.store, s->of.cancel, s->of.cluster, s->of.shard, err);
+    if (rc != PR_OK)
+        return rc;
+    for (size_t i = 0; i < s->n; i++) {
+        struct dr_index_shard *of = dr_index_find(&ix, s->read[i].g.shard);
+        for (size_t g = 0; of != NULL && doubtful(&s->read[i]) && g < of->n; g++)
+            if (dr_generation_compare(&of->g[g].id, &s->read[i].g.id) == 0)
+                dr_index_want_one(of, g);
+    }
+    rc = dr_index_read(&ix, err);
+    for (size_t i = 0; rc == PR_OK && i < s->n; i++) {
+        const struct dr_index_shard *of = dr_index_find(&ix, s->read[i].g.shard);
+        if (doubtful(&s->read[i]))
+            rc = judge_chain(s, &s->read[i], of != NULL ? &of->pieces : &none, err);
+    }
+    dr_index_close(&ix);
     return rc;
 }
 
 static enum pr_code end_group(struct dr_scrub *s, struct pr_err *err)
 {
-    enum pr_code rc = PR_OK;
-    for (size_t i = 0; rc == PR_OK && i < s->n; i++)
-        if (s->read[i].follow.unsure && !s->read[i].damaged && !s->read[i].judged)
-            rc = judge_chain(s, &s->read[i], err);
+    bool doubt = false;
+    for (size_t i = 0; !doubt && i < s->n; i++)
+        doubt = doubtful(&s->read[i]);
+    const enum pr_code rc = doubt ? judge_chains(s, err) : PR_OK;
     if (rc != PR_OK)
         return rc;
     if (s->cursor[0] != '\0')

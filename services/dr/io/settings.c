@@ -27,6 +27,11 @@ enum pr_code dr_config_check(const struct dr_config *cfg, struct pr_err *err)
         return pr_fail(err, PR_EINVAL,
                        "PRISM_DR_SPOOL_BYTES is %lld: less than two times PRISM_DR_CUT_BYTES %lld",
                        (long long)cfg->spool_bytes, (long long)cfg->cut_bytes);
+    if (cfg->site[0] != '\0' && (!dr_name_ok(cfg->site) || cfg->sites_file[0] == '\0'))
+        return pr_fail(err, PR_EINVAL,
+                       "PRISM_DR_SITE is \"%.64s\": it needs PRISM_DR_SITES_PATH, and 1 to 63 of "
+                       "letters, digits, . _ -",
+                       cfg->site);
     int64_t last_ms, next_ms;
     if (cfg->drill_cron[0] != '\0' &&
         pr_schedule_around(cfg->drill_cron, cfg->drill_zone, 0, &last_ms, &next_ms, err) != PR_OK)

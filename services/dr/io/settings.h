@@ -18,6 +18,10 @@ enum dr_metric_id {
 };
 #undef METRIC
 
+/* What is written bears this machine's time, and what is deleted is judged by it: whose clock is
+ * further from PostgreSQL's leads nothing. */
+enum { DR_CLOCKS_APART_MS = 60 * 1000 };
+
 extern const struct pr_cfg_row dr_config_rows[];
 extern const size_t dr_config_count;
 extern const struct pr_metric_row dr_metric_rows[DR_METRIC_IDS];

@@ -3,12 +3,17 @@
 #include "core/alarm.h"
 #include "io/beat.h"
 #include "io/durable.h"
+#include "io/failover.h"
 #include "io/group.h"
 #include "io/life.h"
 #include "io/pg/watch.h"
 #include "io/store.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* Of prism.rpc.dr.failover: a plan looks through the bucket. */
+enum { WAITING = 16, PATIENCE_MS = 30000 };
 
 struct dr_shell {
     struct pr_service *svc;
@@ -18,9 +23,13 @@ struct dr_shell {
     struct dr_group **group; /* [groups]; NULL before the topology was read once */
     size_t groups;
     struct dr_durable *durable;
+    struct dr_failover *failover;
     struct dr_beat *beat;
     struct dr_life *life;
     struct dr_pg_watch *pg; /* NULL: PostgreSQL is left alone */
+    struct dr_guard *guard; /* NULL: no owner is looked at */
+    struct dr_config led;   /* cfg, with the name that the owner ships under */
+    char data[DR_NAME];
 };
 
 enum pr_code dr_shell_open(struct dr_shell **out, struct pr_service *svc,
@@ -33,7 +42,10 @@ enum pr_code dr_shell_open(struct dr_shell **out, struct pr_service *svc,
     *out = s;
     s->svc = svc;
     s->cfg = cfg;
+    s->led = *cfg;
     rc = dr_store_init(&s->store, cfg, err);
+    if (rc == PR_OK && cfg->site[0] != '\0')
+        rc = dr_guard_start(&s->guard, cfg, &s->store.s3, err);
     const struct dr_pg_watch_options pg = {
         .cfg = cfg, .db_uri = svc->common.db_uri, .holder = svc->instance, .metrics = svc->metrics
     };
@@ -43,8 +55,13 @@ enum pr_code dr_shell_open(struct dr_shell **out, struct pr_service *svc,
         rc = dr_sources_open(&s->sources, cfg->zone, err);
     if (rc == PR_OK)
         rc = dr_durable_open(&s->durable, err);
-    return rc == PR_OK ? pr_bus_serve_later(svc->bus, "prism.rpc.dr.durable", dr_durable_ask,
-                                            s->durable, err)
+    if (rc == PR_OK)
+        rc = dr_failover_open(&s->failover, cfg, svc->common.db_uri, err);
+    if (rc == PR_OK)
+        rc = pr_bus_serve_later(svc->bus, "prism.rpc.dr.durable", dr_durable_ask, s->durable, err);
+    const struct pr_bus_apart apart = { WAITING, PATIENCE_MS };
+    return rc == PR_OK ? pr_bus_serve_apart(svc->bus, "prism.rpc.dr.failover", "dr", &apart,
+                                            dr_failover_ask, s->failover, err)
                        : rc;
 }
 
@@ -59,25 +76,26 @@ static enum pr_code start_groups(struct dr_shell *s, struct pr_err *err)
                                             .groups = (uint32_t)s->cfg->groups,
                                             .db_uri = s->svc->common.db_uri,
                                             .holder = s->svc->instance,
-                                            .cfg = s->cfg,
+                                            .cfg = &s->led,
                                             .store = &s->store.s3,
                                             .codec = &s->store.codec,
                                             .sources = s->sources,
                                             .metrics = s->svc->metrics,
+                                            .guard = s->guard,
                                             .changed = dr_durable_changed,
                                             .ctx = s->durable };
         rc = dr_group_start(&s->group[s->groups], &o, err);
         s->groups += rc == PR_OK;
     }
     dr_durable_groups(s->durable, s->group, s->groups);
-    const struct dr_beat_options o = { .cfg = s->cfg,
+    const struct dr_beat_options o = { .cfg = &s->led,
                                        .sources = s->sources,
                                        .group = s->group,
                                        .groups = s->groups,
                                        .metrics = s->svc->metrics };
     const struct dr_life_options life = { .db_uri = s->svc->common.db_uri,
                                           .holder = s->svc->instance,
-                                          .cfg = s->cfg,
+                                          .cfg = &s->led,
                                           .store = &s->store,
                                           .metrics = s->svc->metrics };
     if (rc == PR_OK)
@@ -126,6 +144,43 @@ static void measure(struct dr_shell *s, int64_t now_ms)
     for (unsigned i = 0; i < DR_ALARMS; i++)
         pr_metrics_set(m, M_ALARM, dr_alarm_name((enum dr_alarm)i), f.alarm[i]);
     pr_metrics_set(m, M_ALARM, "bucket", troubled);
+    pr_metrics_set(m, M_ALARM, "site", s->guard != NULL && !dr_guard_ours(s->guard));
+}
+
+static void stop_groups(struct dr_shell *s)
+{
+    dr_life_stop(s->life);
+    s->life = NULL;
+    dr_beat_stop(s->beat);
+    s->beat = NULL;
+    if (s->durable != NULL)
+        dr_durable_groups(s->durable, NULL, 0);
+    for (size_t i = 0; i < s->groups; i++)
+        dr_group_stop(s->group[i]);
+    free(s->group);
+    s->group = NULL;
+    s->groups = 0;
+}
+
+/* While another site owns the store what runs goes on, so that its last writes get to the bucket;
+ * nothing is begun. When a fail-over brought the store here it ships under another name than
+ * before: what is in the bucket under the old one is of an earlier life of the store. */
+static enum pr_code follow_owner(struct dr_shell *s, struct pr_err *err)
+{
+    char data[DR_NAME];
+    if (s->guard == NULL)
+        return s->group == NULL ? start_groups(s, err) : PR_OK;
+    if (dr_guard_owner(s->guard, data) != DR_OWNER_US ||
+        (s->group != NULL && strcmp(data, s->data) == 0))
+        return PR_OK;
+    if (!dr_failover_settled(s->failover)) /* PostgreSQL may still name the old side's nodes */
+        return PR_OK;
+    if (s->group != NULL)
+        stop_groups(s);
+    memcpy(s->data, data, sizeof s->data);
+    s->led.cluster = s->data;
+    dr_guard_use(s->guard, data);
+    return start_groups(s, err);
 }
 
 enum pr_code dr_shell_tick(void *shell, int64_t now_ms, struct pr_err *err)
@@ -133,21 +188,18 @@ enum pr_code dr_shell_tick(void *shell, int64_t now_ms, struct pr_err *err)
     struct dr_shell *s = shell;
     measure(s, now_ms);
     const enum pr_code rc = dr_sources_refresh(s->sources, s->svc->db, err);
-    return rc == PR_OK && s->group == NULL ? start_groups(s, err) : rc;
+    return rc == PR_OK ? follow_owner(s, err) : rc;
 }
 
 void dr_shell_stop(struct dr_shell *s)
 {
     if (s == NULL)
         return;
-    dr_life_stop(s->life);
-    s->life = NULL;
-    dr_beat_stop(s->beat);
-    s->beat = NULL;
+    dr_failover_stop(s->failover); /* goes on elsewhere, or later: the journal has it */
     dr_durable_stop(s->durable);
-    for (size_t i = 0; i < s->groups; i++)
-        dr_group_stop(s->group[i]);
-    s->groups = 0;
+    stop_groups(s);
+    dr_guard_stop(s->guard);
+    s->guard = NULL;
     dr_pg_watch_stop(s->pg); /* last, for the same reason */
     s->pg = NULL;
 }
@@ -156,8 +208,8 @@ void dr_shell_close(struct dr_shell *s)
 {
     if (s == NULL)
         return;
+    dr_failover_close(s->failover);
     dr_durable_close(s->durable);
     dr_sources_close(s->sources);
-    free(s->group);
     free(s);
 }

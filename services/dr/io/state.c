@@ -1,9 +1,7 @@
 #include "io/state.h"
 
-#include "core/alarm.h"
+#include "core/window.h"
 #include "io/catalog.h"
-
-#include "prism/io/json_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,13 +218,14 @@ static enum pr_code use_manifest(const struct dr_taking *t, const struct dr_gene
     struct dr_generation *g = NULL;
     size_t n = 0;
     s->at.generation.epoch = 0;
-    const enum pr_code rc = dr_catalog_generations(t->s3, t->cluster, s->shard, &g, &n, NULL, err);
+    const enum pr_code rc = dr_catalog_generations(t->s3, t->cluster, s->shard, &g, &n, err);
     for (size_t i = 0; rc == PR_OK && i < n; i++) {
         if (dr_generation_compare(&g[i].id, id) == 0) {
             s->at = (struct dr_position){ .generation = *id, .offset = g[i].offset };
             memcpy(s->at.replid, g[i].replid, sizeof s->at.replid);
             memcpy(s->at.chain, g[i].chain, DR_HASH);
             memcpy(s->group, g[i].group, sizeof s->group);
+            s->begun_ms = g[i].begun_ms;
         }
         dr_generation_done(&g[i]);
     }
@@ -281,55 +280,109 @@ static enum pr_code follow(struct dr_saved *s, const struct dr_pieces *tail, str
     return rc;
 }
 
-/* Containers of a group behind what its row says, or of the epochs that count: none older than the
- * oldest generation has pieces of it. */
-static enum pr_code read_group(const struct taken *k, const char *group, struct dr_state *st,
-                               struct dr_pieces *tail, struct pr_err *err)
+struct tail {
+    struct dr_state *st;
+    const char *group;
+    struct dr_pieces pieces;
+};
+
+static enum pr_code keep(void *ctx, size_t i, const struct dr_container *c, struct pr_err *err)
 {
-    struct dr_key key = { .kind = DR_KEY_LOG, .epoch = UINT64_MAX };
-    char after[DR_KEY];
-    bool first = true; /* its epoch's first container counts, too */
+    struct tail *t = ctx;
+    enum pr_code rc = PR_OK;
+    (void)i;
+    for (size_t p = 0; rc == PR_OK && p < c->pieces; p++)
+        if (of_ours(t->st, &c->piece[p]))
+            rc = dr_pieces_add(&t->pieces, t->group, c, p, err);
+    return rc;
+}
+
+/* What no shard of the group can have anything in, by its date. */
+static void leave_out(struct dr_objects *found, const struct dr_state *st, const char *group)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < found->n; i++) {
+        const struct dr_object *o = &found->object[i];
+        bool may = false;
+        for (size_t k = 0; k < st->shards && !may; k++) {
+            const struct dr_saved *s = &st->shard[k];
+            const struct dr_generation g = { .id = s->at.generation, .begun_ms = s->begun_ms };
+            struct dr_window w;
+            dr_window_of(&g, NULL, 0, &w);
+            may = strcmp(s->group, group) == 0 && s->at.generation.epoch != 0 &&
+                  (s->begun_ms == 0 || dr_window_may(&w, s->at.generation.epoch, o->modified_ms));
+        }
+        if (may)
+            found->object[kept++] = *o;
+    }
+    found->n = kept;
+}
+
+/* Where the containers of a group begin that count: behind what its row says, or in the oldest
+ * epoch of a generation; none older has pieces of it. False: nobody has anything there. */
+static bool first_of_group(const struct taken *k, const char *group, const struct dr_state *st,
+                           struct dr_key *key, bool *first)
+{
+    *first = true; /* the epoch's first container counts, too */
     for (size_t i = 0; i < st->shards; i++)
         if (strcmp(st->shard[i].group, group) == 0 && st->shard[i].at.generation.epoch != 0 &&
-            st->shard[i].at.generation.epoch < key.epoch)
-            key.epoch = st->shard[i].at.generation.epoch;
-    if (key.epoch == UINT64_MAX)
-        return PR_OK; /* nobody has anything there */
+            st->shard[i].at.generation.epoch < key->epoch)
+            key->epoch = st->shard[i].at.generation.epoch;
+    if (key->epoch == UINT64_MAX)
+        return false;
     for (int i = 0; i < PQntuples(k->groups); i++) {
         const uint64_t epoch = (uint64_t)pr_cell_i64(k->groups, i, 1);
         const int64_t seq = pr_cell_i64(k->groups, i, 2);
-        if (strcmp(pr_cell(k->groups, i, 0), group) != 0 || epoch < key.epoch)
+        if (strcmp(pr_cell(k->groups, i, 0), group) != 0 || epoch < key->epoch)
             continue;
-        key.epoch = epoch;
-        key.seq = seq < 0 ? 0 : (uint64_t)seq;
-        first = seq < 0;
+        key->epoch = epoch;
+        key->seq = seq < 0 ? 0 : (uint64_t)seq;
+        *first = seq < 0;
     }
+    return true;
+}
+
+static enum pr_code read_group(const struct taken *k, struct tail *tail, struct pr_err *err)
+{
+    struct dr_key key = { .kind = DR_KEY_LOG, .epoch = UINT64_MAX };
+    struct dr_objects found = { .n = 0 };
+    char after[DR_KEY], prefix[DR_KEY];
+    bool first;
+    if (!first_of_group(k, tail->group, tail->st, &key, &first))
+        return PR_OK;
     (void)snprintf(key.cluster, sizeof key.cluster, "%s", k->t->cluster);
-    (void)snprintf(key.name, sizeof key.name, "%s", group);
+    (void)snprintf(key.name, sizeof key.name, "%s", tail->group);
     enum pr_code rc = dr_key_print(&key, after, err);
     if (rc != PR_OK)
         return rc;
     if (first)
         *strrchr(after, '/') = '\0';
-    return dr_catalog_group(k->t->store, k->t->cancel, k->t->cluster, group, after, of_ours, st,
-                            tail, err);
+    (void)snprintf(prefix, sizeof prefix, "%s/log/%s/", k->t->cluster, tail->group);
+    rc = dr_catalog_list(k->t->s3, prefix, after, 0, &found, err);
+    if (rc == PR_OK) {
+        leave_out(&found, tail->st, tail->group);
+        rc = dr_catalog_heads(k->t->store, k->t->cancel, &found, keep, tail, err);
+    }
+    dr_objects_done(&found);
+    return rc;
 }
 
 /* What was written after the rows were; a shard that came from another group has it there. */
 static enum pr_code read_tail(const struct taken *k, struct dr_state *st, struct pr_err *err)
 {
-    struct dr_pieces tail = { .n = 0 };
+    struct tail tail = { .st = st };
     enum pr_code rc = PR_OK;
     for (size_t i = 0; rc == PR_OK && i < st->shards; i++) {
         size_t before = 0;
         while (before < i && strcmp(st->shard[before].group, st->shard[i].group) != 0)
             before++;
-        if (before == i && st->shard[i].group[0] != '\0')
-            rc = read_group(k, st->shard[i].group, st, &tail, err);
+        tail.group = st->shard[i].group;
+        if (before == i && tail.group[0] != '\0')
+            rc = read_group(k, &tail, err);
     }
     for (size_t i = 0; rc == PR_OK && i < st->shards; i++)
-        rc = follow(&st->shard[i], &tail, err);
-    dr_pieces_done(&tail);
+        rc = follow(&st->shard[i], &tail.pieces, err);
+    dr_pieces_done(&tail.pieces);
     return rc;
 }
 
@@ -368,128 +421,4 @@ void dr_state_done(struct dr_state *st)
 {
     free(st->shard);
     *st = (struct dr_state){ .shards = 0 };
-}
-
-/* --- saving -------------------------------------------------------------------------------- */
-
-static const char SAVE_GROUP[] =
-    "UPDATE dr_groups SET epoch = $2, seq = $3, holder = $4, error = $5, updated_at = now() "
-    "WHERE id = $1";
-
-static const char SAVE_SHARDS[] =
-    "INSERT INTO dr_shards (shard_id, group_id, generation_epoch, generation_n, replid, "
-    "durable_offset, chain, durable_at, beat_at, since, seen_offset, spool_bytes, streaming, "
-    "base_bytes, bases_failed, rate_bps, backlog_bytes, alarms, source, error) "
-    "SELECT r.shard, $2, r.epoch, r.n, r.replid, r.durable, decode(r.chain, 'hex'), "
-    "to_timestamp(nullif(r.durable_ms, 0) / 1000.0), to_timestamp(nullif(r.beat_ms, 0) / 1000.0), "
-    "to_timestamp(r.since_ms / 1000.0), r.seen, r.spool, r.streaming, r.base, r.failed, r.rate, "
-    "r.backlog, r.alarms, r.source, r.error "
-    "FROM jsonb_to_recordset($1::jsonb) AS r(shard text, epoch bigint, n int, replid text, "
-    "durable bigint, chain text, durable_ms float8, beat_ms float8, since_ms float8, seen bigint, "
-    "spool bigint, streaming boolean, base bigint, failed int, rate bigint, backlog bigint, "
-    "alarms text[], source text, error text) "
-    "ON CONFLICT (shard_id) DO UPDATE SET group_id = excluded.group_id, "
-    "generation_epoch = excluded.generation_epoch, generation_n = excluded.generation_n, "
-    "replid = excluded.replid, durable_offset = excluded.durable_offset, chain = excluded.chain, "
-    "durable_at = coalesce(excluded.durable_at, dr_shards.durable_at), "
-    "beat_at = coalesce(excluded.beat_at, dr_shards.beat_at), since = excluded.since, "
-    "seen_offset = excluded.seen_offset, spool_bytes = excluded.spool_bytes, "
-    "streaming = excluded.streaming, base_bytes = excluded.base_bytes, "
-    "bases_failed = excluded.bases_failed, rate_bps = excluded.rate_bps, "
-    "backlog_bytes = excluded.backlog_bytes, alarms = excluded.alarms, source = excluded.source, "
-    "error = excluded.error, "
-    "updated_at = now()";
-
-/* Of shards that are no longer of any group: they own no slot. */
-static const char DROP_SHARDS[] =
-    "DELETE FROM dr_shards WHERE group_id = $2 AND shard_id NOT IN "
-    "(SELECT r.shard FROM jsonb_to_recordset($1::jsonb) AS r(shard text)) AND "
-    "updated_at < now() - interval '1 minute'";
-
-struct saving {
-    const struct pr_lease *lease;
-    const struct dr_report *r;
-    const char *json;
-};
-
-static enum pr_code save(struct pr_db *db, void *ctx, struct pr_err *err)
-{
-    const struct saving *s = ctx;
-    enum pr_code rc = pr_lease_check(db, s->lease, err);
-    if (rc == PR_OK)
-        rc = pr_db_exec(db, SAVE_GROUP,
-                        PR_ARGS(pr_text(s->r->group), pr_i64((int64_t)s->r->epoch),
-                                pr_i64((int64_t)s->r->seq), pr_text(s->lease->holder),
-                                pr_text(s->r->trouble)),
-                        NULL, err);
-    if (rc == PR_OK)
-        rc =
-            pr_db_exec(db, SAVE_SHARDS, PR_ARGS(pr_text(s->json), pr_text(s->r->group)), NULL, err);
-    return rc == PR_OK ? pr_db_exec(db, DROP_SHARDS,
-                                    PR_ARGS(pr_text(s->json), pr_text(s->r->group)), NULL, err)
-                       : rc;
-}
-
-void dr_state_print(struct pr_buf *json, struct dr_shard *s)
-{
-    struct dr_shard_status is;
-    dr_shard_status(s, &is);
-    pr_buf_printf(
-        json,
-        "%s{\"shard\":\"%s\",\"epoch\":%llu,\"n\":%u,\"replid\":\"%s\",\"durable\":%llu,"
-        "\"durable_ms\":%lld,\"beat_ms\":%lld,\"since_ms\":%lld,\"seen\":%llu,\"spool\":%zu,"
-        "\"streaming\":%s,\"base\":%llu,\"failed\":%u,\"rate\":%llu,\"backlog\":%llu,"
-        "\"chain\":\"",
-        json->len > 1 ? "," : "", dr_shard_name(s), (unsigned long long)is.durable.generation.epoch,
-        is.durable.generation.n, is.durable.replid, (unsigned long long)is.durable.offset,
-        (long long)is.durable_ms, (long long)is.beat_ms, (long long)is.since_ms,
-        (unsigned long long)is.seen, is.spool_bytes, is.streaming ? "true" : "false",
-        (unsigned long long)is.base_bytes, is.bases_failed, (unsigned long long)is.rate_bps,
-        (unsigned long long)is.backlog_bytes);
-    for (size_t i = 0; i < DR_HASH; i++)
-        pr_buf_printf(json, "%02x", is.durable.chain[i]);
-    pr_buf_str(json, "\",\"alarms\":[");
-    for (unsigned i = 0, n = 0; i < DR_ALARMS; i++)
-        if ((is.alarms >> i & 1) != 0)
-            pr_buf_printf(json, "%s\"%s\"", n++ > 0 ? "," : "", dr_alarm_name((enum dr_alarm)i));
-    pr_buf_str(json, "],\"source\":");
-    pr_json_add(json, is.source);
-    pr_buf_str(json, ",\"error\":");
-    pr_json_add(json, is.error);
-    pr_buf_str(json, "}");
-}
-
-enum pr_code dr_state_save(struct pr_db *db, const struct pr_lease *lease,
-                           const struct dr_report *r, const char *json, struct pr_err *err)
-{
-    struct saving s = { .lease = lease, .r = r, .json = json };
-    return pr_db_tx(db, save, &s, err);
-}
-
-struct complaint {
-    const struct pr_lease *lease;
-    const char *group, *why;
-    uint32_t groups;
-};
-
-static enum pr_code complain(struct pr_db *db, void *ctx, struct pr_err *err)
-{
-    const struct complaint *c = ctx;
-    const enum pr_code rc = pr_lease_check(db, c->lease, err);
-    return rc == PR_OK
-               ? pr_db_exec(db,
-                            "INSERT INTO dr_groups (id, groups, epoch, seq, holder, error) "
-                            "VALUES ($1, $2::int, 0, -1, $3, $4) ON CONFLICT (id) DO UPDATE "
-                            "SET error = excluded.error, holder = excluded.holder",
-                            PR_ARGS(pr_text(c->group), pr_i64(c->groups), pr_text(c->lease->holder),
-                                    pr_text(c->why)),
-                            NULL, err)
-               : rc;
-}
-
-enum pr_code dr_state_complain(struct pr_db *db, const struct pr_lease *lease, const char *group,
-                               uint32_t groups, const char *why, struct pr_err *err)
-{
-    struct complaint c = { lease, group, why, groups };
-    return pr_db_tx(db, complain, &c, err);
 }

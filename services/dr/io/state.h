@@ -12,6 +12,7 @@ struct dr_saved {
     struct dr_position at;
     int64_t beat_ms;     /* Unix epoch; 0: none was seen */
     char group[DR_NAME]; /* whose containers have what comes behind `at` */
+    int64_t begun_ms;    /* of the base, Unix epoch, when `at` comes from its manifest; 0 */
 };
 
 struct dr_state {

@@ -211,7 +211,7 @@ static enum pr_code look_at_all(void *ctx, struct pr_s3 *s3, size_t i, struct pr
     struct part *p = (struct part *)ctx + i;
     (void)s3;
     p->s.keys = calloc(1, sizeof *p->s.keys);
-    return p->s.keys != NULL ? dr_scan(p->of->conn[i], page, p, err) : no_memory(err);
+    return p->s.keys != NULL ? dr_scan(p->of->conn[p->shard], page, p, err) : no_memory(err);
 }
 
 /* The home keys of vertices found elsewhere: LIVE there, they were not kept. */
@@ -248,14 +248,19 @@ static enum pr_code look_at_homes(struct part *p, struct pr_err *err)
     return PR_OK;
 }
 
+static bool shares(const struct dr_survey *s, size_t shard)
+{
+    for (uint32_t slot = 0; slot < DR_SLOTS; slot++)
+        if (s->keys[shard][slot] > 0 && dr_survey_shared(s, slot))
+            return true;
+    return false;
+}
+
 static enum pr_code look_again(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
 {
     struct part *p = (struct part *)ctx + i;
-    bool shares = false;
-    for (uint32_t slot = 0; slot < DR_SLOTS && !shares; slot++)
-        shares = p->all->keys[i][slot] > 0 && dr_survey_shared(p->all, slot);
     enum pr_code rc = look_at_homes(p, err);
-    if (rc == PR_OK && shares)
+    if (rc == PR_OK && shares(p->all, p->shard))
         rc = look_at_all(ctx, s3, i, err);
     return rc;
 }
@@ -331,13 +336,14 @@ static enum pr_code join(struct dr_survey *to, const struct part *p, struct pr_e
 static enum pr_code pass(const struct dr_survey_of *of, const struct dr_survey *all,
                          dr_each_fn *look, struct dr_survey *out, struct pr_err *err)
 {
-    struct part *part = calloc(of->shards + 1, sizeof *part);
+    const size_t n = of->to - of->from;
+    struct part *part = calloc(n + 1, sizeof *part);
     if (part == NULL)
         return no_memory(err);
-    for (size_t i = 0; i < of->shards; i++)
-        part[i] = (struct part){ .of = of, .all = all, .shard = (uint32_t)i };
-    enum pr_code rc = dr_each(NULL, NULL, of->threads, of->shards, look, part, err);
-    for (size_t i = 0; i < of->shards; i++) {
+    for (size_t i = 0; i < n; i++)
+        part[i] = (struct part){ .of = of, .all = all, .shard = (uint32_t)(of->from + i) };
+    enum pr_code rc = dr_each(NULL, NULL, of->threads, n, look, part, err);
+    for (size_t i = 0; i < n; i++) {
         if (rc == PR_OK)
             rc = join(out, &part[i], err);
         dr_survey_done(&part[i].s);
@@ -348,24 +354,59 @@ static enum pr_code pass(const struct dr_survey_of *of, const struct dr_survey *
     return rc;
 }
 
+enum pr_code dr_survey_init(struct dr_survey *s, size_t shards, struct pr_err *err)
+{
+    *s = (struct dr_survey){ .shards = shards, .keys = calloc(shards + 1, sizeof *s->keys) };
+    pr_buf_init(&s->text, 0);
+    return s->keys != NULL ? PR_OK : no_memory(err);
+}
+
+enum pr_code dr_survey_look(const struct dr_survey_of *of, struct dr_survey *s, struct pr_err *err)
+{
+    return pass(of, NULL, look_at_all, s, err);
+}
+
+bool dr_survey_asks(const struct dr_survey *s, size_t shard)
+{
+    if (shares(s, shard))
+        return true;
+    for (size_t i = 0; i < s->n; i++) {
+        const uint32_t slot = pr_partition_slot(s->found[i].home);
+        if (s->keys[shard][slot] > 0 && !dr_survey_shared(s, slot))
+            return true;
+    }
+    return false;
+}
+
+enum pr_code dr_survey_look_again(const struct dr_survey_of *of, const struct dr_survey *s,
+                                  struct dr_survey *more, struct pr_err *err)
+{
+    return pass(of, s, look_again, more, err);
+}
+
+enum pr_code dr_survey_join(struct dr_survey *s, const struct dr_survey *more, struct pr_err *err)
+{
+    const struct part p = { .all = s, .s = *more };
+    const enum pr_code rc = join(s, &p, err);
+    if (rc == PR_OK)
+        sort(s);
+    return rc;
+}
+
 enum pr_code dr_survey(const struct dr_survey_of *of, struct dr_survey *out, struct pr_err *err)
 {
-    *out = (struct dr_survey){ .shards = of->shards };
-    pr_buf_init(&out->text, 0);
-    out->keys = calloc(of->shards + 1, sizeof *out->keys);
-    enum pr_code rc = out->keys != NULL ? pass(of, NULL, look_at_all, out, err) : no_memory(err);
-    if (rc == PR_OK) {
-        /* of its own: the second pass reads the first one's */
-        struct dr_survey more = { .shards = of->shards };
-        pr_buf_init(&more.text, 0);
-        rc = pass(of, out, look_again, &more, err);
-        struct part p = { .all = out, .s = more };
-        if (rc == PR_OK)
-            rc = join(out, &p, err);
-        dr_survey_done(&more);
-    }
+    struct dr_survey more; /* of its own: the second pass reads the first one's */
+    enum pr_code rc = dr_survey_init(out, of->to, err);
     if (rc == PR_OK)
-        sort(out);
+        rc = dr_survey_look(of, out, err);
+    if (rc != PR_OK)
+        return rc;
+    rc = dr_survey_init(&more, of->to, err);
+    if (rc == PR_OK)
+        rc = dr_survey_look_again(of, out, &more, err);
+    if (rc == PR_OK)
+        rc = dr_survey_join(out, &more, err);
+    dr_survey_done(&more);
     return rc;
 }
 

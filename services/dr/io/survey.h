@@ -35,15 +35,28 @@ struct dr_survey {          /* owned; dr_survey_done */
 };
 
 struct dr_survey_of {
-    struct pr_redis *const *conn; /* [shards] one each, for as long as it runs */
-    size_t shards;
+    struct pr_redis *const *conn; /* [to] one each for [from, to), for as long as it runs */
+    size_t from, to;
     uint32_t partitions; /* of the store; 0: there are no vertices */
     unsigned threads;
 };
-/* Keys must not change meanwhile, except that their time may be up. PR_EDATA: there are vertices
- * though partitions is 0, or in a partition beyond them. */
+/* All of it at once: from is 0. Keys must not change meanwhile, except that their time may be up.
+ * PR_EDATA: there are vertices though partitions is 0, or in a partition beyond them. */
 PR_CHECKED enum pr_code dr_survey(const struct dr_survey_of *of, struct dr_survey *out,
                                   struct pr_err *err);
+
+/* The same where not all servers run at a time: every shard is looked at once; then, into a survey
+ * of its own, again those that have an answer to what was found on others; then the two are joined.
+ */
+PR_CHECKED enum pr_code dr_survey_init(struct dr_survey *s, size_t shards, struct pr_err *err);
+PR_CHECKED enum pr_code dr_survey_look(const struct dr_survey_of *of, struct dr_survey *s,
+                                       struct pr_err *err);
+bool dr_survey_asks(const struct dr_survey *s, size_t shard);
+PR_CHECKED enum pr_code dr_survey_look_again(const struct dr_survey_of *of,
+                                             const struct dr_survey *s, struct dr_survey *more,
+                                             struct pr_err *err);
+PR_CHECKED enum pr_code dr_survey_join(struct dr_survey *s, const struct dr_survey *more,
+                                       struct pr_err *err);
 void dr_survey_done(struct dr_survey *s); /* zeroed is fine */
 
 /* found[from .. return value): the keys of one vertex. */

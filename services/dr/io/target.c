@@ -131,28 +131,32 @@ enum pr_code dr_target_empty(struct dr_target *t, struct pr_err *err)
     return PR_OK;
 }
 
-static enum pr_code has_library(struct pr_redis *from, bool *out, struct pr_err *err)
+enum pr_code dr_target_functions(struct pr_redis *from, struct pr_buf *out, struct pr_err *err)
 {
-    PR_AUTO(redisReply) *reply = NULL;
-    const enum pr_code rc = pr_redis_command(from, &reply, err, "FUNCTION LIST LIBRARYNAME prism");
-    *out = rc == PR_OK && reply->elements == 1;
-    return rc;
+    redisReply *got = NULL, *dumped = NULL;
+    pr_buf_reset(out);
+    enum pr_code rc = pr_redis_command(from, &got, err, "FUNCTION LIST LIBRARYNAME prism");
+    PR_AUTO(redisReply) *list = got;
+    if (rc != PR_OK || list->elements != 1)
+        return rc;
+    rc = pr_redis_command(from, &dumped, err, "FUNCTION DUMP");
+    PR_AUTO(redisReply) *dump = dumped;
+    if (rc == PR_OK)
+        pr_buf_add(out, dump->str, dump->len);
+    return rc == PR_OK && out->failed ? pr_fail(err, PR_ENOMEM, "no memory for functions") : rc;
 }
 
-enum pr_code dr_target_unseal(struct dr_target *t, struct pr_redis *from, struct pr_err *err)
+enum pr_code dr_target_unseal(struct dr_target *t, const struct pr_buf *functions,
+                              struct pr_err *err)
 {
-    PR_AUTO(redisReply) *dump = NULL;
-    bool has = false;
-    enum pr_code rc = has_library(from, &has, err);
-    if (rc == PR_OK && !has) { /* primaries without slots, too: who they are may have changed */
+    enum pr_code rc = PR_OK;
+    if (functions->len == 0) { /* primaries without slots, too: who they are may have changed */
         rc = pr_cluster_refresh(t->cluster, err);
         return rc == PR_OK ? pr_cluster_load_library(t->cluster, pr_library_code, err) : rc;
     }
-    if (rc == PR_OK)
-        rc = pr_redis_command(from, &dump, err, "FUNCTION DUMP");
     for (size_t i = 0; i < t->primaries && rc == PR_OK; i++) {
-        const char *argv[] = { "FUNCTION", "RESTORE", dump->str, "REPLACE" };
-        const size_t len[] = { 8, 7, dump->len, 7 };
+        const char *argv[] = { "FUNCTION", "RESTORE", functions->data, "REPLACE" };
+        const size_t len[] = { 8, 7, functions->len, 7 };
         rc = command(t->primary[i], 4, argv, len, err);
     }
     return rc == PR_OK ? rc : pr_wrap(err, rc, "loading the functions that were backed up");

@@ -8,6 +8,7 @@
 
 #include "core/generation.h"
 
+#include "prism/buf.h"
 #include "prism/io/redis.h"
 
 struct dr_target {
@@ -28,9 +29,11 @@ void dr_target_close(struct dr_target *t); /* zeroed is fine */
 
 /* Seals every primary, and then deletes every key. */
 PR_CHECKED enum pr_code dr_target_empty(struct dr_target *t, struct pr_err *err);
-/* Ends the seal: the functions become those of `from`, a restored shard, or the library of this
- * build where it has none. */
-PR_CHECKED enum pr_code dr_target_unseal(struct dr_target *t, struct pr_redis *from,
+/* The functions of a restored shard as FUNCTION DUMP has them; empty: it has no library `prism`. */
+PR_CHECKED enum pr_code dr_target_functions(struct pr_redis *from, struct pr_buf *out,
+                                            struct pr_err *err);
+/* Ends the seal: the functions become those, or the library of this build when there are none. */
+PR_CHECKED enum pr_code dr_target_unseal(struct dr_target *t, const struct pr_buf *functions,
                                          struct pr_err *err);
 /* Keys in every slot, as its owner says. */
 PR_CHECKED enum pr_code dr_target_count(struct dr_target *t, uint32_t slot[DR_SLOTS],

@@ -1,5 +1,7 @@
 #include "io/whole_private.h"
 
+#include "core/owner.h"
+
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
@@ -12,93 +14,31 @@ enum { THREADS = 8 };
 /* --- shards -------------------------------------------------------------------------------------
  */
 
+/* The bucket is read once for all shards. */
 static enum pr_code list_shards(struct dr_whole_run *r, struct pr_err *err)
 {
-    struct dr_names names = { .n = 0 };
-    struct pr_s3 *s3 = NULL;
     struct dr_whole_done *out = r->out;
-    enum pr_code rc = pr_s3_open(r->w->store, NULL, &s3, err);
-    if (rc == PR_OK)
-        rc = dr_catalog_shards(s3, r->w->cluster, &names, err);
-    if (rc == PR_OK && names.n == 0)
+    struct dr_index *ix = &r->index;
+    enum pr_code rc = dr_index_open(ix, r->w->store, NULL, r->w->cluster, NULL, err);
+    if (rc == PR_OK && ix->shards == 0)
         rc = pr_fail(err, PR_ENOTFOUND, "the bucket holds no shard of %s", r->w->cluster);
-    if (rc == PR_OK) {
-        out->shards = names.n;
-        out->shard = calloc(names.n, sizeof *out->shard);
-        r->server = calloc(names.n, sizeof *r->server);
-        r->conn = calloc(names.n, sizeof(struct pr_redis *));
-        if (out->shard == NULL || r->server == NULL || r->conn == NULL)
-            rc = pr_fail(err, PR_ENOMEM, "no memory for %zu shards", names.n);
-    }
-    for (size_t i = 0; rc == PR_OK && i < names.n; i++)
-        memcpy(out->shard[i].name, names.name[i], sizeof out->shard[i].name);
-    dr_names_done(&names);
-    pr_s3_close(s3);
-    return rc;
-}
-
-/* A server loads while the next shard is still being fetched. */
-static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, struct pr_err *err)
-{
-    struct dr_whole_shard *s = &r->out->shard[i];
-    char dir[4200];
-    (void)snprintf(dir, sizeof dir, "%s/%s", r->dir, s->name);
-    const struct dr_restore what = { .store = r->w->store,
-                                     .codec = r->w->codec,
-                                     .cluster = r->w->cluster,
-                                     .shard = s->name,
-                                     .until_ms = r->w->until_ms,
-                                     .dir = dir,
-                                     .threads = r->threads };
-    const int64_t begun = pr_mono_us();
-    enum pr_code rc = dr_restore_shard(&what, &s->restored, err);
     if (rc != PR_OK)
         return rc;
-    const struct dr_restored *d = &s->restored;
-    pr_info(PR_EV("dr.restore_fetched"), PR_S("shard", s->name), PR_I("shard_number", i + 1),
-            PR_I("shards", r->out->shards), PR_I("bytes", d->base_bytes + d->stream_bytes),
-            PR_I("ms", (pr_mono_us() - begun) / 1000), PR_I("until_ms", d->last_ms));
-    if (d->gap || d->skipped > 0)
-        pr_warn(PR_EV("dr.restore_damage"), PR_S("shard", s->name), PR_I("gap", d->gap),
-                PR_I("skipped_generations", d->skipped), PR_S("why", d->why));
-    if (i == 0 || d->last_ms < r->out->oldest_ms)
-        r->out->oldest_ms = d->last_ms;
-    if (i == 0 || d->last_ms > r->out->newest_ms)
-        r->out->newest_ms = d->last_ms;
-    return dr_quarantine_open(&r->server[i], dir, err);
-}
-
-/* What the base says it holds must have been loaded, whatever the stream then did to it. */
-static enum pr_code load_shard(struct dr_whole_run *r, size_t i, struct pr_err *err)
-{
-    struct dr_whole_shard *s = &r->out->shard[i];
-    PR_AUTO(redisReply) *size = NULL;
-    uint64_t loaded = 0;
-    enum pr_code rc = dr_quarantine_await(&r->server[i], err);
+    out->shard = calloc(ix->shards, sizeof *out->shard);
+    r->server = calloc(ix->shards, sizeof *r->server);
+    r->conn = calloc(ix->shards, sizeof(struct pr_redis *));
+    r->fetched = calloc(ix->shards, sizeof *r->fetched);
+    if (out->shard == NULL || r->server == NULL || r->conn == NULL || r->fetched == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for %zu shards", ix->shards);
+    out->shards = ix->shards;
+    for (size_t i = 0; i < ix->shards; i++)
+        memcpy(out->shard[i].name, ix->shard[i].name, sizeof out->shard[i].name);
+    dr_index_want(ix, r->w->until_ms);
+    rc = dr_index_read(ix, err);
     if (rc == PR_OK)
-        rc = dr_quarantine_connect(&r->server[i], &r->conn[i], err);
-    if (rc == PR_OK)
-        rc = dr_quarantine_loaded(r->conn[i], &loaded, err);
-    if (rc == PR_OK)
-        rc = pr_redis_command(r->conn[i], &size, err, "DBSIZE");
-    if (rc != PR_OK)
-        return pr_wrap(err, rc, "shard %s", s->name);
-    s->keys = (uint64_t)size->integer;
-    if (s->restored.base_keys != UINT64_MAX && loaded != s->restored.base_keys)
-        return pr_fail(err, PR_EDATA, "shard %s: %llu keys of its base were loaded, it had %llu",
-                       s->name, (unsigned long long)loaded,
-                       (unsigned long long)s->restored.base_keys);
-    pr_info(PR_EV("dr.restore_loaded"), PR_S("shard", s->name), PR_I("keys", s->keys));
-    return PR_OK;
-}
-
-static enum pr_code bring_back(struct dr_whole_run *r, struct pr_err *err)
-{
-    enum pr_code rc = PR_OK;
-    for (size_t i = 0; i < r->out->shards && rc == PR_OK; i++)
-        rc = fetch_shard(r, i, err);
-    for (size_t i = 0; i < r->out->shards && rc == PR_OK; i++)
-        rc = load_shard(r, i, err);
+        pr_info(PR_EV("dr.restore_listed"), PR_I("shards", ix->shards),
+                PR_I("containers", ix->listed), PR_I("heads_read", ix->read),
+                PR_I("ms", ix->took_ms));
     return rc;
 }
 
@@ -110,56 +50,87 @@ static bool claims(const struct dr_restored *d, uint32_t slot)
     return (d->slots[slot / 8] >> (slot % 8) & 1) != 0;
 }
 
-/* Of those that hold keys of the slot, if any do, else of all: who owned it by the newest map.
- * When all its keys are on one shard it is that one, whatever an older map says. */
-static int owner_of(const struct dr_whole_run *r, const struct dr_survey *s, uint32_t slot)
-{
-    int best = DR_NO_SHARD, holders = 0, holder = DR_NO_SHARD;
-    for (size_t i = 0; i < s->shards; i++)
-        if (s->keys[i][slot] > 0) {
-            holders++;
-            holder = (int)i;
-        }
-    if (holders == 1)
-        return holder;
-    for (size_t i = 0; i < s->shards; i++) {
-        const struct dr_restored *d = &r->out->shard[i].restored;
-        if (claims(d, slot) && (holders == 0 || s->keys[i][slot] > 0) &&
-            (best == DR_NO_SHARD || d->slot_epoch > r->out->shard[best].restored.slot_epoch))
-            best = (int)i;
-    }
-    return best != DR_NO_SHARD ? best : holder;
-}
-
 /* A slot that nobody owned and that holds nothing goes with the one before. */
-static void assign_slots(struct dr_whole_run *r, const struct dr_survey *s)
+static enum pr_code assign_slots(struct dr_whole_run *r, const struct dr_survey *s,
+                                 struct pr_err *err)
 {
+    struct dr_claim *claim = calloc(s->shards + 1, sizeof *claim);
     int last = 0;
+    if (claim == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for %zu shards", s->shards);
     for (uint32_t slot = 0; slot < DR_SLOTS; slot++) {
-        const int owner = owner_of(r, s, slot);
+        for (size_t i = 0; i < s->shards; i++) {
+            const struct dr_restored *d = &r->out->shard[i].restored;
+            claim[i] = (struct dr_claim){ claims(d, slot), d->slot_epoch, s->keys[i][slot] };
+        }
+        const int owner = dr_slot_owner(claim, s->shards);
         last = owner != DR_NO_SHARD ? owner : last;
         r->owner[slot] = last;
     }
+    free(claim);
+    return PR_OK;
 }
 
 /* --- agreeing -----------------------------------------------------------------------------------
  */
 
-static enum pr_code agree(struct dr_whole_run *r, struct pr_err *err)
+static enum pr_code look(struct dr_whole_run *r, void *ctx, struct pr_err *err)
 {
+    (void)ctx;
     const struct dr_survey_of of = { .conn = r->conn,
-                                     .shards = r->out->shards,
+                                     .from = r->from,
+                                     .to = r->to,
                                      .partitions = r->partitions,
                                      .threads = r->threads };
-    struct dr_survey s = { .n = 0 };
+    return dr_survey_look(&of, &r->survey, err);
+}
+
+static bool asked(const struct dr_whole_run *r, const void *ctx, size_t shard)
+{
+    (void)ctx;
+    return dr_survey_asks(&r->survey, shard);
+}
+
+static enum pr_code look_again(struct dr_whole_run *r, void *ctx, struct pr_err *err)
+{
+    (void)ctx;
+    const struct dr_survey_of of = { .conn = r->conn,
+                                     .from = r->from,
+                                     .to = r->to,
+                                     .partitions = r->partitions,
+                                     .threads = r->threads };
+    return dr_survey_look_again(&of, &r->survey, &r->more, err);
+}
+
+/* Every shard is fetched and loaded for it. */
+static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
+{
+    const size_t n = r->out->shards;
+    enum pr_code rc = dr_survey_init(&r->survey, n, err);
+    if (rc == PR_OK)
+        rc = dr_wave_each(r, NULL, look, NULL, err);
+    if (rc == PR_OK)
+        rc = dr_survey_init(&r->more, n, err);
+    if (rc == PR_OK)
+        rc = dr_wave_each(r, asked, look_again, NULL, err);
+    if (rc == PR_OK)
+        rc = dr_survey_join(&r->survey, &r->more, err);
+    dr_survey_done(&r->more);
+    if (rc == PR_OK)
+        rc = assign_slots(r, &r->survey, err);
+    if (rc == PR_OK)
+        pr_info(PR_EV("dr.restore_surveyed"), PR_I("keys", r->survey.total),
+                PR_I("of_vertices_away", r->survey.n));
+    return rc;
+}
+
+/* Judged before anything is changed. */
+static enum pr_code agree(struct dr_whole_run *r, struct pr_err *err)
+{
     struct dr_mend *m = &r->out->mend;
-    enum pr_code rc = dr_survey(&of, &s, err);
-    if (rc == PR_OK) {
-        assign_slots(r, &s);
-        pr_info(PR_EV("dr.restore_surveyed"), PR_I("keys", s.total), PR_I("of_vertices_away", s.n));
-        rc = dr_mend(&(struct dr_mend_of){ &s, r->owner, r->conn }, m, err);
-    }
-    dr_survey_done(&s);
+    enum pr_code rc = survey(r, err);
+    if (rc == PR_OK)
+        rc = dr_mend(&(struct dr_mend_of){ &r->survey, r->owner, NULL }, m, err);
     if (rc == PR_OK)
         pr_info(PR_EV("dr.restore_reconciled"), PR_I("vertices", m->vertices),
                 PR_I("forward", m->forward), PR_I("rolled_back", m->rolled_back),
@@ -198,16 +169,32 @@ static enum pr_code open_database(struct dr_whole_run *r, struct pr_err *err)
 
 static void close_run(struct dr_whole_run *r)
 {
-    for (size_t i = 0; i < r->out->shards; i++) {
-        if (r->conn != NULL)
-            pr_redis_close(r->conn[i]);
-        if (r->server != NULL)
-            dr_quarantine_close(&r->server[i]);
-    }
+    dr_wave_kill(r);
     free(r->conn);
     free(r->server);
+    free(r->fetched);
+    dr_index_close(&r->index);
+    dr_survey_done(&r->survey);
+    pr_buf_done(&r->functions);
     dr_target_close(&r->target);
     pr_db_close(r->db);
+}
+
+static enum pr_code restore(struct dr_whole_run *r, struct pr_err *err)
+{
+    const bool files = r->w->seeds == NULL;
+    enum pr_code rc = dr_wave_begin(r, err);
+    if (rc == PR_OK)
+        rc = agree(r, err);
+    if (rc == PR_OK)
+        rc = files ? dr_whole_gather(r, err) : dr_whole_fill(r, err);
+    if (rc == PR_OK && files)
+        rc = dr_whole_publish(r, err);
+    if (rc != PR_OK || !files) {
+        dr_wave_kill(r);
+        dr_whole_dir_remove(r);
+    }
+    return rc;
 }
 
 enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *out,
@@ -221,6 +208,7 @@ enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *ou
                                 .out = out,
                                 .partitions = w->partitions,
                                 .threads = w->threads > 0 ? w->threads : THREADS };
+    pr_buf_init(&r->functions, 0);
     enum pr_code rc = open_database(r, err);
     if (rc == PR_OK && w->seeds != NULL)
         rc = dr_whole_look(r, err);
@@ -228,20 +216,8 @@ enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *ou
         rc = list_shards(r, err);
     if (rc == PR_OK)
         rc = dr_whole_dir_begin(r, err);
-    if (rc == PR_OK) {
-        rc = bring_back(r, err);
-        if (rc == PR_OK)
-            rc = agree(r, err);
-        if (rc == PR_OK)
-            rc = w->seeds != NULL ? dr_whole_fill(r, err) : dr_whole_gather(r, err);
-        if (rc == PR_OK && w->seeds == NULL)
-            rc = dr_whole_publish(r, err);
-        if (rc != PR_OK || w->seeds != NULL) {
-            for (size_t i = 0; i < out->shards; i++)
-                dr_quarantine_close(&r->server[i]);
-            dr_whole_dir_remove(r);
-        }
-    }
+    if (rc == PR_OK)
+        rc = restore(r, err);
     close_run(r);
     free(r);
     return rc;

@@ -24,6 +24,10 @@ struct dr_whole {
     uint32_t partitions;       /* of the store; 0: as the database says, or there are no vertices */
     const char *db_uri;        /* routes and epochs are written there; NULL: not */
     unsigned threads;          /* that fetch, and shards that are worked on at a time; 0: 8 */
+    unsigned parallel;         /* servers that are loaded at a time; 0: as many as fit */
+    /* Asked last before the cluster is emptied: not PR_OK: leave it alone. NULL: go on. */
+    enum pr_code (*may)(void *ctx, struct pr_err *err);
+    void *ctx;
 };
 
 struct dr_whole_shard {
@@ -34,7 +38,7 @@ struct dr_whole_shard {
 
 struct dr_whole_done {            /* owned: dr_whole_done_free */
     struct dr_whole_shard *shard; /* [shards] */
-    size_t shards;
+    size_t shards, parallel;
     struct dr_mend mend;
     bool refused;      /* because of what is lost, or rolled back: see mend */
     uint64_t gathered; /* keys brought to the shard that owns their slot (without seeds) */
@@ -48,7 +52,8 @@ struct dr_whole_done {            /* owned: dr_whole_done_free */
 /* Fills a cluster or a directory. What it is doing goes to the log. When it fails, a cluster that
  * was touched stays sealed (io/target.h), and a repetition may fill it; a directory is not there.
  * PR_ECONFLICT with out->refused: vertices would be lost; nothing was touched.
- * PR_EEXISTS: the cluster or directory is not empty. PR_EDATA: a shard cannot be restored, or what
+ * PR_EEXISTS: the cluster or directory is not empty. PR_EFULL: this machine cannot hold it, see
+ * core/room.h; nothing was touched. PR_EDATA: a shard cannot be restored, or what
  * arrived is not what was sent. */
 PR_CHECKED enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *out,
                                          struct pr_err *err);

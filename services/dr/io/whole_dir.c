@@ -1,7 +1,6 @@
 #include "io/whole_private.h"
 
 #include "prism/io/log.h"
-#include "prism/slot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,57 +74,6 @@ enum pr_code dr_whole_dir_begin(struct dr_whole_run *r, struct pr_err *err)
 void dr_whole_dir_remove(struct dr_whole_run *r)
 {
     remove_tree(r->dir);
-}
-
-/* --- keys to their slot's owner -----------------------------------------------------------------
- */
-
-struct gather {
-    struct dr_whole_run *r;
-    size_t shard;
-};
-
-static enum pr_code hand_over(struct gather *g, const redisReply *key, size_t to,
-                              struct pr_err *err)
-{
-    PR_AUTO(redisReply) *expires = NULL, *dump = NULL, *put = NULL, *gone = NULL;
-    struct pr_redis *from = g->r->conn[g->shard];
-    enum pr_code rc = pr_redis_command(from, &expires, err, "PEXPIRETIME %b", key->str, key->len);
-    if (rc == PR_OK)
-        rc = pr_redis_command(from, &dump, err, "DUMP %b", key->str, key->len);
-    if (rc != PR_OK || dump->type != REDIS_REPLY_STRING) /* nil: its time is up */
-        return rc;
-    rc = pr_redis_command(g->r->conn[to], &put, err, "RESTORE %b %lld %b REPLACE ABSTTL", key->str,
-                          key->len, expires->integer > 0 ? expires->integer : 0LL, dump->str,
-                          dump->len);
-    if (rc == PR_OK)
-        rc = pr_redis_command(from, &gone, err, "UNLINK %b", key->str, key->len);
-    g->r->out->gathered += rc == PR_OK;
-    return rc;
-}
-
-static enum pr_code gather_page(void *ctx, const redisReply *keys, struct pr_err *err)
-{
-    struct gather *g = ctx;
-    enum pr_code rc = PR_OK;
-    for (size_t i = 0; i < keys->elements && rc == PR_OK; i++) {
-        const redisReply *k = keys->element[i];
-        const size_t owner = (size_t)g->r->owner[pr_slot_of_key(k->str, k->len)];
-        if (owner != g->shard)
-            rc = hand_over(g, k, owner, err);
-    }
-    return rc;
-}
-
-/* Few: those of slots that were being moved. */
-enum pr_code dr_whole_gather(struct dr_whole_run *r, struct pr_err *err)
-{
-    enum pr_code rc = PR_OK;
-    for (size_t i = 0; i < r->out->shards && rc == PR_OK; i++) {
-        struct gather g = { r, i };
-        rc = dr_scan(r->conn[i], gather_page, &g, err);
-    }
-    return rc;
 }
 
 /* --- done ---------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ static void *tick(void *arg)
 static uint64_t source_keys(const struct dr_whole_run *r, struct pr_err *err, enum pr_code *rc)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < r->out->shards && *rc == PR_OK; i++) {
+    for (size_t i = r->from; i < r->to && *rc == PR_OK; i++) {
         PR_AUTO(redisReply) *size = NULL;
         *rc = pr_redis_command(r->conn[i], &size, err, "DBSIZE");
         sum += *rc == PR_OK ? (uint64_t)size->integer : 0;
@@ -60,31 +60,91 @@ static uint64_t source_keys(const struct dr_whole_run *r, struct pr_err *err, en
     return sum;
 }
 
-static enum pr_code copy(struct dr_whole_run *r, struct pr_err *err)
+/* Sent as many as are there, but for those whose time was up since. */
+static enum pr_code check_sent(const struct dr_whole_run *r, const struct dr_copied *c,
+                               struct pr_err *err)
 {
-    struct ticker t = { .mu = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
-    const struct dr_copy_of of = { .from = r->conn,
-                                   .sources = r->out->shards,
+    enum pr_code rc = PR_OK;
+    uint64_t mortal = 0;
+    const uint64_t there = source_keys(r, err, &rc);
+    for (int s = 0; s < DR_SLOTS; s++)
+        mortal += c->mortal[s];
+    return rc == PR_OK && (there > c->keys || there + mortal < c->keys)
+               ? pr_fail(err, PR_EDATA, "%llu keys were sent of %llu: somebody else writes there",
+                         (unsigned long long)c->keys, (unsigned long long)there)
+               : rc;
+}
+
+static void add_up(struct dr_copied *to, const struct dr_copied *c)
+{
+    to->keys += c->keys;
+    to->bytes += c->bytes;
+    for (size_t s = 0; s < DR_SLOTS; s++) {
+        to->slot[s] += c->slot[s];
+        to->mortal[s] += c->mortal[s];
+    }
+}
+
+static enum pr_code copy_keys(struct dr_whole_run *r, struct ticker *t, struct pr_err *err)
+{
+    const struct dr_copy_of of = { .from = r->conn + r->from,
+                                   .sources = r->to - r->from,
                                    .seeds = r->w->seeds,
                                    .auth = &r->w->auth,
                                    .threads = r->threads,
                                    .wait_ms = WAIT_MS,
-                                   .progress = &t.keys };
-    enum pr_code rc = PR_OK;
+                                   .progress = &t->keys };
+    struct dr_copied *copied = malloc(sizeof *copied);
     pthread_t ticking;
-    t.of = source_keys(r, err, &rc);
-    if (rc != PR_OK)
-        return rc;
-    const bool ticks = pthread_create(&ticking, NULL, tick, &t) == 0;
-    const int64_t begun = pr_mono_us();
-    rc = dr_copy_keys(&of, &r->out->copied, err);
+    if (copied == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for copying");
+    const bool ticks = pthread_create(&ticking, NULL, tick, t) == 0;
+    enum pr_code rc = dr_copy_keys(&of, copied, err);
     if (ticks) {
-        pthread_mutex_lock(&t.mu);
-        t.stop = true;
-        pthread_cond_signal(&t.wake);
-        pthread_mutex_unlock(&t.mu);
+        pthread_mutex_lock(&t->mu);
+        t->stop = true;
+        pthread_cond_signal(&t->wake);
+        pthread_mutex_unlock(&t->mu);
         pthread_join(ticking, NULL);
     }
+    if (rc == PR_OK) {
+        add_up(&r->out->copied, copied);
+        rc = check_sent(r, copied, err);
+    }
+    free(copied);
+    return rc;
+}
+
+static struct dr_digest_side sources(const struct dr_whole_run *r)
+{
+    return (struct dr_digest_side){ r->conn + r->from, r->to - r->from };
+}
+
+/* Of a wave whose servers stop now. */
+static enum pr_code digest_wave(struct dr_whole_run *r, struct pr_err *err)
+{
+    const struct dr_digest_side from = sources(r), none = { .n = 0 };
+    struct dr_digest of_wave, nothing, *sum = &r->out->digest;
+    const enum pr_code rc = dr_digest_both(&from, &none, r->threads, &of_wave, &nothing, err);
+    sum->keys += of_wave.keys;
+    sum->sum[0] += of_wave.sum[0];
+    sum->sum[1] += of_wave.sum[1];
+    return rc;
+}
+
+static enum pr_code copy_wave(struct dr_whole_run *r, void *ctx, struct pr_err *err)
+{
+    struct ticker t = { .mu = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+    const int64_t begun = pr_mono_us();
+    (void)ctx;
+    enum pr_code rc = dr_wave_mend(r, err);
+    t.of = source_keys(r, err, &rc);
+    if (rc == PR_OK && r->from == 0)
+        rc = dr_target_functions(r->conn[0], &r->functions, err);
+    if (rc == PR_OK)
+        rc = copy_keys(r, &t, err);
+    if (rc == PR_OK && r->wave < r->out->shards)
+        rc = digest_wave(r, err);
     if (rc == PR_OK)
         pr_info(PR_EV("dr.restore_copied"), PR_I("keys", r->out->copied.keys),
                 PR_I("bytes", r->out->copied.bytes), PR_I("ms", (pr_mono_us() - begun) / 1000));
@@ -100,28 +160,23 @@ static enum pr_code compare_counts(struct dr_whole_run *r, struct pr_err *err)
     static const char what[] = "the target holds %u keys of slot %d, %u were sent";
     const struct dr_copied *c = &r->out->copied;
     uint32_t *slot = calloc(DR_SLOTS, sizeof *slot);
-    uint64_t mortal = 0;
     enum pr_code rc = slot != NULL ? dr_target_count(&r->target, slot, err)
                                    : pr_fail(err, PR_ENOMEM, "no memory for counting");
-    for (int s = 0; s < DR_SLOTS && rc == PR_OK; s++) {
-        mortal += c->mortal[s];
+    for (int s = 0; s < DR_SLOTS && rc == PR_OK; s++)
         if (slot[s] > c->slot[s] || slot[s] + c->mortal[s] < c->slot[s])
             rc = pr_fail(err, PR_EDATA, what, slot[s], s, c->slot[s]);
-    }
     free(slot);
-    const uint64_t there = rc == PR_OK ? source_keys(r, err, &rc) : 0;
-    if (rc == PR_OK && (there > c->keys || there + mortal < c->keys))
-        rc = pr_fail(err, PR_EDATA, "%llu keys were sent of %llu: somebody else writes there",
-                     (unsigned long long)c->keys, (unsigned long long)there);
     return rc;
 }
 
+/* Servers that still run are digested beside the target. */
 static enum pr_code compare_digests(struct dr_whole_run *r, struct pr_err *err)
 {
-    struct dr_digest *sent = &r->out->digest, got;
-    enum pr_code rc = dr_digest(r->conn, r->out->shards, r->threads, sent, err);
-    if (rc == PR_OK)
-        rc = dr_digest(r->target.primary, r->target.primaries, r->threads, &got, err);
+    const struct dr_digest_side from = sources(r), to = { r->target.primary, r->target.primaries };
+    struct dr_digest *sent = &r->out->digest, got, still;
+    enum pr_code rc = dr_digest_both(&from, &to, r->threads, &still, &got, err);
+    if (from.n > 0)
+        *sent = still;
     if (rc == PR_OK && memcmp(sent, &got, sizeof got) != 0)
         rc = pr_fail(err, PR_EDATA,
                      "the digest of the target is not that of what was sent "
@@ -169,7 +224,7 @@ static enum pr_code write_routes(struct dr_whole_run *r, const struct dr_survey 
 static enum pr_code look_through(struct dr_whole_run *r, struct pr_err *err)
 {
     const struct dr_survey_of of = { .conn = r->target.primary,
-                                     .shards = r->target.primaries,
+                                     .to = r->target.primaries,
                                      .partitions = r->partitions,
                                      .threads = r->threads };
     struct dr_survey s = { .n = 0 };
@@ -187,12 +242,14 @@ static enum pr_code look_through(struct dr_whole_run *r, struct pr_err *err)
 enum pr_code dr_whole_fill(struct dr_whole_run *r, struct pr_err *err)
 {
     enum pr_code rc = dr_whole_look(r, err);
+    if (rc == PR_OK && r->w->may != NULL)
+        rc = r->w->may(r->w->ctx, err);
     if (rc == PR_OK)
         rc = dr_target_empty(&r->target, err);
     if (rc != PR_OK)
         return rc;
     pr_info(PR_EV("dr.restore_sealed"), PR_S("target", r->w->seeds));
-    rc = copy(r, err);
+    rc = dr_wave_each(r, NULL, copy_wave, NULL, err);
     if (rc == PR_OK)
         rc = compare_counts(r, err);
     if (rc == PR_OK)
@@ -200,7 +257,7 @@ enum pr_code dr_whole_fill(struct dr_whole_run *r, struct pr_err *err)
     if (rc == PR_OK)
         rc = look_through(r, err);
     if (rc == PR_OK)
-        rc = dr_target_unseal(&r->target, r->conn[0], err);
+        rc = dr_target_unseal(&r->target, &r->functions, err);
     if (rc == PR_OK)
         rc = pr_cluster_check(r->target.cluster, PR_LIBRARY_VERSION, err);
     if (rc != PR_OK)

@@ -9,23 +9,42 @@
 struct dr_whole_run {
     const struct dr_whole *w;
     struct dr_whole_done *out;
-    char dir[4096];               /* that is worked in */
-    struct dr_quarantine *server; /* [shards] */
-    struct pr_redis **conn;       /* [shards] */
-    int owner[DR_SLOTS];          /* shard */
+    char dir[4096]; /* that is worked in */
+    struct dr_index index;
+    struct dr_quarantine *server;  /* [shards] those of [from, to) run */
+    struct pr_redis **conn;        /* [shards] NULL: it does not run */
+    bool *fetched;                 /* [shards] */
+    size_t wave, from, to;         /* servers at a time; those that run now */
+    struct dr_survey survey, more; /* more: of the second look, while it goes on */
+    int owner[DR_SLOTS];           /* shard */
     uint32_t partitions;
     unsigned threads;
     struct pr_db *db;
     struct dr_target target;
+    struct pr_buf functions; /* of the first shard */
 };
+
+/* whole_wave.c: servers by waves. begin: how many at a time. each: calls fn with every wave in turn
+ * of which `wants` (NULL: all) wants a shard, its servers loaded. When all fit they stay up, else
+ * each wave's files are written and its servers stopped. What is not fetched yet is. */
+PR_CHECKED enum pr_code dr_wave_begin(struct dr_whole_run *r, struct pr_err *err);
+typedef enum pr_code dr_wave_fn(struct dr_whole_run *r, void *ctx, struct pr_err *err);
+typedef bool dr_wave_wants_fn(const struct dr_whole_run *r, const void *ctx, size_t shard);
+PR_CHECKED enum pr_code dr_wave_each(struct dr_whole_run *r, dr_wave_wants_fn *wants,
+                                     dr_wave_fn *fn, void *ctx, struct pr_err *err);
+void dr_wave_kill(struct dr_whole_run *r); /* all that run; as often as wanted */
+/* Of the wave's shards what the survey's verdict says is carried out. */
+PR_CHECKED enum pr_code dr_wave_mend(struct dr_whole_run *r, struct pr_err *err);
 
 /* whole_dir.c: the directory. begin: makes it, after removing what an earlier run left; it has a
  * mark of ours from then on. PR_EEXISTS: there is something else in it. */
 PR_CHECKED enum pr_code dr_whole_dir_begin(struct dr_whole_run *r, struct pr_err *err);
 void dr_whole_dir_remove(struct dr_whole_run *r);
-/* Keys to the owner of their slot. */
+
+/* whole_gather.c: shards are mended, and keys brought to the owner of their slot. */
 PR_CHECKED enum pr_code dr_whole_gather(struct dr_whole_run *r, struct pr_err *err);
-/* cluster.json, and the directory gets its name. */
+
+/* whole_dir.c again: cluster.json, and the directory gets its name. */
 PR_CHECKED enum pr_code dr_whole_publish(struct dr_whole_run *r, struct pr_err *err);
 
 /* whole_fill.c: the cluster. look: may it be filled? */

@@ -51,6 +51,29 @@ static int follow(struct ctl *ctl, json_t *list)
     return CTL_OK;
 }
 
+/* What they prove together is what the slowest and the oldest of them proves. */
+static void print_proof(const json_t *list)
+{
+    json_int_t good = 0, rto_ms = 0, rpo_ms = 0;
+    size_t i;
+    const json_t *drill;
+    json_array_foreach(list, i, drill)
+    {
+        const json_int_t rto = json_integer_value(json_object_get(drill, "rtoMs"));
+        const json_int_t rpo = json_integer_value(json_object_get(drill, "rpoMs"));
+        const char *outcome = json_string_value(json_object_get(drill, "outcome"));
+        if (outcome == NULL || strcmp(outcome, "good") != 0)
+            continue;
+        good++;
+        rto_ms = rto > rto_ms ? rto : rto_ms;
+        rpo_ms = rpo > rpo_ms ? rpo : rpo_ms;
+    }
+    if (good > 0)
+        printf("proven of %" JSON_INTEGER_FORMAT " of %zu: a shard is back within %.1f s (RTO), "
+               "with all that is older than %.1f s (RPO)\n",
+               good, json_array_size(list), (double)rto_ms / 1e3, (double)rpo_ms / 1e3);
+}
+
 static int verdict(const json_t *list)
 {
     size_t i;
@@ -82,6 +105,8 @@ int ctl_drill(struct ctl *ctl, const struct ctl_line *line)
         json_t *shown = json_pack("{s:O}", "items", list);
         ctl_print_list(ctl, shown, columns, COUNT(columns));
         json_decref(shown);
+        if (!ctl->json)
+            print_proof(list);
         code = verdict(list);
     }
     json_decref(list);

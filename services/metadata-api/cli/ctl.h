@@ -110,6 +110,8 @@ void ctl_duration_text(char *out, size_t cap, double seconds); /* "4 min" */
  * the plan that it carries out is stuck. Ctrl-C: CTL_INTERRUPTED, after saying
  * how to follow or cancel it. */
 int ctl_wait(struct ctl *ctl, const char *operation_id);
+/* Calls look twice a second until it returns false; false: Ctrl-C came first. */
+bool ctl_repeat(bool (*look)(void *ctx), void *ctx);
 
 /* --- what commands share (work.c) ----------------------------------------- */
 /* --option as a number into a member; nothing when it was not given. */
@@ -161,7 +163,7 @@ ctl_run_fn ctl_fleet_list, ctl_fleet_get, ctl_fleet_set, ctl_fleet_enable, ctl_f
 ctl_run_fn ctl_fleet_history, ctl_fleet_samples, ctl_fleet_simulate;
 ctl_run_fn ctl_decision_list, ctl_decision_show, ctl_decision_explain, ctl_decision_input;
 ctl_run_fn ctl_decision_replay;
-ctl_run_fn ctl_dr_status, ctl_drill, ctl_drill_list;
+ctl_run_fn ctl_dr_status, ctl_drill, ctl_drill_list, ctl_dr_zones, ctl_failover;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
 ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion;
 

@@ -177,17 +177,40 @@ static int follow(struct ctl *ctl, struct progress *p, const char *id)
     return leave(p, id);
 }
 
+/* Until `release`, Ctrl-C and TERM only set interrupted. */
+static void catch_interrupts(struct sigaction was[2])
+{
+    struct sigaction now = { .sa_handler = on_interrupt };
+    sigemptyset(&now.sa_mask);
+    interrupted = 0;
+    sigaction(SIGINT, &now, &was[0]);
+    sigaction(SIGTERM, &now, &was[1]);
+}
+
+static void release_interrupts(const struct sigaction was[2])
+{
+    sigaction(SIGINT, &was[0], NULL);
+    sigaction(SIGTERM, &was[1], NULL);
+}
+
 /* An API that restarts meanwhile is waited for; the work goes on without it. */
 int ctl_wait(struct ctl *ctl, const char *id)
 {
     struct progress p = { .bar = isatty(STDERR_FILENO) != 0, .silent = ctl->json };
-    struct sigaction now = { .sa_handler = on_interrupt }, was_int, was_term;
-    sigemptyset(&now.sa_mask);
-    interrupted = 0;
-    sigaction(SIGINT, &now, &was_int);
-    sigaction(SIGTERM, &now, &was_term);
-    int code = follow(ctl, &p, id);
-    sigaction(SIGINT, &was_int, NULL);
-    sigaction(SIGTERM, &was_term, NULL);
+    struct sigaction was[2];
+    catch_interrupts(was);
+    const int code = follow(ctl, &p, id);
+    release_interrupts(was);
     return code;
+}
+
+bool ctl_repeat(bool (*look)(void *ctx), void *ctx)
+{
+    const struct timespec pause = { 0, 500 * 1000000L };
+    struct sigaction was[2];
+    catch_interrupts(was);
+    while (!interrupted && look(ctx))
+        (void)nanosleep(&pause, NULL);
+    release_interrupts(was);
+    return interrupted == 0;
 }

@@ -12,8 +12,9 @@ static const char *const role_name[] = {
 };
 
 static const enum api_role needs[API_ACCESS_COUNT] = {
-    [API_OPEN] = API_NOBODY, [API_READ] = API_VIEWER, [API_RUN] = API_OPERATOR,
-    [API_FLEET] = API_ADMIN, [API_TRAIL] = API_ADMIN,
+    [API_OPEN] = API_NOBODY,    [API_READ] = API_VIEWER, [API_RUN] = API_OPERATOR,
+    [API_FLEET] = API_ADMIN,    [API_TRAIL] = API_ADMIN, [API_FAILOVER_READ] = API_VIEWER,
+    [API_FAILOVER] = API_ADMIN,
 };
 
 const char *api_role_name(enum api_role role)
@@ -39,4 +40,15 @@ enum api_role api_access_needs(int access)
 bool api_allowed(enum api_role role, int access)
 {
     return role >= api_access_needs(access);
+}
+
+enum api_standby api_standby_judge(int access, int64_t db_age_ms, int64_t away_age_ms)
+{
+    if (access != API_FAILOVER && access != API_FAILOVER_READ)
+        return API_STANDBY_ELSEWHERE;
+    if (db_age_ms < 0 || db_age_ms > API_DB_AWAY_MS)
+        return API_STANDBY_ALLOWED;
+    return access == API_FAILOVER_READ && away_age_ms >= 0 && away_age_ms <= API_STANDBY_READ_MS
+               ? API_STANDBY_ALLOWED
+               : API_STANDBY_OVER;
 }

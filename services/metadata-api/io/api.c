@@ -83,9 +83,15 @@ static const struct pr_http_route routes[] = {
     { "GET", "/v1/autoscale/decisions/{id}/explain", api_decision_explain, API_READ },
     { "GET", "/v1/autoscale/decisions/{id}/replay", api_decision_replay, API_READ },
     { "GET", "/v1/dr", api_dr_get, API_READ },
+    { "GET", "/v1/dr/zones", api_dr_zones, API_READ },
     { "GET", "/v1/dr/drills", api_drill_list, API_READ },
     { "GET", "/v1/dr/drills/{id}", api_drill_get, API_READ },
     { "POST", "/v1/dr/drills", api_drill_create, API_RUN },
+    { "GET", "/v1/dr/failovers", api_failover_list, API_FAILOVER_READ },
+    { "GET", "/v1/dr/failovers/{id}", api_failover_get, API_FAILOVER_READ },
+    { "POST", "/v1/dr/failovers", api_failover_create, API_FAILOVER },
+    { "POST", "/v1/dr/failovers/{id}:resume", api_failover_resume, API_FAILOVER },
+    { "POST", "/v1/dr/failovers/{id}:abort", api_failover_abort, API_FAILOVER },
     { "GET", "/v1/operations", api_operation_list, API_READ },
     { "GET", "/v1/operations/{id}", api_operation_get, API_READ },
     { "POST", "/v1/operations/{id}:cancel", api_operation_cancel, API_RUN },
@@ -140,6 +146,7 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
         .n_metrics = PR_COUNT(metric_rows),
         .http = &api->http,
         .relay = true,
+        .without_db = true, /* a site in standby has none, and takes fail-overs */
     };
     *out = api;
     return PR_OK;
@@ -172,8 +179,9 @@ enum pr_code api_open(struct api *api, struct pr_err *err)
     struct pr_service *svc = api->svc;
     const struct api_config *c = &api->config;
     pr_service_not_ready(svc, "snapshot", "PostgreSQL has not been read yet");
-    enum pr_code rc =
-        api_pool_open(&api->pool, svc->common.db_uri, "metadata-api", (int)c->db_pool, err);
+    enum pr_code rc = api_standby_open(&api->standby, c->standby_hash_file, err);
+    if (rc == PR_OK)
+        rc = api_pool_open(&api->pool, svc->common.db_uri, "metadata-api", (int)c->db_pool, err);
     if (rc == PR_OK)
         rc = api_blobs_open(&api->blobs, api->pool, (size_t)c->blob_bytes, c->blob_ttl_s * 1000,
                             err);
@@ -207,6 +215,8 @@ static void measure(struct api *api)
     count_to(m, API_M_BLOB_EVENTS, "evict", blobs.evicted);
 
     PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
+    const int64_t now_ms = pr_mono_us() / 1000;
+    api_standby_saw(api->standby, s == NULL || now_ms - s->tokens_at_ms > API_DB_AWAY_MS, now_ms);
     if (s == NULL)
         return;
     int64_t oldest = s->topo_at_ms < s->deltas_at_ms ? s->topo_at_ms : s->deltas_at_ms;
@@ -220,12 +230,12 @@ enum pr_code api_tick(void *ctx, int64_t now_ms, struct pr_err *err)
 {
     struct api *api = ctx;
     measure(api);
-    if (now_ms - api->swept_ms < SWEEP_MS)
-        return PR_OK;
-    enum pr_code rc =
-        pr_db_exec(api->svc->db,
-                   "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)",
-                   PR_ARGS(pr_i64(KEEP_KEYS_H)), NULL, err);
+    enum pr_code rc = api_standby_audit(api->standby, api->svc->db, err);
+    if (rc != PR_OK || now_ms - api->swept_ms < SWEEP_MS)
+        return rc;
+    rc = pr_db_exec(api->svc->db,
+                    "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)",
+                    PR_ARGS(pr_i64(KEEP_KEYS_H)), NULL, err);
     if (rc == PR_OK)
         api->swept_ms = now_ms;
     return rc;
@@ -245,5 +255,6 @@ void api_free(struct api *api)
     api_blobs_close(api->blobs);
     api_pool_close(api->pool);
     api_cell_free(api->cell);
+    api_standby_close(api->standby);
     free(api);
 }

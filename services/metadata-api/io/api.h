@@ -9,6 +9,7 @@
 #include "pool.h"
 #include "prism/io/service.h"
 #include "refresh.h"
+#include "standby.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +35,7 @@ struct api {
     struct api_refresher *refresher;
     struct api_pool *pool; /* from here on: NULL until api_open */
     struct api_blobs *blobs;
+    struct api_standby_gate *standby;
     int64_t swept_ms; /* when old idempotency keys were last deleted */
 };
 
@@ -122,7 +124,10 @@ pr_http_fn api_fleet_list, api_fleet_get, api_fleet_put, api_fleet_versions, api
 pr_http_fn api_fleet_enable, api_fleet_disable, api_fleet_samples, api_fleet_simulate;
 pr_http_fn api_decision_list, api_decision_get, api_decision_input, api_decision_explain;
 pr_http_fn api_decision_replay;
+pr_http_fn api_dr_zones;
 pr_http_fn api_dr_get, api_drill_list, api_drill_get, api_drill_create;
+pr_http_fn api_failover_list, api_failover_get, api_failover_create;
+pr_http_fn api_failover_resume, api_failover_abort;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
 pr_http_fn api_audit_list, api_cost_get, api_description_get;
 

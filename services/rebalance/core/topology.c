@@ -37,6 +37,7 @@ struct work {
     int *registered_of; /* [c->nodes] index into reg, -1 */
     int *leader;        /* [c->nodes] the primary with slots whose shard it is in, -1 */
     int *slots;         /* [c->nodes] */
+    bool *orphan;       /* [c->nodes] its primary failed, or leads no more: it was not told yet */
     const char **name;  /* [c->nodes] registered id, or "host:port" */
     const char **zone;  /* [c->nodes] */
     const char **shard; /* [c->nodes], of leaders */
@@ -49,11 +50,13 @@ static enum pr_code allocate(struct work *w, struct pr_err *err)
     w->registered_of = pr_arena_alloc(w->arena, m * sizeof(int));
     w->leader = pr_arena_alloc(w->arena, m * sizeof(int));
     w->slots = pr_arena_alloc(w->arena, m * sizeof(int));
+    w->orphan = pr_arena_alloc(w->arena, m);
     w->name = pr_arena_alloc(w->arena, m * sizeof *w->name);
     w->zone = pr_arena_alloc(w->arena, m * sizeof *w->zone);
     w->shard = pr_arena_alloc(w->arena, m * sizeof *w->shard);
     if (w->reported_of == NULL || w->registered_of == NULL || w->leader == NULL ||
-        w->slots == NULL || w->name == NULL || w->zone == NULL || w->shard == NULL)
+        w->slots == NULL || w->orphan == NULL || w->name == NULL || w->zone == NULL ||
+        w->shard == NULL)
         return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->c->nodes);
     return PR_OK;
 }
@@ -107,19 +110,21 @@ static enum pr_code find_leaders(struct work *w, struct pr_err *err)
         const struct rebalance_reported *r = &w->c->node[j];
         const int lead = r->primary ? (int)j : look_up(ids, w->c->nodes, r->primary_id, 0);
         w->leader[j] = lead >= 0 && w->slots[lead] > 0 ? lead : -1;
+        w->orphan[j] = !r->primary && lead >= 0 && w->slots[lead] == 0 &&
+                       (w->c->node[lead].failed || !w->c->node[lead].primary);
     }
     return PR_OK;
 }
 
 /* A failed former primary has lost its slots, and is still the replica that its
  * shard lacks: it stays in the shard that its row names, also when it is back and
- * leads nothing. */
+ * leads nothing. So do its replicas until they are seen to follow who took over. */
 static void keep_failed_members(struct work *w)
 {
     for (size_t j = 0; j < w->c->nodes; j++) {
         const int i = w->registered_of[j];
         if (w->leader[j] >= 0 || i < 0 || w->reg[i].shard[0] == '\0' ||
-            !(w->c->node[j].failed || w->c->node[j].primary))
+            !(w->c->node[j].failed || w->c->node[j].primary || w->orphan[j]))
             continue;
         for (size_t k = 0; k < w->c->nodes && w->leader[j] < 0; k++) {
             const int other = w->registered_of[k];

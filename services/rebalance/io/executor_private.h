@@ -7,6 +7,7 @@
 #include "io/users.h"
 #include "io/vertex/run.h"
 
+#include "prism/arena.h"
 #include "prism/stats.h"
 
 struct rebalance_executor {
@@ -36,6 +37,8 @@ struct rebalance_executor {
     uint64_t recovered;       /* epoch under which nothing unfinished is left */
     int64_t next_forget_us;   /* when steps of old plans are deleted again */
     int64_t next_standing_us; /* when the standing orders are looked at again */
+    int64_t next_takeover_us; /* when it is looked whether somebody must take over unelected */
+    char takeover_said[200];  /* of that, what was logged last */
     uint64_t held;            /* hash of the nodes that came back too often, as logged last */
     struct pr_hist probe[2];  /* PING latency in us: this window, the last */
 };
@@ -62,6 +65,13 @@ PR_CHECKED enum pr_code rebalance_fleet_execute(struct rebalance_executor *e,
 /* fleet/standing.c: plans that the standing orders ask for, and those that wait for
  * their window. Does nothing more often than it should. */
 PR_CHECKED enum pr_code rebalance_standing_orders(struct rebalance_executor *e, struct pr_err *err);
+/* fleet/takeover.c: where nobody can elect, what the setting allows. Every other second at most;
+ * what is wrong is logged, and looked at again. */
+void rebalance_takeover_tend(struct rebalance_executor *e);
+/* fleet/spares.c: nodes that shall stand in for replicas which were lost with a zone, by
+ * core/zones.h; *n is 0 when none shall. In the arena. */
+PR_CHECKED enum pr_code rebalance_spares(struct rebalance_executor *e, struct pr_arena *arena,
+                                         const char ***node, size_t *n, struct pr_err *err);
 /* Unfinished batches of every plan, of executors before. */
 PR_CHECKED enum pr_code rebalance_execute_recovery(struct rebalance_executor *e,
                                                    struct pr_err *err);

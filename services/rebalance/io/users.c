@@ -22,7 +22,7 @@ static const struct {
                                "+migrate +restore +restore-asking +asking +select +dump +unlink "
                                "+exists +type +set +flushall +client|kill +sunionstore +sadd "
                                "+smembers +hmget "
-                               "+hget "
+                               "+hget +get "
                                "+memory|usage +wait +ping +role +info +scan +config|get "
                                "+config|set +config|rewrite +function|list +function|load "
                                "+acl|getuser "

@@ -157,6 +157,9 @@ static enum pr_code look(struct rebalance_watcher *w, struct pr_err *err)
     if (rc == PR_OK)
         rc = rebalance_image(before.node, before.nodes, before.subnet, before.subnets, &cluster,
                              arena, &image, err);
+    if (rc == PR_OK) /* first: it compares with the rows as they were */
+        rc = rebalance_zones_look(&w->zones, w->svc->db, &w->lease, w->svc->metrics,
+                                  pr_cluster_topology(w->cluster), &before, &image, arena, err);
     if (rc != PR_OK || !changed(w, &before, &image))
         return rc;
     rc = rebalance_topology_write(w->svc->db, &w->lease, &before, &image, &rows, err);
@@ -179,6 +182,8 @@ enum pr_code rebalance_watcher_tick(struct rebalance_watcher *w, struct pr_err *
 {
     enum pr_code rc = pr_lease_hold(w->svc->db, &w->lease, err);
     if (rc == PR_ECONFLICT) {
+        if (w->zones.shown != 0)
+            rebalance_zones_forget(&w->zones, w->svc->metrics);
         forget(w);
         say(w, "another replica watches", NULL);
         return PR_OK;

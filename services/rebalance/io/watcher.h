@@ -5,6 +5,7 @@
 
 #include "core/topology.h"
 #include "io/settings.h"
+#include "io/zones.h"
 
 #include "prism/io/lease.h"
 #include "prism/io/redis.h"
@@ -20,6 +21,7 @@ struct rebalance_watcher {
     int at;
     bool written;    /* last is what the tables hold */
     size_t members;  /* of the cluster, when it was checked */
+    struct rebalance_zones_watch zones;
     char state[200]; /* what was logged last */
 };
 

@@ -62,6 +62,8 @@ struct pr_node {
     char primary_id[PR_NODE_ID]; /* of a replica */
     int replicas;                /* of a primary, failed ones included */
     uint64_t config_epoch;
+    int64_t pong_ms; /* last sign of life, Unix epoch by the clock of the node that was asked;
+                      * 0: none, or itself. Of a live node half a node time-out old at most. */
 };
 
 struct pr_topology {      /* as CLUSTER NODES reports; pure parse, see below */

@@ -29,6 +29,9 @@ struct pr_service_def {
     /* Further routes beside /livez /readyz /metrics (metadata-api); may be 0. */
     const struct pr_http_options *http;
     bool relay; /* runs an outbox relay */
+    /* Runs as soon as NATS answers: it has work that needs no PostgreSQL, and ticks that
+     * cannot be done without fail with PR_EUNAVAIL. /readyz says 503 until PostgreSQL answers. */
+    bool without_db;
 };
 
 struct pr_service {
@@ -45,8 +48,8 @@ struct pr_service {
 
 /* Handles --help, --version, --print-config (returns PR_ECANCELED after
  * printing). Bad settings: all printed to stderr, PR_EINVAL. Waits for
- * PostgreSQL and NATS (logging what is missing, /readyz 503 meanwhile) until
- * they answer or SIGTERM comes. */
+ * PostgreSQL (not with def->without_db) and NATS (logging what is missing, /readyz
+ * 503 meanwhile) until they answer or SIGTERM comes. */
 PR_CHECKED enum pr_code pr_service_open(struct pr_service *svc, const struct pr_service_def *def,
                                         int argc, char **argv, struct pr_err *err);
 /* Calls tick(ctx) every tick_ms until SIGTERM/SIGINT, then drains: once it

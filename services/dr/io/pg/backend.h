@@ -45,7 +45,9 @@ struct dr_pg_rewind {
 };
 
 struct dr_pg_lockout {
-    bool admit; /* the other way round */
+    bool admit;   /* the other way round */
+    bool if_open; /* only when somebody who is no superuser could connect: superusers' sessions,
+                   * which are ended with the others', stay where all is as it should be */
     int64_t grants, ended, prepared;
 };
 
@@ -61,6 +63,8 @@ struct dr_pg_backend {
                             struct pr_err *err);
     enum pr_code (*lockout)(void *self, struct dr_pg_lockout *io, struct pr_err *err);
     enum pr_code (*rewind)(void *self, const struct dr_pg_rewind *how, struct pr_err *err);
+    /* The server or instance at ...; one that does not run, or is not there, is PR_OK. */
+    enum pr_code (*stop)(void *self, const char *at, struct pr_err *err);
 };
 
 /* PR_EINVAL: PRISM_DR_PG_BACKEND names none. */

@@ -210,6 +210,14 @@ enum pr_code dr_pg_lock_out(struct pr_db *db, const char *database, struct dr_pg
     return verify(db, database, out, err);
 }
 
+enum pr_code dr_pg_is_locked(struct pr_db *db, const char *database, bool *is, struct pr_err *err)
+{
+    PR_AUTO(PGresult) *r = NULL;
+    const enum pr_code rc = pr_db_exec(db, LOCKED, PR_ARGS(pr_text(database)), &r, err);
+    *is = rc == PR_OK && pr_cell(r, 0, 2) == NULL;
+    return rc;
+}
+
 enum pr_code dr_pg_admit(struct pr_db *db, const char *database, int64_t *grants,
                          struct pr_err *err)
 {

@@ -25,6 +25,9 @@ struct dr_pg_locked {
 };
 PR_CHECKED enum pr_code dr_pg_lock_out(struct pr_db *db, const char *database,
                                        struct dr_pg_locked *out, struct pr_err *err);
+/* Nobody who is no superuser may connect. */
+PR_CHECKED enum pr_code dr_pg_is_locked(struct pr_db *db, const char *database, bool *is,
+                                        struct pr_err *err);
 /* Gives back what was taken. *grants: how many. */
 PR_CHECKED enum pr_code dr_pg_admit(struct pr_db *db, const char *database, int64_t *grants,
                                     struct pr_err *err);

@@ -58,12 +58,13 @@ static enum pr_code await(struct pr_db *db, const char *sql, const struct pr_arg
 static enum pr_code catch_up(const struct dr_pg_home *h, struct pr_db *db, int64_t until_us,
                              struct pr_err *err)
 {
+    const char *const other[] = { "dbname", dr_pg_other_database(h), NULL };
     struct pr_db *primary = NULL;
     struct pr_err why = { 0 };
     char *conninfo = NULL, text[24];
     uint64_t lsn = 0;
     bool none = true;
-    enum pr_code rc = dr_pg_conninfo(h->cfg->pg_uri, NULL, &conninfo, err);
+    enum pr_code rc = dr_pg_conninfo(h->cfg->pg_uri, other, &conninfo, err);
     if (rc == PR_OK)
         rc = pr_db_open(&primary, conninfo, "prism-dr-pg", err);
     free(conninfo);
@@ -212,10 +213,11 @@ static void forget_confs(const char *kept)
 static enum pr_code prepare_source(const struct dr_pg_home *h, char lsn[24], uint64_t *system_id,
                                    struct pr_err *err)
 {
+    const char *const other[] = { "dbname", dr_pg_other_database(h), NULL };
     PR_AUTO(PGresult) *r = NULL;
     struct pr_db *db = NULL;
     char *conninfo = NULL;
-    enum pr_code rc = dr_pg_conninfo(h->cfg->pg_uri, NULL, &conninfo, err);
+    enum pr_code rc = dr_pg_conninfo(h->cfg->pg_uri, other, &conninfo, err);
     if (rc == PR_OK)
         rc = pr_db_open(&db, conninfo, "prism-dr-pg", err);
     if (rc == PR_OK)
@@ -284,7 +286,9 @@ static enum pr_code await_follower(const struct dr_pg_home *h, const struct dr_p
 enum pr_code dr_pg_self_rewind(void *self, const struct dr_pg_rewind *how, struct pr_err *err)
 {
     const struct dr_pg_home *h = &((struct dr_pg_self *)self)->home;
-    const char *const no_password[] = { "password", NULL, "options", NULL, NULL };
+    const char *const no_password[] = { "password", NULL,     "options",
+                                        NULL,       "dbname", dr_pg_other_database(h),
+                                        NULL };
     const char *const as_standby[] = { "dbname", NULL, "target_session_attrs", NULL, NULL };
     char kept[DR_PG_PATH + 16], lsn[24] = "", *public = NULL, *conninfo = NULL;
     uint64_t source = 0, target = 0;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BACKUP_MS = 24 * 3600 * 1000, STANZA_MS = 300000 };
 
@@ -78,21 +79,27 @@ static enum pr_code backup(void *self, bool full, struct dr_pg_repo *after, stru
     return rc == PR_OK ? dr_pg_info(h, after, err) : rc;
 }
 
+const char *dr_pg_other_database(const struct dr_pg_home *h)
+{
+    return strcmp(h->app, "postgres") != 0 ? "postgres" : "template1";
+}
+
 static enum pr_code lockout(void *self, struct dr_pg_lockout *io, struct pr_err *err)
 {
     const struct dr_pg_home *h = &((struct dr_pg_self *)self)->home;
-    const char *const other[] = { "dbname", "postgres", NULL };
-    const char *const another[] = { "dbname", "template1", NULL };
+    const char *const other[] = { "dbname", dr_pg_other_database(h), NULL };
     struct dr_pg_locked locked = { 0 };
     struct pr_db *db = NULL;
     char *conninfo = NULL;
-    enum pr_code rc = dr_pg_conninfo(
-        h->cfg->pg_uri, strcmp(h->app, "postgres") != 0 ? other : another, &conninfo, err);
+    bool is = false;
+    enum pr_code rc = dr_pg_conninfo(h->cfg->pg_uri, other, &conninfo, err);
     if (rc == PR_OK)
         rc = pr_db_open(&db, conninfo, "prism-dr-lockout", err);
+    if (rc == PR_OK && io->if_open)
+        rc = dr_pg_is_locked(db, h->app, &is, err);
     if (rc == PR_OK && io->admit)
         rc = dr_pg_admit(db, h->app, &io->grants, err);
-    else if (rc == PR_OK) {
+    else if (rc == PR_OK && !is) {
         rc = dr_pg_lock_out(db, h->app, &locked, err);
         io->grants = locked.grants;
         io->ended = locked.ended;
@@ -103,6 +110,18 @@ static enum pr_code lockout(void *self, struct dr_pg_lockout *io, struct pr_err 
     return rc;
 }
 
+static enum pr_code stop(void *self, const char *at, struct pr_err *err)
+{
+    const struct dr_pg_home *h = &((struct dr_pg_self *)self)->home;
+    bool runs = false;
+    char path[DR_PG_PATH + 16];
+    (void)snprintf(path, sizeof path, "%.500s/PG_VERSION", at);
+    if (access(path, F_OK) != 0)
+        return PR_OK;
+    const enum pr_code rc = dr_pg_server_runs(h, at, &runs, err);
+    return rc == PR_OK && runs ? dr_pg_server_stop(h, at, err) : rc;
+}
+
 const struct dr_pg_backend dr_pg_self = { .name = "self",
                                           .open = open_self,
                                           .close = close_self,
@@ -111,4 +130,5 @@ const struct dr_pg_backend dr_pg_self = { .name = "self",
                                           .restore = dr_pg_self_restore,
                                           .promote = dr_pg_self_promote,
                                           .lockout = lockout,
-                                          .rewind = dr_pg_self_rewind };
+                                          .rewind = dr_pg_self_rewind,
+                                          .stop = stop };

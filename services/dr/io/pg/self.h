@@ -18,6 +18,10 @@ enum pr_code dr_pg_self_promote(void *self, const struct dr_pg_promote *how,
                                 struct dr_pg_promoted *out, struct pr_err *err);
 enum pr_code dr_pg_self_rewind(void *self, const struct dr_pg_rewind *how, struct pr_err *err);
 
+/* A database of the server that is not the one that is kept safe: sessions there outlive a
+ * lock-out. */
+const char *dr_pg_other_database(const struct dr_pg_home *h);
+
 /* A program of PostgreSQL's. words, the last it said, go into the error. env: NULL: home's. */
 PR_CHECKED enum pr_code dr_pg_tool(const struct dr_pg_home *h, const char *name,
                                    const char *const *arg, char **env, int timeout_ms,
@@ -38,6 +42,9 @@ PR_CHECKED enum pr_code dr_pg_server_runs(const struct dr_pg_home *h, const char
 PR_CHECKED enum pr_code dr_pg_server_start(const struct dr_pg_home *h, const char *dir,
                                            const char *options, int64_t wait_ms,
                                            struct pr_err *err);
+/* Sessions are ended. */
+PR_CHECKED enum pr_code dr_pg_server_stop(const struct dr_pg_home *h, const char *dir,
+                                          struct pr_err *err);
 /* As a superuser, database postgres; address: "host:port"; may be NULL. */
 PR_CHECKED enum pr_code dr_pg_server_open(const struct dr_pg_home *h, const char *dir,
                                           struct pr_db **out, char address[160],

@@ -88,6 +88,12 @@ enum pr_code dr_pg_server_start(const struct dr_pg_home *h, const char *dir, con
     return rc == PR_OK ? PR_OK : pr_wrap(err, rc, "see %s", log);
 }
 
+enum pr_code dr_pg_server_stop(const struct dr_pg_home *h, const char *dir, struct pr_err *err)
+{
+    const char *const arg[] = { "stop", "-D", dir, "-m", "fast", "-w", "-t", "120", NULL };
+    return dr_pg_tool(h, "pg_ctl", arg, NULL, 120000 + STATUS_MS, NULL, err);
+}
+
 /* Lines of postmaster.pid: pid, directory, start, port, directory of the socket, address. */
 static enum pr_code read_address(const char *dir, char host[128], char port[16], struct pr_err *err)
 {

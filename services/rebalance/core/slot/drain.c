@@ -237,6 +237,13 @@ static bool set_as_a_whole(const struct rebalance_conflict *c)
            c->target.type == REBALANCE_TYPE_STRING && !c->source.integer && !c->target.integer;
 }
 
+/* Who was not told what became of a MIGRATE cannot know that the source did not go on serving
+ * before it failed over: what was written then counts. */
+static bool gap_counts(const struct rebalance_conflict *c)
+{
+    return c->gap_unacknowledged && !c->served_on && !(c->in_flight && c->unanswered);
+}
+
 /* Both copies come from one: the source's was to be deleted, and that was lost
  * with the old primary. The target's has what was written through ASK since. */
 static struct resolution in_flight(const struct rebalance_conflict *c)
@@ -250,13 +257,17 @@ static struct resolution in_flight(const struct rebalance_conflict *c)
                                     "before the source failed over" };
     if (c->served_on)
         return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
-    if (c->gap_unacknowledged)
-        return (struct resolution){ REBALANCE_KEEP_TARGET,
-                                    "in flight: the target has all that was acknowledged" };
     if (since == NOT_SINCE)
         return (struct resolution){ REBALANCE_KEEP_TARGET,
                                     "in flight, and nobody used the source's copy since its "
                                     "fail-over" };
+    if (c->kept && !sets)
+        return (struct resolution){ REBALANCE_KEEP_SOURCE,
+                                    "its MIGRATE was cut short before anybody was sent to the "
+                                    "target for it" };
+    if (gap_counts(c) && !c->kept)
+        return (struct resolution){ REBALANCE_KEEP_TARGET,
+                                    "in flight: the target has all that was acknowledged" };
     if (sets)
         return (struct resolution){ REBALANCE_UNION_SETS, "a set in flight: the union of both" };
     if (since == SINCE && s->idle_s * 1000 + TICK_MS < c->source_promoted_ms && set_as_a_whole(c) &&
@@ -311,12 +322,35 @@ enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conf
                                  "clients were served at the source all the time" };
     else
         r = c->in_flight ? in_flight(c) : made_anew(c);
-    if (r.what == REBALANCE_STOP && c->gap_unacknowledged && !c->served_on)
+    if (r.what == REBALANCE_STOP && gap_counts(c))
         r = (struct resolution){ REBALANCE_KEEP_TARGET,
                                  "the copies cannot be united, and the target has all that was "
                                  "acknowledged" };
     *why = r.why;
     return r.what;
+}
+
+/* --- a MIGRATE without a good answer ---------------------------------------- */
+
+/* The target's copy was used when it was restored. Later than that counts from where it
+ * cannot be the clock's tick at either end, or the time that MIGRATE took. */
+static bool used_later(int64_t idle_s, int64_t sent_ms)
+{
+    return idle_s < 0 || idle_s * 1000 + 2 * TICK_MS < sent_ms;
+}
+
+size_t rebalance_cut_kept(const struct rebalance_cut_key *k, size_t n, int64_t sent_ms,
+                          int64_t promoted_ms)
+{
+    size_t first = n;
+    for (size_t i = 0; i < n; i++) {
+        if (k[i].on_target && (!k[i].on_source || used_later(k[i].target_idle_s, sent_ms)))
+            return n;
+        if (first == n && k[i].on_source && k[i].on_target &&
+            touched(k[i].source_idle_s, promoted_ms) == NOT_SINCE)
+            first = i;
+    }
+    return sent_ms > 0 ? first : n;
 }
 
 /* --- replicas to wait for --------------------------------------------------- */

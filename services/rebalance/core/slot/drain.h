@@ -101,6 +101,10 @@ struct rebalance_conflict {
     /* The slot was open again on the promoted source before a replica of it was in
      * step: no write made there meanwhile can have been acknowledged by WAIT. */
     bool gap_unacknowledged;
+    bool unanswered; /* its MIGRATE, or answered with an error */
+    /* What the promoted source has of it is what was sent to the target, and what clients wrote
+     * since: rebalance_cut_kept says so. */
+    bool kept;
     /* The DUMPs are; or, since a hash or set that is a hash table dumps in an order
      * of its own on each node, the fields or members are. */
     bool equal;
@@ -122,6 +126,21 @@ const char *rebalance_resolution_name(enum rebalance_resolution r);
 /* *why is static. */
 enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conflict *c,
                                                      const char **why);
+
+/* --- a MIGRATE without a good answer ---------------------------------------- */
+struct rebalance_cut_key {                /* in the order in which they were sent */
+    bool on_source, on_target;            /* on_source: on the promoted one, now */
+    int64_t source_idle_s, target_idle_s; /* OBJECT IDLETIME, before anything touched them; -1
+                                             unknown */
+};
+/* The first key that the promoted source has had since before its fail-over; n: none, or
+ * it says nothing. MIGRATE deletes its keys in order and replicates that as one command,
+ * so the source's copies of those behind it are the ones that were sent, too; and since
+ * their deletion is not in the replicas' history, no client was told to look for them at
+ * the target. Were clients seen there all the same, or is a key on the target alone, then
+ * n. sent_ms, promoted_ms: ago; promoted_ms: at the earliest. */
+size_t rebalance_cut_kept(const struct rebalance_cut_key *k, size_t n, int64_t sent_ms,
+                          int64_t promoted_ms);
 
 /* --- replicas to wait for --------------------------------------------------- */
 struct rebalance_wait {

@@ -282,11 +282,20 @@ static bool has_rows(struct rebalance_executor *e, const char *sql)
     return PQntuples(res) > 0;
 }
 
+/* Not to a zone that has only just come back, or not wholly. */
 static bool primaries_are_away(struct rebalance_executor *e)
 {
-    return has_rows(e, "SELECT FROM shards s JOIN nodes p ON p.id = s.primary_id "
-                       "WHERE p.zone_id <> s.home_zone AND EXISTS (SELECT FROM nodes r WHERE "
-                       "r.shard_id = s.id AND r.zone_id = s.home_zone AND r.state = 'up') LIMIT 1");
+    PGresult *got = NULL;
+    if (pr_db_exec(e->db,
+                   "SELECT FROM shards s JOIN nodes p ON p.id = s.primary_id "
+                   "WHERE p.zone_id <> s.home_zone AND EXISTS (SELECT FROM nodes r WHERE "
+                   "r.shard_id = s.id AND r.zone_id = s.home_zone AND r.state = 'up') AND NOT "
+                   "EXISTS (SELECT FROM zone_incidents i WHERE i.zone_id = s.home_zone AND "
+                   "(i.ended_at IS NULL OR i.ended_at > now() - $1 * interval '1 s')) LIMIT 1",
+                   PR_ARGS(pr_i64(e->o.cfg->zone_settle_s)), &got, NULL) != PR_OK)
+        return false;
+    PR_AUTO(PGresult) *res = got;
+    return PQntuples(res) > 0;
 }
 
 static bool slots_are_open(struct rebalance_executor *e)
@@ -331,37 +340,49 @@ struct returned {
     size_t n;
 };
 
-/* Nodes that came back from a failure as primaries without slots: their shards lack
- * them. Taking one in again only adds a replica, so nobody is asked. */
-static enum pr_code take_back(struct rebalance_executor *e, const struct returned *back, bool *made,
-                              struct pr_err *err)
+/* A plan that takes nodes in as replicas; returns: they came back from a failure. */
+static enum pr_code take_in(struct rebalance_executor *e, const char *const *node, size_t n,
+                            bool returns, struct pr_err *err)
 {
-    const struct rebalance_returned *const r = back->node;
-    const size_t n = back->n;
-    enum pr_code rc = PR_OK;
     json_t *nodes = json_array();
     for (size_t i = 0; i < n; i++)
-        if (r[i].may.what == REBALANCE_RETURN_NOW)
-            (void)json_array_append_new(nodes, json_string(r[i].node));
-    *made = json_array_size(nodes) > 0;
+        (void)json_array_append_new(nodes, json_string(node[i]));
     json_t *goal = json_pack("{s:s, s:s, s:o}", "kind", "join", "role", "replica", "nodes", nodes);
     char *text = goal == NULL ? NULL : json_dumps(goal, JSON_COMPACT);
     json_decref(goal);
     if (text == NULL)
-        return pr_fail(err, PR_ENOMEM, "%zu nodes that came back", n);
-    if (*made) {
-        struct start start = { .lease = &e->lease, .goal = text, .returns = true };
-        pr_info(PR_EV("plan.made_by_policy"), PR_S("goal", start.goal));
-        rc = pr_db_tx(e->db, make, &start, err);
-    }
+        return pr_fail(err, PR_ENOMEM, "a plan for %zu nodes", n);
+    struct start start = { .lease = &e->lease, .goal = text, .returns = returns };
+    pr_info(PR_EV("plan.made_by_policy"), PR_S("goal", start.goal));
+    const enum pr_code rc = pr_db_tx(e->db, make, &start, err);
     free(text);
     return rc;
+}
+
+/* Nodes that came back from a failure as primaries without slots: their shards lack
+ * them. And those that stand in for what was lost with a zone. Taking one in only adds a
+ * replica, so nobody is asked. */
+static enum pr_code take_back(struct rebalance_executor *e, const struct returned *back, bool *made,
+                              struct pr_arena *arena, struct pr_err *err)
+{
+    const char **node = pr_arena_alloc(arena, (back->n + 1) * sizeof *node);
+    size_t n = 0;
+    if (node == NULL)
+        return pr_fail(err, PR_ENOMEM, "%zu nodes that came back", back->n);
+    for (size_t i = 0; i < back->n; i++)
+        if (back->node[i].may.what == REBALANCE_RETURN_NOW)
+            node[n++] = back->node[i].node;
+    const bool returns = n > 0;
+    enum pr_code rc = returns ? PR_OK : rebalance_spares(e, arena, &node, &n, err);
+    *made = rc == PR_OK && n > 0;
+    return *made ? take_in(e, node, n, returns, err) : rc;
 }
 
 /* What keeps coming back is not made again before it has cooled down, whatever
  * became of it; and never while another plan is in hand. */
 static enum pr_code make_needed(struct rebalance_executor *e, const struct rebalance_standing *s,
-                                const struct returned *back, struct pr_err *err)
+                                const struct returned *back, struct pr_arena *arena,
+                                struct pr_err *err)
 {
     static const struct need need[] = { { "repair", slots_are_open },
                                         { "failback", primaries_are_away },
@@ -371,7 +392,7 @@ static enum pr_code make_needed(struct rebalance_executor *e, const struct rebal
                     "autoscale')) LIMIT 1"))
         return PR_OK;
     bool made = false;
-    enum pr_code rc = take_back(e, back, &made, err);
+    enum pr_code rc = take_back(e, back, &made, arena, err);
     if (rc != PR_OK || made)
         return rc;
     for (size_t i = 0; i < PR_COUNT(need); i++) {
@@ -419,7 +440,7 @@ enum pr_code rebalance_standing_orders(struct rebalance_executor *e, struct pr_e
     if (rc == PR_OK) /* also while a plan is in hand, or all is halted */
         say_held(e, back.node, back.n);
     if (rc == PR_OK && !s.halted) {
-        rc = make_needed(e, &s, &back, err);
+        rc = make_needed(e, &s, &back, &arena, err);
         if (rc == PR_OK)
             rc = propose_pending(e, err);
         if (rc == PR_OK)

@@ -129,20 +129,25 @@ static enum pr_code read_copy(const struct judge *j, bool at_taker, struct copy 
     return rc;
 }
 
-/* Dumps of equal hash tables differ: their order is each node's own. */
+/* Dumps of equal hash tables differ: their order is each node's own. So do those of equal
+ * strings: who gives keys does not compress them, and its successor does. */
 static enum pr_code equal(const struct judge *j, const struct copy *g, const struct copy *t,
                           bool *out, struct pr_err *err)
 {
     *out = g->dump->len == t->dump->len && memcmp(g->dump->str, t->dump->str, g->dump->len) == 0;
-    const bool hash = g->is.type == REBALANCE_TYPE_HASH, set = g->is.type == REBALANCE_TYPE_SET;
-    if (*out || g->is.type != t->is.type || (!hash && !set))
+    const bool hash = g->is.type == REBALANCE_TYPE_HASH, set = g->is.type == REBALANCE_TYPE_SET,
+               string = g->is.type == REBALANCE_TYPE_STRING;
+    if (*out || g->is.type != t->is.type || (!hash && !set && !string))
         return PR_OK;
     redisReply *a = NULL, *b = NULL;
-    const char *all = hash ? "HGETALL" : "SMEMBERS";
+    const char *all = string ? "GET" : hash ? "HGETALL" : "SMEMBERS";
     enum pr_code rc = ask(j, false, all, NULL, &a, err);
     if (rc == PR_OK)
         rc = ask(j, true, all, NULL, &b, err);
-    if (rc == PR_OK)
+    if (rc == PR_OK && string)
+        *out = a->str != NULL && b->str != NULL && a->len == b->len &&
+               memcmp(a->str, b->str, a->len) == 0;
+    else if (rc == PR_OK)
         *out = rebalance_copies_equal(a, b, hash ? 2 : 1);
     drop(a);
     drop(b);
@@ -346,6 +351,8 @@ static enum rebalance_resolution judge_it(const struct judge *j, const struct co
         .source_failed_over = p->giver_failed,
         .served_on = p->step->served_on,
         .gap_unacknowledged = !is_equal && p->gap_unacknowledged && no_replica_yet(j),
+        .unanswered = rebalance_pair_unanswered(p, j->key, j->len),
+        .kept = rebalance_pair_kept(p, j->key, j->len),
         .strings_are_set = p->run->cfg->strings_are_set,
         .equal = is_equal,
         .source_promoted_ms = p->promoted_us > 0 ? (now_us - p->promoted_us) / 1000 + 1 : 0,
@@ -496,6 +503,8 @@ enum pr_code rebalance_pair_resolve(struct rebalance_pair *p, bool taker_owns, s
     if (rc == PR_OK)
         rc = pr_redis_command(j.giver, &got, err, "CLUSTER GETKEYSINSLOT %d %d", p->step->slot,
                               count);
+    if (rc == PR_OK && !taker_owns)
+        rc = rebalance_pair_judge_cuts(p, j.giver, j.taker, err);
     if (rc == PR_OK)
         rc = judge_keys(&j, got, err);
     drop(got); /* the mark is seen, and closed, by the machine */

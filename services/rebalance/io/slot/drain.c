@@ -61,7 +61,7 @@ static enum pr_code heed(struct rebalance_pair *p, unsigned lane, const redisRep
             rebalance_pair_carrier(p, false, err) != PR_OK)
             return err->code;
     if (!says(r, "Target instance") && !says(r, "IOERR"))
-        pr_buf_reset(&p->recent[lane]); /* refused by the giver itself: nothing was sent */
+        rebalance_pair_landed(p, lane); /* refused by the giver itself: nothing was sent */
     return pr_fail(err, PR_EUNAVAIL, "MIGRATE: %.200s", r->str);
 }
 
@@ -99,8 +99,9 @@ static enum pr_code append_what_is_left(struct rebalance_pair *p, struct pr_redi
 /* In memory: which deletions a replica may not know. */
 static void remember(struct rebalance_pair *p, unsigned lane, const struct batch *b)
 {
-    pr_buf_reset(&p->recent[lane]);
+    rebalance_pair_landed(p, lane);
     p->deleted[lane] = (struct rebalance_written){ .history = "" };
+    p->cut[lane].sent_us = pr_mono_us();
     for (size_t i = 0; i < b->n; i++) {
         size_t len;
         const char *key = rebalance_key_at(b->keys, b->from + i, &len);
@@ -180,6 +181,8 @@ static enum pr_code read_batch(struct rebalance_pair *p, const struct batch *b, 
         if (rc != PR_OK) /* keys may be on both sides, and more may follow */
             p->view.conflict = p->view.stray = true;
         PR_AUTO(redisReply) *r = got;
+        if (rc == PR_OK && r->type == REDIS_REPLY_STATUS)
+            p->cut[lane].sent_us = 0;
         if (rc == PR_OK)
             rc = heed(p, lane, r, err);
         note_time(p, b);

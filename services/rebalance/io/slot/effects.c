@@ -332,8 +332,8 @@ static enum pr_code resolve(struct rebalance_pair *p, struct pr_err *err)
         return rc;
     p->view.settled = false; /* keys may go before it is found empty */
     p->view.conflict = p->giver_failed = p->step->served_on = p->step->failed_over = false;
-    for (int i = 0; i < REBALANCE_LANES; i++)
-        pr_buf_reset(&p->recent[i]);
+    for (unsigned i = 0; i < REBALANCE_LANES; i++)
+        rebalance_pair_landed(p, i);
     pr_buf_reset(&p->step->in_flight);
     return rebalance_pair_intend(p, p->step, err);
 }

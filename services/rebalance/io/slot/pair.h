@@ -32,6 +32,12 @@ struct rebalance_carrier {
     unsigned generation;
 };
 
+struct rebalance_cut { /* a batch whose MIGRATE did not say OK */
+    int64_t sent_us;   /* 0: it did */
+    bool judged;       /* what follows was found out, by the first who touched the copies */
+    size_t kept, keys; /* rebalance_cut_kept of so many keys */
+};
+
 struct rebalance_lane { /* a connection to the giver; lanes take turns */
     struct pr_redis *conn;
     bool waits; /* a WAIT is not answered yet */
@@ -88,6 +94,7 @@ struct rebalance_pair {
     bool taker_waits;
     unsigned turn;                         /* batches sent in this slot */
     struct pr_buf recent[REBALANCE_LANES]; /* the last batches' keys: their DEL may be lost */
+    struct rebalance_cut cut[REBALANCE_LANES];
     struct rebalance_written deleted[REBALANCE_LANES]; /* where the giver's history has them */
     struct rebalance_keys late;                        /* keys that came after the scan */
     int live[2];            /* replicas to wait for: giver's side [0], taker's [1] by shard */
@@ -131,6 +138,13 @@ static inline struct rebalance_shard *rebalance_giver(struct rebalance_pair *p)
 static inline struct rebalance_shard *rebalance_taker(struct rebalance_pair *p)
 {
     return &p->shard[!rebalance_pair_giver(p)];
+}
+
+/* No key of lane i's last batch is in flight any more. */
+static inline void rebalance_pair_landed(struct rebalance_pair *p, unsigned i)
+{
+    pr_buf_reset(&p->recent[i]);
+    p->cut[i] = (struct rebalance_cut){ 0 };
 }
 
 /* After a look at the shards: a member that refused our user lost it in a restart. */
@@ -240,6 +254,14 @@ PR_CHECKED enum pr_code rebalance_pair_resume_jobs(struct rebalance_pair *p, boo
  * from p->next_step on, which is moved on over those that are done: all of them when both
  * offer it and nothing speaks against it. */
 PR_CHECKED enum pr_code rebalance_pair_jobs(struct rebalance_pair *p, bool *on, struct pr_err *err);
+
+/* cut.c: before copies are compared, which touches them. */
+PR_CHECKED enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis *giver,
+                                                  struct pr_redis *taker, struct pr_err *err);
+/* The key's MIGRATE did not say OK. */
+bool rebalance_pair_unanswered(const struct rebalance_pair *p, const char *key, size_t len);
+/* The promoted giver's copy of the key is the one that was sent, and what was written since. */
+bool rebalance_pair_kept(const struct rebalance_pair *p, const char *key, size_t len);
 
 /* conflict.c: judges keys that may be on both sides. PR_ECONFLICT: no rule for one. */
 PR_CHECKED enum pr_code rebalance_pair_resolve(struct rebalance_pair *p, bool taker_owns,

@@ -124,7 +124,7 @@ enum pr_code rebalance_pair_await_lane(struct rebalance_pair *p, unsigned i, str
     p->lane[i].waits = false;
     const enum pr_code rc = await(p, p->lane[i].conn, rebalance_pair_giver(p), err);
     if (rc == PR_OK && p->live[rebalance_pair_giver(p)] > 0)
-        pr_buf_reset(&p->recent[i]); /* every replica knows that these are gone */
+        rebalance_pair_landed(p, i); /* every replica knows that these are gone */
     return rc;
 }
 
@@ -143,7 +143,7 @@ void rebalance_pair_hear_lanes(struct rebalance_pair *p)
             continue;
         if (got->type == REDIS_REPLY_INTEGER && got->integer > 0 &&
             got->integer >= p->live[rebalance_pair_giver(p)])
-            pr_buf_reset(&p->recent[i]);
+            rebalance_pair_landed(p, (unsigned)i);
         freeReplyObject(got);
     }
 }

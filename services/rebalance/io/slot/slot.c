@@ -28,9 +28,9 @@ static void hear_promoted(struct rebalance_pair *p)
         rebalance_pair_service(p, rebalance_pair_giver(p), &conn, NULL) != PR_OK ||
         pr_redis_command(conn, &got, NULL, "INFO replication") != PR_OK)
         return;
-    for (int i = 0; i < REBALANCE_LANES; i++)
+    for (unsigned i = 0; i < REBALANCE_LANES; i++)
         if (rebalance_copies_inherited(got->str == NULL ? "" : got->str, &p->deleted[i]))
-            pr_buf_reset(&p->recent[i]);
+            rebalance_pair_landed(p, i);
     freeReplyObject(got);
 }
 
@@ -220,8 +220,8 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->urgent = false;
     p->turn = 0;
     p->opened_us = pr_mono_us();
-    for (int i = 0; i < REBALANCE_LANES; i++)
-        pr_buf_reset(&p->recent[i]);
+    for (unsigned i = 0; i < REBALANCE_LANES; i++)
+        rebalance_pair_landed(p, i);
     p->resumed = !step->fresh;
     p->known = false;
     if (p->calm && piece != NULL && step->fresh && p->turn == 0) {
@@ -417,6 +417,7 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
             p->reopened = p->gap_unacknowledged = false; /* they were of the former giver */
             p->failovers = 0;
             p->promoted_us = 0;
+            memset(p->cut, 0, sizeof p->cut);
         }
         enum pr_code rc = recorded(step, next.at) ? PR_OK : rebalance_pair_intend(p, step, err);
         if (rc == PR_OK)

@@ -1,0 +1,26 @@
+/* prism.rpc.dr.failover: region fail-overs that are asked for over NATS. What takes long is done
+ * by a thread of its own, one thing at a time; what it is at is in the journal in the bucket, so
+ * an answer needs neither PostgreSQL nor this process's memory. */
+#ifndef DR_FAILOVER_H
+#define DR_FAILOVER_H
+
+#include "io/settings.h"
+
+#include "prism/io/bus.h"
+
+struct dr_failover;
+
+/* cfg and db_uri are borrowed until the stop. */
+PR_CHECKED enum pr_code dr_failover_open(struct dr_failover **out, const struct dr_config *cfg,
+                                         const char *db_uri, struct pr_err *err);
+/* Answers one request; ctx is the struct dr_failover. PR_EINVAL: no such request, or no sites are
+ * configured. PR_ECONFLICT: something is under way, or the plan is not ready. PR_ENOTFOUND:
+ * nothing is under way. */
+pr_rpc_fn dr_failover_ask;
+/* No fail-over is under way anywhere, as far as the bucket tells. A request or two. */
+bool dr_failover_settled(struct dr_failover *f);
+/* What is at work stops at its next step, for RESUME; waits for it. Both: NULL is fine. */
+void dr_failover_stop(struct dr_failover *f);
+void dr_failover_close(struct dr_failover *f);
+
+#endif

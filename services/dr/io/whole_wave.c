@@ -1,0 +1,196 @@
+#include "io/whole_private.h"
+
+#include "io/room.h"
+
+#include "prism/io/clock.h"
+#include "prism/io/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- how many -----------------------------------------------------------------------------------
+ */
+
+/* Of the generation that a restore begins with; how far it goes is about where its last piece ends.
+ */
+static struct dr_load load_of(const struct dr_index_shard *s, int64_t until_ms)
+{
+    struct dr_load l = { .base = 0 };
+    const size_t at = dr_generation_choose(s->g, s->n, NULL, until_ms);
+    if (at == SIZE_MAX)
+        return l;
+    const struct dr_generation *g = &s->g[at];
+    uint64_t to = g->offset;
+    for (size_t i = 0; i < g->parts; i++)
+        l.base += g->part[i].bytes;
+    for (size_t i = 0; i < s->pieces.n; i++) {
+        const struct dr_piece *p = &s->pieces.piece[i].piece;
+        if (dr_generation_compare(&p->generation, &g->id) == 0 && p->first_ms <= until_ms &&
+            p->to > to)
+            to = p->to;
+    }
+    l.stream = to - g->offset;
+    return l;
+}
+
+enum pr_code dr_wave_begin(struct dr_whole_run *r, struct pr_err *err)
+{
+    const size_t n = r->out->shards;
+    struct dr_load *load = calloc(n, sizeof *load);
+    struct dr_room room;
+    if (load == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory for %zu shards", n);
+    for (size_t i = 0; i < n; i++)
+        load[i] = load_of(&r->index.shard[i], r->w->until_ms);
+    enum pr_code rc = dr_room_look(r->dir, &room, err);
+    if (rc == PR_OK)
+        rc = dr_room_wave(load, n, &room, r->w->parallel, &r->wave, err);
+    free(load);
+    if (rc != PR_OK)
+        return pr_wrap(err, rc, "%s", r->w->dir);
+    r->out->parallel = r->wave;
+    pr_info(PR_EV("dr.restore_waves"), PR_I("shards", n), PR_I("at_a_time", r->wave),
+            PR_I("free_memory", room.memory), PR_I("free_disk", room.disk));
+    return PR_OK;
+}
+
+/* --- servers ------------------------------------------------------------------------------------
+ */
+
+static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, const char *dir,
+                                struct pr_err *err)
+{
+    struct dr_whole_shard *s = &r->out->shard[i];
+    const struct dr_restore what = { .store = r->w->store,
+                                     .codec = r->w->codec,
+                                     .cluster = r->w->cluster,
+                                     .shard = s->name,
+                                     .index = &r->index,
+                                     .until_ms = r->w->until_ms,
+                                     .dir = dir,
+                                     .threads = r->threads };
+    const int64_t begun = pr_mono_us();
+    enum pr_code rc = dr_restore_shard(&what, &s->restored, err);
+    if (rc != PR_OK)
+        return rc;
+    const struct dr_restored *d = &s->restored;
+    pr_info(PR_EV("dr.restore_fetched"), PR_S("shard", s->name), PR_I("shard_number", i + 1),
+            PR_I("shards", r->out->shards), PR_I("bytes", d->base_bytes + d->stream_bytes),
+            PR_I("ms", (pr_mono_us() - begun) / 1000), PR_I("until_ms", d->last_ms));
+    if (d->gap || d->skipped > 0)
+        pr_warn(PR_EV("dr.restore_damage"), PR_S("shard", s->name), PR_I("gap", d->gap),
+                PR_I("skipped_generations", d->skipped), PR_S("why", d->why));
+    if (i == 0 || d->last_ms < r->out->oldest_ms)
+        r->out->oldest_ms = d->last_ms;
+    if (i == 0 || d->last_ms > r->out->newest_ms)
+        r->out->newest_ms = d->last_ms;
+    r->fetched[i] = true;
+    return PR_OK;
+}
+
+/* What the base says it holds must have been loaded, whatever the stream then did to it. */
+static enum pr_code load_shard(struct dr_whole_run *r, size_t i, struct pr_err *err)
+{
+    struct dr_whole_shard *s = &r->out->shard[i];
+    PR_AUTO(redisReply) *size = NULL;
+    uint64_t loaded = 0;
+    enum pr_code rc = dr_quarantine_await(&r->server[i], err);
+    if (rc == PR_OK)
+        rc = dr_quarantine_connect(&r->server[i], &r->conn[i], err);
+    if (rc == PR_OK)
+        rc = dr_quarantine_loaded(r->conn[i], &loaded, err);
+    if (rc == PR_OK)
+        rc = pr_redis_command(r->conn[i], &size, err, "DBSIZE");
+    if (rc != PR_OK)
+        return pr_wrap(err, rc, "shard %s", s->name);
+    s->keys = (uint64_t)size->integer;
+    if (s->restored.base_keys != UINT64_MAX && loaded != s->restored.base_keys)
+        return pr_fail(err, PR_EDATA, "shard %s: %llu keys of its base were loaded, it had %llu",
+                       s->name, (unsigned long long)loaded,
+                       (unsigned long long)s->restored.base_keys);
+    pr_info(PR_EV("dr.restore_loaded"), PR_S("shard", s->name), PR_I("keys", s->keys));
+    return PR_OK;
+}
+
+/* A server loads while the next shard is still being fetched. */
+static enum pr_code start_shard(struct dr_whole_run *r, size_t i, struct pr_err *err)
+{
+    char dir[4200];
+    (void)snprintf(dir, sizeof dir, "%s/%s", r->dir, r->out->shard[i].name);
+    const enum pr_code rc = r->fetched[i] ? PR_OK : fetch_shard(r, i, dir, err);
+    return rc == PR_OK ? dr_quarantine_open(&r->server[i], dir, err) : rc;
+}
+
+static enum pr_code start(struct dr_whole_run *r, size_t from, size_t to, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    if (r->to > r->from)
+        return PR_OK; /* all of them, and they stay */
+    r->from = from;
+    r->to = to;
+    for (size_t i = from; i < to && rc == PR_OK; i++)
+        rc = start_shard(r, i, err);
+    for (size_t i = from; i < to && rc == PR_OK; i++)
+        rc = load_shard(r, i, err);
+    return rc;
+}
+
+static enum pr_code stop(struct dr_whole_run *r, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    for (size_t i = r->from; i < r->to; i++) {
+        pr_redis_close(r->conn[i]);
+        r->conn[i] = NULL;
+        if (rc == PR_OK)
+            rc = dr_quarantine_stop(&r->server[i], err);
+    }
+    if (rc == PR_OK)
+        r->from = r->to = 0;
+    return rc;
+}
+
+void dr_wave_kill(struct dr_whole_run *r)
+{
+    for (size_t i = r->from; i < r->to; i++) {
+        pr_redis_close(r->conn[i]);
+        r->conn[i] = NULL;
+        dr_quarantine_close(&r->server[i]);
+    }
+    r->from = r->to = 0;
+}
+
+static bool any(const struct dr_whole_run *r, dr_wave_wants_fn *wants, const void *ctx, size_t from,
+                size_t to)
+{
+    bool some = wants == NULL;
+    for (size_t i = from; i < to && !some; i++)
+        some = wants(r, ctx, i);
+    return some;
+}
+
+enum pr_code dr_wave_each(struct dr_whole_run *r, dr_wave_wants_fn *wants, dr_wave_fn *fn,
+                          void *ctx, struct pr_err *err)
+{
+    const size_t n = r->out->shards;
+    enum pr_code rc = PR_OK;
+    for (size_t from = 0, to; from < n && rc == PR_OK; from = to) {
+        to = n - from < r->wave ? n : from + r->wave;
+        if (!any(r, wants, ctx, from, to))
+            continue;
+        rc = start(r, from, to, err);
+        if (rc == PR_OK)
+            rc = fn(r, ctx, err);
+        if (rc == PR_OK && r->wave < n)
+            rc = stop(r, err);
+    }
+    return rc;
+}
+
+enum pr_code dr_wave_mend(struct dr_whole_run *r, struct pr_err *err)
+{
+    struct dr_mend again = { .vertices = 0 }; /* counts what agree() counted */
+    const enum pr_code rc =
+        dr_mend(&(struct dr_mend_of){ &r->survey, r->owner, r->conn }, &again, err);
+    dr_mend_done(&again);
+    return rc;
+}

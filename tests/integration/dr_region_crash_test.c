@@ -1,0 +1,123 @@
+/* kill -9 behind every object of the journal: somebody else goes on, and all is there. */
+#include "dr_region_stage.h"
+
+#include "core/region.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static char out[REGION_OUT];
+static struct it_proxy proxy;
+
+static int open_all(void **state)
+{
+    const int rc = region_stage_open(state);
+    it_proxy(&proxy, atoi(strrchr(it_env("IT_S3_URL"), ':') + 1));
+    return rc;
+}
+
+/* Records that the bucket took since the log was emptied. */
+static int records(void)
+{
+    static char log[1 << 20];
+    int n = 0;
+    char *save = NULL;
+    it_proxy_log(&proxy, log, sizeof log);
+    for (char *line = strtok_r(log, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+        n += strstr(line, " PUT ") != NULL && strstr(line, "/failover/") != NULL &&
+             strstr(line, " 200") != NULL;
+    return n;
+}
+
+static bool so_many(void *ctx)
+{
+    return records() >= *(const int *)ctx;
+}
+
+/* A run that is killed when its n-th record is there; false: it ended before. */
+static bool run_and_kill(const char *const *arg, int n)
+{
+    it_proxy_rules(&proxy, "");
+    const pid_t pid = region_failover_spawn(arg, proxy.url);
+    const bool there = it_await(so_many, &n, REGION_AWAIT_MS);
+    if (!there)
+        fail_msg("record %d of %s did not come", n, arg[0]);
+    it_kill(pid);
+    return there;
+}
+
+/* BEGIN; then of every step its INTENT; and of the next run its DONE. */
+static void killed_behind_every_record_it_ends_as_it_should(void **state)
+{
+    (void)state;
+    static const char *const EXECUTE[] = { "execute", "--to", "west", NULL };
+    static const char *const RESUME[] = { "resume", NULL };
+    dr_ledger_start(1);
+    dr_ledger_await_acked(50);
+    assert_true(run_and_kill(EXECUTE, 1));
+    for (int i = 0; i < DR_REGION_STEPS; i++) {
+        assert_true(run_and_kill(RESUME, 2)); /* ATTEMPT, INTENT */
+        assert_true(run_and_kill(RESUME, 3)); /* ATTEMPT, INTENT, DONE */
+    }
+    assert_int_equal(region_failover(out, RESUME), 0);
+    assert_non_null(strstr(out, "\"state\":\"done\""));
+    assert_non_null(strstr(out, "\"owner\":\"west\",\"epoch\":1,"));
+    assert_non_null(strstr(out, "\"rpo_ms\":0,"));
+    dr_ledger_stop();
+    assert_true(region_locked_out(region_east()));
+    region_check(region_west(), true, region_east());
+    assert_int_equal(dr_stage_number("SELECT count(*) FROM dr_failovers"), 1);
+}
+
+/* At random moments, not only behind records: in the midst of locking out and of filling. */
+static void killed_anywhere_it_ends_as_it_should(void **state)
+{
+    (void)state;
+    static const char *const RESUME[] = { "resume", NULL };
+    const char *arg[] = { "execute", "--to", "west", NULL };
+    struct pr_rng rng;
+    int kills = 0, status = -1;
+    const uint64_t seed = (uint64_t)time(NULL);
+    print_message("seed %llu\n", (unsigned long long)seed);
+    pr_rng_init(&rng, seed);
+    region_stage_fresh();
+    dr_stage_write(seed, 300);
+    dr_ledger_start(seed);
+    dr_ledger_await_acked(50);
+    for (const char *const *what = arg; status != 0;) {
+        const pid_t pid = region_failover_spawn(what, NULL);
+        const int64_t ms = 300 + (int64_t)pr_rng_below(&rng, 3000) + 1500 * kills;
+        const struct timespec pause = { ms / 1000, (ms % 1000) * 1000000 };
+        nanosleep(&pause, NULL); /* the moment is what is tried */
+        status = it_alive(pid) ? -1 : it_wait(pid, REGION_AWAIT_MS);
+        if (status == -1) {
+            it_kill(pid);
+            kills++;
+        } else if (status != 0 && status != 3)
+            fail_msg("it ended with %d", status);
+        assert_int_equal(region_failover(out, (const char *const[]){ "status", NULL }), 0);
+        if (strstr(out, "\"failover\":null") == NULL)
+            what = RESUME;
+        if (strstr(out, "\"state\":\"done\",\"attempt\"") != NULL)
+            break;
+    }
+    print_message("%d kills\n", kills);
+    dr_ledger_stop();
+    assert_true(region_locked_out(region_east()));
+    region_check(region_west(), true, region_east());
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) /* a pattern: those alone */
+        cmocka_set_test_filter(argv[1]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_behind_every_record_it_ends_as_it_should),
+        cmocka_unit_test(killed_anywhere_it_ends_as_it_should),
+    };
+    return cmocka_run_group_tests_name("dr region crash", tests, open_all, region_stage_close);
+}
