@@ -73,7 +73,7 @@ static void cut_while_moving(void)
 {
     dr_stage_start();
     stage_writer_start(1);
-    stage_targets(1, 0.3);
+    stage_targets(1, 0.1);
     const long first = stage_plan(stage_run("done"), "{}");
     stage_await_plan(first, "proposed");
     stage_execute(first);
