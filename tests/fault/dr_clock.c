@@ -1,7 +1,10 @@
 /* Preloaded into prism-dr: its clock of the day is off by as many seconds as the file $DR_CLOCK
  * begins with (a 64-bit integer, shared with the test). Clocks that only count go on as they are.
  */
+#undef _GNU_SOURCE
+#define _GNU_SOURCE /* pthread_cond_clockwait */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -54,4 +57,17 @@ time_t time(time_t *out)
     if (out != NULL)
         *out = t.tv_sec;
     return t.tv_sec;
+}
+
+/* A moment by the clock of the day is meant by ours; the kernel waits by its own. One by the clock
+ * that counts from the start of the machine is far smaller. */
+int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mu,
+                           const struct timespec *restrict until)
+{
+    enum { OF_THE_DAY_S = 1000000000 };
+    struct timespec t = *until;
+    if (t.tv_sec < OF_THE_DAY_S)
+        return pthread_cond_clockwait(cond, mu, CLOCK_MONOTONIC, &t);
+    t.tv_sec -= off();
+    return pthread_cond_clockwait(cond, mu, CLOCK_REALTIME, &t);
 }
