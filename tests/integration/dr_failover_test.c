@@ -15,27 +15,6 @@ static int open_all(void **state)
     return rc;
 }
 
-static void source_of(const char *shard, char name[32])
-{
-    char source[128];
-    dr_stage_text(source, sizeof source, "SELECT source FROM dr_shards WHERE shard_id = '%s'",
-                  shard);
-    assert_non_null(strrchr(source, ':'));
-    (void)snprintf(name, 32, "redis-%d", atoi(strrchr(source, ':') + 1));
-}
-
-struct left {
-    const char *shard, *server;
-};
-
-static bool has_left(void *ctx)
-{
-    const struct left *l = ctx;
-    return dr_stage_number("SELECT count(*) FROM dr_shards WHERE shard_id = '%s' AND streaming AND "
-                           "source NOT LIKE '%%:%s'",
-                           l->shard, l->server + strlen("redis-")) == 1;
-}
-
 static long generation(const char *shard)
 {
     return dr_stage_number("SELECT generation_epoch * 65536 + generation_n FROM dr_shards WHERE "
@@ -55,11 +34,11 @@ static void a_stopped_source_is_left(void **state)
     dr_ledger_start(1);
     dr_ledger_await_acked(30);
     const long before = generation(shard[0].id);
-    source_of(shard[0].id, source);
-    struct left l = { shard[0].id, source };
+    dr_stage_source(shard[0].id, source);
+    struct dr_stage_leaving l = { shard[0].id, source };
     const pid_t pid = it_server_pid(source);
     assert_int_equal(kill(pid, SIGSTOP), 0);
-    const bool left = it_await(has_left, &l, 10000);
+    const bool left = it_await(dr_stage_left, &l, 10000);
     assert_int_equal(kill(pid, SIGCONT), 0);
     assert_true(left);
     assert_int_equal(generation(shard[0].id), before);
@@ -74,10 +53,10 @@ static void a_killed_source_is_left_at_once(void **state)
     char source[32];
     (void)dr_stage_shards(shard);
     const long before = generation(shard[1].id);
-    source_of(shard[1].id, source);
-    struct left l = { shard[1].id, source };
+    dr_stage_source(shard[1].id, source);
+    struct dr_stage_leaving l = { shard[1].id, source };
     it_server_kill(source, true);
-    const bool left = it_await(has_left, &l, 4000);
+    const bool left = it_await(dr_stage_left, &l, 4000);
     it_server_up(source);
     assert_true(left);
     assert_int_equal(generation(shard[1].id), before);
@@ -142,30 +121,6 @@ static void a_dead_primary_costs_nothing_that_was_durable(void **state)
     dr_ledger_check(DR_LEDGER_ALL, true);
 }
 
-static void set_all(const char *name, const char *value)
-{
-    int port[IT_MAX_NODES];
-    const size_t n = it_redis_ports(port);
-    for (size_t i = 0; i < n; i++) {
-        redisContext *c = it_redis_admin(port[i]);
-        redisReply *r = redisCommand(c, "CONFIG SET %s %s", name, value);
-        assert_true(r != NULL && r->type == REDIS_REPLY_STATUS);
-        freeReplyObject(r);
-        redisFree(c);
-    }
-}
-
-static bool raised(void *ctx)
-{
-    return dr_stage_number("SELECT count(*) FROM dr_shards WHERE '%s' = ANY (alarms)",
-                           (const char *)ctx) > 0;
-}
-
-static bool not_raised(void *ctx)
-{
-    return !raised(ctx);
-}
-
 /* The bucket stalls in the midst of a base while the primary is written to: the source closes us at
  * its limit. The next base is tried, and an alarm says so until one is finished. */
 static void a_base_that_the_source_gives_up_is_tried_again(void **state)
@@ -173,30 +128,26 @@ static void a_base_that_the_source_gives_up_is_tried_again(void **state)
     (void)state;
     static char alarm[] = "base";
     struct it_proxy proxy;
-    char name[64];
-    (void)snprintf(name, sizeof name, "%s-base", dr.cluster);
     if (dr.dr.pid > 0) /* of the tests before */
         assert_int_equal(it_stop(dr.dr.pid), 0);
     it_proxy(&proxy, atoi(strrchr(it_env("IT_S3_URL"), ':') + 1));
     dr_stage_set("PRISM_DR_S3_ENDPOINT", proxy.url);
-    dr_stage_set("PRISM_DR_CLUSTER", name);
     dr_stage_set("PRISM_DR_PART_BYTES", "65536");
-    it_sql(dr.uri, "DELETE FROM dr_shards", NULL, 0);
-    it_sql(dr.uri, "DELETE FROM dr_groups", NULL, 0);
+    dr_stage_fresh();
     dr_ledger_forget();
-    set_all("repl-backlog-size", "1048576");
-    set_all("client-output-buffer-limit", "replica 1mb 1mb 1");
+    dr_stage_config("repl-backlog-size", "1048576");
+    dr_stage_config("client-output-buffer-limit", "replica 1mb 1mb 1");
     dr_stage_write(70, 1500); /* bases of some MB */
     it_proxy_rules(&proxy, "slowdown method=PUT");
     it_service(&dr.dr, "dr", dr.uri, dr.env);
-    for (unsigned i = 0; i < 40 && !raised(alarm); i++)
+    for (unsigned i = 0; i < 40 && !dr_stage_raised(alarm); i++)
         dr_stage_write(80 + i, 1500);
-    assert_true(it_await(raised, alarm, 70000));
+    assert_true(it_await(dr_stage_raised, alarm, 70000));
     it_proxy_rules(&proxy, "");
     dr_stage_await_streaming();
-    assert_true(it_await(not_raised, alarm, 20000));
+    assert_true(it_await(dr_stage_not_raised, alarm, 20000));
     dr_stage_await_durable();
-    set_all("client-output-buffer-limit", "replica 256mb 64mb 60");
+    dr_stage_config("client-output-buffer-limit", "replica 256mb 64mb 60");
 }
 
 int main(int argc, char **argv)

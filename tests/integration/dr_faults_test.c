@@ -18,22 +18,10 @@ static unsigned effort(void)
     return text != NULL ? (unsigned)strtoul(text, NULL, 10) : 1;
 }
 
-/* A name of its own in the bucket, and nothing remembered: bases are written anew. */
 static void fresh(void)
 {
-    static unsigned times;
-    char name[64];
-    (void)snprintf(name, sizeof name, "%s-%u", dr.cluster, ++times);
-    dr_stage_set("PRISM_DR_CLUSTER", name);
-    it_sql(dr.uri, "DELETE FROM dr_shards", NULL, 0);
-    it_sql(dr.uri, "DELETE FROM dr_groups", NULL, 0);
+    dr_stage_fresh();
     dr_ledger_forget();
-}
-
-/* Its holder was killed: nobody else need wait for its end. */
-static void end_lease(void)
-{
-    it_sql(dr.uri, "UPDATE leases SET expires_at = '-infinity' WHERE name LIKE 'dr-%'", NULL, 0);
 }
 
 static int open_all(void **state)
@@ -65,7 +53,7 @@ static int end(void **state)
     dr_ledger_stop();
     if (dr.dr.pid > 0 && it_alive(dr.dr.pid))
         it_kill(dr.dr.pid);
-    end_lease();
+    dr_stage_end_leases();
     return 0;
 }
 
@@ -101,7 +89,7 @@ static void a_bad_bucket_loses_nothing(void **state)
         dr_ledger_stop();
         it_proxy_rules(&proxy, "");
         dr_ledger_check((int)seed, false);
-        end_lease();
+        dr_stage_end_leases();
     }
     dr_stage_start();
     ends_well();
@@ -119,17 +107,6 @@ static bool measured(void *ctx)
     (void)ctx;
     return it_http(dr.dr.port, "GET", "/metrics", NULL, NULL, metrics, sizeof metrics) == 200 &&
            strstr(metrics, "prism_dr_alarm{alarm=\"bucket\"} 1") != NULL;
-}
-
-static bool raised(void *ctx)
-{
-    return dr_stage_number("SELECT count(*) FROM dr_shards WHERE '%s' = ANY (alarms)",
-                           (const char *)ctx) > 0;
-}
-
-static bool not_raised(void *ctx)
-{
-    return !raised(ctx);
 }
 
 static void a_bucket_that_refuses_is_named(void **state)
@@ -151,17 +128,6 @@ static void a_bucket_that_refuses_is_named(void **state)
     assert_int_equal(dr_stage_number("SELECT count(*) FROM dr_groups WHERE error <> ''"), 0);
 }
 
-static void full_backlog(const char *bytes)
-{
-    int port[IT_MAX_NODES];
-    const size_t n = it_redis_ports(port);
-    for (size_t i = 0; i < n; i++) {
-        redisContext *c = it_redis_admin(port[i]);
-        freeReplyObject(redisCommand(c, "CONFIG SET repl-backlog-size %s", bytes));
-        redisFree(c);
-    }
-}
-
 /* The bucket takes nothing; the spool fills, and the source is hung up on; then it goes on from the
  * backlog. A transaction that is larger than the spool passes, too. */
 static void a_full_spool_goes_on_from_the_backlog(void **state)
@@ -172,7 +138,7 @@ static void a_full_spool_goes_on_from_the_backlog(void **state)
     char tag[16];
     (void)dr_stage_shards(shard);
     dr_stage_tag(&shard[0], tag);
-    full_backlog("67108864");
+    dr_stage_config("repl-backlog-size", "67108864");
     dr_stage_set("PRISM_DR_SPOOL_BYTES", "1048576");
     dr_stage_set("PRISM_DR_CUT_BYTES", "65536");
     dr_stage_start();
@@ -182,9 +148,9 @@ static void a_full_spool_goes_on_from_the_backlog(void **state)
 
     it_proxy_rules(&proxy, "slowdown method=PUT");
     dr_stage_write(8, 3000); /* some 5 MB a shard */
-    assert_true(it_await(raised, alarm, 20000));
+    assert_true(it_await(dr_stage_raised, alarm, 20000));
     it_proxy_rules(&proxy, "");
-    assert_true(it_await(not_raised, alarm, 40000));
+    assert_true(it_await(dr_stage_not_raised, alarm, 40000));
 
     redisContext *c = it_redis_admin(shard[0].port);
     char *big = malloc(5 << 20);
@@ -221,7 +187,7 @@ static void killed_at_any_request(void **state)
         it_proxy_rules(&proxy, rules);
         if (it_wait(dr.dr.pid, DR_AWAIT_MS) != -SIGKILL)
             fail_msg("case %u: it was not killed at PUT %u", k, n);
-        end_lease();
+        dr_stage_end_leases();
         if (dr_ledger_acked() > 0)
             dr_ledger_check((int)k, false);
     }
@@ -271,7 +237,7 @@ static void a_stopped_shipper_that_comes_back_harms_nobody(void **state)
         assert_string_equal(first, "t");
         ends_well();
         it_kill(dr.dr.pid);
-        end_lease();
+        dr_stage_end_leases();
     }
 }
 

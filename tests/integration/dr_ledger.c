@@ -36,6 +36,7 @@ static struct {
     atomic_bool stop;
     pthread_mutex_t mu;
     uint64_t refused;
+    unsigned bucket; /* how often it was another one */
 } ledger = { .mu = PTHREAD_MUTEX_INITIALIZER };
 
 /* --- writing: no thread of these may fail the test ---------------------------------------------
@@ -191,12 +192,13 @@ static void *ask_all(void *unused)
         pthread_mutex_lock(&ledger.mu);
         const uint64_t entry = l->written, offset = l->offset;
         memcpy(replid, l->replid, sizeof replid);
+        const unsigned bucket = ledger.bucket;
         pthread_mutex_unlock(&ledger.mu);
         if (replid[0] == '\0')
             continue;
         dr_ledger_ask(l->at.id, replid, offset, ASK_MS, &a);
         pthread_mutex_lock(&ledger.mu);
-        if (a.reached)
+        if (a.reached && bucket == ledger.bucket)
             l->acked = entry;
         ledger.refused += a.rc == PR_OK && !a.reached && strstr(a.why, "fail-over") != NULL;
         pthread_mutex_unlock(&ledger.mu);
@@ -263,8 +265,11 @@ void dr_ledger_stop(void)
 
 void dr_ledger_forget(void)
 {
+    pthread_mutex_lock(&ledger.mu);
+    ledger.bucket++;
     for (size_t i = 0; i < ledger.lines; i++)
         ledger.line[i].acked = 0;
+    pthread_mutex_unlock(&ledger.mu);
 }
 
 void dr_ledger_anew(void)
@@ -339,28 +344,58 @@ static uint64_t entries_of(int port, const struct line *l)
     return n;
 }
 
-static void check_shard(const struct line *l, const char *dir, bool same)
+size_t dr_ledger_shards(void)
 {
-    char out[2048], want[64], got[64];
-    pid_t pid;
+    return ledger.lines;
+}
+
+const char *dr_ledger_shard(size_t i)
+{
+    return ledger.line[i].at.id;
+}
+
+uint64_t dr_ledger_acked_of(size_t i)
+{
     pthread_mutex_lock(&ledger.mu);
-    const uint64_t acked = l->acked; /* before: it may go on */
+    const uint64_t acked = ledger.line[i].acked;
     pthread_mutex_unlock(&ledger.mu);
+    return acked;
+}
+
+uint64_t dr_ledger_entries(size_t i, const char *dir)
+{
+    pid_t pid;
+    const int port = dr_stage_serve(dir, dr_ledger_shard(i), &pid);
+    const uint64_t n = entries_of(port, &ledger.line[i]);
+    it_kill(pid);
+    return n;
+}
+
+static void check_digest(const struct line *l, const char *dir)
+{
+    char want[64], got[64];
+    pid_t pid;
+    const int port = dr_stage_serve(dir, l->at.id, &pid);
+    dr_stage_digest(l->at.port, false, want);
+    dr_stage_digest(port, true, got);
+    assert_string_equal(want, got);
+    it_kill(pid);
+}
+
+static void check_shard(size_t i, const char *dir, bool same)
+{
+    char out[2048];
+    const uint64_t acked = dr_ledger_acked_of(i); /* before: it may go on */
     if (acked == 0)
         return;
-    if (dr_stage_restore(l->at.id, dir, NULL, out, sizeof out) != 0)
-        fail_msg("shard %s is not restored: %s", l->at.id, out);
-    const int port = dr_stage_serve(dir, l->at.id, &pid);
-    const uint64_t n = entries_of(port, l);
+    if (dr_stage_restore(dr_ledger_shard(i), dir, NULL, out, sizeof out) != 0)
+        fail_msg("shard %s is not restored: %s", dr_ledger_shard(i), out);
+    const uint64_t n = dr_ledger_entries(i, dir);
     if (n < acked)
-        fail_msg("shard %s: %llu entries were said to be durable, %llu are there", l->at.id,
-                 (unsigned long long)acked, (unsigned long long)n);
-    if (same) {
-        dr_stage_digest(l->at.port, false, want);
-        dr_stage_digest(port, true, got);
-        assert_string_equal(want, got);
-    }
-    (void)it_stop(pid);
+        fail_msg("shard %s: %llu entries were said to be durable, %llu are there",
+                 dr_ledger_shard(i), (unsigned long long)acked, (unsigned long long)n);
+    if (same)
+        check_digest(&ledger.line[i], dir);
 }
 
 void dr_ledger_check(int only, bool same)
@@ -374,7 +409,7 @@ void dr_ledger_check(int only, bool same)
             continue;
         if (!ledger.running) /* else the writer's */
             ledger.line[i].at = at[i];
-        check_shard(&ledger.line[i], dir, same);
+        check_shard(i, dir, same);
     }
     const char *rm[] = { "/bin/rm", "-rf", dir, NULL };
     assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);

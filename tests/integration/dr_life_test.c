@@ -1,12 +1,10 @@
 /* What goes on regularly, against a real cluster and a real S3 server: drills prove that shards
  * come back, and say which object is damaged when they do not; the scrub finds a flipped byte;
  * what retention leaves restores as before. */
+#include "dr_bucket.h"
 #include "dr_stage.h"
 
 #include "io/life_store.h"
-
-#include "prism/buf.h"
-#include "prism/s3/s3.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,30 +17,12 @@ enum { OUT = 65536 };
 static char dir[64];
 static struct dr_shard_at shard[IT_MAX_NODES];
 static size_t shards;
-static struct pr_s3_store store;
-static struct pr_s3 *s3;
-
-static enum pr_code keys(void *arg, int64_t now_ms, struct pr_s3_keys *out, struct pr_err *err)
-{
-    (void)arg;
-    (void)now_ms;
-    (void)err;
-    (void)snprintf(out->access, sizeof out->access, "%s", it_env("IT_S3_ACCESS"));
-    (void)snprintf(out->secret, sizeof out->secret, "%s", it_env("IT_S3_SECRET"));
-    return PR_OK;
-}
 
 static int open_all(void **state)
 {
-    struct pr_err err;
     (void)dr_stage_open(state);
     shards = dr_stage_shards(shard);
-    store = (struct pr_s3_store){ .endpoint = it_env("IT_S3_URL"),
-                                  .bucket = it_env("IT_S3_BUCKET"),
-                                  .region = it_env("IT_S3_REGION"),
-                                  .path_style = true,
-                                  .keys = keys };
-    assert_ok(pr_s3_open(&store, NULL, &s3, &err), &err);
+    dr_bucket_open();
     (void)snprintf(dir, sizeof dir, "/tmp/prism-dr-XXXXXX");
     assert_non_null(mkdtemp(dir));
     dr_stage_set("PRISM_DR_BEAT_MS", "500");
@@ -59,7 +39,7 @@ static int open_all(void **state)
 static int close_all(void **state)
 {
     const char *rm[] = { "/bin/rm", "-rf", dir, NULL };
-    pr_s3_close(s3);
+    dr_bucket_close();
     assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
     return dr_stage_close(state);
 }
@@ -156,59 +136,13 @@ static void prismctl_waits_for_the_service(void **state)
 
 /* --- damage ---------------------------------------------------------------------------------- */
 
-struct flipped {
-    char key[DR_KEY];
-    struct pr_buf was;
-};
-
-static void flip(struct flipped *f, const char *key, size_t at_from_end)
-{
-    struct pr_err err;
-    (void)snprintf(f->key, sizeof f->key, "%s", key);
-    pr_buf_init(&f->was, 64 << 20);
-    assert_ok(pr_s3_read(s3, key, &f->was, NULL, &err), &err);
-    assert_true(f->was.len > at_from_end);
-    f->was.data[f->was.len - 1 - at_from_end] ^= 1;
-    assert_ok(pr_s3_put(s3, key, f->was.data, f->was.len, NULL, NULL, &err), &err);
-    f->was.data[f->was.len - 1 - at_from_end] ^= 1;
-}
-
-static void flip_back(struct flipped *f)
-{
-    struct pr_err err;
-    assert_ok(pr_s3_put(s3, f->key, f->was.data, f->was.len, NULL, NULL, &err), &err);
-    pr_buf_done(&f->was);
-}
-
-struct looking {
-    char key[DR_KEY];
-    uint64_t least; /* bytes */
-};
-
-static bool keep_last(void *arg, const struct pr_s3_entry *e)
-{
-    struct looking *l = arg;
-    if (e->size_bytes >= l->least)
-        (void)snprintf(l->key, sizeof l->key, "%s", e->key);
-    return true;
-}
-
-static void last_key(const char *kind, const char *name, uint64_t least, char out[DR_KEY])
-{
-    struct looking l = { .least = least };
-    struct pr_err err;
-    char prefix[DR_KEY];
-    (void)snprintf(prefix, sizeof prefix, "%s/%s/%s/", dr.cluster, kind, name);
-    const struct pr_s3_list what = { .prefix = prefix };
-    assert_ok(pr_s3_list(s3, &what, keep_last, &l, &err), &err);
-    assert_string_not_equal(l.key, "");
-    memcpy(out, l.key, DR_KEY);
-}
-
+/* Of every shard the newest generation, by a pass that ended. */
 static bool verified_all(void *ctx)
 {
     (void)ctx;
-    return dr_stage_number("SELECT count(DISTINCT g.shard_id) FROM dr_generations g, dr_life l "
+    return dr_stage_number("SELECT count(*) FROM dr_generations g JOIN dr_shards s ON "
+                           "(s.shard_id, s.generation_epoch, s.generation_n) = "
+                           "(g.shard_id, g.epoch, g.n), dr_life l "
                            "WHERE g.verified_at IS NOT NULL AND g.damaged_at IS NULL AND "
                            "l.scrub_ended_at > l.scrub_begun_at") == (long)shards;
 }
@@ -239,12 +173,13 @@ static void the_scrub_finds_a_flipped_byte(void **state)
 {
     (void)state;
     static char out[OUT];
-    char key[DR_KEY];
-    struct flipped f;
+    char key[DR_BUCKET_KEY];
+    struct dr_bucket_object f;
     assert_true(it_await(verified_all, NULL, DR_AWAIT_MS));
     assert_int_equal(run(dr.env, "scrub", NULL, NULL, out), 0);
-    last_key("log", "g0", 1000, key);
-    flip(&f, key, 3); /* of a piece */
+    dr_bucket_last("log/g0", 1000, key);
+    dr_bucket_take(key, &f);
+    dr_bucket_flip(&f, f.n - 4, 0); /* of a piece */
     assert_int_equal(run(dr.env, "scrub", "--rate", "1000000000", out), 1);
     assert_non_null(strstr(out, key));
     assert_non_null(strstr(out, "\"state\":\"damaged\""));
@@ -253,25 +188,19 @@ static void the_scrub_finds_a_flipped_byte(void **state)
     assert_int_equal(
         dr_stage_number("SELECT count(*) FROM dr_generations WHERE damaged_at IS NOT NULL"), 1);
     assert_true(it_await(has_new_base, NULL, DR_AWAIT_MS)); /* nobody had to ask for it */
-    flip_back(&f);
+    dr_bucket_put_back(&f);
     assert_true(it_await(no_damage, NULL, DR_AWAIT_MS)); /* and it takes it back */
 }
 
-/* was: what it is now; room for 32. */
-static void set_backlog(const char *bytes, char *was)
+/* What it is on any node: the fixture starts them alike. */
+static void backlog(char out[32])
 {
-    int port[IT_MAX_NODES];
-    const size_t n = it_redis_ports(port);
-    for (size_t i = 0; i < n; i++) {
-        redisContext *c = it_redis_admin(port[i]);
-        redisReply *r = redisCommand(c, "CONFIG GET repl-backlog-size");
-        assert_true(r != NULL && r->type == REDIS_REPLY_ARRAY && r->elements == 2);
-        if (was != NULL)
-            (void)snprintf(was, 32, "%s", r->element[1]->str);
-        freeReplyObject(r);
-        freeReplyObject(redisCommand(c, "CONFIG SET repl-backlog-size %s", bytes));
-        redisFree(c);
-    }
+    redisContext *c = it_redis_admin(shard[0].port);
+    redisReply *r = redisCommand(c, "CONFIG GET repl-backlog-size");
+    assert_true(r != NULL && r->type == REDIS_REPLY_ARRAY && r->elements == 2);
+    (void)snprintf(out, 32, "%s", r->element[1]->str);
+    freeReplyObject(r);
+    redisFree(c);
 }
 
 /* Every shard begins anew: its source cannot go on from where it was. */
@@ -280,9 +209,10 @@ static void new_generations(void)
     char was[32];
     const long before = dr_stage_number("SELECT sum(generation_epoch) FROM dr_shards");
     assert_int_equal(it_stop(dr.dr.pid), 0);
-    set_backlog("16384", was);
+    backlog(was);
+    dr_stage_config("repl-backlog-size", "16384");
     dr_stage_write(7, 1000);
-    set_backlog(was, NULL);
+    dr_stage_config("repl-backlog-size", was);
     dr_stage_start();
     dr_stage_await_durable();
     assert_true(dr_stage_number("SELECT sum(generation_epoch) FROM dr_shards") > before);
@@ -292,16 +222,18 @@ static void a_damaged_base_is_named_and_the_one_before_used(void **state)
 {
     (void)state;
     static char out[OUT];
-    char key[DR_KEY], older[DR_GENERATION], text[1024];
-    struct flipped f;
+    char key[DR_BUCKET_KEY], kind[128], older[DR_GENERATION], text[1024];
+    struct dr_bucket_object f;
     dr_stage_text(older, sizeof older,
                   "SELECT lpad(to_hex(generation_epoch), 16, '0') || '-' || lpad(to_hex("
                   "generation_n), 4, '0') FROM dr_shards WHERE shard_id = '%s'",
                   shard[0].id);
     new_generations();
-    last_key("base", shard[0].id, 1, key);
+    (void)snprintf(kind, sizeof kind, "base/%s", shard[0].id);
+    dr_bucket_last(kind, 1, key);
     assert_null(strstr(key, older));
-    flip(&f, key, 100);
+    dr_bucket_take(key, &f);
+    dr_bucket_flip(&f, f.n - 101, 0);
 
     assert_int_equal(run(dr.env, "drill", "--shard", shard[0].id, out), 1);
     assert_non_null(strstr(out, "\"outcome\":\"damaged\""));
@@ -319,26 +251,8 @@ static void a_damaged_base_is_named_and_the_one_before_used(void **state)
     assert_memory_equal(text, "damaged ", 8);
     assert_memory_equal(text + 8, older, strlen(older));
     assert_true(it_await(a_damaged_one, key, DR_AWAIT_MS));
-    flip_back(&f);
+    dr_bucket_put_back(&f);
     assert_true(it_await(no_damage, NULL, DR_AWAIT_MS));
-}
-
-static bool counting(void *arg, const struct pr_s3_entry *e)
-{
-    (void)e;
-    ++*(size_t *)arg;
-    return true;
-}
-
-static size_t count_keys(const char *kind)
-{
-    char prefix[DR_KEY];
-    size_t n = 0;
-    struct pr_err err;
-    (void)snprintf(prefix, sizeof prefix, "%s/%s/", dr.cluster, kind);
-    const struct pr_s3_list what = { .prefix = prefix };
-    assert_ok(pr_s3_list(s3, &what, counting, &n, &err), &err);
-    return n;
 }
 
 /* --- new bases ---------------------------------------------------------------------------------
@@ -352,7 +266,7 @@ static void a_new_base_takes_nothing_back(void **state)
     enum { WANTED = 3, LOOKS = 100 };
     static char out[OUT];
     char to[128];
-    const size_t before = count_keys("gen");
+    const size_t before = dr_bucket_count("gen");
     size_t bases = 0;
     assert_int_equal(it_stop(dr.dr.pid), 0);
     dr_stage_set("PRISM_DR_REBASE_MS", "2000");
@@ -373,7 +287,7 @@ static void a_new_base_takes_nothing_back(void **state)
         assert_non_null(at);
         if (strtol(at + 9, NULL, 10) < durable)
             fail_msg("look %d: %ld was durable: %s", i, durable, out);
-        bases = count_keys("gen") - before;
+        bases = dr_bucket_count("gen") - before;
     }
     if (bases < WANTED * shards)
         fail_msg("only %zu new bases", bases);
@@ -393,7 +307,7 @@ static struct dr_retained retain(int64_t now_ms, int64_t keep_ms, bool dry)
     struct pr_db *db;
     struct pr_err err;
     struct dr_retain r = {
-        .store = &store, .cluster = dr.cluster, .rule = { now_ms, keep_ms }, .dry = dry
+        .store = &dr_bucket_store, .cluster = dr.cluster, .rule = { now_ms, keep_ms }, .dry = dry
     };
     assert_ok(pr_db_open(&db, dr.role, "test", &err), &err);
     assert_ok(dr_life_marks(db, &mark, &r.marks, &err), &err);
@@ -432,8 +346,8 @@ static void retention_keeps_what_it_must(void **state)
     struct pr_err err;
     assert_true(it_await(verified_all, NULL, DR_AWAIT_MS));
     assert_int_equal(it_stop(dr.dr.pid), 0); /* nothing beats any more */
-    const size_t generations = count_keys("gen"), logs = count_keys("log"),
-                 bases = count_keys("base");
+    const size_t generations = dr_bucket_count("gen"), logs = dr_bucket_count("log"),
+                 bases = dr_bucket_count("base");
     assert_true(generations >= 2 * shards);
 
     /* Within the window nothing goes; the command says so, and deletes nothing. */
@@ -450,21 +364,21 @@ static void retention_keeps_what_it_must(void **state)
     /* Parts that nobody finished. */
     (void)snprintf(key, sizeof key, "%s/base/%s/0000000000000001-00ff/00000", dr.cluster,
                    shard[0].id);
-    assert_ok(pr_s3_put(s3, key, "x", 1, NULL, NULL, &err), &err);
+    assert_ok(pr_s3_put(dr_bucket, key, "x", 1, NULL, NULL, &err), &err);
 
     /* 30 hours later, of which one is kept: the last generation alone, and what it needs. */
     const struct dr_retained would = retain(now_ms + 30 * H, H, true);
-    assert_int_equal(count_keys("gen"), generations);
-    assert_int_equal(count_keys("base"), bases + 1);
-    assert_int_equal(count_keys("log"), logs);
+    assert_int_equal(dr_bucket_count("gen"), generations);
+    assert_int_equal(dr_bucket_count("base"), bases + 1);
+    assert_int_equal(dr_bucket_count("log"), logs);
     const struct dr_retained did = retain(now_ms + 30 * H, H, false);
     assert_memory_equal(&would, &did, sizeof did);
     assert_int_equal(did.manifests, generations - shards);
-    assert_int_equal(did.parts + did.orphans, bases + 1 - count_keys("base"));
+    assert_int_equal(did.parts + did.orphans, bases + 1 - dr_bucket_count("base"));
     assert_int_equal(did.orphans + did.parts, generations - shards + 1); /* all have one part */
-    assert_int_equal(count_keys("gen"), shards);
+    assert_int_equal(dr_bucket_count("gen"), shards);
     assert_true(did.containers > 0 && did.containers < logs);
-    assert_int_equal(count_keys("log"), logs - did.containers);
+    assert_int_equal(dr_bucket_count("log"), logs - did.containers);
     every_shard_restores_as_it_is();
 
     /* Nothing is verified: then everything stays. */

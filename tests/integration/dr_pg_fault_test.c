@@ -2,7 +2,6 @@
  * dies with its service, stays away; and a time that is restored. */
 #include "dr_pg_stage.h"
 
-#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,37 +68,16 @@ static void a_time_is_restored_row_by_row(void **state)
 /* --- the receiver -------------------------------------------------------------------------------
  */
 
-/* Of the process whose arguments hold the directory of received log; 0: none. */
-static long receiver_pid(void)
-{
-    char want[128], text[4096];
-    glob_t found;
-    long pid = 0;
-    (void)snprintf(want, sizeof want, "%s/dr/wal/", pg.dir);
-    assert_int_equal(glob("/proc/[0-9]*/cmdline", 0, NULL, &found), 0);
-    for (size_t i = 0; pid == 0 && i < found.gl_pathc; i++) {
-        FILE *f = fopen(found.gl_pathv[i], "re");
-        const size_t n = f != NULL ? fread(text, 1, sizeof text, f) : 0;
-        if (n > 0 && memmem(text, n, "pg_receivewal", 13) != NULL &&
-            memmem(text, n, want, strlen(want)) != NULL)
-            pid = strtol(found.gl_pathv[i] + strlen("/proc/"), NULL, 10);
-        if (f != NULL)
-            (void)fclose(f);
-    }
-    globfree(&found);
-    return pid;
-}
-
 static bool somebody_receives(void *ctx)
 {
     (void)ctx;
-    return receiver_pid() > 1;
+    return pg_receiver_pid() > 1;
 }
 
 static bool nobody_receives(void *ctx)
 {
     (void)ctx;
-    return receiver_pid() == 0;
+    return pg_receiver_pid() == 0;
 }
 
 static void a_killed_receiver_comes_back(void **state)
@@ -110,7 +88,7 @@ static void a_killed_receiver_comes_back(void **state)
     pg_writer_await(&w, 50);
     for (int i = 0; i < 3; i++) {
         assert_true(it_await(somebody_receives, NULL, PG_AWAIT_MS));
-        assert_int_equal(kill((pid_t)receiver_pid(), SIGKILL), 0);
+        assert_int_equal(kill((pid_t)pg_receiver_pid(), SIGKILL), 0);
         pg_writer_await(&w, 50); /* commits wait for it, and go on */
     }
     (void)pg_writer_stop(&w);

@@ -317,17 +317,64 @@ void pg_await(const char *condition)
     }
 }
 
+long pg_receiver_pid(void)
+{
+    char want[128], text[4096];
+    glob_t found;
+    long pid = 0;
+    (void)snprintf(want, sizeof want, "%s/dr/wal/", pg.dir);
+    assert_int_equal(glob("/proc/[0-9]*/cmdline", 0, NULL, &found), 0);
+    for (size_t i = 0; pid == 0 && i < found.gl_pathc; i++) {
+        FILE *f = fopen(found.gl_pathv[i], "re");
+        const size_t n = f != NULL ? fread(text, 1, sizeof text, f) : 0;
+        if (n > 0 && memmem(text, n, "pg_receivewal", 13) != NULL &&
+            memmem(text, n, want, strlen(want)) != NULL)
+            pid = strtol(found.gl_pathv[i] + strlen("/proc/"), NULL, 10);
+        if (f != NULL)
+            (void)fclose(f);
+    }
+    globfree(&found);
+    return pid;
+}
+
 /* --- commands -------------------------------------------------------------------------------- */
 
-int pg_command(char *out, size_t n, const char *const *arg)
+/* The words before it, and the command as the servers' user. */
+static const char *const *command(const char *argv[ARGS], const char *const *wrap,
+                                  const char *const *arg)
 {
-    const char *argv[ARGS],
-        *all[ARGS] = { "-c", "exec \"$0\" pg \"$@\" 2>&1", PRISM_BIN_DIR "/prism-dr" };
-    size_t k = 3;
+    const char *all[ARGS] = { "-c", "exec \"$0\" pg \"$@\" 2>&1", PRISM_BIN_DIR "/prism-dr" };
+    size_t k = 3, n = 0;
     while (*arg != NULL)
         all[k++] = *arg++;
     all[k] = NULL;
-    return it_run(pg.env, as_user(argv, "/bin/sh", all), out, n, 2 * PG_AWAIT_MS);
+    for (; wrap != NULL && *wrap != NULL; wrap++)
+        argv[n++] = *wrap;
+    const char *own[ARGS];
+    (void)as_user(own, "/bin/sh", all);
+    for (k = 0; own[k] != NULL; k++) {
+        assert_true(n < ARGS - 1);
+        argv[n++] = own[k];
+    }
+    argv[n] = NULL;
+    return argv;
+}
+
+int pg_command_in(const char *const *wrap, char *out, size_t n, const char *const *arg)
+{
+    const char *argv[ARGS];
+    return it_run(pg.env, command(argv, wrap, arg), out, n, 2 * PG_AWAIT_MS);
+}
+
+int pg_command(char *out, size_t n, const char *const *arg)
+{
+    return pg_command_in(NULL, out, n, arg);
+}
+
+pid_t pg_command_begin(const char *const *arg)
+{
+    const char *argv[ARGS];
+    return it_spawn(pg.env, command(argv, NULL, arg));
 }
 
 int pg_program(char *out, size_t n, const char *const *arg, int timeout_ms)

@@ -47,12 +47,17 @@ void pg_service_stop(void);
 /* Of the row in dr_pg; a condition in SQL. */
 void pg_await(const char *condition);
 void pg_relay(bool up);
+/* Of the process whose arguments hold the directory of received log; 0: none. */
+long pg_receiver_pid(void);
 
 /* prism-dr ARG..., as the servers' user; NULL-terminated. Its standard output to out. Exit status.
  */
 int pg_program(char *out, size_t n, const char *const *arg, int timeout_ms);
 /* prism-dr pg ARG...; NULL-terminated. Both of its outputs to out. Exit status. */
 int pg_command(char *out, size_t n, const char *const *arg);
+/* wrap: words before it, NULL-terminated; run as whoever runs this. */
+int pg_command_in(const char *const *wrap, char *out, size_t n, const char *const *arg);
+pid_t pg_command_begin(const char *const *arg); /* for it_wait, it_kill */
 void pg_command_ok(char *out, size_t n, const char *const *arg);
 
 /* Restores into pg.dir/NAME, on a port of its own, and has it lead. */

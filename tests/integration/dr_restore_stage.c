@@ -135,8 +135,10 @@ void own_cluster_stop(struct own_cluster *c)
 {
     const char *rm[] = { "/bin/rm", "-rf", c->dir, NULL };
     for (int i = 0; i < OWN_NODES; i++)
-        it_kill(c->pid[i]);
-    assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
+        if (c->pid[i] > 0)
+            it_kill(c->pid[i]);
+    if (c->dir[0] != '\0')
+        assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
 }
 
 long own_cluster_keys(const struct own_cluster *c)

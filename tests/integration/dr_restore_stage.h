@@ -13,7 +13,7 @@ struct own_cluster {
     char dir[64], seeds[64];
 };
 void own_cluster_start(struct own_cluster *c); /* returns when every node says it is ok */
-void own_cluster_stop(struct own_cluster *c);
+void own_cluster_stop(struct own_cluster *c);  /* fine when it was not started */
 /* Every key of the primaries. */
 long own_cluster_keys(const struct own_cluster *c);
 /* prism_version on the node: "OK 1", "RESTORING ...", "Function not found ..." */

@@ -2,10 +2,10 @@
  * written to while its backup is cut comes back in another cluster, with another number of shards:
  * each vertex once, reachable from home, with all that was durable. And what goes wrong on the way
  * leaves nothing half-filled that looks healthy. */
+#include "dr_bucket.h"
 #include "dr_restore_stage.h"
 
 #include "prism/io/clock.h"
-#include "prism/s3/s3.h"
 #include "prism/slot.h"
 
 #include <stdio.h>
@@ -124,6 +124,7 @@ static int open_all(void **state)
     assert_int_equal(stage_open(state), 0);
     memcpy(dr.uri, stage.uri, sizeof dr.uri);
     dr_stage_settings((int)getpid());
+    dr_stage_set("PRISM_DR_FLUSH_MS", "20"); /* every batch of a move waits for it, some of them often */
     (void)snprintf(scratch, sizeof scratch, "/tmp/prism-scr-%d", (int)getpid());
     (void)snprintf(files, sizeof files, "/tmp/prism-files-%d", (int)getpid());
     cut_while_moving();
@@ -278,83 +279,29 @@ static void what_is_killed_leaves_a_seal_and_may_be_repeated(void **state)
 /* --- objects that are damaged or gone -----------------------------------------------------------
  */
 
-static enum pr_code keys_of(void *arg, int64_t now_ms, struct pr_s3_keys *k, struct pr_err *err)
+/* The object in the middle of those of a kind. */
+static void take_object(const char *kind, struct dr_bucket_object *o)
 {
-    (void)arg;
-    (void)now_ms;
-    (void)err;
-    *k = (struct pr_s3_keys){ .token = "" };
-    (void)snprintf(k->access, sizeof k->access, "%s", it_env("IT_S3_ACCESS"));
-    (void)snprintf(k->secret, sizeof k->secret, "%s", it_env("IT_S3_SECRET"));
-    return PR_OK;
+    char key[DR_BUCKET_KEY];
+    dr_bucket_open();
+    assert_true(dr_bucket_nth(kind, 0, dr_bucket_count(kind) / 2, key));
+    dr_bucket_take(key, o);
 }
 
-static struct pr_s3 *open_bucket(void)
+static void put_back(struct dr_bucket_object *o)
 {
-    static struct pr_s3_store store;
-    struct pr_s3 *s3 = NULL;
-    struct pr_err err = { 0 };
-    store = (struct pr_s3_store){ .endpoint = it_env("IT_S3_URL"),
-                                  .bucket = it_env("IT_S3_BUCKET"),
-                                  .region = it_env("IT_S3_REGION"),
-                                  .path_style = true,
-                                  .keys = keys_of };
-    assert_ok(pr_s3_open(&store, NULL, &s3, &err), &err);
-    return s3;
-}
-
-struct object {
-    char key[512];
-    char *data;
-    size_t n, seen, nth;
-};
-
-static bool pick(void *ctx, const struct pr_s3_entry *e)
-{
-    struct object *want = ctx;
-    if (want->seen++ < want->nth)
-        return true;
-    (void)snprintf(want->key, sizeof want->key, "%s", e->key);
-    want->n = (size_t)e->size_bytes;
-    return false;
-}
-
-/* The object in the middle of those below <cluster>/<kind>/, and what it holds. */
-static void take_object(struct pr_s3 *s3, const char *kind, struct object *o)
-{
-    char prefix[64];
-    struct pr_err err = { 0 };
-    *o = (struct object){ .nth = SIZE_MAX };
-    (void)snprintf(prefix, sizeof prefix, "%s/%s/", dr.cluster, kind);
-    const struct pr_s3_list what = { .prefix = prefix };
-    assert_ok(pr_s3_list(s3, &what, pick, o, &err), &err); /* counts */
-    *o = (struct object){ .nth = o->seen / 2 };
-    assert_ok(pr_s3_list(s3, &what, pick, o, &err), &err);
-    assert_true(o->key[0] != '\0');
-    o->data = malloc(o->n);
-    assert_ok(pr_s3_get(s3, o->key, 0, o->data, o->n, NULL, &err), &err);
-}
-
-static void put_back(struct pr_s3 *s3, struct object *o)
-{
-    struct pr_err err = { 0 };
-    assert_ok(pr_s3_put(s3, o->key, o->data, o->n, NULL, NULL, &err), &err);
-    free(o->data);
-    pr_s3_close(s3);
+    dr_bucket_put_back(o);
+    dr_bucket_close();
 }
 
 static void a_damaged_part_stops_it_before_the_target_is_touched(void **state)
 {
     (void)state;
-    struct pr_s3 *s3 = open_bucket();
-    struct object part;
-    struct pr_err err = { 0 };
-    take_object(s3, "base", &part);
-    part.data[part.n / 2] ^= 1;
-    assert_ok(pr_s3_put(s3, part.key, part.data, part.n, NULL, NULL, &err), &err);
-    part.data[part.n / 2] ^= 1;
+    struct dr_bucket_object part;
+    take_object("base", &part);
+    dr_bucket_flip(&part, part.n / 2, 0);
     assert_int_equal(restore("--over-existing", NULL), 1);
-    put_back(s3, &part);
+    put_back(&part);
     expect_version("OK 1");
     assert_int_equal(own_cluster_keys(&own), keys);
     assert_int_equal(access(scratch, F_OK), -1);
@@ -366,11 +313,9 @@ static void a_missing_container_is_said_and_loss_refused(void **state)
 {
     (void)state;
     static struct own_seen seen[STAGE_VERTICES];
-    struct pr_s3 *s3 = open_bucket();
-    struct object log;
-    struct pr_err err = { 0 };
-    take_object(s3, "log", &log);
-    assert_ok(pr_s3_delete(s3, log.key, &err), &err);
+    struct dr_bucket_object log;
+    take_object("log", &log);
+    dr_bucket_lose(&log);
     const long before = own_cluster_keys(&own);
     const int status = restore("--over-existing", NULL);
     assert_non_null(strstr(out, "\"gap\":true"));
@@ -380,7 +325,7 @@ static void a_missing_container_is_said_and_loss_refused(void **state)
         assert_int_equal(own_cluster_keys(&own), before); /* not touched */
     }
     restores("--over-existing", "--accept-loss");
-    put_back(s3, &log);
+    put_back(&log);
     assert_int_equal(own_cluster_look(&own, seen), 0);
     for (int i = 0; i < STAGE_VERTICES; i++)
         assert_in_range(seen[i].live, 0, 1);

@@ -35,7 +35,7 @@ void dr_stage_set(const char *name, const char *value)
     while (dr.env[i] != NULL &&
            (strncmp(dr.env[i], name, strlen(name)) != 0 || dr.env[i][strlen(name)] != '='))
         i++;
-    assert_true(i < 16);
+    assert_true(i < DR_SETTINGS);
     (void)snprintf(dr.setting[i], sizeof dr.setting[i], "%s=%s", name, value);
     dr.env[i] = dr.setting[i];
 }
@@ -124,6 +124,64 @@ void dr_stage_start(void)
 {
     it_service(&dr.dr, "dr", dr.uri, dr.env);
     dr_stage_await_streaming();
+}
+
+void dr_stage_fresh(void)
+{
+    static unsigned times;
+    static char first[sizeof dr.cluster];
+    if (times == 0)
+        memcpy(first, dr.cluster, sizeof first);
+    (void)snprintf(dr.cluster, sizeof dr.cluster, "%.20s-%u", first, ++times);
+    dr_stage_set("PRISM_DR_CLUSTER", dr.cluster);
+    it_sql(dr.uri, "DELETE FROM dr_shards", NULL, 0);
+    it_sql(dr.uri, "DELETE FROM dr_groups", NULL, 0);
+}
+
+void dr_stage_end_leases(void)
+{
+    it_sql(dr.uri, "UPDATE leases SET expires_at = '-infinity' WHERE name LIKE 'dr-%'", NULL, 0);
+}
+
+void dr_stage_source(const char *shard, char server[32])
+{
+    char source[128];
+    dr_stage_text(source, sizeof source, "SELECT source FROM dr_shards WHERE shard_id = '%s'",
+                  shard);
+    assert_non_null(strrchr(source, ':'));
+    (void)snprintf(server, 32, "redis-%d", atoi(strrchr(source, ':') + 1));
+}
+
+bool dr_stage_left(void *left)
+{
+    const struct dr_stage_leaving *l = left;
+    return dr_stage_number("SELECT count(*) FROM dr_shards WHERE shard_id = '%s' AND streaming AND "
+                           "source NOT LIKE '%%:%s'",
+                           l->shard, l->server + strlen("redis-")) == 1;
+}
+
+bool dr_stage_raised(void *alarm)
+{
+    return dr_stage_number("SELECT count(*) FROM dr_shards WHERE '%s' = ANY (alarms)",
+                           (const char *)alarm) > 0;
+}
+
+bool dr_stage_not_raised(void *alarm)
+{
+    return !dr_stage_raised(alarm);
+}
+
+void dr_stage_config(const char *name, const char *value)
+{
+    int port[IT_MAX_NODES];
+    const size_t n = it_redis_ports(port);
+    for (size_t i = 0; i < n; i++) {
+        redisContext *c = it_redis_admin(port[i]);
+        redisReply *r = redisCommand(c, "CONFIG SET %s %s", name, value);
+        assert_true(r != NULL && r->type == REDIS_REPLY_STATUS);
+        freeReplyObject(r);
+        redisFree(c);
+    }
 }
 
 size_t dr_stage_shards(struct dr_shard_at out[IT_MAX_NODES])

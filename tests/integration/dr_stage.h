@@ -9,14 +9,14 @@
 
 #include "prism/rng.h"
 
-enum { DR_AWAIT_MS = 60000 };
+enum { DR_AWAIT_MS = 60000, DR_SETTINGS = 24 };
 
 struct dr_stage {
     char uri[IT_URI], role[IT_URI]; /* of the database: superuser, dr */
     struct it_service rebalance, dr;
     char cluster[32]; /* first in the names of objects: of this test alone */
-    char setting[16][256];
-    const char *env[17]; /* settings of dr and its commands; NULL-terminated */
+    char setting[DR_SETTINGS][256];
+    const char *env[DR_SETTINGS + 1]; /* settings of dr and its commands; NULL-terminated */
 };
 extern struct dr_stage dr;
 
@@ -26,6 +26,21 @@ void dr_stage_settings(int number); /* only dr.env; number: of this test alone *
 void dr_stage_set(const char *name, const char *value); /* for what starts from now on */
 void dr_stage_start(void);                              /* the service, until every shard streams */
 void dr_stage_await_streaming(void);
+/* A name of its own in the bucket, and nothing remembered: bases are written anew. */
+void dr_stage_fresh(void);
+/* Of services that were killed: nobody need wait for the end of their leases. */
+void dr_stage_end_leases(void);
+/* Where a shard is followed: "redis-<port>". */
+void dr_stage_source(const char *shard, char server[32]);
+struct dr_stage_leaving {
+    const char *shard, *server;
+};
+bool dr_stage_left(void *leaving); /* it streams from another server. For it_await */
+/* Of any shard: "lag", "base", ... as long as the service runs. For it_await. */
+bool dr_stage_raised(void *alarm);
+bool dr_stage_not_raised(void *alarm);
+/* CONFIG SET on every node of the cluster. */
+void dr_stage_config(const char *name, const char *value);
 
 long dr_stage_number(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dr_stage_text(char *out, size_t n, const char *format, ...)

@@ -42,14 +42,20 @@ static void remember(pid_t pid)
     children[n_children++] = pid;
 }
 
-static void forget(pid_t pid)
+/* Asked before a signal is sent: to 0 or -1 it would reach everybody who runs the tests. */
+static size_t find_child(pid_t pid)
 {
     for (size_t i = 0; i < n_children; i++)
-        if (children[i] == pid) {
-            children[i] = children[--n_children];
-            return;
-        }
+        if (children[i] == pid)
+            return i;
     fail_msg("pid %d is no child of this test, or was waited for already", (int)pid);
+    return 0;
+}
+
+static void forget(pid_t pid)
+{
+    children[find_child(pid)] = children[n_children - 1];
+    n_children--;
 }
 
 /* In the child. Only what is allowed after fork in a process with threads. */
@@ -154,15 +160,16 @@ int it_wait(pid_t pid, int timeout_ms)
 
 int it_stop(pid_t pid)
 {
+    (void)find_child(pid);
     kill(pid, SIGTERM);
     return it_wait(pid, STOP_MS);
 }
 
 void it_kill(pid_t pid)
 {
+    forget(pid);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    forget(pid);
 }
 
 bool it_alive(pid_t pid)

@@ -242,6 +242,30 @@ static void others_pieces_do_not_count(void **state)
     }
 }
 
+static void a_newer_generation_beyond_is_seen(void **state)
+{
+    (void)state;
+    static const struct part part[] = { { 1, -1, 110 } };
+    static const struct {
+        struct dr_generation_id id;
+        uint64_t to; /* where the route ends */
+        const char *shard;
+        bool seen;
+    } row[] = {
+        { { 1, 1 }, 105, "s", false }, /* its own */
+        { { 0, 9 }, 105, "s", false }, { { 1, 2 }, 109, "s", true },  { { 2, 1 }, 109, "s", true },
+        { { 2, 1 }, 110, "s", false }, { { 2, 1 }, 105, "t", false },
+    };
+    const struct dr_generation g = base();
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        struct dr_located piece[1];
+        make(&g, part, 1, piece);
+        piece[0].piece.generation = row[i].id;
+        (void)strcpy(piece[0].piece.shard, row[i].shard);
+        assert_int_equal(dr_chain_newer(&g, piece, 1, row[i].to), row[i].seen);
+    }
+}
+
 static void the_newest_whole_base_before_the_time_is_chosen(void **state)
 {
     (void)state;
@@ -282,6 +306,7 @@ int main(void)
         cmocka_unit_test(left_behind_pieces_are_no_gap),
         cmocka_unit_test(the_same_piece_twice_counts_once),
         cmocka_unit_test(others_pieces_do_not_count),
+        cmocka_unit_test(a_newer_generation_beyond_is_seen),
         cmocka_unit_test(the_newest_whole_base_before_the_time_is_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -262,6 +262,27 @@ static void only_the_key_opens(void **state)
 
 /* Bytes 8 to 19 of what is stored; the same bytes at the same place packed by another level are
  * other bytes to encrypt. */
+static void whose_key_it_is_shows_in_its_first_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t another[DR_AES_KEY] = { 7, 31, 42, 255, 2 };
+    const struct dr_codec ours = { .aes_key = dr_make_key }, theirs = { .aes_key = another },
+                          plain = { .zstd_level = 1 };
+    struct made m;
+    make(&m);
+    write_ok(&m, &ours);
+    const uint8_t *first = (const uint8_t *)m.out.data + m.piece[0].at;
+    assert_true(dr_codec_same(&ours, DR_AES_GCM, first));
+    assert_true(dr_codec_same(&ours, DR_AES_GCM | DR_ZSTD, first));
+    assert_false(dr_codec_same(&theirs, DR_AES_GCM, first));
+    assert_false(dr_codec_same(&plain, DR_AES_GCM, first));
+    assert_false(dr_codec_same(NULL, DR_AES_GCM, first));
+    assert_false(dr_codec_same(&ours, DR_ZSTD, first));
+    assert_true(dr_codec_same(&plain, DR_ZSTD, first));
+    assert_true(dr_codec_same(NULL, 0, first));
+    pr_buf_done(&m.out);
+}
+
 static void nothing_is_encrypted_with_one_nonce_but_itself(void **state)
 {
     (void)state;
@@ -319,6 +340,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_is_not_written),
         cmocka_unit_test(a_full_buffer_is_said_to_be_one),
         cmocka_unit_test(only_the_key_opens),
+        cmocka_unit_test(whose_key_it_is_shows_in_its_first_bytes),
         cmocka_unit_test(nothing_is_encrypted_with_one_nonce_but_itself),
         cmocka_unit_test(the_chain_holds_every_piece_to_its_place),
     };

@@ -74,12 +74,14 @@ fuzz() {
     [ ${#broken[@]} -eq 0 ] || die "broken: ${broken[*]} (inputs: $tree/NAME-*)"
 }
 
-# A kind (unit, property, sim, integration, fault, e2e, fuzz) or ctest's own options.
+# A kind (unit, property, sim, integration, fault, e2e, fuzz) or ctest's own options. Who asks for
+# faults gets the long runs, too (CONFIGURATIONS fault).
 some_tests() {
     local args=("$@")
     step "build release"
     build "$root" release
     [[ $1 == -* ]] || args=(-L "^$1\$" "${@:2}")
+    [ "$1" != fault ] || args+=(-C fault)
     run_ctest "$root/build/release" "${args[@]}"
 }
 

@@ -240,6 +240,18 @@ enum pr_code dr_chain_route(const struct dr_generation *g, const struct dr_locat
     return rc;
 }
 
+bool dr_chain_newer(const struct dr_generation *g, const struct dr_located *piece, size_t n,
+                    uint64_t to)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct dr_piece *p = &piece[i].piece;
+        if (p->to > to && dr_generation_compare(&p->generation, &g->id) > 0 &&
+            strcmp(p->shard, g->shard) == 0)
+            return true;
+    }
+    return false;
+}
+
 size_t dr_generation_choose(const struct dr_generation *g, size_t n, const bool *skip,
                             int64_t until_ms)
 {

@@ -46,6 +46,11 @@ PR_CHECKED enum pr_code dr_chain_route(const struct dr_generation *g,
                                        const struct dr_located *piece, size_t n, int64_t until_ms,
                                        struct dr_route *out, struct pr_err *err);
 
+/* Does a piece of a generation newer than g lie beyond `to`? Then that generation's manifest is
+ * lost, or it is about to be written. */
+bool dr_chain_newer(const struct dr_generation *g, const struct dr_located *piece, size_t n,
+                    uint64_t to);
+
 /* Of several generations of a shard, in any order, the one to restore: the newest whose base
  * ended at or before until_ms; SIZE_MAX: none. skip[i] (may be NULL): found damaged. */
 size_t dr_generation_choose(const struct dr_generation *g, size_t n, const bool *skip,

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_ID = 8, NONCE = 12, TAG = 16, FRONT = KEY_ID + NONCE, EXTRA = FRONT + TAG };
+enum { NONCE = 12, TAG = 16, FRONT = DR_KEY_ID + NONCE, EXTRA = FRONT + TAG };
 enum { STEP = 1 << 30 }; /* libcrypto counts in int */
 enum { SKIPPABLE = 12 }; /* zstd's magic, length 4, CRC-32C: a frame that unpackers pass over */
 static const uint64_t most_bytes = UINT64_C(64000000000); /* AES-GCM: 64 GiB a message */
@@ -45,6 +45,17 @@ static void key_id(const uint8_t key[DR_AES_KEY], uint8_t out[DR_HASH])
 {
     static const uint8_t none[DR_HASH];
     derive(key, "prism dr key", none, out);
+}
+
+bool dr_codec_same(const struct dr_codec *codec, uint32_t flags, const uint8_t first[DR_KEY_ID])
+{
+    const uint8_t *aes = codec != NULL ? codec->aes_key : NULL;
+    const bool secret = (flags & DR_AES_GCM) != 0;
+    uint8_t id[DR_HASH];
+    if (!secret || aes == NULL)
+        return secret == (aes != NULL);
+    key_id(aes, id);
+    return memcmp(first, id, DR_KEY_ID) == 0;
 }
 
 /* Encrypts or decrypts n bytes, in place or not, `encrypt` as EVP_CipherInit_ex has it. False:
@@ -105,8 +116,8 @@ static bool encrypt_into(const uint8_t *aes, const struct dr_raw *raw, const uin
     else
         dr_sha256(from, n, sha256);
     derive(key, "prism dr nonce", sha256, nonce);
-    memcpy(to, id, KEY_ID);
-    memcpy(to + KEY_ID, nonce, NONCE);
+    memcpy(to, id, DR_KEY_ID);
+    memcpy(to + DR_KEY_ID, nonce, NONCE);
     return cipher(1, key, nonce, from, n, to + FRONT, to + FRONT + n);
 }
 
@@ -147,11 +158,11 @@ static enum pr_code decrypt(const struct dr_codec *codec, const uint8_t *stored,
 {
     uint8_t key[DR_HASH], id[DR_HASH], tag[TAG];
     key_id(codec->aes_key, id);
-    if (memcmp(stored, id, KEY_ID) != 0)
+    if (memcmp(stored, id, DR_KEY_ID) != 0)
         return pr_fail(err, PR_EDENIED, "encrypted with another key");
     derive(codec->aes_key, "prism dr object", identity, key);
     memcpy(tag, stored + n - TAG, TAG);
-    if (!cipher(0, key, stored + KEY_ID, stored + FRONT, n - EXTRA, out, tag))
+    if (!cipher(0, key, stored + DR_KEY_ID, stored + FRONT, n - EXTRA, out, tag))
         return pr_fail(err, PR_EDATA, "damaged: its tag does not agree");
     return PR_OK;
 }

@@ -71,6 +71,11 @@ struct dr_codec {
     const uint8_t *aes_key; /* [DR_AES_KEY]; NULL: not encrypted */
 };
 
+enum { DR_KEY_ID = 8 }; /* first bytes of what is encrypted: they tell one key from another */
+/* Is what is stored with these flags, and begins so, encrypted as codec (may be NULL) would: with
+ * the same key, or not at all? first: not looked at when the flags say that it is not encrypted. */
+bool dr_codec_same(const struct dr_codec *codec, uint32_t flags, const uint8_t first[DR_KEY_ID]);
+
 void dr_sha256(const void *data, size_t n, uint8_t out[DR_HASH]);
 void dr_chain_hash(const uint8_t before[DR_HASH], const struct dr_piece *p, uint8_t out[DR_HASH]);
 

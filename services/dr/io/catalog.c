@@ -173,8 +173,8 @@ enum pr_code dr_pieces_add(struct dr_pieces *o, const char *group, const struct 
     return PR_OK;
 }
 
-enum pr_code dr_catalog_head(struct pr_s3 *s3, const struct dr_object *o, size_t first,
-                             struct dr_container *c, struct pr_err *err)
+static enum pr_code read_head(struct pr_s3 *s3, const struct dr_object *o, size_t first,
+                              struct dr_container *c, struct pr_err *err)
 {
     uint8_t check[DR_HASH];
     size_t n = o->size < first ? (size_t)o->size : first, need = 0;
@@ -192,6 +192,14 @@ enum pr_code dr_catalog_head(struct pr_s3 *s3, const struct dr_object *o, size_t
             return rc;
         n = need;
     }
+}
+
+/* What is damaged is read once more: it may have been on the way. */
+enum pr_code dr_catalog_head(struct pr_s3 *s3, const struct dr_object *o, size_t first,
+                             struct dr_container *c, struct pr_err *err)
+{
+    const enum pr_code rc = read_head(s3, o, first, c, err);
+    return rc == PR_EDATA ? read_head(s3, o, first, c, err) : rc;
 }
 
 struct reading {
@@ -239,8 +247,8 @@ enum pr_code dr_catalog_heads(const struct pr_s3_store *store, const atomic_bool
 
 /* --- generations ---------------------------------------------------------------------------- */
 
-enum pr_code dr_catalog_manifest(struct pr_s3 *s3, const char *key, struct dr_generation *out,
-                                 struct pr_err *err)
+static enum pr_code read_manifest(struct pr_s3 *s3, const char *key, struct dr_generation *out,
+                                  struct pr_err *err)
 {
     struct pr_buf json;
     pr_buf_init(&json, MANIFEST_MAX);
@@ -249,6 +257,13 @@ enum pr_code dr_catalog_manifest(struct pr_s3 *s3, const char *key, struct dr_ge
         rc = dr_generation_read(json.data, json.len, out, err);
     pr_buf_done(&json);
     return rc;
+}
+
+enum pr_code dr_catalog_manifest(struct pr_s3 *s3, const char *key, struct dr_generation *out,
+                                 struct pr_err *err)
+{
+    const enum pr_code rc = read_manifest(s3, key, out, err);
+    return rc == PR_EDATA ? read_manifest(s3, key, out, err) : rc;
 }
 
 enum pr_code dr_catalog_generations(struct pr_s3 *s3, const char *cluster, const char *shard,

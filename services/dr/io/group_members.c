@@ -101,6 +101,7 @@ enum pr_code dr_group_take_over(struct dr_group *g, struct pr_err *err)
     const struct dr_taking t = { .db = g->db,
                                  .s3 = g->s3,
                                  .store = &g->store,
+                                 .codec = g->o.codec,
                                  .cancel = &g->cancel,
                                  .lease = &g->lease,
                                  .cluster = g->o.cfg->cluster,

@@ -28,6 +28,7 @@ struct dr_group_twin {
     int64_t frozen_us;
     char releasing[DR_NAME]; /* the shard whose new manifest waits for its row; "" */
     int64_t next_us;         /* no other before */
+    size_t learn;            /* member whose base is asked for first */
 };
 
 struct dr_group {

@@ -40,7 +40,7 @@ static struct dr_group_member *find(struct dr_group *g, const char *name)
 void dr_group_stop_twin(struct dr_group *g)
 {
     dr_shard_stop(g->twin.shard);
-    g->twin = (struct dr_group_twin){ .next_us = g->twin.next_us };
+    g->twin = (struct dr_group_twin){ .next_us = g->twin.next_us, .learn = g->twin.learn };
 }
 
 /* The old one goes on as if nothing had been. */
@@ -57,7 +57,6 @@ static void give_up(struct dr_group *g, struct dr_group_member *m, const char *w
 /* --- which -------------------------------------------------------------------------------------
  */
 
-/* Of one member at a time: a look a second is soon round. */
 static enum pr_code learn_base(struct dr_group *g, struct dr_group_member *m,
                                const struct dr_generation_id *id, struct pr_err *err)
 {
@@ -119,11 +118,14 @@ static bool is_wanted(struct dr_group *g, const char *name)
     return wanted;
 }
 
+/* Of one member at a time, and each in its turn: a look a second is soon round. */
 static enum pr_code describe(struct dr_group *g, struct dr_rebase_shard *out, struct pr_err *err)
 {
+    const size_t first = g->twin.learn++;
     bool learned = false;
     enum pr_code rc = PR_OK;
-    for (size_t i = 0; rc == PR_OK && i < g->members; i++) {
+    for (size_t k = 0; rc == PR_OK && k < g->members; k++) {
+        const size_t i = (first + k) % g->members;
         struct dr_group_member *m = &g->member[i];
         struct dr_shard_status is;
         dr_shard_status(m->shard, &is);

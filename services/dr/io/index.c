@@ -34,6 +34,24 @@ static void set_windows(struct dr_index_shard *s, const struct dr_objects *found
     }
 }
 
+static enum pr_code note_damaged(struct dr_index_shard *s, const struct dr_objects *found,
+                                 struct pr_err *err)
+{
+    s->damaged = calloc(found->n + 1, sizeof *s->damaged);
+    if (s->damaged == NULL)
+        return no_memory(err);
+    for (size_t k = 0, g = 0; k < found->n; k++) { /* both in the order of names */
+        struct dr_key at;
+        if (!dr_key_parse(found->object[k].key, &at))
+            continue;
+        if (g < s->n && dr_generation_compare(&s->g[g].id, &at.generation) == 0)
+            g++;
+        else
+            s->damaged[s->n_damaged++] = at.generation;
+    }
+    return PR_OK;
+}
+
 static enum pr_code look_at_shard(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
 {
     struct dr_index *ix = ctx;
@@ -50,6 +68,8 @@ static enum pr_code look_at_shard(void *ctx, struct pr_s3 *s3, size_t i, struct 
         else
             set_windows(s, &found);
     }
+    if (rc == PR_OK)
+        rc = note_damaged(s, &found, err);
     dr_objects_done(&found);
     return rc;
 }
@@ -99,6 +119,7 @@ void dr_index_close(struct dr_index *ix)
         dr_generations_free(s->g, s->n);
         free(s->window);
         free(s->state);
+        free(s->damaged);
         dr_pieces_done(&s->pieces);
     }
     for (size_t i = 0; ix->have != NULL && i < ix->groups.n; i++)
@@ -124,6 +145,19 @@ struct dr_index_shard *dr_index_find(struct dr_index *ix, const char *shard)
 {
     struct dr_index_shard *s = find(ix, shard);
     return s != NULL && s->n > 0 ? s : NULL;
+}
+
+size_t dr_index_damaged(struct dr_index *ix, const char *shard, const struct dr_generation_id *than,
+                        struct dr_generation_id *newest)
+{
+    const struct dr_index_shard *s = find(ix, shard);
+    size_t n = 0;
+    for (size_t i = 0; s != NULL && i < s->n_damaged; i++)
+        if (than == NULL || dr_generation_compare(&s->damaged[i], than) > 0) {
+            *newest = s->damaged[i];
+            n++;
+        }
+    return n;
 }
 
 void dr_index_want_one(struct dr_index_shard *s, size_t i)

@@ -15,7 +15,9 @@ struct dr_index_shard {
     struct dr_window *window;   /* [n] */
     enum dr_index_state *state; /* [n] */
     size_t n;
-    struct dr_pieces pieces; /* all of generations that are read, and of others some */
+    struct dr_pieces pieces;          /* all of generations that are read, and of others some */
+    struct dr_generation_id *damaged; /* [n_damaged] whose manifests are not whole, oldest first */
+    size_t n_damaged;
 };
 
 struct dr_index {
@@ -38,6 +40,10 @@ PR_CHECKED enum pr_code dr_index_open(struct dr_index *ix, const struct pr_s3_st
 void dr_index_close(struct dr_index *ix); /* zeroed is fine */
 /* NULL: it has no generation whose manifest is whole. */
 struct dr_index_shard *dr_index_find(struct dr_index *ix, const char *shard);
+/* Of how many of its generations newer than `than` (NULL: of any) the manifest is not whole; the
+ * newest of those is *newest. */
+size_t dr_index_damaged(struct dr_index *ix, const char *shard, const struct dr_generation_id *than,
+                        struct dr_generation_id *newest);
 /* Of every shard the generation that a restore to until_ms begins with. A shard of which nothing is
  * wanted when containers are first read has no pieces ever. */
 void dr_index_want(struct dr_index *ix, int64_t until_ms);

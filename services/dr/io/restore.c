@@ -121,15 +121,18 @@ static enum pr_code fetch_piece(const struct fetch *f, struct pr_s3 *s3, const s
     return rc == PR_OK ? write_at(f->files->stream, raw, j->at, STREAM, err) : rc;
 }
 
+/* What is damaged is fetched once more: it may have been on the way. */
 static enum pr_code fetch_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
 {
     const struct fetch *f = ctx;
     const struct job *j = &f->job[i];
-    struct pr_buf raw;
-    pr_buf_init(&raw, 0);
-    const enum pr_code rc =
-        j->base ? fetch_part(f, s3, j, &raw, err) : fetch_piece(f, s3, j, &raw, err);
-    pr_buf_done(&raw);
+    enum pr_code rc = PR_EDATA;
+    for (int tries = 0; tries < 2 && rc == PR_EDATA; tries++) {
+        struct pr_buf raw;
+        pr_buf_init(&raw, 0);
+        rc = j->base ? fetch_part(f, s3, j, &raw, err) : fetch_piece(f, s3, j, &raw, err);
+        pr_buf_done(&raw);
+    }
     return rc;
 }
 
@@ -283,6 +286,12 @@ static enum pr_code restore_from(const struct dr_restore *w, const struct dr_gen
     memcpy(out->replid, route.replid, sizeof out->replid);
     memcpy(out->slots, g->slots, sizeof out->slots);
     memcpy(out->why, route.why, sizeof out->why);
+    if (!route.reached && !route.gap && dr_chain_newer(g, pieces->piece, pieces->n, route.to)) {
+        out->gap = true;
+        (void)snprintf(out->why, sizeof out->why,
+                       "pieces behind offset %llu are of a newer generation without a manifest",
+                       (unsigned long long)route.to);
+    }
     struct fetch f = { .what = w, .g = g, .pieces = pieces, .files = &files };
     rc = open_files(&files, w->dir, err);
     if (rc == PR_OK)
@@ -317,6 +326,19 @@ static void note_damage(const struct dr_restore *w, const struct dr_generation *
         return;
     out->damaged = g->id;
     (void)snprintf(out->damage, sizeof out->damage, "%.199s", why->text);
+}
+
+/* Those that would have been preferred, if anybody could read what they are. */
+static void note_unread(const struct dr_restore *w, struct dr_index *ix, struct dr_restored *out)
+{
+    struct dr_generation_id newest = { .n = 0 };
+    const bool all = out->why[0] != '\0'; /* else the time that was asked for was reached */
+    const size_t n = all ? dr_index_damaged(ix, w->shard, &out->generation, &newest) : 0;
+    if (n > 0 && (out->skipped == 0 || dr_generation_compare(&newest, &out->damaged) > 0)) {
+        out->damaged = newest;
+        (void)snprintf(out->damage, sizeof out->damage, "its manifest is damaged");
+    }
+    out->skipped += n;
 }
 
 static enum pr_code find_pieces(struct dr_index *ix, struct dr_index_shard *s, size_t i,
@@ -361,8 +383,16 @@ static enum pr_code restore_by(const struct dr_restore *w, struct dr_index *ix,
                                struct dr_restored *out, struct pr_err *err)
 {
     struct dr_index_shard *s = dr_index_find(ix, w->shard);
+    struct dr_generation_id newest;
     const struct pr_err none = { 0 };
-    return s != NULL ? restore_newest(w, ix, s, out, err) : nothing(w, 0, 0, &none, err);
+    if (s == NULL && dr_index_damaged(ix, w->shard, NULL, &newest) > 0)
+        return pr_fail(err, PR_EDATA, "shard %s: the manifests of all its generations are damaged",
+                       w->shard);
+    const enum pr_code rc =
+        s != NULL ? restore_newest(w, ix, s, out, err) : nothing(w, 0, 0, &none, err);
+    if (rc == PR_OK)
+        note_unread(w, ix, out);
+    return rc;
 }
 
 enum pr_code dr_restore_shard(const struct dr_restore *w, struct dr_restored *out,

@@ -405,6 +405,8 @@ enum pr_code dr_state_take_over(const struct dr_taking *t, struct dr_state *out,
     if (rc == PR_OK)
         rc = use_newest(t, newest, out, err);
     if (rc == PR_OK)
+        rc = dr_state_keys(t, out, err);
+    if (rc == PR_OK)
         rc = read_tail(&k, out, err);
     PQclear(k.rows);
     PQclear(k.groups);

@@ -25,6 +25,7 @@ struct dr_taking { /* borrowed */
     struct pr_db *db;
     struct pr_s3 *s3;
     const struct pr_s3_store *store;
+    const struct dr_codec *codec; /* that goes on with it */
     const atomic_bool *cancel;
     const struct pr_lease *lease;
     const char *cluster, *group;
@@ -34,12 +35,16 @@ struct dr_taking { /* borrowed */
 };
 /* Takes a new epoch under the lease, and learns where the shards of the group are: at the newest
  * generation of which the bucket has a manifest, as far as its pieces lead. A shard whose newest
- * generation has no manifest begins anew: whoever was about to write it may do so yet.
+ * generation has no manifest begins anew: whoever was about to write it may do so yet. So does one
+ * that was written under another key: no key would bring all of it back.
  * PR_EFENCED: the lease is not ours any more. PR_ECONFLICT: somebody leads a group with another
  * number of groups, so a shard would be in two. */
 PR_CHECKED enum pr_code dr_state_take_over(const struct dr_taking *t, struct dr_state *out,
                                            struct pr_err *err);
 void dr_state_done(struct dr_state *st);
+/* Its part (state_key.c): those that cannot be gone on with under our key begin anew. */
+PR_CHECKED enum pr_code dr_state_keys(const struct dr_taking *t, struct dr_state *st,
+                                      struct pr_err *err);
 
 /* What the group knows now: printed while its shards stand still, saved when they need not, in one
  * transaction under the lease. */

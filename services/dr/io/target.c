@@ -150,8 +150,10 @@ enum pr_code dr_target_unseal(struct dr_target *t, const struct pr_buf *function
                               struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
-    if (functions->len == 0)
-        return pr_cluster_load_library(t->cluster, pr_library_code, err);
+    if (functions->len == 0) { /* primaries without slots, too: who they are may have changed */
+        rc = pr_cluster_refresh(t->cluster, err);
+        return rc == PR_OK ? pr_cluster_load_library(t->cluster, pr_library_code, err) : rc;
+    }
     for (size_t i = 0; i < t->primaries && rc == PR_OK; i++) {
         const char *argv[] = { "FUNCTION", "RESTORE", functions->data, "REPLACE" };
         const size_t len[] = { 8, 7, functions->len, 7 };
