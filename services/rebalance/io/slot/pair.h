@@ -81,8 +81,8 @@ struct rebalance_pair {
     bool unsure;         /* whether the giver failed over: the marks are not asked yet */
     size_t put_back;     /* rows that said more than was done */
     bool urgent;         /* to its end although a pause was asked for */
-    unsigned failovers;  /* of the giver in this slot, that we saw */
-    int64_t promoted_us; /* before the first of them, by our clock; 0 unknown */
+    unsigned failovers[2];  /* of the shards in this slot since it was turned, that we saw */
+    int64_t promoted_us[2]; /* before the first of them, by our clock; 0 unknown */
     bool resumed;        /* begun by somebody else: what is in flight says the row alone */
     struct rebalance_verifier verifier;
     int64_t told_us;     /* when the order to stop was seen first; 0: not */
