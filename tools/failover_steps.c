@@ -14,9 +14,9 @@ int main(void)
     for (int i = 0; i < DR_REGION_STEPS; i++) {
         const char *undo = dr_region_row[i].undo;
         printf("| `%s` | %s | %s |\n", dr_region_row[i].name, dr_region_row[i].person,
-               undo != NULL               ? undo
+               undo != NULL             ? undo
                : i >= DR_REGION_PROMOTE ? "too late once it was begun with PostgreSQL"
-                                          : "nothing was changed");
+                                        : "nothing was changed");
     }
     return ferror(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

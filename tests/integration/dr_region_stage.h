@@ -44,7 +44,7 @@ int *region_east(void);              /* for that */
 int *region_west(void);
 /* Entries of a line of the ledger at a site; fails when there is a hole. */
 uint64_t region_entries(const int *ports, const struct dr_ledger_line *l);
-/* Every line: what was said to be durable is there. exact: and all that is at `of`. */
-void region_check(const int *ports, bool exact, const int *of);
+/* Every line: what was said to be durable is there, and (of: not NULL) all that is at `of`. */
+void region_check(const int *ports, const int *of);
 
 #endif

@@ -142,12 +142,8 @@ bool dr_key_parse(const char *text, struct dr_key *out)
         enum dr_key_kind kind;
         size_t segments;
     } kinds[] = {
-        { "log", DR_KEY_LOG, 5 },
-        { "base", DR_KEY_BASE, 5 },
-        { "gen", DR_KEY_GENERATION, 4 },
-        { "map", DR_KEY_MAP, 4 },
-        { "site", DR_KEY_SITE, 3 },
-        { "failover", DR_KEY_FAILOVER, 4 },
+        { "log", DR_KEY_LOG, 5 }, { "base", DR_KEY_BASE, 5 }, { "gen", DR_KEY_GENERATION, 4 },
+        { "map", DR_KEY_MAP, 4 }, { "site", DR_KEY_SITE, 3 }, { "failover", DR_KEY_FAILOVER, 4 },
     };
     char s[SEGMENTS][DR_NAME];
     struct dr_key k = { .part = 0 };
@@ -162,8 +158,7 @@ bool dr_key_parse(const char *text, struct dr_key *out)
     k.kind = kinds[i].kind;
     memcpy(k.cluster, s[0], DR_NAME);
     if (!is_named(k.kind)) {
-        if (!number(s[2], 16, &k.epoch) ||
-            (k.kind != DR_KEY_SITE && !number(s[3], 16, &k.seq)))
+        if (!number(s[2], 16, &k.epoch) || (k.kind != DR_KEY_SITE && !number(s[3], 16, &k.seq)))
             return false;
         *out = k;
         return true;
