@@ -169,6 +169,12 @@ static void print_failover(struct ctl *ctl, const json_t *f)
     ctl_print_line("state", text);
     ctl_print_line("why", text_of(f, "why"));
     print_ms(f, "rpoMs", "RPO", ": so much of the old side's last writes is not here");
+    if (json_integer_value(json_object_get(f, "missing")) > 0) {
+        snprintf(text, sizeof text,
+                 "the end of %" JSON_INTEGER_FORMAT " primaries; nothing that dr said is durable",
+                 json_integer_value(json_object_get(f, "missing")));
+        ctl_print_line("missing", text);
+    }
     print_ms(f, "rtoMs", "RTO", ": from the order until the new side was verified");
 }
 
