@@ -197,7 +197,7 @@ check_words() {
     local page rc=0
     program prismctl --help >"$tmp/prismctl"
     (cd "$root" && cat dev common/io/prism/io/*.def tools/*.c tools/*.def tools/stack/* \
-        common/dataplane/*.lua common/dataplane/*/*.c services/*/*.def services/*/cli/*.c \
+        common/dataplane/*.lua common/dataplane/*/*.c services/*/*.def services/*/cli/*.c services/dr/io/region/*.c \
         proto/*.def migrations/*.sql cmake/*.cmake CMakePresets.json tests/*/*.sh tests/*/*.cmake) |
         grep -oE '(PRISM|prism)_[A-Za-z0-9_]*' | sort -u >"$tmp/names"
     while read -r page; do

@@ -83,6 +83,19 @@ await_durable
 [ "$(dr list | jq -s 'map(select(.gap == false)) | length')" -ge 3 ] || fail "prism-dr list: $(dr list)"
 restores_a_shard
 
+# The demo's store replaces nothing but a demo's: heartbeats alone are nobody's.
+demo_shows_it() {
+    local port
+    for port in $(shards | cut -d' ' -f2); do
+        primary "$port" FLUSHALL >/dev/null
+    done
+    PRISM_DEMO_ROUNDS=1 PRISM_DEMO_WRITES_S=5 "$root/dev" demo --graph "$graph" || fail "./dev demo"
+    jq -e '.lost == 0 and .dr.on and .dr.shards == .dr.drills and .dr.after_bytes > 0' \
+        "$PRISM_STATE/demo/summary.json" >/dev/null || fail "demo: $(jq -c '[.lost, .dr]' "$PRISM_STATE/demo/summary.json")"
+    grep -q '^  drill .* of 3 good' "$PRISM_STATE/demo/summary.txt" || fail "the table has no drill"
+}
+demo_shows_it
+
 unset PRISM_DR # it is remembered
 "$root/dev" status >"$PRISM_STATE.status" || fail "./dev status: $(<"$PRISM_STATE.status")"
 grep '^dr  *ready' "$PRISM_STATE.status" >/dev/null || fail "./dev status has no dr: $(<"$PRISM_STATE.status")"

@@ -90,7 +90,7 @@ static void killed_anywhere_it_ends_as_it_should(void **state)
     dr_ledger_await_acked(50);
     for (const char *const *what = arg; status != 0;) {
         const pid_t pid = region_failover_spawn(what, NULL);
-        const int64_t ms = 300 + (int64_t)pr_rng_below(&rng, 3000) + 1500 * kills;
+        const int64_t ms = 300 + (int64_t)pr_rng_below(&rng, 4000) + (int64_t)3000 * kills;
         const struct timespec pause = { ms / 1000, (ms % 1000) * 1000000 };
         nanosleep(&pause, NULL); /* the moment is what is tried */
         status = it_alive(pid) ? -1 : it_wait(pid, REGION_AWAIT_MS);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OUT = 1 << 16 };
@@ -71,9 +72,10 @@ static bool half_moved(void *ctx)
 
 static void cut_while_moving(void)
 {
+    char beside[48];
     dr_stage_start();
     stage_writer_start(1);
-    stage_targets(1, 0.1);
+    stage_targets(1, 0.05);
     const long first = stage_plan(stage_run("done"), "{}");
     stage_await_plan(first, "proposed");
     stage_execute(first);
@@ -91,13 +93,19 @@ static void cut_while_moving(void)
     quiet_ms = pr_now_ms();
     stage_sql("DELETE FROM moves WHERE state = 'done' RETURNING 1");
     stage_writer_start(2);
-    stage_targets(2, 0.9);
+    stage_targets(2, 0.3);
     const long second = stage_plan(stage_run("done"), "{}");
     stage_await_plan(second, "proposed");
     stage_execute(second);
     assert_true(it_await(half_moved, NULL, DR_AWAIT_MS));
     it_kill(dr.dr.pid);
+    (void)snprintf(beside, sizeof beside, "%s-beside", dr.cluster);
+    dr_stage_set("PRISM_DR_CLUSTER",
+                 beside); /* the plan waits for a dr; what is cut stays as it is */
+    dr_stage_start();
     stage_await_plan(second, "done");
+    it_kill(dr.dr.pid);
+    dr_stage_set("PRISM_DR_CLUSTER", dr.cluster);
     assert_true(stage_writer_stop() > 0);
 }
 
@@ -342,22 +350,24 @@ static void an_earlier_time_is_restored_as_it_was(void **state)
 /* --- files --------------------------------------------------------------------------------------
  */
 
-static void check_file_shard(const char *json, const char *name, long *slots, long *all)
+static void check_file_shard(const char *in, const char *json, const char *name, long *slots,
+                             long *all)
 {
     char dir[128];
     pid_t pid;
-    (void)json;
-    const int port = dr_stage_serve(files, name, &pid);
+    const int port = dr_stage_serve(in, name, &pid);
     redisContext *c = redisConnect("127.0.0.1", port);
     redisReply *r = redisCommand(c, "DBSIZE");
     *all += (long)r->integer;
     freeReplyObject(r);
     redisFree(c);
     (void)it_stop(pid);
-    (void)snprintf(dir, sizeof dir, "\"dir\": \"%.63s\", \"slots\": [", name);
+    (void)snprintf(dir, sizeof dir, "\"dir\": \"%.63s\", ", name);
     const char *at = strstr(json, dir);
     assert_non_null(at);
-    for (at += strlen(dir); *at == '[' || *at == ',' || *at == ' ';) {
+    at = strstr(at, "\"slots\": [");
+    assert_non_null(at);
+    for (at += strlen("\"slots\": ["); *at == '[' || *at == ',' || *at == ' ';) {
         int from, to, n;
         at = strchr(at, '[');
         assert_int_equal(sscanf(at, "[%d, %d]%n", &from, &to, &n), 2);
@@ -366,23 +376,29 @@ static void check_file_shard(const char *json, const char *name, long *slots, lo
     }
 }
 
+static void read_json(const char *dir, char json[OUT])
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/cluster.json", dir);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    json[fread(json, 1, OUT - 1, f)] = '\0';
+    fclose(f);
+}
+
 static void check_files(const char *parallel)
 {
     struct dr_shard_at shard[IT_MAX_NODES];
     const char *args[] = { "restore-cluster", "--into", files, "--partitions", "4096",
                            "--parallel",      parallel, NULL };
-    char path[128], json[OUT];
+    char json[OUT];
     long slots = 0, all = 0;
     if (own_dr(args, out, sizeof out) != 0)
         fail_msg("restore-cluster --into: %s", out);
-    (void)snprintf(path, sizeof path, "%s/cluster.json", files);
-    FILE *f = fopen(path, "re");
-    assert_non_null(f);
-    json[fread(json, 1, sizeof json - 1, f)] = '\0';
-    fclose(f);
+    read_json(files, json);
     const size_t n = dr_stage_shards(shard);
     for (size_t i = 0; i < n; i++)
-        check_file_shard(json, shard[i].id, &slots, &all);
+        check_file_shard(files, json, shard[i].id, &slots, &all);
     assert_int_equal(slots, PR_SLOTS);
     assert_int_equal(all, keys);
     assert_int_equal(own_dr(args, out, sizeof out), 1); /* it is there already */
@@ -397,6 +413,76 @@ static void files_agree_and_own_every_slot(void **state)
     check_files("2");
 }
 
+static pid_t spawn_part(const char *part, const char *to, const char *shared)
+{
+    const char *argv[] = { PRISM_BIN_DIR "/prism-dr",
+                           "restore-cluster",
+                           "--into",
+                           to,
+                           "--part",
+                           part,
+                           "--exchange",
+                           shared,
+                           "--partitions",
+                           "4096",
+                           "--parallel",
+                           "1",
+                           NULL };
+    return it_spawn(dr.env, argv);
+}
+
+/* Each has half of the shards, and judges by what both found: together they are the whole. */
+static void two_machines_restore_a_half_each(void **state)
+{
+    (void)state;
+    static char json[2][OUT], to[2][96], shared[96];
+    struct dr_shard_at shard[IT_MAX_NODES];
+    const size_t n = dr_stage_shards(shard);
+    const char *rm[] = { "/bin/rm", "-rf", files, NULL };
+    long slots = 0, all = 0;
+    assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
+    assert_int_equal(mkdir(files, 0700), 0);
+    (void)snprintf(shared, sizeof shared, "%s/shared", files);
+    assert_int_equal(mkdir(shared, 0700), 0);
+    for (int i = 0; i < 2; i++)
+        (void)snprintf(to[i], sizeof to[i], "%s/part%d", files, i + 1);
+    const pid_t second = spawn_part("2/2", to[1], shared), first = spawn_part("1/2", to[0], shared);
+    assert_int_equal(it_wait(first, DR_AWAIT_MS), 0);
+    assert_int_equal(it_wait(second, DR_AWAIT_MS), 0);
+    for (int i = 0; i < 2; i++)
+        read_json(to[i], json[i]);
+    assert_string_equal(json[0], json[1]); /* which part has which */
+    for (size_t i = 0; i < n; i++) {
+        const size_t part = i < n / 2 ? 0 : 1;
+        char where[128];
+        (void)snprintf(where, sizeof where, "\"dir\": \"%.63s\", \"part\": %zu,", shard[i].id,
+                       part + 1);
+        assert_non_null(strstr(json[0], where));
+        check_file_shard(to[part], json[part], shard[i].id, &slots, &all);
+    }
+    assert_int_equal(slots, PR_SLOTS);
+    assert_int_equal(all, keys);
+}
+
+/* A part that fails takes the others with it, and what it left is not gone on with. */
+static void when_one_part_gives_up_all_do(void **state)
+{
+    (void)state;
+    static char to[96], shared[96];
+    const char *rm[] = { "/bin/rm", "-rf", files, NULL };
+    assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
+    assert_int_equal(mkdir(files, 0700), 0);
+    (void)snprintf(shared, sizeof shared, "%s/shared", files);
+    assert_int_equal(mkdir(shared, 0700), 0);
+    (void)snprintf(to, sizeof to, "%s/part1", files);
+    const pid_t first = spawn_part("1/2", to, shared);
+    assert_int_equal(it_wait(spawn_part("2/2", "/proc/nowhere", shared), DR_AWAIT_MS), 1);
+    assert_int_equal(it_wait(first, DR_AWAIT_MS), 1);
+    assert_int_equal(access(to, F_OK), -1);
+    assert_int_equal(it_wait(spawn_part("1/2", to, shared), DR_AWAIT_MS), 1);
+    assert_int_equal(access(to, F_OK), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +493,8 @@ int main(void)
         cmocka_unit_test(what_is_killed_leaves_a_seal_and_may_be_repeated),
         cmocka_unit_test(a_damaged_part_stops_it_before_the_target_is_touched),
         cmocka_unit_test(files_agree_and_own_every_slot),
+        cmocka_unit_test(two_machines_restore_a_half_each),
+        cmocka_unit_test(when_one_part_gives_up_all_do),
         cmocka_unit_test(an_earlier_time_is_restored_as_it_was),
         cmocka_unit_test(a_missing_container_is_said_and_loss_refused),
     };

@@ -258,7 +258,7 @@ void zs_begin(const char *zones, const char *const *extra)
     for (size_t i = 0; i < zs.nodes; i++) {
         struct zs_node *o = &zs.node[i];
         const int member = (int)i % (zs.replicas + 1);
-        o->zone[0] = zones == NULL ? (char)('a' + (o->shard + member) % 3) : zones[i];
+        o->zone[0] = zones == NULL ? "abc"[(o->shard + member) % 3] : zones[i];
         zs_text("INSERT INTO zones (id) VALUES ('%s') ON CONFLICT DO NOTHING", o->zone);
         zs_text("INSERT INTO nodes (id, host, port, zone_id) VALUES ('n%d', '127.0.0.1', %d, '%s')",
                 o->port, o->port, o->zone);

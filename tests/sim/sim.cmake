@@ -34,3 +34,11 @@ else()
     target_include_directories(test_sim_slot_rules PRIVATE ${T})
 endif()
 target_include_directories(test_sim_slot PRIVATE ${T})
+
+# Shards that give slots away while dr ships them; the rules as shipped.
+if(PRISM_SANITIZE)
+    prism_test(sim/gate SOURCES ${T}/gate_test.c LINK dr_core ARGS 1 5000 TIMEOUT 300)
+else()
+    prism_test(sim/gate SOURCES ${T}/gate_test.c LINK dr_core TIMEOUT 300)
+endif()
+target_include_directories(test_sim_gate PRIVATE ${CMAKE_SOURCE_DIR}/services/dr)

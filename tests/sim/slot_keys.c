@@ -65,7 +65,7 @@ static void judge_cut(struct world *w, int g, int t)
     uint32_t keys[KEYS];
     size_t n = 0;
 
-    if (s->cut == 0 || s->cut_judged || !s->watched || s->since != 1 || promoted == 0)
+    if (s->cut == 0 || s->cut_judged || !s->watched || s->since[giver_of(w)] != 1 || promoted == 0)
         return;
     s->cut_judged = true;
     for (uint32_t k = 0; k < KEYS; k++) {
@@ -158,7 +158,7 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
     const enum rebalance_key_type ty = type[w->cfg.type[k]];
     const char *why;
     const uint32_t now = w->c.now + 1;
-    const bool watched = (s->watched && s->since == 1) || !RULE(GAP_WATCHED);
+    const bool watched = (s->watched && s->since[giver_of(w)] == 1) || !RULE(GAP_WATCHED);
     const bool gap = watched && (RULE(GAP_AT_DECISION) ? !in_step(w, shard_of(g)) : s->gap_at_open);
     /* Since when the giver's copy may have been written without the taker's. */
     uint32_t promoted = s->promoted_at[giver_of(w)];
@@ -173,7 +173,7 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .source_failed_over = failed_over,
         .gap_unacknowledged = gap && !(uncertain && RULE(UNCERTAIN)),
         .unanswered = (s->cut >> k & 1) && RULE(UNCERTAIN),
-        .kept = (s->kept >> k & 1) && s->watched && s->since == 1,
+        .kept = (s->kept >> k & 1) && s->watched && s->since[giver_of(w)] == 1,
         .equal = a->bits == b->bits && a->version == b->version,
         .strings_are_set = w->cfg.strings_are_set,
         .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
@@ -200,7 +200,7 @@ static bool resolve_key(struct world *w, int k, int g, int t)
     if (r == REBALANCE_STOP) {
         w->s.diverged = true;
         w->allowed = w->cfg.slow || w->s.uncertain || (w->s.cut >> k & 1) || !w->s.watched ||
-                     w->s.since != 1;
+                     w->s.since[giver_of(w)] != 1;
         return true;
     }
     if (r == REBALANCE_KEEP_SOURCE && c->node[g].map == g) {

@@ -63,6 +63,7 @@ static const struct rule rules[] = {
     RULE_ROW(WAIT_RESOLVED, NULL, BUSY),
     RULE_ROW(DEADLINE, LOST, BUSY),
     RULE_ROW(TURN, NULL, PLAIN, .target_holds = 1),
+    RULE_ROW(UNTURNED, LOST, BUSY, .target_holds = 1),
     RULE_ROW(TARGET_CLOSED_FIRST, NULL, BUSY, .cancel = true),
     RULE_ROW(AGREED, "done, and not everybody knows", PLAIN),
     RULE_ROW(REPLICAS_AGREE, "done, and not everybody knows", PLAIN),

@@ -64,15 +64,14 @@ static struct rebalance_slot_side look(struct world *w, int side)
         return (struct rebalance_slot_side){ .there = false };
     const bool elected = RULE(GIVER_EPOCH) && s->elected[side] != n->promoted_at;
     if (s->primary[side] != NOBODY && (s->primary[side] != p || elected)) {
-        if (s->since == 0 || side != giver_of(w) || !RULE(FIRST_PROMOTED))
+        if (s->since[side] == 0 || !RULE(FIRST_PROMOTED))
             s->promoted_at[side] = s->seen_at[side]; /* at the earliest */
         s->settled = false;
         if (s->batch != 0) /* it may have left copies */
             s->conflict = s->uncertain = true;
         s->batch = 0;
         s->full[side] = false;
-        if (side == giver_of(w))
-            s->since += s->primary[side] == p ? 2 : 1; /* itself again: another was between */
+        s->since[side] += s->primary[side] == p ? 2 : 1; /* itself again: another was between */
         if (side == giver_of(w)) {
             s->stray = true;
             s->conflict = true;
@@ -150,7 +149,7 @@ static void complete_view(struct world *w)
 
     if (!reopened(w)) {
         s->watched = true;
-        s->since = 0;
+        s->since[g] = 0;
     } else
         s->conflict = true; /* opened on another: it may have failed over while nobody looked */
     if ((g == SRC ? v->source : v->target).keys != 0)
@@ -336,11 +335,11 @@ static void fence(struct world *w)
 
 bool scheduler_ready(const struct world *w)
 {
-    const int g = w->db.at.back ? DST : SRC;
-    const int p = w->c.shard[g].primary;
-    return w->quiet || rebalance_slot_final(w->db.at.state) || w->db.giver.node == NOBODY ||
-           shard_of(w->db.giver.node) != g ||
-           (w->db.giver.node == p && w->db.giver.epoch == w->c.node[p].promoted_at);
+    const struct opened *was = &w->db.giver;
+    if (w->quiet || rebalance_slot_final(w->db.at.state) || was->node == NOBODY)
+        return true;
+    const int p = w->c.shard[shard_of(was->node)].primary;
+    return (was->node == p && was->epoch == w->c.node[p].promoted_at) || w->c.node[p].map != p;
 }
 
 /* --- acting ---------------------------------------------------------------------- */
@@ -450,12 +449,18 @@ static void record(struct world *w, const struct rebalance_slot_next *next)
     if (next->at.back != w->db.at.back) { /* others' turn to give */
         w->db.in_flight = w->db.copying = s->batch = s->cut = 0;
         s->settled = false;
+        if (!next->at.back && !RULE(UNTURNED)) {
+            s->giver = w->db.giver = (struct opened){ w->c.shard[SRC].primary, s->elected[SRC] };
+            s->conflict = false;
+        }
     }
     w->db.at = next->at;
     if (next->event == S(EV_KNOWN) || next->event == S(EV_UNDONE))
         slot_check_known(w);
-    if ((next->effect == S(DO_MIGRATE) && s->giver.node == NOBODY) || next->effect == S(DO_RECLAIM))
+    if ((next->effect == S(DO_MIGRATE) && s->giver.node == NOBODY) || next->effect == S(DO_RECLAIM)) {
         s->giver = w->db.giver = giver_now(w);
+        s->since[giver_of(w)] = 0;
+    }
     if (next->at.state == S(STUCK))
         w->stuck_why = next->why;
 }

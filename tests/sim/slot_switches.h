@@ -31,6 +31,7 @@ enum slot_rule {
     SLOT_WAIT_RESOLVED,   /* replicas have heard of all that before it counts as compared */
     SLOT_DEADLINE,        /* a SETSLOT that comes too late refuses itself */
     SLOT_TURN,            /* who goes back gives the slot away first */
+    SLOT_UNTURNED,        /* a source that failed over before that counts as failed over */
     SLOT_TARGET_CLOSED_FIRST, /* a cancel closes the target before the source */
     SLOT_AGREED,              /* done only when everybody says so */
     SLOT_REPLICAS_AGREE,      /* replicas among them */

@@ -59,8 +59,9 @@ void slot_trace(const struct world *w, const char *format, ...)
 /* --- what the cluster does by itself ------------------------------------------ */
 static bool may_resync(const struct world *w, int node)
 {
-    const int giver = w->db.at.back ? DST : SRC;
-    return w->cfg.slow || shard_of(node) != giver || scheduler_ready(w);
+    const int opened = w->db.giver.node; /* a turn may be undone: it is not the present giver's */
+    return w->cfg.slow || opened == NOBODY || shard_of(node) != shard_of(opened) ||
+           scheduler_ready(w);
 }
 
 /* What a look saw alive is not voted out before the command that follows: that

@@ -79,7 +79,7 @@ struct scheduler {
     struct opened giver; /* memory of db.giver */
     bool conflict, stray, settled, gap_at_open, diverged;
     bool watched;   /* it has seen the primary on which the slot was opened */
-    uint32_t since; /* elections of the giver's shard since, as far as it knows */
+    uint32_t since[2]; /* elections of each shard since, as far as it knows */
     bool uncertain; /* whether the giver went on serving what is recorded as in flight */
     bool full[2];
     uint8_t cred;

@@ -45,6 +45,12 @@ static void each_at_its_limit(void **state)
     assert_int_equal(dr_alarms(&in), ONLY(DR_ALARM_BACKLOG));
     in.backlog_bytes = 0; /* not known */
     assert_int_equal(dr_alarms(&in), 0);
+
+    in = GOOD;
+    in.held_ms = in.now_ms - DR_LAG_MS;
+    assert_int_equal(dr_alarms(&in), 0);
+    in.held_ms--;
+    assert_int_equal(dr_alarms(&in), ONLY(DR_ALARM_TAKER));
 }
 
 static void a_base_is_no_detachment(void **state)
@@ -69,6 +75,7 @@ static void they_add_up_and_have_names(void **state)
     in.spool_bytes = 100;
     in.bases_failed = 9;
     in.backlog_bytes = 1;
+    in.held_ms = 1;
     assert_int_equal(dr_alarms(&in), (1U << DR_ALARMS) - 1);
     for (int i = 0; i < DR_ALARMS; i++)
         for (int k = 0; k < i; k++)

@@ -1,4 +1,4 @@
-foreach(name alarm chain container durable keys reconcile room stream window)
+foreach(name alarm chain container durable gate gives keys reconcile room stream window)
     prism_test(unit/dr_${name} SOURCES ${T}/dr_${name}_test.c LINK dr_core)
 endforeach()
 prism_test(unit/dr_generation SOURCES ${T}/dr_generation_test.c LINK dr_format)

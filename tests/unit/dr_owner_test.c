@@ -14,21 +14,25 @@ static void newest_owner_of_those_with_keys(void **state)
         struct dr_claim claim[3];
         int want;
     } row[] = {
-        { "nobody", { { false, 5, 0 }, { false, 9, 0 } }, DR_NO_SHARD },
-        { "one owns it", { { false, 9, 0 }, { true, 5, 0 } }, 1 },
-        { "both own it: the newer epoch", { { true, 5, 0 }, { true, 9, 0 } }, 1 },
-        { "in whichever order", { { true, 9, 0 }, { true, 5, 0 } }, 0 },
-        { "both hold keys: the newer epoch", { { true, 5, 1 }, { true, 9, 1 } }, 1 },
-        { "one holds keys, and an older epoch", { { true, 5, 1 }, { true, 9, 0 } }, 0 },
-        { "one holds keys, and owns nothing", { { false, 5, 1 }, { true, 9, 0 } }, 0 },
+        { "nobody", { { false, 5, 0, 0 }, { false, 9, 0, 0 } }, DR_NO_SHARD },
+        { "one owns it", { { false, 9, 0, 0 }, { true, 5, 0, 0 } }, 1 },
+        { "both own it: the newer epoch", { { true, 5, 0, 0 }, { true, 9, 0, 0 } }, 1 },
+        { "in whichever order", { { true, 9, 0, 0 }, { true, 5, 0, 0 } }, 0 },
+        { "both hold keys: the newer epoch", { { true, 5, 0, 1 }, { true, 9, 0, 1 } }, 1 },
+        { "one holds keys, and an older epoch", { { true, 5, 0, 1 }, { true, 9, 0, 0 } }, 0 },
+        { "one holds keys, and owns nothing", { { false, 5, 0, 1 }, { true, 9, 0, 0 } }, 0 },
         { "two hold keys, the third is newer",
-          { { true, 5, 1 }, { true, 6, 1 }, { true, 9, 0 } },
+          { { true, 5, 0, 1 }, { true, 6, 0, 1 }, { true, 9, 0, 0 } },
           1 },
         { "two hold keys, neither owns it",
-          { { false, 5, 1 }, { false, 6, 1 }, { true, 9, 0 } },
+          { { false, 5, 0, 1 }, { false, 6, 0, 1 }, { true, 9, 0, 0 } },
           1 },
-        { "an epoch that is not known is older", { { true, 0, 0 }, { true, 1, 0 } }, 1 },
-        { "none is known: the first", { { true, 0, 0 }, { true, 0, 0 } }, 0 },
+        { "both hold keys: who took it last", { { true, 9, 3, 1 }, { false, 5, 4, 1 } }, 1 },
+        { "who took it and has no keys does not count",
+          { { true, 9, 0, 1 }, { true, 5, 4, 0 }, { false, 1, 2, 1 } },
+          2 },
+        { "an epoch that is not known is older", { { true, 0, 0, 0 }, { true, 1, 0, 0 } }, 1 },
+        { "none is known: the first", { { true, 0, 0, 0 }, { true, 0, 0, 0 } }, 0 },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++)
         if (dr_slot_owner(row[i].claim, 3) != row[i].want)

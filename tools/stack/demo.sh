@@ -140,6 +140,14 @@ FROM (SELECT p.id, p.state, count(m.batch) AS batches
 EOS
 }
 
+# dr's heartbeats are nobody's data.
+demo_beats() { # PORT...
+    local port
+    for port in "$@"; do
+        redis_cli "$dir" "$port" --scan --pattern 'prism:beat:*' || die "Redis 127.0.0.1:$port does not answer"
+    done | wc -l
+}
+
 # The store's content is replaced, so it must be what a demo loaded, or nothing.
 demo_clean() {
     local port ports keys=0 n
@@ -149,6 +157,7 @@ demo_clean() {
         n=$(redis_cli "$dir" "$port" dbsize) || die "Redis 127.0.0.1:$port does not answer"
         keys=$((keys + n))
     done
+    [ -e "$dir/run/demo-data" ] || keys=$((keys - $(demo_beats "${ports[@]}")))
     [ "$keys" -gt 0 ] || return 0
     [ -e "$dir/run/demo-data" ] ||
         die "the store holds $keys keys that no demo loaded: not replacing them (./dev clean removes everything)"
@@ -273,8 +282,14 @@ measure() { # NAME GRAPH ARGS...
 # The background workload checks its own writes when it is stopped; verify does
 # so again for every write of the demo, once nothing moves any more.
 move_live() { # GRAPH PLAN
-    local pid rc=0 moved=0
-    workload 0 "$1" --seed 2
+    local pid rc=0 moved=0 seconds=0
+    # With DR a vertex moves once its copy is durable in the bucket and if nobody wrote to it meanwhile:
+    # the hottest ones move when it is over.
+    if [ -e "$dir/run/dr" ]; then
+        seconds=${PRISM_DEMO_WRITES_S:-20}
+        say "  for $seconds s: what is written to every second moves after that, for its copy has to be durable first"
+    fi
+    workload "$seconds" "$1" --seed 2
     "${cmd[@]}" >"$out/during.out" 2>"$out/during.log" 9>&- &
     pid=$!
     # shellcheck disable=SC2064 # this pid, now

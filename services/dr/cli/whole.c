@@ -15,7 +15,7 @@ enum { REFUSED = 3 }; /* exit status */
 
 static const char usage[] =
     "usage: prism-dr restore-cluster --into-cluster HOST:PORT,... --scratch DIR [--over-existing]\n"
-    "       prism-dr restore-cluster --into DIR\n"
+    "       prism-dr restore-cluster --into DIR [--part I/N --exchange SHARED]\n"
     "       both: [--until TIME] [--accept-loss] [--partitions N] [--threads N]\n"
     "             [--parallel N]\n"
     "Brings every shard of the bucket back, loads each in a redis-server of its own that nobody\n"
@@ -30,6 +30,12 @@ static const char usage[] =
     "  which says what slots each has to own. Start a redis-server on each with `appendonly yes`,\n"
     "  `aof-load-truncated no` and `cluster-enabled yes`, assign the slots, and then run\n"
     "  prism-dr rebuild-routes.\n"
+    "  With --part this machine has the I-th of N parts of the shards; start the command on N\n"
+    "  machines, each with its own part. What they have to know of one another goes through "
+    "SHARED,\n"
+    "  a new directory that all of them see; each waits for the others. DIR then has this part's\n"
+    "  shards; cluster.json says which part has which. When one fails, all do: begin again with\n"
+    "  another SHARED.\n"
     "TIME: what had arrived in the bucket by then (2030-01-31T12:00:00Z, or milliseconds since\n"
     "  1970); without, each shard as far as it goes. Where objects are missing or damaged shards\n"
     "  end at different times, and vertices that moved between them may be lost or rolled back.\n"
@@ -67,7 +73,7 @@ static void add_ids(struct pr_buf *b, const char *name, const struct pr_buf *lin
 static void add_shards(struct pr_buf *b, const struct dr_whole_done *d)
 {
     pr_buf_str(b, "\"shards\":[");
-    for (size_t i = 0; i < d->shards; i++) {
+    for (size_t i = d->first; i < d->last; i++) {
         const struct dr_whole_shard *s = &d->shard[i];
         char at[32];
         dr_cli_time(s->restored.last_ms, at);
@@ -75,7 +81,7 @@ static void add_shards(struct pr_buf *b, const struct dr_whole_done *d)
                       "%s{\"shard\":\"%s\",\"generation\":\"%016" PRIx64
                       "-%04x\",\"offset\":%" PRIu64 ",\"until\":\"%s\",\"keys\":%" PRIu64
                       ",\"skipped_generations\":%zu,\"gap\":%s,\"why_it_ends\":",
-                      i > 0 ? "," : "", s->name, s->restored.generation.epoch,
+                      i > d->first ? "," : "", s->name, s->restored.generation.epoch,
                       s->restored.generation.n, s->restored.offset, at, s->keys,
                       s->restored.skipped, s->restored.gap ? "true" : "false");
         pr_json_add(b, s->restored.why);
@@ -156,6 +162,10 @@ static const char *check(const struct dr_whole *w, const char *scratch, const ch
         return "--scratch goes with --into-cluster";
     if (w->seeds == NULL && w->over_existing)
         return "--over-existing goes with --into-cluster";
+    if ((w->exchange == NULL) != (w->parts == 0))
+        return "--part and --exchange go together";
+    if (w->seeds != NULL && w->parts > 0)
+        return "--part goes with --into: a cluster is filled by one";
     return NULL;
 }
 
@@ -167,6 +177,7 @@ struct asked {
 static const char *take(void *ctx, int c)
 {
     struct asked *a = ctx;
+    int end = 0;
     switch (c) {
     case 'c':
         a->w.seeds = optarg;
@@ -192,6 +203,14 @@ static const char *take(void *ctx, int c)
                    : "--partitions is not 1 to 1048576";
     case 'n':
         return dr_cli_threads(optarg, &a->w.parallel) ? NULL : "--parallel is not 1 to 64";
+    case 'P':
+        return sscanf(optarg, "%u/%u%n", &a->w.part, &a->w.parts, &end) == 2 &&
+                       optarg[end] == '\0' && a->w.part >= 1 && a->w.part <= a->w.parts
+                   ? NULL
+                   : "--part is not I/N with I from 1 to N";
+    case 'x':
+        a->w.exchange = optarg;
+        return NULL;
     default:
         return dr_cli_threads(optarg, &a->w.threads) ? NULL : "--threads is not 1 to 64";
     }
@@ -209,6 +228,8 @@ int dr_cli_restore_cluster(int argc, char **argv)
         { "partitions", required_argument, NULL, 'p' },
         { "threads", required_argument, NULL, 't' },
         { "parallel", required_argument, NULL, 'n' },
+        { "part", required_argument, NULL, 'P' },
+        { "exchange", required_argument, NULL, 'x' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };

@@ -2,7 +2,9 @@
 
 #include <stddef.h>
 
-static const char *const NAME[DR_ALARMS] = { "lag", "detached", "spool", "base", "backlog" };
+static const char *const NAME[DR_ALARMS] = {
+    "lag", "detached", "spool", "base", "backlog", "taker"
+};
 
 const char *dr_alarm_name(enum dr_alarm a)
 {
@@ -25,7 +27,9 @@ unsigned dr_alarms(const struct dr_alarm_input *in)
         [DR_ALARM_SPOOL] = in->spool_bytes > in->spool_max_bytes / 2,
         [DR_ALARM_BASE] = in->bases_failed > 0,
         [DR_ALARM_BACKLOG] =
-            in->backlog_bytes > 0 && in->backlog_bytes < dr_backlog_wanted(in->rate_bps),
+            in->backlog_bytes > 0 &&
+            in->backlog_bytes<dr_backlog_wanted(in->rate_bps), [DR_ALARM_TAKER] = in->held_ms> 0 &&
+            in->now_ms - in->held_ms > DR_LAG_MS,
     };
     unsigned bits = 0;
     for (size_t i = 0; i < DR_ALARMS; i++)

@@ -12,6 +12,8 @@ enum dr_alarm {
     DR_ALARM_SPOOL,    /* half of the spool is full */
     DR_ALARM_BASE,     /* a base failed, and none was finished since */
     DR_ALARM_BACKLOG,  /* the source's is too short to come back to after a minute */
+    DR_ALARM_TAKER,    /* it gives slots away, and waits for over 4 s until the shard that takes
+                        * them is durable */
     DR_ALARMS
 };
 const char *dr_alarm_name(enum dr_alarm a); /* "lag", ... */
@@ -26,6 +28,7 @@ struct dr_alarm_input {
     unsigned bases_failed;    /* one after another */
     uint64_t spool_bytes, spool_max_bytes;
     uint64_t rate_bps, backlog_bytes; /* backlog 0: not known */
+    int64_t held_ms;                  /* it waits for a taker since then; 0: it does not */
 };
 unsigned dr_alarms(const struct dr_alarm_input *in); /* bits 1 << enum dr_alarm */
 

@@ -5,7 +5,8 @@
  *   <cluster>/log/<group>/<epoch>/<seq>          container: pieces of the streams of a group
  *   <cluster>/base/<shard>/<generation>/<part>   part of a base (RDB)
  *   <cluster>/gen/<shard>/<generation>           its manifest, written last
- *   <cluster>/map/<epoch>/<seq>                  who owned which slot at which offsets
+ *   <cluster>/map/<epoch>/<seq>                  who takes which slots: core/gives.h; epoch: a number
+ *                                                above all before, seq: 0
  *   <cluster>/site/<epoch>                       marker: which site owns the store (io/region)
  *   <cluster>/failover/<epoch>/<seq>             journal of a region fail-over: its number as epoch
  *

@@ -12,6 +12,12 @@ int dr_slot_owner(const struct dr_claim *claim, size_t n)
     if (holders == 1)
         return holder;
     for (size_t i = 0; i < n; i++)
+        if (claim[i].keys > 0 && claim[i].took > 0 &&
+            (best == DR_NO_SHARD || claim[i].took > claim[best].took))
+            best = (int)i;
+    if (best != DR_NO_SHARD)
+        return best;
+    for (size_t i = 0; i < n; i++)
         if (claim[i].owned && (holders == 0 || claim[i].keys > 0) &&
             (best == DR_NO_SHARD || claim[i].epoch > claim[best].epoch))
             best = (int)i;

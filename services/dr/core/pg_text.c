@@ -159,6 +159,15 @@ enum pr_code dr_pg_fetch_script(const char *backrest, const char *conf, const ch
                     "[ $status -ne 0 ] || exit 0\n"
                     "[ $status -eq 1 ] || exit 255\n"
                     "[ -n \"$part\" ] || exit 1\n"
+                    /* A standby may have streamed more of it. To be given less than it has replayed
+                     * would end its promotion: the one that has a byte where the other has nothing
+                     * yet is ahead. */
+                    "have=$PWD/pg_wal/$2\n"
+                    "if [ -f \"$have\" ]; then\n"
+                    "    ahead=$(cmp -l -- \"$part\" \"$have\" 2>/dev/null | "
+                    "{ read -r at new old; echo \"$new\"; })\n"
+                    "    [ \"${ahead:-0}\" -ne 0 ] || exit 1\n"
+                    "fi\n"
                     "cp -- \"$part\" \"$3\" || exit 255\n");
     return failed(out, err);
 }

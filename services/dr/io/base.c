@@ -13,6 +13,7 @@ struct dr_base {
     size_t room;
     struct pr_buf raw, stored;
     uint64_t bytes;
+    bool tried; /* to write its manifest: it is as it is */
 };
 
 enum pr_code dr_base_begin(struct dr_base **out, const struct dr_generation *g,
@@ -152,10 +153,17 @@ enum pr_code dr_base_seal(struct dr_base *b, int64_t ended_ms, uint8_t chain[DR_
     return PR_OK;
 }
 
+void dr_base_end(struct dr_base *b, int64_t ended_ms)
+{
+    if (!b->tried && ended_ms > b->g.ended_ms)
+        b->g.ended_ms = ended_ms;
+}
+
 enum pr_code dr_base_publish(struct dr_base *b, bool *exists, struct pr_err *err)
 {
     struct dr_key k;
     *exists = false;
+    b->tried = true;
     pr_buf_reset(&b->stored);
     enum pr_code rc = dr_generation_write(&b->g, &b->stored, err);
     if (rc == PR_OK) {

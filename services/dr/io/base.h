@@ -28,6 +28,8 @@ PR_CHECKED enum pr_code dr_base_add(struct dr_base *b, const void *data, size_t 
  * PR_EDATA: what was added is no RDB. */
 PR_CHECKED enum pr_code dr_base_seal(struct dr_base *b, int64_t ended_ms, uint8_t chain[DR_HASH],
                                      struct pr_err *err);
+/* It ended no earlier than that; nothing once a manifest was tried. */
+void dr_base_end(struct dr_base *b, int64_t ended_ms);
 /* The manifest: now the generation exists. May be repeated. *exists: also when this failed, the
  * generation may exist now or come to, and no older one may be gone on with. */
 PR_CHECKED enum pr_code dr_base_publish(struct dr_base *b, bool *exists, struct pr_err *err);

@@ -89,7 +89,7 @@ static enum pr_code heed(struct dr_shard *s, const char *data, size_t n, bool *a
 static bool no_room(struct dr_shard *s, bool *endless)
 {
     pthread_mutex_lock(&s->mu);
-    const bool cut = dr_shard_packable(s) > 0;
+    const bool cut = dr_shard_cuttable(s);
     const size_t with = s->spool.len + DR_CHUNK;
     *endless = !cut && with > DR_UNIT_MAX;
     s->full = cut && with > (size_t)s->env->cfg->spool_bytes;
@@ -133,15 +133,23 @@ static int64_t patience_ms(const struct dr_shard *s)
     return s->beats_come && by_beats < SILENT_MS ? by_beats : SILENT_MS;
 }
 
+/* Under mu: now, and not before anything that was packed or that a taker has. */
+static int64_t newest_ms(const struct dr_shard *s)
+{
+    const int64_t now_ms = pr_now_ms(), floor_ms = s->gate.floor_ms;
+    const int64_t ms = now_ms > floor_ms ? now_ms : floor_ms;
+    return ms > s->packed_ms ? ms : s->packed_ms;
+}
+
 /* What was held back may be told now. */
-static void let_out(struct dr_shard *s)
+static void let_out(struct dr_shard *s, int64_t ended_ms)
 {
     dr_base_free(s->base);
     s->base = NULL;
     pthread_mutex_lock(&s->mu);
     s->held = false;
     s->status.durable = s->held_at;
-    s->status.durable_ms = pr_now_ms();
+    s->status.durable_ms = ended_ms > s->status.durable_ms ? ended_ms : s->status.durable_ms;
     while (s->beats > 0 && s->beat[0].end <= s->held_at.offset) {
         s->status.beat_ms = s->beat[0].ms;
         memmove(s->beat, s->beat + 1, --s->beats * sizeof s->beat[0]);
@@ -158,13 +166,16 @@ static enum pr_code publish_held(struct dr_shard *s, bool *broken, struct pr_err
     bool exists = false;
     struct pr_err why = { 0 };
     pthread_mutex_lock(&s->mu);
-    const bool now = s->held && !s->hold;
+    const bool now = s->held && !s->hold && dr_shard_gate_base(s, s->gate.bases);
+    const int64_t ended_ms = newest_ms(s);
     pthread_mutex_unlock(&s->mu);
     if (!now || pr_mono_us() < s->publish_us)
         return PR_OK;
+    /* Until now the generation before it was what counted: it did not end earlier. */
+    dr_base_end(s->base, ended_ms);
     const enum pr_code rc = dr_base_publish(s->base, &exists, &why);
     if (rc == PR_OK) {
-        let_out(s);
+        let_out(s, ended_ms);
         return PR_OK;
     }
     s->publish_us = pr_mono_us() + ACK_MS * 1000;
@@ -294,13 +305,42 @@ static void switch_to(struct dr_shard *s, const struct dr_generation *g,
     memcpy(s->at.chain, chain, DR_HASH);
     dr_spool_reset(&s->spool, g->offset);
     dr_stream_init(&s->stream, g->offset);
+    dr_shard_gate_restart(s);
     memcpy(s->status.replid, g->replid, sizeof s->status.replid);
     s->status.before[0] = '\0'; /* another history, or one with a hole */
     s->status.durable = s->held_at = s->at;
-    s->status.durable_ms = pr_now_ms();
+    s->packed_ms = newest_ms(s);
+    s->status.durable_ms = s->packed_ms;
     s->held = held;
     pthread_mutex_unlock(&s->mu);
     s->env->wake(s->env->ctx);
+}
+
+/* A base of a shard that gives slots away lacks what was given: it counts only when the takers have
+ * that. The source keeps what it has for us meanwhile, up to its limit; then it hangs up. */
+static enum pr_code await_gate(struct dr_shard *s, struct dr_psync *link, uint64_t base,
+                               struct pr_err *err)
+{
+    const int64_t until_us = pr_mono_us() + (int64_t)BASE_SILENT_MS * 1000;
+    enum pr_code rc = PR_OK;
+    while (rc == PR_OK) {
+        pthread_mutex_lock(&s->mu);
+        const bool may = dr_shard_gate_base(s, base);
+        char by[DR_NAME];
+        memcpy(by, s->gate.by, sizeof by);
+        pthread_mutex_unlock(&s->mu);
+        if (may)
+            break;
+        if (atomic_load(&s->stop))
+            rc = pr_fail(err, PR_ECANCELED, "shard %s: stopped before its base counted", s->name);
+        else if (pr_mono_us() > until_us)
+            rc = pr_fail(err, PR_ETIMEOUT,
+                         "shard %s: its base waits for shard %s, which takes slots", s->name, by);
+        else
+            rc = dr_psync_ack(link, 0, err);
+        await(s, -1, ACK_MS);
+    }
+    return rc;
 }
 
 static enum pr_code make_base(struct dr_shard *s, struct dr_psync *link,
@@ -315,13 +355,19 @@ static enum pr_code make_base(struct dr_shard *s, struct dr_psync *link,
     uint8_t chain[DR_HASH];
     bool exists = false;
     enum pr_code rc = dr_base_begin(&base, g, &to, err);
+    pthread_mutex_lock(&s->mu);
+    const bool hold = s->hold; /* what is held back waits for the gate with its first */
+    const uint64_t number = ++s->gate.bases;
+    pthread_mutex_unlock(&s->mu);
     if (rc == PR_OK)
         rc = read_base(s, link, base, err);
-    if (rc == PR_OK)
-        rc = dr_base_seal(base, pr_now_ms(), chain, err);
+    if (rc == PR_OK && !hold)
+        rc = await_gate(s, link, number, err);
     pthread_mutex_lock(&s->mu);
-    const bool hold = s->hold;
+    const int64_t ended_ms = newest_ms(s);
     pthread_mutex_unlock(&s->mu);
+    if (rc == PR_OK)
+        rc = dr_base_seal(base, ended_ms, chain, err);
     if (rc == PR_OK && !hold)
         rc = dr_base_publish(base, &exists, err);
     if (rc == PR_OK) {

@@ -93,6 +93,8 @@ static enum pr_code lead(struct dr_group *g, struct pr_err *err)
     struct pr_err unsaved = { 0 };
     enum pr_code rc = dr_group_take_over(g, err);
     bool go_on = true;
+    if (rc == PR_OK) /* what a predecessor wrote last may have come after another's marker */
+        rc = dr_group_ask_owner(g, err);
     if (rc == PR_OK)
         begin(g);
     while (rc == PR_OK && go_on && !dr_group_lost(g) &&
@@ -290,6 +292,28 @@ bool dr_group_leads(struct dr_group *g)
     const bool leading = g->leading;
     pthread_mutex_unlock(&g->mu);
     return leading;
+}
+
+bool dr_group_lease(struct dr_group *g, struct pr_lease *out)
+{
+    pthread_mutex_lock(&g->mu);
+    const bool leading = g->leading;
+    *out = g->lease;
+    pthread_mutex_unlock(&g->mu);
+    return leading;
+}
+
+void dr_group_shards(struct dr_group *g, bool (*each)(void *ctx, struct dr_shard *s), void *ctx)
+{
+    bool pack = false;
+    pthread_mutex_lock(&g->mu);
+    for (size_t i = 0; i < g->members; i++)
+        pack = each(ctx, g->member[i].shard) || pack;
+    if (pack) {
+        g->much = true;
+        pthread_cond_signal(&g->woken);
+    }
+    pthread_mutex_unlock(&g->mu);
 }
 
 void dr_group_each(struct dr_group *g, int64_t now_ms,

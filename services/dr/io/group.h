@@ -36,6 +36,11 @@ void dr_group_stop(struct dr_group *g); /* what has arrived is packed first; NUL
 bool dr_group_durable(struct dr_group *g, const char *shard, struct dr_shard_status *out);
 
 bool dr_group_leads(struct dr_group *g);
+/* The lease that it leads under. False: it does not. */
+bool dr_group_lease(struct dr_group *g, struct pr_lease *out);
+/* Every shard of it that is followed, under a lock of the group's. each returns whether there may
+ * be something to pack. */
+void dr_group_shards(struct dr_group *g, bool (*each)(void *ctx, struct dr_shard *s), void *ctx);
 
 /* Every shard of it, as long as we lead, its alarms looked at anew: each(ctx, name, status), under
  * a lock of the group's. Once a second. *trouble: what the bucket said last, "" while it takes what

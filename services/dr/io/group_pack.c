@@ -119,10 +119,10 @@ static enum pr_code upload(struct dr_group *g, const char *key, struct pr_err *e
     }
 }
 
-/* Whose store is it, now that the container is there? A restore at another site lists containers
+/* Whose store is it, now that a container is there? A restore at another site lists containers
  * after that site's marker was written: without one yet, it will find this. Until the bucket says
  * so nothing is known. */
-static enum pr_code ask_owner(struct dr_group *g, struct pr_err *err)
+enum pr_code dr_group_ask_owner(struct dr_group *g, struct pr_err *err)
 {
     while (g->o.guard != NULL) {
         const enum pr_code rc = dr_guard_check(g->o.guard, g->s3, err);
@@ -148,7 +148,7 @@ enum pr_code dr_group_pack(struct dr_group *g, bool *unnamed, struct pr_err *err
     if (rc == PR_OK)
         rc = upload(g, key, err);
     if (rc == PR_OK)
-        rc = ask_owner(g, err);
+        rc = dr_group_ask_owner(g, err);
     if (rc != PR_OK)
         return rc;
     memcpy(g->check, check, DR_HASH);

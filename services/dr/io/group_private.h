@@ -79,6 +79,9 @@ bool dr_group_sure(struct dr_group *g);
 
 /* group_pack.c: *unnamed: a generation waits until its row names it. */
 PR_CHECKED enum pr_code dr_group_pack(struct dr_group *g, bool *unnamed, struct pr_err *err);
+/* After what is in the bucket became known, and before it is said to be durable. PR_ECANCELED: the
+ * bucket does not say, and we stop, or another leads. */
+PR_CHECKED enum pr_code dr_group_ask_owner(struct dr_group *g, struct pr_err *err);
 /* group_save.c */
 PR_CHECKED enum pr_code dr_group_save(struct dr_group *g, struct pr_db *db, struct pr_err *err);
 void *dr_group_saver(void *group);

@@ -223,8 +223,11 @@ static void go_on(struct dr_group *g)
         return;
     }
     dr_shard_status(m->shard, &first);
+    dr_shard_gate_copy(m->shard, g->twin.shard);
     if (!dr_shard_held(g->twin.shard, &at))
         return;
+    if (!m->frozen && !dr_shard_gate_covers(m->shard, at.offset))
+        return; /* the first gives slots away: its taker is not durable up to this base */
     const uint64_t shipped = m->frozen ? g->twin.frozen_at : first.durable.offset;
     if (strcmp(twin.replid, first.replid) != 0) {
         give_up(g, m, "its source has another history than the first one's");

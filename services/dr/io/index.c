@@ -168,7 +168,12 @@ void dr_index_want_one(struct dr_index_shard *s, size_t i)
 
 void dr_index_want(struct dr_index *ix, int64_t until_ms)
 {
-    for (size_t i = 0; i < ix->shards; i++) {
+    dr_index_want_some(ix, 0, ix->shards, until_ms);
+}
+
+void dr_index_want_some(struct dr_index *ix, size_t from, size_t to, int64_t until_ms)
+{
+    for (size_t i = from; i < to; i++) {
         struct dr_index_shard *s = &ix->shard[i];
         const size_t g = dr_generation_choose(s->g, s->n, NULL, until_ms);
         if (g != SIZE_MAX)

@@ -47,6 +47,8 @@ size_t dr_index_damaged(struct dr_index *ix, const char *shard, const struct dr_
 /* Of every shard the generation that a restore to until_ms begins with. A shard of which nothing is
  * wanted when containers are first read has no pieces ever. */
 void dr_index_want(struct dr_index *ix, int64_t until_ms);
+void dr_index_want_some(struct dr_index *ix, size_t from, size_t to,
+                        int64_t until_ms); /* of these */
 void dr_index_want_all(struct dr_index *ix);
 void dr_index_want_one(struct dr_index_shard *s, size_t i); /* no effect when it is read already */
 /* Reads what is wanted and was not read yet; nothing is asked when that is nothing. */

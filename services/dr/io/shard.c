@@ -12,38 +12,35 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-size_t dr_shard_packable(const struct dr_shard *s)
-{
-    return (size_t)(s->stream.boundary - s->spool.from);
-}
-
-static void ring(struct dr_shard *s)
+void dr_shard_ring(struct dr_shard *s)
 {
     const uint64_t one = 1;
     if (write(s->wake_fd, &one, sizeof one) < 0)
         return; /* it is rung already */
 }
 
-/* Under mu: what can be cut, out of the spool and into *p and raw. */
+/* Under mu: what can be cut and may be taken, out of the spool and into *p and raw. */
 static bool cut(struct dr_shard *s, struct dr_piece *p, struct pr_buf *raw)
 {
+    const struct dr_gate_mark to = dr_shard_gate_limit(s);
     const size_t n = dr_shard_packable(s);
     if (n == 0)
         return false;
     pr_buf_add(raw, dr_spool_peek(&s->spool), n);
     if (raw->failed)
         return false;
+    s->packed_ms = to.ms > s->packed_ms ? to.ms : s->packed_ms;
     *p = (struct dr_piece){ .generation = s->at.generation,
                             .from = s->spool.from,
-                            .to = s->stream.boundary,
-                            .first_ms = s->first_ms,
-                            .last_ms = s->last_ms,
-                            .commands = s->stream.commands - s->commands };
+                            .to = to.offset,
+                            .first_ms = s->first_ms < s->packed_ms ? s->first_ms : s->packed_ms,
+                            .last_ms = s->packed_ms,
+                            .commands = to.commands - s->commands };
     memcpy(p->shard, s->name, sizeof p->shard);
     memcpy(p->replid, s->status.replid, sizeof p->replid);
     dr_spool_drop(&s->spool, n);
-    s->first_ms = s->spool.len > 0 ? s->last_ms : 0;
-    s->commands = s->stream.commands;
+    s->first_ms = s->spool.len > 0 ? to.ms : 0;
+    s->commands = to.commands;
     s->at.offset = p->to;
     return true;
 }
@@ -63,7 +60,7 @@ enum dr_take dr_shard_take(struct dr_shard *s, const struct dr_generation_id *kn
     if (!some)
         return unnamed ? DR_TAKE_UNNAMED : DR_TAKE_NOTHING;
     if (resume)
-        ring(s);
+        dr_shard_ring(s);
 
     dr_piece_seal(p, before, raw->data + begin);
     pthread_mutex_lock(&s->mu);
@@ -88,7 +85,11 @@ void dr_shard_durable(struct dr_shard *s, const struct dr_piece *p, int64_t now_
         d->offset = p->to;
         memcpy(d->replid, p->replid, sizeof d->replid);
         memcpy(d->chain, p->chain, DR_HASH);
-        s->status.durable_ms = now_ms;
+        /* No older than what is in the bucket says, so that it orders what depends on it. */
+        if (now_ms > s->status.durable_ms)
+            s->status.durable_ms = now_ms;
+        if (p->last_ms > s->status.durable_ms)
+            s->status.durable_ms = p->last_ms;
         while (done < s->beats && s->beat[done].end <= p->to)
             s->status.beat_ms = s->beat[done++].ms;
     }
@@ -111,7 +112,7 @@ void dr_shard_release(struct dr_shard *s)
     pthread_mutex_lock(&s->mu);
     s->hold = false;
     pthread_mutex_unlock(&s->mu);
-    ring(s);
+    dr_shard_ring(s);
 }
 
 void dr_shard_status(struct dr_shard *s, struct dr_shard_status *out)
@@ -120,6 +121,11 @@ void dr_shard_status(struct dr_shard *s, struct dr_shard_status *out)
     *out = s->status;
     out->seen = s->stream.offset;
     out->spool_bytes = s->spool.len;
+    out->held_ms = s->gate.since_ms;
+    memcpy(out->held_by, s->gate.by, sizeof out->held_by);
+    if (out->error[0] == '\0' && out->held_ms > 0 && pr_now_ms() - out->held_ms > DR_LAG_MS)
+        (void)snprintf(out->error, sizeof out->error,
+                       "waits until shard %s, which takes slots of it, is durable", out->held_by);
     pthread_mutex_unlock(&s->mu);
 }
 
@@ -136,6 +142,9 @@ static void tell(const struct dr_shard *s, const struct dr_shard_status *is, uns
             pr_warn(PR_EV("dr.alarm"), PR_S("shard", s->name), PR_S("alarm", dr_alarm_name(i)),
                     PR_S("source", is->source), PR_I("repl_backlog_size", is->backlog_bytes),
                     PR_I("wanted", dr_backlog_wanted(is->rate_bps)));
+        else if (i == DR_ALARM_TAKER)
+            pr_warn(PR_EV("dr.alarm"), PR_S("shard", s->name), PR_S("alarm", dr_alarm_name(i)),
+                    PR_S("taker", is->held_by));
         else
             pr_warn(PR_EV("dr.alarm"), PR_S("shard", s->name),
                     PR_S("alarm", dr_alarm_name((enum dr_alarm)i)), PR_S("error", is->error));
@@ -158,6 +167,7 @@ void dr_shard_alarms(struct dr_shard *s, int64_t now_ms)
         .spool_max_bytes = (uint64_t)s->env->cfg->spool_bytes,
         .rate_bps = is.rate_bps,
         .backlog_bytes = is.backlog_bytes,
+        .held_ms = is.held_ms,
     };
     const unsigned was = is.alarms;
     is.alarms = dr_alarms(&in);
@@ -203,6 +213,7 @@ enum pr_code dr_shard_start(struct dr_shard **out, const struct dr_shard_env *en
     s->at = s->status.durable = *from;
     s->status.beat_ms = beat_ms;
     s->status.since_ms = s->status.born_ms = pr_now_ms();
+    s->born_us = pr_mono_us();
     memcpy(s->status.replid, from->replid, sizeof s->status.replid);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->chunk = malloc(DR_CHUNK);
@@ -221,7 +232,7 @@ enum pr_code dr_shard_start(struct dr_shard **out, const struct dr_shard_env *en
 void dr_shard_ask_to_stop(struct dr_shard *s)
 {
     atomic_store(&s->stop, true);
-    ring(s);
+    dr_shard_ring(s);
 }
 
 void dr_shard_stop(struct dr_shard *s)

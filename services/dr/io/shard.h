@@ -9,6 +9,7 @@
 #include "io/sources.h"
 
 #include "core/container.h"
+#include "core/gate.h"
 
 #include "prism/s3/s3.h"
 
@@ -64,6 +65,19 @@ bool dr_shard_held(struct dr_shard *s, struct dr_position *at);
  * older generation may be gone on with from now on. */
 void dr_shard_release(struct dr_shard *s);
 
+/* shard_gate.c: what of its stream may be taken. A shard begins with a closed gate; see io/gate.h,
+ * whose thread calls these. */
+void dr_shard_gate_open(struct dr_shard *s, int64_t floor_ms);
+/* What has arrived may be taken, what comes from now on only as it is let pass. */
+void dr_shard_gate_hold(struct dr_shard *s);
+/* False: it is open, or not known yet whether it is. */
+bool dr_shard_gate_mark(struct dr_shard *s, struct dr_gate_mark *out, int64_t *born_us);
+void dr_shard_gate_pass(struct dr_shard *s, const struct dr_gate_mark *mark, int64_t floor_ms);
+void dr_shard_gate_waits(struct dr_shard *s, const char *taker);
+/* The same for a twin of it, that follows the same history. */
+void dr_shard_gate_copy(struct dr_shard *first, struct dr_shard *twin);
+bool dr_shard_gate_covers(struct dr_shard *s, uint64_t offset);
+
 struct dr_shard_status {
     struct dr_position durable;
     char replid[DR_REPLID]; /* of the history that arrives, and of the one that it goes on from: */
@@ -83,6 +97,8 @@ struct dr_shard_status {
     uint64_t backlog_bytes; /* of the source; 0: it does not say */
     char source[PR_HOST + 8];
     char error[160]; /* of the last attempt; "" when streaming */
+    int64_t held_ms; /* what came since then waits for the shard held_by, which takes slots; 0 */
+    char held_by[DR_NAME];
 };
 /* Looks at what needs attention, and logs what came or went of it. Once a second, by one thread. */
 void dr_shard_alarms(struct dr_shard *s, int64_t now_ms);

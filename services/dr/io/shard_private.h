@@ -21,12 +21,22 @@ struct dr_shard_beat { /* a heartbeat that is not durable yet */
     int64_t ms;
 };
 
+struct dr_shard_gate {          /* core/gate.h */
+    bool open;                  /* all that arrived may be taken; else only up to */
+    struct dr_gate_mark passed; /* .base: bases that began so far may be finished */
+    uint64_t bases;             /* that began */
+    int64_t floor_ms;           /* what is taken is no older than this */
+    int64_t since_ms;           /* something may not be taken since then; 0: all may */
+    char by[DR_NAME];           /* taker that was not there, when it was looked at last */
+};
+
 struct dr_shard {
     const struct dr_shard_env *env;
     char name[DR_NAME];
     pthread_t thread;
     int wake_fd; /* an event: stop, or there is room again */
     atomic_bool stop;
+    int64_t born_us;
     struct pr_s3 *s3;     /* the thread's, as are these: */
     char *chunk;          /* DR_CHUNK bytes */
     uint32_t tried;       /* bits of the members that were tried in this round, and of */
@@ -44,6 +54,8 @@ struct dr_shard {
     struct dr_position at;     /* of what was packed: offset is spool.from */
     int64_t first_ms, last_ms; /* arrival of what is in the spool; 0: empty */
     uint64_t commands;         /* of the stream when last packed */
+    int64_t packed_ms;         /* last_ms of the newest piece: never goes back */
+    struct dr_shard_gate gate;
     struct dr_shard_beat beat[DR_BEATS];
     size_t beats;
     bool full; /* hung up until there is room */
@@ -53,7 +65,14 @@ struct dr_shard {
     struct dr_shard_status status;
 };
 
-size_t dr_shard_packable(const struct dr_shard *s); /* under mu */
-void *dr_shard_run(void *shard);                    /* the thread */
+/* Under mu. What may be taken; and whether the stream could be cut at all, if the gate let it. */
+size_t dr_shard_packable(const struct dr_shard *s);
+bool dr_shard_cuttable(const struct dr_shard *s);
+/* shard_gate.c, under mu: */
+struct dr_gate_mark dr_shard_gate_limit(const struct dr_shard *s); /* of what may be taken */
+void dr_shard_gate_restart(struct dr_shard *s);                    /* at a new base */
+bool dr_shard_gate_base(const struct dr_shard *s, uint64_t base);  /* it may be finished */
+void dr_shard_ring(struct dr_shard *s);                            /* its thread looks around */
+void *dr_shard_run(void *shard);                                   /* the thread */
 
 #endif

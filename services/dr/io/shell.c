@@ -4,11 +4,13 @@
 #include "io/beat.h"
 #include "io/durable.h"
 #include "io/failover.h"
+#include "io/gate.h"
 #include "io/group.h"
 #include "io/life.h"
 #include "io/pg/watch.h"
 #include "io/store.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +27,7 @@ struct dr_shell {
     struct dr_durable *durable;
     struct dr_failover *failover;
     struct dr_beat *beat;
+    _Atomic(struct dr_gates *) gates; /* its groups wake it */
     struct dr_life *life;
     struct dr_pg_watch *pg; /* NULL: PostgreSQL is left alone */
     struct dr_guard *guard; /* NULL: no owner is looked at */
@@ -65,6 +68,13 @@ enum pr_code dr_shell_open(struct dr_shell **out, struct pr_service *svc,
                        : rc;
 }
 
+static void changed(void *shell)
+{
+    struct dr_shell *s = shell;
+    dr_durable_changed(s->durable);
+    dr_gates_changed(atomic_load(&s->gates));
+}
+
 static enum pr_code start_groups(struct dr_shell *s, struct pr_err *err)
 {
     s->group = calloc((size_t)s->cfg->groups, sizeof *s->group);
@@ -82,8 +92,8 @@ static enum pr_code start_groups(struct dr_shell *s, struct pr_err *err)
                                             .sources = s->sources,
                                             .metrics = s->svc->metrics,
                                             .guard = s->guard,
-                                            .changed = dr_durable_changed,
-                                            .ctx = s->durable };
+                                            .changed = changed,
+                                            .ctx = s };
         rc = dr_group_start(&s->group[s->groups], &o, err);
         s->groups += rc == PR_OK;
     }
@@ -98,6 +108,16 @@ static enum pr_code start_groups(struct dr_shell *s, struct pr_err *err)
                                           .cfg = &s->led,
                                           .store = &s->store,
                                           .metrics = s->svc->metrics };
+    const struct dr_gates_options gates = { .db_uri = s->svc->common.db_uri,
+                                            .cfg = &s->led,
+                                            .store = &s->store,
+                                            .sources = s->sources,
+                                            .group = s->group,
+                                            .groups = s->groups };
+    struct dr_gates *started = NULL;
+    if (rc == PR_OK)
+        rc = dr_gates_start(&started, &gates, err);
+    atomic_store(&s->gates, started);
     if (rc == PR_OK)
         rc = dr_beat_start(&s->beat, &o, err);
     return rc == PR_OK ? dr_life_start(&s->life, &life, err) : rc;
@@ -106,6 +126,7 @@ static enum pr_code start_groups(struct dr_shell *s, struct pr_err *err)
 struct figures {               /* added up over shards */
     int64_t now_ms, oldest_ms; /* as of when the least durable shard is */
     int streaming, base, detached, alarm[DR_ALARMS];
+    int64_t held_ms; /* the longest that one waits for a taker */
     uint64_t spool_bytes;
 };
 
@@ -118,6 +139,8 @@ static void add(void *ctx, const char *name, const struct dr_shard_status *is)
     f->base += !is->streaming && is->base_bytes > 0;
     f->detached += !is->streaming && is->base_bytes == 0;
     f->spool_bytes += is->spool_bytes;
+    if (is->held_ms > 0 && f->now_ms - is->held_ms > f->held_ms)
+        f->held_ms = f->now_ms - is->held_ms;
     f->oldest_ms = as_of_ms < f->oldest_ms ? as_of_ms : f->oldest_ms;
     for (unsigned i = 0; i < DR_ALARMS; i++)
         f->alarm[i] += (is->alarms >> i & 1) != 0;
@@ -141,6 +164,7 @@ static void measure(struct dr_shell *s, int64_t now_ms)
     pr_metrics_set(m, M_SHARDS, "detached", f.detached);
     pr_metrics_set(m, M_SPOOL_BYTES, NULL, (double)f.spool_bytes);
     pr_metrics_set(m, M_LAG, NULL, (double)(now_ms - f.oldest_ms) / 1e3);
+    pr_metrics_set(m, M_HELD, NULL, (double)f.held_ms / 1e3);
     for (unsigned i = 0; i < DR_ALARMS; i++)
         pr_metrics_set(m, M_ALARM, dr_alarm_name((enum dr_alarm)i), f.alarm[i]);
     pr_metrics_set(m, M_ALARM, "bucket", troubled);
@@ -155,8 +179,10 @@ static void stop_groups(struct dr_shell *s)
     s->beat = NULL;
     if (s->durable != NULL)
         dr_durable_groups(s->durable, NULL, 0);
+    dr_gates_stop(atomic_load(&s->gates));
     for (size_t i = 0; i < s->groups; i++)
         dr_group_stop(s->group[i]);
+    dr_gates_close(atomic_exchange(&s->gates, NULL));
     free(s->group);
     s->group = NULL;
     s->groups = 0;

@@ -36,7 +36,8 @@ void dr_sources_close(struct dr_sources *s)
 /* A row a member that is up; one of NULLs when none is. */
 static const char MEMBERS[] =
     "SELECT s.id, n.host, n.port, n.id = s.primary_id FROM shards s "
-    "LEFT JOIN nodes n ON n.shard_id = s.id AND n.state = 'up' WHERE s.slots > 0 "
+    "LEFT JOIN nodes n ON n.shard_id = s.id AND n.state = 'up' WHERE s.slots > 0 OR EXISTS "
+    "(SELECT 1 FROM dr_gives g WHERE s.id IN (g.giver, g.taker)) "
     "ORDER BY s.id COLLATE \"C\", n.id = s.primary_id, n.zone_id = $1 DESC, "
     "n.id COLLATE \"C\" DESC";
 static const char SLOTS[] = "SELECT slot, shard_id FROM slots ORDER BY shard_id COLLATE \"C\"";

@@ -33,7 +33,8 @@ void dr_sources_close(struct dr_sources *s);
 PR_CHECKED enum pr_code dr_sources_refresh(struct dr_sources *s, struct pr_db *db,
                                            struct pr_err *err);
 bool dr_sources_known(struct dr_sources *s); /* there are shards at all */
-/* False: no such shard, or it owns no slot. One whose nodes are all down is there, with nobody. */
+/* False: no such shard, or it owns no slot and neither gives nor takes any. One whose nodes are all
+ * down is there, with nobody. */
 bool dr_sources_find(struct dr_sources *s, const char *shard, struct dr_source *out);
 /* Names of the shards that belong to group g of `groups`, by a hash of the name, so that a shard
  * stays in its group whoever else comes and goes; *names is one malloc. */

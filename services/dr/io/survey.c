@@ -366,6 +366,91 @@ enum pr_code dr_survey_look(const struct dr_survey_of *of, struct dr_survey *s, 
     return pass(of, NULL, look_at_all, s, err);
 }
 
+/* --- for another machine ------------------------------------------------------------------------
+ */
+
+void dr_survey_write(const struct dr_survey *s, size_t from, size_t to, struct pr_buf *out)
+{
+    pr_buf_u64le(out, s->total);
+    pr_buf_u64le(out, s->newest);
+    for (size_t i = from; i < to; i++)
+        for (size_t slot = 0; slot < DR_SLOTS; slot++)
+            pr_buf_u32le(out, s->keys[i][slot]);
+    pr_buf_u64le(out, s->n);
+    for (size_t i = 0; i < s->n; i++) {
+        const struct dr_found *f = &s->found[i];
+        const struct dr_copy *c = &f->copy;
+        const uint64_t field[] = { f->hash, f->home, f->id_len, c->shard, c->partition,
+                                   c->kind, c->v,    c->e,      c->name,  c->to };
+        for (size_t k = 0; k < PR_COUNT(field); k++)
+            pr_buf_u64le(out, field[k]);
+        pr_buf_add(out, s->text.data + f->id, f->id_len);
+    }
+    pr_buf_u64le(out, s->strays);
+    for (size_t i = 0; i < s->strays; i++) {
+        pr_buf_u64le(out, s->stray[i].shard);
+        pr_buf_u64le(out, s->stray[i].key_len);
+        pr_buf_add(out, s->text.data + s->stray[i].key, s->stray[i].key_len);
+    }
+}
+
+static enum pr_code read_found(struct dr_reader *r, struct dr_survey *s, struct pr_err *err)
+{
+    uint64_t v[10];
+    for (size_t k = 0; k < PR_COUNT(v); k++)
+        v[k] = dr_read_u64(r);
+    const char *id = dr_read_bytes(r, v[2]);
+    if (id == NULL || v[2] > UINT8_MAX || v[3] >= s->shards)
+        return pr_fail(err, PR_EDATA, "what another part found is cut short");
+    const struct dr_found f = { .hash = v[0],
+                                .home = (uint32_t)v[1],
+                                .id_len = (uint8_t)v[2],
+                                .copy = { .shard = (uint32_t)v[3],
+                                          .partition = (uint32_t)v[4],
+                                          .kind = (enum dr_copy_kind)v[5],
+                                          .v = v[6],
+                                          .e = v[7],
+                                          .name = v[8],
+                                          .to = (uint32_t)v[9] } };
+    return keep_found(s, &f, id, err);
+}
+
+static enum pr_code read_stray(struct dr_reader *r, struct dr_survey *s, struct pr_err *err)
+{
+    struct part p = { .shard = (uint32_t)dr_read_u64(r) };
+    const uint64_t n = dr_read_u64(r);
+    const char *key = dr_read_bytes(r, n);
+    if (key == NULL || p.shard >= s->shards)
+        return pr_fail(err, PR_EDATA, "what another part found is cut short");
+    if (!more_room((void **)&s->stray, s->strays, &s->strays_room, sizeof *s->stray))
+        return no_memory(err);
+    s->stray[s->strays] = (struct dr_stray){ .key_len = n, .shard = p.shard };
+    return keep_text(s, key, n, &s->stray[s->strays++].key, err);
+}
+
+enum pr_code dr_survey_read(struct dr_reader *r, size_t from, size_t to, struct dr_survey *s,
+                            struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    s->total += dr_read_u64(r);
+    const uint64_t newest = dr_read_u64(r);
+    s->newest = newest > s->newest ? newest : s->newest;
+    for (size_t i = from; i < to; i++) {
+        const unsigned char *p = (const unsigned char *)dr_read_bytes(r, 4 * (size_t)DR_SLOTS);
+        for (size_t slot = 0; p != NULL && slot < DR_SLOTS; slot++, p += 4)
+            s->keys[i][slot] =
+                (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    }
+    for (uint64_t i = dr_read_u64(r); i > 0 && rc == PR_OK; i--)
+        rc = read_found(r, s, err);
+    for (uint64_t i = dr_read_u64(r); i > 0 && rc == PR_OK; i--)
+        rc = read_stray(r, s, err);
+    if (rc == PR_OK && r->failed)
+        rc = pr_fail(err, PR_EDATA, "what another part found is cut short");
+    sort(s);
+    return rc;
+}
+
 bool dr_survey_asks(const struct dr_survey *s, size_t shard)
 {
     if (shares(s, shard))

@@ -6,6 +6,7 @@
 
 #include "core/generation.h"
 #include "core/reconcile.h"
+#include "io/exchange.h"
 
 #include "prism/buf.h"
 #include "prism/io/redis.h"
@@ -57,6 +58,12 @@ PR_CHECKED enum pr_code dr_survey_look_again(const struct dr_survey_of *of,
                                              struct pr_err *err);
 PR_CHECKED enum pr_code dr_survey_join(struct dr_survey *s, const struct dr_survey *more,
                                        struct pr_err *err);
+
+/* What was found, and keys of the slots of shards [from, to), for another machine; and added to
+ * what is there already. PR_EDATA: it is cut short. */
+void dr_survey_write(const struct dr_survey *s, size_t from, size_t to, struct pr_buf *out);
+PR_CHECKED enum pr_code dr_survey_read(struct dr_reader *r, size_t from, size_t to,
+                                       struct dr_survey *s, struct pr_err *err);
 void dr_survey_done(struct dr_survey *s); /* zeroed is fine */
 
 /* found[from .. return value): the keys of one vertex. */

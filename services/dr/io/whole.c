@@ -14,6 +14,24 @@ enum { THREADS = 8 };
 /* --- shards -------------------------------------------------------------------------------------
  */
 
+static enum pr_code read_takes(struct dr_whole_run *r, struct pr_err *err)
+{
+    const struct dr_whole_done *out = r->out;
+    struct pr_s3 *s3 = NULL;
+    char(*name)[DR_NAME] = calloc(out->shards, sizeof *name);
+    enum pr_code rc = name != NULL
+                          ? pr_s3_open(r->w->store, NULL, &s3, err)
+                          : pr_fail(err, PR_ENOMEM, "no memory for %zu shards", out->shards);
+    for (size_t i = 0; rc == PR_OK && i < out->shards; i++)
+        memcpy(name[i], out->shard[i].name, sizeof name[i]);
+    if (rc == PR_OK)
+        rc = dr_takes_read(s3, r->w->cluster, (const char(*)[DR_NAME])name, out->shards,
+                           r->w->until_ms, &r->takes, err);
+    pr_s3_close(s3);
+    free(name);
+    return rc;
+}
+
 /* The bucket is read once for all shards. */
 static enum pr_code list_shards(struct dr_whole_run *r, struct pr_err *err)
 {
@@ -33,7 +51,13 @@ static enum pr_code list_shards(struct dr_whole_run *r, struct pr_err *err)
     out->shards = ix->shards;
     for (size_t i = 0; i < ix->shards; i++)
         memcpy(out->shard[i].name, ix->shard[i].name, sizeof out->shard[i].name);
-    dr_index_want(ix, r->w->until_ms);
+    rc = dr_part_begin(r, err);
+    if (rc != PR_OK)
+        return rc;
+    rc = read_takes(r, err);
+    if (rc != PR_OK)
+        return rc;
+    dr_index_want_some(ix, out->first, out->last, r->w->until_ms);
     rc = dr_index_read(ix, err);
     if (rc == PR_OK)
         pr_info(PR_EV("dr.restore_listed"), PR_I("shards", ix->shards),
@@ -61,7 +85,10 @@ static enum pr_code assign_slots(struct dr_whole_run *r, const struct dr_survey 
     for (uint32_t slot = 0; slot < DR_SLOTS; slot++) {
         for (size_t i = 0; i < s->shards; i++) {
             const struct dr_restored *d = &r->out->shard[i].restored;
-            claim[i] = (struct dr_claim){ claims(d, slot), d->slot_epoch, s->keys[i][slot] };
+            claim[i] = (struct dr_claim){ .owned = claims(d, slot),
+                                          .epoch = d->slot_epoch,
+                                          .took = r->takes.number[i][slot],
+                                          .keys = s->keys[i][slot] };
         }
         const int owner = dr_slot_owner(claim, s->shards);
         last = owner != DR_NO_SHARD ? owner : last;
@@ -102,6 +129,16 @@ static enum pr_code look_again(struct dr_whole_run *r, void *ctx, struct pr_err 
     return dr_survey_look_again(&of, &r->survey, &r->more, err);
 }
 
+static void note_ends(struct dr_whole_done *out)
+{
+    out->oldest_ms = out->newest_ms = out->shard[0].restored.last_ms;
+    for (size_t i = 1; i < out->shards; i++) {
+        const int64_t ms = out->shard[i].restored.last_ms;
+        out->oldest_ms = ms < out->oldest_ms ? ms : out->oldest_ms;
+        out->newest_ms = ms > out->newest_ms ? ms : out->newest_ms;
+    }
+}
+
 /* Every shard is fetched and loaded for it. */
 static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
 {
@@ -110,12 +147,17 @@ static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
     if (rc == PR_OK)
         rc = dr_wave_each(r, NULL, look, NULL, err);
     if (rc == PR_OK)
+        rc = dr_part_facts(r, err);
+    if (rc == PR_OK)
         rc = dr_survey_init(&r->more, n, err);
     if (rc == PR_OK)
         rc = dr_wave_each(r, asked, look_again, NULL, err);
     if (rc == PR_OK)
+        rc = dr_part_again(r, err);
+    if (rc == PR_OK)
         rc = dr_survey_join(&r->survey, &r->more, err);
     dr_survey_done(&r->more);
+    note_ends(r->out);
     if (rc == PR_OK)
         rc = assign_slots(r, &r->survey, err);
     if (rc == PR_OK)
@@ -177,6 +219,7 @@ static void close_run(struct dr_whole_run *r)
     dr_survey_done(&r->survey);
     pr_buf_done(&r->functions);
     dr_target_close(&r->target);
+    dr_takes_done(&r->takes);
     pr_db_close(r->db);
 }
 
@@ -218,6 +261,8 @@ enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *ou
         rc = dr_whole_dir_begin(r, err);
     if (rc == PR_OK)
         rc = restore(r, err);
+    if (rc != PR_OK)
+        dr_exchange_give_up(&r->exchange);
     close_run(r);
     free(r);
     return rc;

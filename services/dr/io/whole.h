@@ -25,6 +25,9 @@ struct dr_whole {
     const char *db_uri;        /* routes and epochs are written there; NULL: not */
     unsigned threads;          /* that fetch, and shards that are worked on at a time; 0: 8 */
     unsigned parallel;         /* servers that are loaded at a time; 0: as many as fit */
+    unsigned part, parts;      /* 1..parts: files of these shards only, beside others that have the
+                                * rest; 0, 0: all */
+    const char *exchange;      /* directory that every part sees, new; NULL: all */
     /* Asked last before the cluster is emptied: not PR_OK: leave it alone. NULL: go on. */
     enum pr_code (*may)(void *ctx, struct pr_err *err);
     void *ctx;
@@ -39,6 +42,7 @@ struct dr_whole_shard {
 struct dr_whole_done {            /* owned: dr_whole_done_free */
     struct dr_whole_shard *shard; /* [shards] */
     size_t shards, parallel;
+    size_t first, last; /* [first, last) are this part's */
     struct dr_mend mend;
     bool refused;      /* because of what is lost, or rolled back: see mend */
     uint64_t gathered; /* keys brought to the shard that owns their slot (without seeds) */
@@ -54,7 +58,8 @@ struct dr_whole_done {            /* owned: dr_whole_done_free */
  * PR_ECONFLICT with out->refused: vertices would be lost; nothing was touched.
  * PR_EEXISTS: the cluster or directory is not empty. PR_EFULL: this machine cannot hold it, see
  * core/room.h; nothing was touched. PR_EDATA: a shard cannot be restored, or what
- * arrived is not what was sent. */
+ * arrived is not what was sent. Of several parts each waits for what the others found; when one
+ * gives up all do. */
 PR_CHECKED enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *out,
                                          struct pr_err *err);
 void dr_whole_done_free(struct dr_whole_done *d);

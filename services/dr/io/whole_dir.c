@@ -79,10 +79,21 @@ void dr_whole_dir_remove(struct dr_whole_run *r)
 /* --- done ---------------------------------------------------------------------------------------
  */
 
+static size_t part_of(const struct dr_whole_run *r, size_t shard)
+{
+    size_t part = 1;
+    while (r->out->shards * part / r->w->parts <= shard)
+        part++;
+    return part;
+}
+
 static void print_shard(FILE *f, const struct dr_whole_run *r, size_t i, bool last)
 {
     const char *comma = "";
-    (void)fprintf(f, "  {\"dir\": \"%s\", \"slots\": [", r->out->shard[i].name);
+    (void)fprintf(f, "  {\"dir\": \"%s\", ", r->out->shard[i].name);
+    if (r->w->parts > 0) /* where the directory is */
+        (void)fprintf(f, "\"part\": %zu, ", part_of(r, i));
+    (void)fprintf(f, "\"slots\": [");
     for (int s = 0; s < DR_SLOTS; s++) {
         if (r->owner[s] != (int)i)
             continue;
@@ -116,7 +127,7 @@ enum pr_code dr_whole_publish(struct dr_whole_run *r, struct pr_err *err)
 {
     char mark[PATH];
     enum pr_code rc = PR_OK;
-    for (size_t i = 0; i < r->out->shards && rc == PR_OK; i++)
+    for (size_t i = r->from; i < r->to && rc == PR_OK; i++)
         rc = dr_quarantine_stop(&r->server[i], err);
     if (rc == PR_OK)
         rc = write_slots(r, err);

@@ -113,12 +113,61 @@ static enum pr_code put_in(struct dr_whole_run *r, void *ctx, struct pr_err *err
     return rc;
 }
 
+static bool here(const struct dr_whole_run *r, size_t shard)
+{
+    return shard >= r->out->first && shard < r->out->last;
+}
+
+static enum pr_code take_keys(void *ctx, const char *data, size_t n, struct pr_err *err)
+{
+    struct gather *g = ctx;
+    struct dr_reader in = { data, data + n, 0 };
+    enum pr_code rc = PR_OK;
+    while (in.at < in.end && rc == PR_OK) {
+        const size_t owner = dr_read_u64(&in);
+        const long long expires_ms = (long long)dr_read_u64(&in);
+        redisReply key = { .len = dr_read_u64(&in) }, dump = { .len = dr_read_u64(&in) };
+        key.str = (char *)(uintptr_t)dr_read_bytes(&in, key.len);
+        dump.str = (char *)(uintptr_t)dr_read_bytes(&in, dump.len);
+        if (in.failed)
+            rc = pr_fail(err, PR_EDATA, "keys of another part are cut short");
+        else if (here(g->r, owner))
+            rc = keep(g, owner, &key, &dump, expires_ms, err);
+    }
+    return rc;
+}
+
+/* Keys whose owner another part has, and those that others have for us. */
+static enum pr_code exchange_keys(struct gather *g, struct pr_err *err)
+{
+    const struct dr_exchange *x = &g->r->exchange;
+    struct pr_buf b;
+    if (x->dir == NULL)
+        return PR_OK;
+    pr_buf_init(&b, 0);
+    for (size_t i = 0; i < g->n; i++) {
+        const struct kept *k = &g->kept[i];
+        if (here(g->r, k->owner))
+            continue;
+        pr_buf_u64le(&b, k->owner);
+        pr_buf_u64le(&b, (uint64_t)k->expires_ms);
+        pr_buf_u64le(&b, k->key_len);
+        pr_buf_u64le(&b, k->dump_len);
+        pr_buf_add(&b, g->text.data + k->key, k->key_len + k->dump_len);
+    }
+    const enum pr_code rc = dr_exchange_put(x, "keys", &b, err);
+    pr_buf_done(&b);
+    return rc == PR_OK ? dr_exchange_take(x, "keys", take_keys, g, err) : rc;
+}
+
 /* Few: those of slots that were being moved. */
 enum pr_code dr_whole_gather(struct dr_whole_run *r, struct pr_err *err)
 {
     struct gather g = { .r = r };
     pr_buf_init(&g.text, 0);
     enum pr_code rc = dr_wave_each(r, NULL, take_out, &g, err);
+    if (rc == PR_OK)
+        rc = exchange_keys(&g, err);
     if (rc == PR_OK)
         rc = dr_wave_each(r, gets_some, put_in, &g, err);
     free(g.kept);

@@ -3,6 +3,7 @@
 #define DR_WHOLE_PRIVATE_H
 
 #include "io/quarantine.h"
+#include "io/takes.h"
 #include "io/target.h"
 #include "io/whole.h"
 
@@ -11,12 +12,14 @@ struct dr_whole_run {
     struct dr_whole_done *out;
     char dir[4096]; /* that is worked in */
     struct dr_index index;
+    struct dr_exchange exchange;
     struct dr_quarantine *server;  /* [shards] those of [from, to) run */
     struct pr_redis **conn;        /* [shards] NULL: it does not run */
     bool *fetched;                 /* [shards] */
     size_t wave, from, to;         /* servers at a time; those that run now */
     struct dr_survey survey, more; /* more: of the second look, while it goes on */
     int owner[DR_SLOTS];           /* shard */
+    struct dr_takes takes;         /* of those shards */
     uint32_t partitions;
     unsigned threads;
     struct pr_db *db;
@@ -35,6 +38,12 @@ PR_CHECKED enum pr_code dr_wave_each(struct dr_whole_run *r, dr_wave_wants_fn *w
 void dr_wave_kill(struct dr_whole_run *r); /* all that run; as often as wanted */
 /* Of the wave's shards what the survey's verdict says is carried out. */
 PR_CHECKED enum pr_code dr_wave_mend(struct dr_whole_run *r, struct pr_err *err);
+
+/* whole_part.c: what other parts have to know. facts: of this part's shards, and what the first
+ * look found; again: what the second did; both add what others say. */
+PR_CHECKED enum pr_code dr_part_begin(struct dr_whole_run *r, struct pr_err *err);
+PR_CHECKED enum pr_code dr_part_facts(struct dr_whole_run *r, struct pr_err *err);
+PR_CHECKED enum pr_code dr_part_again(struct dr_whole_run *r, struct pr_err *err);
 
 /* whole_dir.c: the directory. begin: makes it, after removing what an earlier run left; it has a
  * mark of ours from then on. PR_EEXISTS: there is something else in it. */

@@ -35,13 +35,13 @@ static struct dr_load load_of(const struct dr_index_shard *s, int64_t until_ms)
 
 enum pr_code dr_wave_begin(struct dr_whole_run *r, struct pr_err *err)
 {
-    const size_t n = r->out->shards;
-    struct dr_load *load = calloc(n, sizeof *load);
+    const size_t first = r->out->first, n = r->out->last - first;
+    struct dr_load *load = calloc(n + 1, sizeof *load);
     struct dr_room room;
     if (load == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for %zu shards", n);
     for (size_t i = 0; i < n; i++)
-        load[i] = load_of(&r->index.shard[i], r->w->until_ms);
+        load[i] = load_of(&r->index.shard[first + i], r->w->until_ms);
     enum pr_code rc = dr_room_look(r->dir, &room, err);
     if (rc == PR_OK)
         rc = dr_room_wave(load, n, &room, r->w->parallel, &r->wave, err);
@@ -80,10 +80,6 @@ static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, const char *di
     if (d->gap || d->skipped > 0)
         pr_warn(PR_EV("dr.restore_damage"), PR_S("shard", s->name), PR_I("gap", d->gap),
                 PR_I("skipped_generations", d->skipped), PR_S("why", d->why));
-    if (i == 0 || d->last_ms < r->out->oldest_ms)
-        r->out->oldest_ms = d->last_ms;
-    if (i == 0 || d->last_ms > r->out->newest_ms)
-        r->out->newest_ms = d->last_ms;
     r->fetched[i] = true;
     return PR_OK;
 }
@@ -171,10 +167,10 @@ static bool any(const struct dr_whole_run *r, dr_wave_wants_fn *wants, const voi
 enum pr_code dr_wave_each(struct dr_whole_run *r, dr_wave_wants_fn *wants, dr_wave_fn *fn,
                           void *ctx, struct pr_err *err)
 {
-    const size_t n = r->out->shards;
+    const size_t last = r->out->last, n = last - r->out->first;
     enum pr_code rc = PR_OK;
-    for (size_t from = 0, to; from < n && rc == PR_OK; from = to) {
-        to = n - from < r->wave ? n : from + r->wave;
+    for (size_t from = r->out->first, to; from < last && rc == PR_OK; from = to) {
+        to = last - from < r->wave ? last : from + r->wave;
         if (!any(r, wants, ctx, from, to))
             continue;
         rc = start(r, from, to, err);

@@ -16,17 +16,19 @@
  *             "expected_rpo_ms"}
  *             ready: execute would begin; fatal problems say what is in the way.
  *   status, and execute, resume, abort when they end
- *            {"owner","epoch",           who writes, by the newest marker; "" and 0: none yet
+ *            {"owner","epoch","data",  who writes, by the newest marker ("" and 0: none yet), and
+ *                                      under which name in the bucket its dr ships
  *             "failover":{"number","from","to","by","state","attempt","begun_ms","claimed_ms",
- *               "ended_ms","rpo_ms","rto_ms","can_abort","why",
+ *               "written_ms","ended_ms","rpo_ms","rto_ms","missing","can_abort","why",
  *               "steps":[{"step","state","begun_ms","ended_ms","text"}]}}
- *             or "failover":null when there never was one.
+ *             or "failover":null when there never was one. Times: Unix ms, null: not yet.
  *             state: running, stopped (resume or abort it), aborting, done, aborted;
  *             of a step: waiting, running, done, failed, undone.
- *             running and stopped look alike from outside of the process that executes: what the
- *             journal knows is when it was written last ("written_ms"), and a stopped one has
- * "why". rpo_ms: age of what was brought back, the oldest shard's, when the old side was locked
- * out; 0: nothing was lost. rto_ms: from execute to verified. null: not known. */
+ *             One that was killed says running, as one does that runs: written_ms is when the
+ *             journal was written last. why: of a stopped one.
+ *             rpo_ms: age of what was brought back, the oldest shard's, when the old side was
+ *             locked out (claimed, where nobody answered); 0: nothing was lost. missing: primaries
+ *             of which something is. rto_ms: from execute to verified. */
 #ifndef DR_REGION_IO_H
 #define DR_REGION_IO_H
 

@@ -72,7 +72,7 @@ static enum pr_code read_group(struct dr_tail *t, size_t i, struct pr_s3 *s3, co
         for (size_t p = 0; rc == PR_OK && p < c.pieces; p++)
             rc = see(t, &c.piece[p], err);
         free(c.piece);
-        if (rc == PR_EDATA) /* the restore says what that means */
+        if (rc == PR_EDATA || rc == PR_ENOTFOUND) /* the restore says what that means */
             rc = PR_OK;
         if (rc == PR_OK)
             memcpy(t->group[i].after, found.object[k].key, sizeof t->group[i].after);

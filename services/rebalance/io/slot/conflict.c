@@ -345,7 +345,7 @@ static enum rebalance_resolution judge_it(const struct judge *j, const struct co
                                           const struct copy *t, bool is_equal, const char **why)
 {
     const struct rebalance_pair *p = j->p;
-    const int64_t now_us = pr_mono_us();
+    const int64_t now_us = pr_mono_us(), promoted_us = p->promoted_us[rebalance_pair_giver(p)];
     const struct rebalance_conflict c = {
         .in_flight = was_in_flight(p, j->key, j->len),
         .source_failed_over = p->giver_failed,
@@ -355,7 +355,7 @@ static enum rebalance_resolution judge_it(const struct judge *j, const struct co
         .kept = rebalance_pair_kept(p, j->key, j->len),
         .strings_are_set = p->run->cfg->strings_are_set,
         .equal = is_equal,
-        .source_promoted_ms = p->promoted_us > 0 ? (now_us - p->promoted_us) / 1000 + 1 : 0,
+        .source_promoted_ms = promoted_us > 0 ? (now_us - promoted_us) / 1000 + 1 : 0,
         .source = g->is,
         .target = t->is,
     };

@@ -402,7 +402,9 @@ static enum pr_code drain(struct rebalance_pair *p, struct pr_err *err)
 
 enum pr_code rebalance_pair_drain(struct rebalance_pair *p, struct pr_err *err)
 {
-    enum pr_code rc = rebalance_pair_replicas(p, err);
+    enum pr_code rc = rebalance_pair_gives(p, rebalance_pair_giver(p), err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_replicas(p, err);
     if (rc == PR_EINVAL) { /* waiting would not help: say so once, and end the wave */
         rebalance_slot_run_fail(p->run, err);
         return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);

@@ -153,7 +153,7 @@ static void look_for_replicas(struct rebalance_pair *p)
         return;
     p->reopened = true;
     if (pr_redis_command(p->lane[0].conn, &got, NULL, "INFO replication") == PR_OK)
-        p->gap_unacknowledged = p->failovers == 1 && !p->resumed && got->str != NULL &&
+        p->gap_unacknowledged = p->failovers[rebalance_pair_giver(p)] == 1 && !p->resumed && got->str != NULL &&
                                 rebalance_replicas_in_step(got->str) == 0;
     if (got != NULL)
         freeReplyObject(got);
@@ -317,7 +317,9 @@ static enum pr_code resolve(struct rebalance_pair *p, struct pr_err *err)
 {
     const struct rebalance_slot_view *v = &p->view;
     const enum rebalance_slot_map map = p->step->at.back ? v->source.map : v->target.map;
-    enum pr_code rc = rebalance_pair_resolve(p, map == REBALANCE_SLOT_TO_SELF, err);
+    enum pr_code rc = rebalance_pair_gives(p, rebalance_pair_giver(p), err);
+    if (rc == PR_OK)
+        rc = rebalance_pair_resolve(p, map == REBALANCE_SLOT_TO_SELF, err);
     p->known = false;
     if (rc == PR_ECONFLICT) {
         snprintf(p->step->error, sizeof p->step->error, "%.250s", err->text);

@@ -250,6 +250,8 @@ static enum pr_code move_all(struct rebalance_pair *p, struct pr_err *err)
     bool on = true;
     enum pr_code rc = await_shards(p, err);
     if (rc == PR_OK)
+        rc = rebalance_pair_gives(p, p->begun > 0 && p->steps[0].at.back, err);
+    if (rc == PR_OK)
         rc = rebalance_probes_start(p, p->steps[0].fresh, err);
     if (rc == PR_OK) /* first: an open slot dies with a primary, so it waits for no job */
         rc = finish_begun(p, &on, err);
@@ -299,6 +301,7 @@ enum pr_code rebalance_pair_run(struct rebalance_slot_run *run, size_t number, s
         pr_info(PR_EV("slot.pair_begins"), PR_I("plan", run->plan_id), PR_S("from", p->name.src),
                 PR_S("to", p->name.dst), PR_I("slots", p->n_steps));
         rc = move_all(p, err);
+        rebalance_pair_gave(p);
     }
     const bool again =
         rc == PR_OK && p->put_back > 0 && rebalance_slot_run_order(run) == REBALANCE_RUN_ON;

@@ -81,8 +81,8 @@ struct rebalance_pair {
     bool unsure;         /* whether the giver failed over: the marks are not asked yet */
     size_t put_back;     /* rows that said more than was done */
     bool urgent;         /* to its end although a pause was asked for */
-    unsigned failovers;  /* of the giver in this slot, that we saw */
-    int64_t promoted_us; /* before the first of them, by our clock; 0 unknown */
+    unsigned failovers[2];  /* of the shards in this slot since it was turned, that we saw */
+    int64_t promoted_us[2]; /* before the first of them, by our clock; 0 unknown */
     bool resumed;        /* begun by somebody else: what is in flight says the row alone */
     struct rebalance_verifier verifier;
     int64_t told_us;     /* when the order to stop was seen first; 0: not */
@@ -98,6 +98,9 @@ struct rebalance_pair {
     struct rebalance_written deleted[REBALANCE_LANES]; /* where the giver's history has them */
     struct rebalance_keys late;                        /* keys that came after the scan */
     int live[2];            /* replicas to wait for: giver's side [0], taker's [1] by shard */
+    int gives;              /* the shard of which dr knows that it gives slots to the other, if */
+    bool gives_known;       /* it does */
+    bool gives_asked;       /* it was told, and is to hear of the end */
     bool no_compression[2]; /* rdbcompression was turned off on that primary */
     bool touched[2];        /* and on some member of that shard */
     uint64_t busy_us;       /* of the last batch, or job */
@@ -221,6 +224,13 @@ void rebalance_pair_carrier_remove(struct rebalance_pair *p);
 void rebalance_pair_compression(struct rebalance_pair *p, int k, bool moving);
 /* Learns how many replicas to wait for. PR_EUNAVAIL: none is live and nobody allowed that. */
 PR_CHECKED enum pr_code rebalance_pair_replicas(struct rebalance_pair *p, struct pr_err *err);
+
+/* dr.c: before a key moves from shard `giver` (0 or 1) to the other: waits until the dr service, if
+ * it ships this cluster, knows of that. PR_ECANCELED: told to stop, or abandoned. */
+PR_CHECKED enum pr_code rebalance_pair_gives(struct rebalance_pair *p, int giver,
+                                             struct pr_err *err);
+/* After the pair's last slot: dr may forget it, once all is durable. */
+void rebalance_pair_gave(struct rebalance_pair *p);
 
 /* drain.c: moves keys until the giver was seen empty and all live replicas know, or
  * something happens. */

@@ -24,7 +24,7 @@ static void hear_promoted(struct rebalance_pair *p)
 {
     struct pr_redis *conn = NULL;
     redisReply *got = NULL;
-    if (p->failovers > 1 || /* of the one before it cannot tell */
+    if (p->failovers[rebalance_pair_giver(p)] > 1 || /* of the one before it cannot tell */
         rebalance_pair_service(p, rebalance_pair_giver(p), &conn, NULL) != PR_OK ||
         pr_redis_command(conn, &got, NULL, "INFO replication") != PR_OK)
         return;
@@ -55,10 +55,10 @@ static void note_changes(struct rebalance_pair *p)
         rebalance_pair_succeeded(p, k);
         p->calm = p->view.settled = p->view.agreed = false;
         p->view.refused[0] = p->view.refused[1] = REBALANCE_SLOT_ACCEPTS;
+        if (p->failovers[k]++ == 0)
+            p->promoted_us[k] = p->shard[k].promoted_us;
         if (k == giver) {
             p->giver_failed = p->step->failed_over = p->view.conflict = p->view.stray = true;
-            if (p->failovers++ == 0)
-                p->promoted_us = p->shard[k].promoted_us;
             p->reopened = p->gap_unacknowledged = false;
             p->no_compression[k] = false; /* the new one's settings are its own */
             hear_promoted(p);
@@ -215,8 +215,8 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->piece = piece;
     p->view = (struct rebalance_slot_view){ 0 };
     p->giver_failed = p->unsure = p->reopened = p->gap_unacknowledged = false;
-    p->failovers = 0;
-    p->promoted_us = 0;
+    memset(p->failovers, 0, sizeof p->failovers);
+    memset(p->promoted_us, 0, sizeof p->promoted_us);
     p->urgent = false;
     p->turn = 0;
     p->opened_us = pr_mono_us();
@@ -279,6 +279,25 @@ static enum pr_code act(struct rebalance_pair *p, const struct rebalance_slot_ne
     if (++*failures > 1 && !rebalance_slot_run_pause(p->run, POLL_US))
         return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", p->step->slot);
     return PR_OK;
+}
+
+/* So do connections, and what was heard of replicas. The source owns the slot again when it
+ * never heard that it should give it away, or when it failed over before its replicas had:
+ * then what has moved was made anew there. */
+static void change_roles(struct rebalance_pair *p)
+{
+    struct rebalance_slot_step *s = p->step;
+    rebalance_pair_unlink(p);
+    p->view.settled = p->calm = s->served_on = false;
+    p->reopened = p->gap_unacknowledged = false; /* they were of the former giver */
+    memset(p->cut, 0, sizeof p->cut);
+    if (s->at.back) {
+        memset(p->failovers, 0, sizeof p->failovers);
+        memset(p->promoted_us, 0, sizeof p->promoted_us);
+    }
+    p->giver_failed = s->failed_over = p->failovers[rebalance_pair_giver(p)] > 0;
+    p->view.conflict = p->view.conflict || p->giver_failed;
+    p->unsure = p->resumed && !s->at.back; /* who was there before us may have seen it */
 }
 
 static enum pr_code stop_here(struct rebalance_pair *p, const struct rebalance_slot_next *next,
@@ -410,15 +429,8 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
             return stop_here(p, &next, err);
         if (p->calm && piece != NULL && next.effect == REBALANCE_SLOT_DO_VERIFY)
             return PR_OK; /* the scout's */
-        if (turns) {      /* roles change: so do connections, and what was heard of replicas */
-            rebalance_pair_unlink(p);
-            p->view.settled = p->calm = false;
-            p->giver_failed = step->served_on = step->failed_over = false;
-            p->reopened = p->gap_unacknowledged = false; /* they were of the former giver */
-            p->failovers = 0;
-            p->promoted_us = 0;
-            memset(p->cut, 0, sizeof p->cut);
-        }
+        if (turns)
+            change_roles(p);
         enum pr_code rc = recorded(step, next.at) ? PR_OK : rebalance_pair_intend(p, step, err);
         if (rc == PR_OK)
             rc = act(p, &next, &failures, err);
