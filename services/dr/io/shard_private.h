@@ -1,8 +1,9 @@
-/* Shared by shard.c and follow.c. */
+/* Shared by the files of a shard. */
 #ifndef DR_SHARD_PRIVATE_H
 #define DR_SHARD_PRIVATE_H
 
 #include "io/base.h"
+#include "io/psync.h"
 #include "io/shard.h"
 
 #include "core/spool.h"
@@ -73,6 +74,23 @@ struct dr_gate_mark dr_shard_gate_limit(const struct dr_shard *s); /* of what ma
 void dr_shard_gate_restart(struct dr_shard *s);                    /* at a new base */
 bool dr_shard_gate_base(const struct dr_shard *s, uint64_t base);  /* it may be finished */
 void dr_shard_ring(struct dr_shard *s);                            /* its thread looks around */
-void *dr_shard_run(void *shard);                                   /* the thread */
+
+enum { DR_ACK_MS = 1000 };
+/* follow.c: until the connection ends, or there is no room. broken: the stream cannot be cut any
+ * more. */
+PR_CHECKED enum pr_code dr_shard_follow(struct dr_shard *s, struct dr_psync *link, bool primary,
+                                        bool *broken, struct pr_err *err);
+/* *endless: what is kept cannot be cut, and is more than anybody sends. */
+bool dr_shard_no_room(struct dr_shard *s, bool *endless);
+void dr_shard_await(struct dr_shard *s, int fd, int64_t ms); /* or until it is rung; fd -1: none */
+PR_CHECKED enum pr_code dr_shard_still_there(const struct dr_shard *s, const struct dr_psync *link,
+                                             int64_t most_ms, struct pr_err *err);
+int64_t dr_shard_newest_ms(const struct dr_shard *s); /* under mu */
+/* begin.c: a base, and with it a generation. */
+PR_CHECKED enum pr_code dr_shard_begin(struct dr_shard *s, struct dr_psync *link,
+                                       const struct dr_source *from, const struct dr_member *m,
+                                       const struct dr_psync_start *start, struct pr_err *err);
+void dr_shard_forget(struct dr_shard *s); /* under mu: nothing of any generation is gone on with */
+void *dr_shard_run(void *shard);          /* attach.c: the thread */
 
 #endif
