@@ -91,6 +91,7 @@ static const struct pr_http_route routes[] = {
     { "POST", "/v1/operations/{id}:cancel", api_operation_cancel, API_RUN },
     { "GET", "/v1/costs", api_cost_get, API_READ },
     { "GET", "/v1/audit", api_audit_list, API_TRAIL },
+    { "GET", "/v1/events", api_event_list, API_READ },
 };
 
 static void done(void *ctx, const struct pr_http_req *req, const struct pr_http_route *route,
@@ -100,7 +101,8 @@ static void done(void *ctx, const struct pr_http_req *req, const struct pr_http_
     char name[8];
     snprintf(name, sizeof name, "%d", status);
     pr_metrics_add(api->svc->metrics, API_M_REQUESTS, name, 1);
-    if (route != NULL) {
+    /* A watch lasts as long as its client wants: that says nothing about us. */
+    if (route != NULL && route->fn != api_event_list) {
         char label[96];
         snprintf(label, sizeof label, "%s %s", route->method, route->pattern);
         pr_metrics_observe(api->svc->metrics, API_M_SECONDS, label, (double)us / 1e6);
@@ -172,11 +174,16 @@ enum pr_code api_open(struct api *api, struct pr_err *err)
     struct pr_service *svc = api->svc;
     const struct api_config *c = &api->config;
     pr_service_not_ready(svc, "snapshot", "PostgreSQL has not been read yet");
+    api->watchers = api_watchers_new();
+    if (api->watchers == NULL)
+        return pr_fail(err, PR_ENOMEM, "watchers");
     enum pr_code rc =
         api_pool_open(&api->pool, svc->common.db_uri, "metadata-api", (int)c->db_pool, err);
     if (rc == PR_OK)
         rc = api_blobs_open(&api->blobs, api->pool, (size_t)c->blob_bytes, c->blob_ttl_s * 1000,
                             err);
+    if (rc == PR_OK)
+        rc = api_feed_start(&api->feed, svc->common.db_uri, err);
     if (rc == PR_OK)
         rc = pr_bus_watch(svc->bus, "PRISM_EVT", "prism.evt.>", heard, api, err);
     if (rc == PR_OK)
@@ -206,6 +213,11 @@ static void measure(struct api *api)
     count_to(m, API_M_BLOB_EVENTS, "load", blobs.loads);
     count_to(m, API_M_BLOB_EVENTS, "evict", blobs.evicted);
 
+    struct api_feed_stats feed;
+    api_feed_stats(api->feed, &feed);
+    count_to(m, API_M_FEED_CHANGES, NULL, feed.changes);
+    pr_metrics_set(m, API_M_FEED_HELD, NULL, (double)feed.held_ms / 1e3);
+
     PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
     if (s == NULL)
         return;
@@ -220,12 +232,15 @@ enum pr_code api_tick(void *ctx, int64_t now_ms, struct pr_err *err)
 {
     struct api *api = ctx;
     measure(api);
+    api_watch_tick(api);
     if (now_ms - api->swept_ms < SWEEP_MS)
         return PR_OK;
     enum pr_code rc =
         pr_db_exec(api->svc->db,
                    "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)",
                    PR_ARGS(pr_i64(KEEP_KEYS_H)), NULL, err);
+    if (rc == PR_OK)
+        rc = api_feed_trim(api->svc->db, api->config.events_keep_h, err);
     if (rc == PR_OK)
         api->swept_ms = now_ms;
     return rc;
@@ -243,6 +258,8 @@ void api_free(struct api *api)
         return;
     api_refresher_free(api->refresher);
     api_blobs_close(api->blobs);
+    api_feed_free(api->feed);
+    api_watchers_free(api->watchers);
     api_pool_close(api->pool);
     api_cell_free(api->cell);
     free(api);

@@ -5,10 +5,12 @@
 #include "api_access.h"
 #include "api_snapshot.h"
 #include "blobs.h"
+#include "feed.h"
 #include "json.h"
 #include "pool.h"
 #include "prism/io/service.h"
 #include "refresh.h"
+#include "watch.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,12 +36,15 @@ struct api {
     struct api_refresher *refresher;
     struct api_pool *pool; /* from here on: NULL until api_open */
     struct api_blobs *blobs;
+    struct api_feed *feed;
+    struct api_watchers *watchers;
     int64_t swept_ms; /* when old idempotency keys were last deleted */
 };
 
 struct api_principal {
     const char *name;
     enum api_role role;
+    unsigned char token[API_HASH_BYTES]; /* SHA-256 */
 };
 static inline const char *api_who(const struct pr_http_req *req)
 {
@@ -57,6 +62,13 @@ void api_free(struct api *api);
 /* Checks the bearer token against the snapshot and the route's access. */
 int api_authorise(void *api, struct pr_http_req *req, const struct pr_http_route *route,
                   struct pr_http_res *res);
+
+/* Is the token with this hash still one, and may it have that access? */
+bool api_token_good(struct api *api, const struct api_snapshot *s,
+                    const unsigned char hash[API_HASH_BYTES], int access);
+
+/* Cuts off watchers that do not take what they are sent. */
+void api_watch_tick(struct api *api);
 
 /* Snapshot with a reference; handlers behind a token always get one. Sets Age. */
 struct api_snapshot *api_look(struct api *api, const struct pr_http_req *req,
@@ -124,6 +136,6 @@ pr_http_fn api_decision_list, api_decision_get, api_decision_input, api_decision
 pr_http_fn api_decision_replay;
 pr_http_fn api_dr_get, api_drill_list, api_drill_get, api_drill_create;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
-pr_http_fn api_audit_list, api_cost_get, api_description_get;
+pr_http_fn api_audit_list, api_event_list, api_cost_get, api_description_get;
 
 #endif

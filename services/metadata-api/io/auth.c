@@ -78,9 +78,19 @@ static int check(struct api *api, struct api_snapshot **s, const char *text,
         pr_http_problem(res, 500, "Out of memory", "no memory for the request", NULL);
         return 500;
     }
-    *who = (struct api_principal){ name, t->role };
+    *who = (struct api_principal){ .name = name, .role = t->role };
+    memcpy(who->token, t->hash, sizeof who->token);
     req->principal = who;
     return 0;
+}
+
+bool api_token_good(struct api *api, const struct api_snapshot *s,
+                    const unsigned char hash[API_HASH_BYTES], int access)
+{
+    const struct api_token *t = api_token_find(s->tokens, hash);
+    return t != NULL && !t->revoked && pr_now_ms() < t->expires_ms &&
+           api_allowed(t->role, access) &&
+           pr_mono_us() / 1000 - s->tokens_at_ms <= api->config.token_grace_s * 1000;
 }
 
 int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route *route,
