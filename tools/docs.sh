@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the reference pages that come from the code (docs/reference/{settings,
-# metrics,messages,cli,slot-states}.md), or checks that they are as the code says and that
+# metrics,messages,cli,slot-states,roles}.md), or checks that they are as the code says and that
 # no page names a file, command, setting or metric that does not exist.
 # shellcheck disable=SC2016 # backquotes in single quotes are Markdown
 set -euo pipefail
@@ -9,12 +9,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 SERVICES=(placement rebalance autoscale dr metadata-api)
 TOOLS=(prism-admin prism-load prism-workload)
-PAGES=(settings metrics messages cli slot-states)
+PAGES=(settings metrics messages cli slot-states roles)
 
 usage() {
     cat >&2 <<'EOU'
 usage: tools/docs.sh [--check] BIN_DIR
-Writes docs/reference/{settings,metrics,messages,cli,slot-states}.md from the programs in
+Writes docs/reference/{settings,metrics,messages,cli,slot-states,roles}.md from the programs in
 BIN_DIR and from the tables in the source. --check writes nothing, and exits 1
 naming each page that is out of date or names something that is not there.
 EOU
@@ -178,6 +178,12 @@ page_slot-states() {
     printf '*taker* gets them: source and target, or the other way round once the move goes back.\n'
     printf '[How the fleet changes](../explanation/rebalance.md) says why.\n\n'
     program slot-states
+}
+
+# --- roles --------------------------------------------------------------------
+page_roles() {
+    generated 'the routes of metadata-api'
+    program api-roles
 }
 
 # --- what the pages say -----------------------------------------------------

@@ -67,6 +67,12 @@ const char *pr_http_query(const struct pr_http_req *r, const char *name)
     return pr_target_query(c->target, name, r->arena);
 }
 
+const char *pr_http_query_name(const struct pr_http_req *r, size_t i)
+{
+    const struct conn *c = r->conn_;
+    return pr_target_query_name(c->target, i, r->arena);
+}
+
 const char *pr_http_header(const struct pr_http_req *r, const char *name)
 {
     const struct conn *c = r->conn_;
@@ -260,6 +266,8 @@ static void run_handler(struct conn *c)
     c->req.body = c->body.data == NULL ? "" : c->body.data;
     c->req.body_len = c->body.len;
     c->route->fn(c->mount->ctx, &c->req, &c->res);
+    if (c->mount->finish != NULL)
+        c->mount->finish(c->mount->ctx, &c->req, c->route, &c->res);
     if (c->res.body.failed)
         pr_http_problem(&c->res, 500, "Internal Server Error", "the response does not fit memory",
                         NULL);

@@ -1,4 +1,4 @@
-foreach(name api api_dr api_work api_errors api_ctl api_fleet api_fleet_ctl api_events api_shell)
+foreach(name api api_dr api_work api_errors api_ctl api_fleet api_fleet_ctl api_events api_shell api_common)
     prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_fixture.c
         LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
         FIXTURE stack TIMEOUT 120)
@@ -16,3 +16,6 @@ prism_test(integration/api_autoscale_service
     LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
     FIXTURE stack TIMEOUT 120)
 add_dependencies(test_integration_api_autoscale_service prism-metadata-api prism-autoscale)
+prism_test(integration/api_matrix SOURCES ${T}/api_matrix_test.c ${T}/api_fixture.c
+    LINK prism_it metadata_api_io PkgConfig::libcurl FIXTURE stack TIMEOUT 120)
+add_dependencies(test_integration_api_matrix prism-metadata-api)

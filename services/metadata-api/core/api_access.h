@@ -24,4 +24,10 @@ bool api_role_parse(const char *name, enum api_role *out);
 enum api_role api_access_needs(int access);
 bool api_allowed(enum api_role role, int access);
 
+enum { API_RESOURCE_NAME = 64, API_VERB_NAME = 24 };
+/* What a route does to what, in the words of the table of roles: "/v1/nodes/{id}" with PATCH is
+ * "update" of "nodes", "/v1/rebalance/plans/{id}:pause" is "pause" of "rebalance/plans". */
+void api_route_verb(const char *method, const char *pattern, char resource[API_RESOURCE_NAME],
+                    char verb[API_VERB_NAME]);
+
 #endif

@@ -1,4 +1,5 @@
 #include "api.h"
+#include "common.h"
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
@@ -29,7 +30,7 @@ static const struct pr_metric_row metric_rows[] = {
 };
 #undef METRIC
 
-static const struct pr_http_route routes[] = {
+const struct pr_http_route api_routes[] = {
     { "GET", "/openapi.json", api_description_get, API_OPEN },
     { "GET", "/v1/vertices/{id}", api_vertex_get, API_READ },
     { "POST", "/v1/vertices:batchGet", api_vertex_batch, API_READ },
@@ -93,6 +94,7 @@ static const struct pr_http_route routes[] = {
     { "GET", "/v1/audit", api_audit_list, API_TRAIL },
     { "GET", "/v1/events", api_event_list, API_READ },
 };
+const size_t api_route_count = PR_COUNT(api_routes);
 
 static void done(void *ctx, const struct pr_http_req *req, const struct pr_http_route *route,
                  int status, int64_t us)
@@ -119,6 +121,8 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
     api->cell = api_cell_new();
     enum pr_code rc = api->cell == NULL ? pr_fail(err, PR_ENOMEM, "snapshot")
                                         : api_refresher_new(&api->refresher, api->cell, err);
+    if (rc == PR_OK)
+        rc = api_spec_new(&api->spec, api_description, err);
     if (rc != PR_OK) {
         api_free(api);
         return rc;
@@ -127,10 +131,11 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
         .max_body_bytes = MAX_BODY_BYTES,
         .max_connections = MAX_CONNECTIONS,
         .idle_timeout_s = IDLE_TIMEOUT_S,
-        .routes = routes,
-        .n_routes = PR_COUNT(routes),
+        .routes = api_routes,
+        .n_routes = PR_COUNT(api_routes),
         .ctx = api,
         .authorise = api_authorise,
+        .finish = api_finish,
         .done = done,
     };
     api->def = (struct pr_service_def){
@@ -260,6 +265,7 @@ void api_free(struct api *api)
     api_blobs_close(api->blobs);
     api_feed_free(api->feed);
     api_watchers_free(api->watchers);
+    api_spec_free(api->spec);
     api_pool_close(api->pool);
     api_cell_free(api->cell);
     free(api);

@@ -3,6 +3,7 @@
 #define METADATA_API_API_H
 
 #include "api_access.h"
+#include "api_rate.h"
 #include "api_snapshot.h"
 #include "blobs.h"
 #include "feed.h"
@@ -10,6 +11,7 @@
 #include "pool.h"
 #include "prism/io/service.h"
 #include "refresh.h"
+#include "spec.h"
 #include "watch.h"
 
 #include <stdbool.h>
@@ -27,6 +29,12 @@ enum api_metric {
 };
 #undef METRIC
 
+/* Every route, with what it needs. */
+extern const struct pr_http_route api_routes[];
+extern const size_t api_route_count;
+/* The file openapi.json, made an array at build time. */
+extern const char api_description[];
+
 struct api {
     struct pr_service *svc; /* borrowed */
     struct api_config config;
@@ -38,7 +46,9 @@ struct api {
     struct api_blobs *blobs;
     struct api_feed *feed;
     struct api_watchers *watchers;
-    int64_t swept_ms; /* when old idempotency keys were last deleted */
+    struct api_spec *spec;
+    struct api_rates reads, changes; /* of each token */
+    int64_t swept_ms;                /* when old idempotency keys were last deleted */
 };
 
 struct api_principal {
@@ -111,6 +121,8 @@ void api_list_rows_of(struct api *api, const struct api_list *list, const char *
 /* sql: one column json, $1 the id. what: "placement run 7" in a 404. */
 void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,
                  const struct pr_http_req *req, struct pr_http_res *res);
+/* One resource as PostgreSQL wrote it, with its ETag. */
+void api_reply_row(const struct pr_http_req *req, struct pr_http_res *res, const char *json);
 /* JSON text as it comes from PostgreSQL, members renamed; NULL: out of memory. */
 json_t *api_from_sql(const char *text);
 void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t revision);

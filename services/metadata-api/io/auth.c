@@ -1,4 +1,4 @@
-#include "api.h"
+#include "common.h"
 #include "prism/io/clock.h"
 
 #include <openssl/evp.h>
@@ -111,5 +111,6 @@ int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route
     if (text == NULL)
         return deny(api, res, 401, "no_token", "send Authorization: Bearer <token>",
                     "Bearer realm=\"prism\"");
-    return check(api, &s, text, req, route, res);
+    const int status = check(api, &s, text, req, route, res);
+    return status != 0 ? status : api_admit(api, req, route, res);
 }

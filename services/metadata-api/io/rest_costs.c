@@ -3,9 +3,6 @@
 #include "api.h"
 #include "api_health.h"
 
-/* The file openapi.json, made an array at build time. */
-extern const char api_description[];
-
 void api_description_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
     (void)ctx;
