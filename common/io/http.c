@@ -315,7 +315,10 @@ static enum MHD_Result answer(struct conn *c)
         r = MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
     if (r == NULL)
         return MHD_NO;
-    add_headers(c, r, streams || n > 0);
+    /* Nothing of a kind is of that kind, too; no JSON is empty, though. */
+    add_headers(c, r,
+                streams || n > 0 ||
+                    (has_body && strcmp(c->res.content_type, "application/json") != 0));
     c->status = status;
     c->sent = true;
     enum MHD_Result rc = MHD_queue_response(c->mhd, (unsigned)status, r);

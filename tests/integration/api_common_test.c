@@ -90,6 +90,24 @@ static void a_pin_is_changed_by_who_knows_it(void **state)
     assert_status(&r, 204);
 }
 
+static void the_description_can_be_read_without_anything_from_elsewhere(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *type;
+    } rows[] = { { "/docs", "text/html; charset=utf-8" },
+                 { "/docs.css", "text/css; charset=utf-8" },
+                 { "/docs.js", "text/javascript; charset=utf-8" } };
+    for (size_t i = 0; i < PR_COUNT(rows); i++) {
+        api_call(&r, NULL, "GET", rows[i].path, NULL, NULL);
+        assert_status(&r, 200);
+        assert_string_equal(r.type, rows[i].type);
+        assert_null(strstr(r.text, "http:"));
+        assert_null(strstr(r.text, "https:"));
+        assert_null(strstr(r.text, "innerHTML")); /* text of the description is text */
+    }
+}
+
 /* 20 a second, a second's worth at once: of 40 in a row some are refused, and another token is not.
  */
 static void who_changes_too_fast_is_told_when_to_come_back(void **state)
@@ -120,6 +138,7 @@ int main(void)
         cmocka_unit_test(who_has_it_already_gets_304),
         cmocka_unit_test(every_change_can_be_tried),
         cmocka_unit_test(a_pin_is_changed_by_who_knows_it),
+        cmocka_unit_test(the_description_can_be_read_without_anything_from_elsewhere),
         cmocka_unit_test(who_changes_too_fast_is_told_when_to_come_back),
     };
     api_settings = settings;

@@ -149,5 +149,6 @@ pr_http_fn api_decision_replay;
 pr_http_fn api_dr_get, api_drill_list, api_drill_get, api_drill_create;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
 pr_http_fn api_audit_list, api_event_list, api_cost_get, api_description_get;
+pr_http_fn api_docs_get, api_docs_css_get, api_docs_js_get;
 
 #endif
