@@ -205,6 +205,101 @@ static void the_manual_page_has_every_command(void **state)
     unlink(file);
 }
 
+static double line_of_cost(const json_t *all, const char *name)
+{
+    size_t i;
+    json_t *l;
+    json_array_foreach(json_object_get(all, "lines"), i, l)
+    {
+        if (strcmp(json_string_value(json_object_get(l, "name")), name) == 0)
+            return json_real_value(json_object_get(l, "usdPerMonth"));
+    }
+    fail_msg("no line %s", name);
+    return 0;
+}
+
+/* The sums of the reference's table, done by hand. */
+static void the_reference_fleet_is_computed_right(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double usd;
+    } rows[] = {
+        { "Redis nodes", 735840 },
+        { "proxies", 124100 },
+        { "EKS", 73 },
+        { "disks", 16000 },
+        { "NLB", 43545600 + 16.425 },
+        { "ALB", 16.425 + 58.40 },
+        { "VPC endpoints", 253 },
+        { "NAT", 98.55 },
+        { "traffic between zones", 1814400 },
+    };
+    double total = 0;
+    expect(NULL, "-o json cost", 0);
+    json_t *all = json_loads(out, 0, NULL);
+    for (size_t i = 0; i < PR_COUNT(rows); i++) {
+        const double got = line_of_cost(all, rows[i].name);
+        if (got < rows[i].usd - 0.005 || got > rows[i].usd + 0.005)
+            fail_msg("%s: %f", rows[i].name, got);
+        total += rows[i].usd;
+    }
+    const double sum = json_real_value(json_object_get(all, "totalUsdPerMonth"));
+    assert_true(sum > total - 0.01 && sum < total + 0.01);
+    assert_true(json_real_value(json_object_get(all, "referenceUsdPerMonth")) == 938757);
+    json_decref(all);
+    expect(NULL, "cost", 0);
+    says("terabytes were taken for gigabytes");
+}
+
+static void any_fleet_has_a_price(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fleet;
+        int status;
+        const char *words;
+    } rows[] = {
+        { "{\"hoursPerMonth\":720,\"daysPerMonth\":30,\"lines\":[{\"name\":\"masters\",\"kind\":"
+          "\"hourly\",\"count\":3,\"usdPerHour\":0.113}]}",
+          0, "244.08" },
+        { "{\"hoursPerMonth\":730,\"daysPerMonth\":30,\"lines\":[{\"name\":\"t\",\"kind\":"
+          "\"transfer\",\"bytesPerS\":1e9,\"crossShare\":1,\"usdPerGb\":0.01,\"billedSides\":2}]}",
+          0, "51840.00" },
+        { "{\"hoursPerMonth\":730,\"daysPerMonth\":30,\"lines\":[]}", 0, "total" },
+        { "{\"hoursPerMonth\":730,\"daysPerMonth\":30,\"lines\":[{\"name\":\"x\",\"kind\":"
+          "\"hourly\",\"count\":1,\"usdPerHour\":1,\"cuont\":2}]}",
+          2, "" },
+        { "{\"hoursPerMonth\":730,\"daysPerMonth\":30,\"lines\":[{\"name\":\"x\",\"kind\":"
+          "\"hourly\",\"count\":-1,\"usdPerHour\":1}]}",
+          2, "" },
+        { "{\"hoursPerMonth\":730,\"daysPerMonth\":30,\"lines\":[{\"name\":\"x\",\"kind\":"
+          "\"daily\"}]}",
+          2, "" },
+        { "{\"lines\":[]}", 2, "" },
+        { "[", 2, "" },
+    };
+    char file[] = "/tmp/prism-fleet-XXXXXX", line[100];
+    int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    snprintf(line, sizeof line, "cost --fleet %s", file);
+    for (size_t i = 0; i < PR_COUNT(rows); i++) {
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(pwrite(fd, rows[i].fleet, strlen(rows[i].fleet), 0),
+                         (ssize_t)strlen(rows[i].fleet));
+        expect(NULL, line, rows[i].status);
+        says(rows[i].words);
+    }
+    expect(NULL, "cost --example", 0); /* what it writes it reads */
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_true(pwrite(fd, out, strlen(out), 0) > 0);
+    expect(NULL, line, 0);
+    says("46236");
+    close(fd);
+    unlink(file);
+}
+
 static int setup(void **state)
 {
     snprintf(contexts, sizeof contexts, "/tmp/prism-contexts-%d.json", (int)getpid());
@@ -227,6 +322,8 @@ int main(void)
         cmocka_unit_test(a_broken_contexts_file_is_named),
         cmocka_unit_test(events_are_listed_and_watched),
         cmocka_unit_test(a_watch_goes_on_when_the_server_comes_back),
+        cmocka_unit_test(the_reference_fleet_is_computed_right),
+        cmocka_unit_test(any_fleet_has_a_price),
         cmocka_unit_test(the_manual_page_has_every_command),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -189,6 +189,7 @@ ctl_run_fn ctl_decision_replay;
 ctl_run_fn ctl_dr_status, ctl_drill, ctl_drill_list;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
 ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion, ctl_man, ctl_events;
+ctl_run_fn ctl_cost;
 ctl_run_fn ctl_context_list, ctl_context_set, ctl_context_use, ctl_context_delete;
 /* --watch of any command: again at every change of what it shows, until it fails. */
 ctl_run_fn ctl_watch;

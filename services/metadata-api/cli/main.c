@@ -235,7 +235,7 @@ static int parse_command(struct ctl *ctl, struct ctl_line *line, int argc, char 
 /* These need neither server nor token, and must work when what names them is wrong. */
 static bool calls_nobody(const struct ctl_command *c)
 {
-    static const char *const groups[] = { "context", "version", "completion", "man" };
+    static const char *const groups[] = { "context", "version", "completion", "man", "cost" };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
         if (strcmp(groups[i], c->group) == 0)
             return true;
