@@ -174,6 +174,21 @@ static void add_allow(struct pr_target *out, const char *method)
                    strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
+/* False only when pattern cannot fit: told by its first bytes, for most routes of a table. */
+static bool may_fit(const char *pattern, struct segment path)
+{
+    size_t i = 0;
+    for (; pattern[i] != '\0' && pattern[i] != '{'; i++) {
+        if (i == path.n)
+            return false;
+        if (path.s[i] == '%') /* whatever that is */
+            return true;
+        if (pattern[i] != path.s[i])
+            return false;
+    }
+    return pattern[i] == '{' || i == path.n;
+}
+
 /* The best route for path: fills out (kind, route, allow) and *best. */
 static void choose(const struct pr_route_table *tables, size_t n_tables, const char *method,
                    struct segment path, struct pr_target *out, struct fit *best)
@@ -183,7 +198,7 @@ static void choose(const struct pr_route_table *tables, size_t n_tables, const c
         for (size_t i = 0; i < tables[t].n; i++) {
             const struct pr_http_route *r = &tables[t].routes[i];
             struct fit fit;
-            if (!path_fit(r->pattern, path, &fit))
+            if (!may_fit(r->pattern, path) || !path_fit(r->pattern, path, &fit))
                 continue;
             int better = any ? fit_compare(&fit, best) : 1;
             if (better < 0)

@@ -14,7 +14,7 @@ root=$(cd "$here/../.." && pwd)
 . "$root/tools/stack/services.sh"
 
 stack=$1 tree=$2
-seconds=5 entries=153 homes=65536 # 65,536 x 153: 10 million
+seconds=${BENCH_SECONDS:-5} entries=153 homes=65536 # 65,536 x 153: 10 million
 if [ "${3:-}" = --quick ]; then seconds=1 entries=16; fi
 [ "$(nproc)" -ge 2 ] || die "two processors are needed: one for the servers, one for the load"
 server_cpu=0 load_cpu=1

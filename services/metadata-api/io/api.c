@@ -5,7 +5,7 @@
 #include "prism/io/log.h"
 #include "prism/v1/rebalance.pb-c.h"
 
-#include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,16 +103,27 @@ static void done(void *ctx, const struct pr_http_req *req, const struct pr_http_
                  int status, int64_t us)
 {
     struct api *api = ctx;
-    char name[8];
-    snprintf(name, sizeof name, "%d", status);
+    const char name[] = { (char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
+                          (char)('0' + status % 10), '\0' };
     pr_metrics_add(api->svc->metrics, API_M_REQUESTS, name, 1);
     /* A watch lasts as long as its client wants: that says nothing about us. */
-    if (route != NULL && route->fn != api_event_list) {
-        char label[96];
-        snprintf(label, sizeof label, "%s %s", route->method, route->pattern);
-        pr_metrics_observe(api->svc->metrics, API_M_SECONDS, label, (double)us / 1e6);
-    }
+    if (route >= api_routes && route < api_routes + api_route_count && route->fn != api_event_list)
+        pr_metrics_observe(api->svc->metrics, API_M_SECONDS, api->route_label[route - api_routes],
+                           (double)us / 1e6);
     (void)req;
+}
+
+/* What every request needs, made once. */
+static enum pr_code prepare(struct api *api, struct pr_err *err)
+{
+    api->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    api->route_label = calloc(api_route_count, sizeof *api->route_label);
+    if (api->sha256 == NULL || api->route_label == NULL)
+        return pr_fail(err, PR_ENOMEM, "metadata-api");
+    for (size_t i = 0; i < api_route_count; i++)
+        (void)snprintf(api->route_label[i], sizeof api->route_label[i], "%s %s",
+                       api_routes[i].method, api_routes[i].pattern);
+    return api_spec_new(&api->spec, api_description, err);
 }
 
 enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *err)
@@ -125,7 +136,7 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
     enum pr_code rc = api->cell == NULL ? pr_fail(err, PR_ENOMEM, "snapshot")
                                         : api_refresher_new(&api->refresher, api->cell, err);
     if (rc == PR_OK)
-        rc = api_spec_new(&api->spec, api_description, err);
+        rc = prepare(api, err);
     if (rc != PR_OK) {
         api_free(api);
         return rc;
@@ -269,6 +280,8 @@ void api_free(struct api *api)
     api_feed_free(api->feed);
     api_watchers_free(api->watchers);
     api_spec_free(api->spec);
+    free(api->route_label);
+    EVP_MD_free(api->sha256);
     api_pool_close(api->pool);
     api_cell_free(api->cell);
     free(api);

@@ -47,6 +47,8 @@ struct api {
     struct api_feed *feed;
     struct api_watchers *watchers;
     struct api_spec *spec;
+    void *sha256;                    /* EVP_MD: fetched once */
+    char (*route_label)[96];         /* [api_route_count]: "GET /v1/nodes", of metrics */
     struct api_rates reads, changes; /* of each token */
     int64_t swept_ms;                /* when old idempotency keys were last deleted */
 };

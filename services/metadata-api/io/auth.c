@@ -52,7 +52,7 @@ static int check(struct api *api, struct api_snapshot **s, const char *text,
                  struct pr_http_res *res)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
-    if (EVP_Digest(text, strlen(text), hash, NULL, EVP_sha256(), NULL) != 1) {
+    if (EVP_Digest(text, strlen(text), hash, NULL, api->sha256, NULL) != 1) {
         pr_http_problem(res, 500, "Internal error", "SHA-256 is not available", NULL);
         return 500;
     }
