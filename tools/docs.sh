@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the reference pages that come from the code (docs/reference/{settings,
-# metrics,messages,cli,slot-states,failover-steps}.md), or checks that they are as the code says and that
+# metrics,messages,cli,slot-states,failover-steps,roles}.md), or checks that they are as the code says and that
 # no page names a file, command, setting or metric that does not exist.
 # shellcheck disable=SC2016 # backquotes in single quotes are Markdown
 set -euo pipefail
@@ -9,13 +9,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 SERVICES=(placement rebalance autoscale dr metadata-api)
 TOOLS=(prism-admin prism-load prism-workload)
-PAGES=(settings metrics messages cli slot-states failover-steps)
+PAGES=(settings metrics messages cli slot-states failover-steps roles)
 
 usage() {
     cat >&2 <<'EOU'
 usage: tools/docs.sh [--check] BIN_DIR
-Writes docs/reference/{settings,metrics,messages,cli,slot-states,failover-steps}.md from the
-programs in BIN_DIR and from the tables in the source. --check writes nothing, and exits 1
+Writes docs/reference/{settings,metrics,messages,cli,slot-states,failover-steps,roles}.md from
+the programs in BIN_DIR and from the tables in the source. --check writes nothing, and exits 1
 naming each page that is out of date or names something that is not there.
 EOU
     exit 2
@@ -188,6 +188,12 @@ page_failover-steps() {
     printf 'sites exchanged. Each is written to the journal in the bucket before it is done and after, and can be\n'
     printf 'done again. [How to fail over](../how-to/fail-over-a-region.md); [why it is so](../explanation/dr.md#two-sites).\n\n'
     program failover-steps
+}
+
+# --- roles --------------------------------------------------------------------
+page_roles() {
+    generated 'the routes of metadata-api'
+    program api-roles
 }
 
 # --- what the pages say -----------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include "http_internal.h"
 #include "http_route.h"
+#include "http_stream.h"
 #include "http_trace.h"
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
@@ -53,6 +54,7 @@ struct conn {
     struct pr_http_req req;
     struct pr_http_res res;
     struct pr_buf body;
+    struct pr_stream_body stream;
     size_t discarded;
     int64_t start_us;
     bool begun, refused /* res is final, the handler is not called */, sent, close;
@@ -65,10 +67,24 @@ const char *pr_http_query(const struct pr_http_req *r, const char *name)
     return pr_target_query(c->target, name, r->arena);
 }
 
+const char *pr_http_query_name(const struct pr_http_req *r, size_t i)
+{
+    const struct conn *c = r->conn_;
+    return pr_target_query_name(c->target, i, r->arena);
+}
+
 const char *pr_http_header(const struct pr_http_req *r, const char *name)
 {
     const struct conn *c = r->conn_;
     return MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name);
+}
+
+int pr_http_socket(const struct pr_http_req *r)
+{
+    const struct conn *c = r->conn_;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info == NULL ? -1 : info->connect_fd;
 }
 
 int pr_http_port(const struct pr_http *h)
@@ -250,6 +266,8 @@ static void run_handler(struct conn *c)
     c->req.body = c->body.data == NULL ? "" : c->body.data;
     c->req.body_len = c->body.len;
     c->route->fn(c->mount->ctx, &c->req, &c->res);
+    if (c->mount->finish != NULL)
+        c->mount->finish(c->mount->ctx, &c->req, c->route, &c->res);
     if (c->res.body.failed)
         pr_http_problem(&c->res, 500, "Internal Server Error", "the response does not fit memory",
                         NULL);
@@ -284,9 +302,12 @@ static enum MHD_Result answer(struct conn *c)
 {
     int status = c->res.status == 0 ? 200 : c->res.status;
     bool has_body = status >= 200 && status != 204 && status != 304;
+    bool streams = has_body && c->res.stream.more != NULL;
     size_t n = has_body ? c->res.body.len : 0;
     struct MHD_Response *r;
-    if (n > 0) {
+    if (streams) {
+        r = pr_stream_response(&c->stream, &c->res.stream, &c->h->closing);
+    } else if (n > 0) {
         r = MHD_create_response_from_buffer(n, c->res.body.data, MHD_RESPMEM_MUST_FREE);
         if (r != NULL)
             c->res.body = (struct pr_buf){ 0 }; /* the response owns it now */
@@ -294,7 +315,10 @@ static enum MHD_Result answer(struct conn *c)
         r = MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
     if (r == NULL)
         return MHD_NO;
-    add_headers(c, r, n > 0);
+    /* Nothing of a kind is of that kind, too; no JSON is empty, though. */
+    add_headers(c, r,
+                streams || n > 0 ||
+                    (has_body && strcmp(c->res.content_type, "application/json") != 0));
     c->status = status;
     c->sent = true;
     enum MHD_Result rc = MHD_queue_response(c->mhd, (unsigned)status, r);
@@ -352,6 +376,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
     bool begun = c->begun;
     if (c->sent)
         call_done(c);
+    pr_stream_end(&c->stream);
     pr_buf_done(&c->body);
     pr_buf_done(&c->res.body);
     pr_arena_done(&c->arena);

@@ -174,6 +174,21 @@ static void add_allow(struct pr_target *out, const char *method)
                    strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
+/* False only when pattern cannot fit: told by its first bytes, for most routes of a table. */
+static bool may_fit(const char *pattern, struct segment path)
+{
+    size_t i = 0;
+    for (; pattern[i] != '\0' && pattern[i] != '{'; i++) {
+        if (i == path.n)
+            return false;
+        if (path.s[i] == '%') /* whatever that is */
+            return true;
+        if (pattern[i] != path.s[i])
+            return false;
+    }
+    return pattern[i] == '{' || i == path.n;
+}
+
 /* The best route for path: fills out (kind, route, allow) and *best. */
 static void choose(const struct pr_route_table *tables, size_t n_tables, const char *method,
                    struct segment path, struct pr_target *out, struct fit *best)
@@ -183,7 +198,7 @@ static void choose(const struct pr_route_table *tables, size_t n_tables, const c
         for (size_t i = 0; i < tables[t].n; i++) {
             const struct pr_http_route *r = &tables[t].routes[i];
             struct fit fit;
-            if (!path_fit(r->pattern, path, &fit))
+            if (!may_fit(r->pattern, path) || !path_fit(r->pattern, path, &fit))
                 continue;
             int better = any ? fit_compare(&fit, best) : 1;
             if (better < 0)
@@ -233,25 +248,43 @@ const char *pr_target_path(const char *target, struct pr_arena *arena)
     return pr_arena_strndup(arena, path.s, path.n);
 }
 
+/* The next argument of a query that is taken from its front; false: none. */
+static bool next_arg(struct segment *q, struct segment *arg, size_t *key_n)
+{
+    while (q->n > 0) {
+        const char *amp = memchr(q->s, '&', q->n);
+        *arg = (struct segment){ q->s, amp == NULL ? q->n : (size_t)(amp - q->s) };
+        size_t taken = arg->n + (amp != NULL);
+        *q = (struct segment){ q->s + taken, q->n - taken };
+
+        const char *eq = arg->n == 0 ? NULL : memchr(arg->s, '=', arg->n);
+        *key_n = eq == NULL ? arg->n : (size_t)(eq - arg->s);
+        if (arg->n > 0 && encoding_fault(arg->s, arg->n) == NULL)
+            return true;
+    }
+    return false;
+}
+
 const char *pr_target_query(const char *target, const char *name, struct pr_arena *arena)
 {
-    struct segment q = query_of(target);
-    size_t name_n = strlen(name);
-    while (q.n > 0) {
-        const char *amp = memchr(q.s, '&', q.n);
-        struct segment arg = { q.s, amp == NULL ? q.n : (size_t)(amp - q.s) };
-        size_t taken = arg.n + (amp != NULL);
-        q = (struct segment){ q.s + taken, q.n - taken };
-
-        if (encoding_fault(arg.s, arg.n) != NULL)
-            continue;
-        const char *eq = arg.n == 0 ? NULL : memchr(arg.s, '=', arg.n);
-        size_t key_n = eq == NULL ? arg.n : (size_t)(eq - arg.s);
+    struct segment q = query_of(target), arg;
+    size_t name_n = strlen(name), key_n;
+    while (next_arg(&q, &arg, &key_n)) {
         char *key = decode(arg.s, key_n, true, arena);
         if (key == NULL || strlen(key) != name_n || strcmp(key, name) != 0)
             continue;
-        return eq == NULL ? "" : decode(eq + 1, arg.n - key_n - 1, true, arena);
+        return key_n == arg.n ? "" : decode(arg.s + key_n + 1, arg.n - key_n - 1, true, arena);
     }
+    return NULL;
+}
+
+const char *pr_target_query_name(const char *target, size_t i, struct pr_arena *arena)
+{
+    struct segment q = query_of(target), arg;
+    size_t key_n;
+    while (next_arg(&q, &arg, &key_n))
+        if (i-- == 0)
+            return decode(arg.s, key_n, true, arena);
     return NULL;
 }
 

@@ -43,6 +43,9 @@ const char *pr_target_path(const char *target, struct pr_arena *arena);
  * first of several; "" without "="; NULL when absent or badly encoded. */
 const char *pr_target_query(const char *target, const char *name, struct pr_arena *arena);
 
+/* Name of the i-th argument, decoded, from the arena; NULL when there are fewer. */
+const char *pr_target_query_name(const char *target, size_t i, struct pr_arena *arena);
+
 /* PR_EINVAL with the reason when a route's pattern or method is malformed or
  * two routes mean the same. */
 PR_CHECKED enum pr_code pr_routes_valid(const struct pr_route_table *tables, size_t n_tables,

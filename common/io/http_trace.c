@@ -1,7 +1,8 @@
 #include "http_trace.h"
 
+#include "prism/rng.h"
+
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -16,23 +17,37 @@ static bool traceparent_valid(const char *t)
     return strspn(t + 3, "0") < 32 && strspn(t + 36, "0") < 16;
 }
 
+/* Ids must differ, and need not be secret: each thread seeds a generator of its own once. */
+static struct pr_rng *generator(void)
+{
+    static _Thread_local struct pr_rng rng;
+    static _Thread_local bool seeded;
+    uint64_t seed;
+    if (!seeded && getrandom(&seed, sizeof seed, 0) == (ssize_t)sizeof seed) {
+        pr_rng_init(&rng, seed);
+        seeded = true;
+    }
+    return seeded ? &rng : NULL;
+}
+
+static void put_hex(char *to, uint64_t v)
+{
+    for (int i = 15; i >= 0; i--, v >>= 4)
+        to[i] = "0123456789abcdef"[v & 15];
+}
+
 void pr_trace_continue(char out[PR_TRACE_BYTES], const char *incoming)
 {
-    unsigned char raw[24];
+    struct pr_rng *rng = generator();
     out[0] = '\0';
-    if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
+    if (rng == NULL)
         return; /* no trace is better than no answer */
-    raw[0] |= 1;
-    raw[16] |= 1; /* never all zero */
-
-    char *to = out + 3;
     memcpy(out, "00-", 3);
-    for (size_t i = 0; i < sizeof raw; i++) {
-        if (i == 16)
-            *to++ = '-';
-        to += snprintf(to, 3, "%02x", (unsigned)raw[i]);
-    }
-    memcpy(to, "-01", 4);
+    put_hex(out + 3, pr_rng_next(rng) | 1); /* never all zero */
+    put_hex(out + 19, pr_rng_next(rng));
+    out[35] = '-';
+    put_hex(out + 36, pr_rng_next(rng) | 1);
+    memcpy(out + 52, "-01", 4);
     if (traceparent_valid(incoming)) {
         memcpy(out + 3, incoming + 3, 32);
         memcpy(out + 53, incoming + 53, 2);

@@ -6,26 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_ARGS = 24 };
 static char out[1 << 20];
 static json_t *j;
 
-/* Runs prismctl as a role with words; exit status. Output is in out. */
+/* Output is in out. */
 static int ctl(const char *role, const char *line)
 {
-    static char words[2048], url[160], token[64];
-    const char *argv[MAX_ARGS + 1], *env[3] = { url, token, NULL };
-    size_t n = 0;
-    char *save = NULL;
-    argv[n++] = PRISM_BIN_DIR "/prismctl";
-    snprintf(words, sizeof words, "%s", line);
-    for (char *w = strtok_r(words, " ", &save); w != NULL && n < MAX_ARGS;
-         w = strtok_r(NULL, " ", &save))
-        argv[n++] = w;
-    argv[n] = NULL;
-    snprintf(url, sizeof url, "PRISM_API_URL=%s", fx.service.url);
-    snprintf(token, sizeof token, "PRISM_TOKEN=tok-%s", role);
-    return it_run(env, argv, out, sizeof out, 30000);
+    return api_ctl(role, NULL, line, out, sizeof out);
 }
 
 static void expect(const char *role, const char *line, int want)

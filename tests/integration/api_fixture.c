@@ -10,6 +10,7 @@
 #include <strings.h>
 
 struct api_fixture fx;
+const char *const *api_settings;
 
 static const char seed_tokens[] =
     "INSERT INTO api_tokens (name, hash, role, expires_at, revoked_at) VALUES "
@@ -42,7 +43,7 @@ static int setup(bool small)
     api_sql("%s", seed_tokens);
     for (size_t i = 0; small && i < PR_COUNT(seed_small); i++)
         api_sql("%s", seed_small[i]);
-    it_service(&fx.service, "metadata-api", fx.uri, NULL);
+    it_service(&fx.service, "metadata-api", fx.uri, api_settings);
     return 0;
 }
 
@@ -128,6 +129,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     keep(p, size * n, "WWW-Authenticate", r->challenge, sizeof r->challenge);
     keep(p, size * n, "Age", r->age, sizeof r->age);
     keep(p, size * n, "Idempotency-Replayed", r->replayed, sizeof r->replayed);
+    keep(p, size * n, "Retry-After", r->retry_after, sizeof r->retry_after);
     keep(p, size * n, "Content-Type", r->type, sizeof r->type);
     return size * n;
 }
@@ -198,4 +200,30 @@ long long api_int(const struct reply *r, const char *name)
     if (!json_is_integer(member(r, name)))
         fail_msg("member %s is no integer in %s", name, r->text);
     return json_integer_value(member(r, name));
+}
+
+/* --- prismctl ---------------------------------------------------------------- */
+
+int api_ctl(const char *role, const char *const *more, const char *line, char *out, size_t n)
+{
+    enum { MAX_WORDS = 24, MAX_ENV = 8 };
+    const char *argv[MAX_WORDS + 1], *env[MAX_ENV + 3];
+    char words[2048], url[160], token[64], *save = NULL;
+    size_t args = 0, envs = 0;
+    argv[args++] = PRISM_BIN_DIR "/prismctl";
+    snprintf(words, sizeof words, "%s", line);
+    for (char *w = strtok_r(words, " ", &save); w != NULL && args < MAX_WORDS;
+         w = strtok_r(NULL, " ", &save))
+        argv[args++] = w;
+    argv[args] = NULL;
+    if (role != NULL) {
+        snprintf(url, sizeof url, "PRISM_API_URL=%s", fx.service.url);
+        snprintf(token, sizeof token, "PRISM_TOKEN=tok-%s", role);
+        env[envs++] = url;
+        env[envs++] = token;
+    }
+    for (size_t i = 0; more != NULL && more[i] != NULL && i < MAX_ENV; i++)
+        env[envs++] = more[i];
+    env[envs] = NULL;
+    return it_run(env, argv, out, n, 30000);
 }

@@ -15,6 +15,8 @@ struct api_fixture {
     struct it_service service;
 };
 extern struct api_fixture fx;
+/* More settings of the service, "NAME=VALUE", NULL-terminated; set before the set-up. */
+extern const char *const *api_settings;
 
 /* cmocka group fixtures. Empty: migrations and tokens only. Small: 64
  * partitions, zones a, b, c, three shards n1+n4, n2+n5, n3+n6. Tokens are
@@ -27,7 +29,7 @@ struct reply {
     long status;
     json_t *j; /* NULL: no JSON body */
     char *text;
-    char etag[64], location[256], challenge[128], age[32], replayed[16], type[64];
+    char etag[64], location[256], challenge[128], age[32], replayed[16], type[64], retry_after[16];
 };
 /* role: "viewer", ... or NULL for no token. body: NULL for none. header: more
  * header lines, parted by line feeds, or NULL. Frees what r held. */
@@ -42,6 +44,10 @@ const char *api_sql(const char *fmt, ...) PR_PRINTF(1, 2);
 /* A route blob of one entry as a bytea literal. */
 const char *api_blob(const char *vertex, unsigned partition);
 unsigned api_home(const char *vertex);
+
+/* Runs prismctl with words (no blanks in them) as a role (NULL: no token, no address) and more of
+ * the environment (NULL-terminated, or NULL); its exit status. What it wrote goes to out. */
+int api_ctl(const char *role, const char *const *env, const char *line, char *out, size_t n);
 
 #define assert_status(r, want)                                                                     \
     do {                                                                                           \

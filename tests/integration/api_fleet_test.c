@@ -522,7 +522,8 @@ static void pins_are_made_read_and_taken_away(void **state)
              NULL);
     assert_status(&r, 201);
     assert_string_equal(r.location, "/v1/rebalance/pins/slot/100");
-    api_call(&r, "operator", "PUT", "/v1/rebalance/pins/slot/100", "{\"why\":\"still\"}", NULL);
+    api_call(&r, "operator", "PUT", "/v1/rebalance/pins/slot/100", "{\"why\":\"still\"}",
+             "If-Match: *");
     assert_status(&r, 200);
     api_call(&r, "operator", "PUT", "/v1/rebalance/pins/node/n4", NULL, NULL);
     assert_status(&r, 201);
@@ -554,9 +555,9 @@ static void pins_are_made_read_and_taken_away(void **state)
         api_call(&r, "operator", "PUT", path, NULL, NULL);
         assert_status(&r, bad[i].status);
     }
-    api_call(&r, "operator", "DELETE", "/v1/rebalance/pins/slot/100", NULL, NULL);
+    api_call(&r, "operator", "DELETE", "/v1/rebalance/pins/slot/100", NULL, "If-Match: *");
     assert_status(&r, 204);
-    api_call(&r, "operator", "DELETE", "/v1/rebalance/pins/slot/100", NULL, NULL);
+    api_call(&r, "operator", "DELETE", "/v1/rebalance/pins/slot/100", NULL, "If-Match: *");
     assert_status(&r, 404);
     assert_string_equal(api_sql("SELECT string_agg(action, ',' ORDER BY id) FROM audit WHERE "
                                 "resource = 'rebalance/pins/slot/100'"),

@@ -35,8 +35,21 @@ static void judge(const struct attempt *a, bool allowed, const char *why)
 #define MOVE                                                                                       \
     "INSERT INTO moves (plan_id, batch, src_node, dst_node, vertices, ids) "                       \
     "VALUES (1, 1, 'a', 'b', 0, '')"
-#define SHARD  "INSERT INTO shards (id, primary_id, slots) VALUES ('s', 'n', 0)"
-#define AUDIT  "INSERT INTO audit (principal, action, resource) VALUES ('x', 'y', 'z')"
+#define SHARD "INSERT INTO shards (id, primary_id, slots) VALUES ('s', 'n', 0)"
+#define AUDIT "INSERT INTO audit (principal, action, resource) VALUES ('x', 'y', 'z')"
+/* The audit trail and the changes: nobody rewrites what was. */
+#define HISTORY(user)                                                                              \
+    { user, "UPDATE audit SET principal = 'x'", false }, { user, "DELETE FROM audit", false },     \
+        { user, "TRUNCATE audit", false }, { user, "DROP TABLE audit", false },                    \
+        { user, "ALTER TABLE audit DISABLE TRIGGER ALL", false },                                  \
+        { user,                                                                                    \
+          "INSERT INTO changes (resource, type, revision, state) "                                 \
+          "VALUES ('x', 'created', 1, '')",                                                        \
+          false },                                                                                 \
+        { user, "UPDATE changes SET state = ''", false },                                          \
+    {                                                                                              \
+        user, "TRUNCATE changes", false                                                            \
+    }
 #define OUTBOX "INSERT INTO outbox (subject, payload) VALUES ('prism.evt.x', '')"
 #define FLEET_PLAN                                                                                 \
     "INSERT INTO plans (operation_id, kind, goal, created_by) "                                    \
@@ -51,6 +64,16 @@ static void judge(const struct attempt *a, bool allowed, const char *why)
 #define TOKEN  "INSERT INTO api_tokens (name, hash, role) VALUES ('x', 'x', 'admin')"
 
 static const struct attempt sql[] = {
+    HISTORY("placement"),
+    HISTORY("rebalance"),
+    HISTORY("autoscale"),
+    HISTORY("dr"),
+    HISTORY("metadata-api"),
+    { "metadata-api", "SELECT * FROM audit", true },
+    { "metadata-api", "SELECT * FROM changes", true },
+    { "metadata-api", "DELETE FROM changes WHERE at < now() - interval '1 day'", true },
+    { "placement", "SELECT * FROM changes", false },
+    { "placement", "UPDATE changes_floor SET id = 0", false },
     { "placement", "SELECT * FROM zones", true },
     { "placement", "INSERT INTO hints VALUES (1, 0, 'a', 1)", true },
     { "placement", ROUTES("target"), true },
@@ -72,7 +95,6 @@ static const struct attempt sql[] = {
     { "placement", "UPDATE operations SET progress = '{}'", false },
     { "placement", "SELECT * FROM api_tokens", false },
     { "placement", "SELECT * FROM audit", false },
-    { "placement", "DELETE FROM audit", false },
     { "placement", "SELECT nextval('move_epochs')", false },
     { "placement", "CREATE TABLE mine (x int)", false },
     { "placement", "SET ROLE prism_rebalance", false },
@@ -107,7 +129,6 @@ static const struct attempt sql[] = {
     { "rebalance", "INSERT INTO nodes (id, host, port) VALUES ('n', 'h', 1)", false },
     { "rebalance", "UPDATE nodes SET host = 'x'", false },
     { "rebalance", "SELECT * FROM api_tokens", false },
-    { "rebalance", "UPDATE audit SET principal = 'x'", false },
     { "rebalance", "DROP TABLE moves", false },
     { "rebalance", "SET ROLE prism_metadata_api", false },
     { "rebalance", "SELECT pg_read_file('PG_VERSION')", false },
@@ -147,7 +168,6 @@ static const struct attempt sql[] = {
     { "autoscale", STEP, false },
     { "autoscale", SHARD, false },
     { "autoscale", "SELECT * FROM api_tokens", false },
-    { "autoscale", "DELETE FROM audit", false },
     { "autoscale", "DROP TABLE autoscale_decisions", false },
 
     { "metadata-api", "SELECT * FROM api_tokens", true },
@@ -185,8 +205,6 @@ static const struct attempt sql[] = {
     { "metadata-api", "SELECT autoscale_partitions('autoscale_samples', now(), 1, '8 days')",
       false },
     { "metadata-api", "UPDATE plans SET summary = '{}'", false },
-    { "metadata-api", "UPDATE audit SET principal = 'x'", false },
-    { "metadata-api", "DELETE FROM audit", false },
     { "metadata-api", "UPDATE api_tokens SET role = 'admin'", false },
     { "metadata-api", "INSERT INTO store (partitions) VALUES (1)", false },
     { "metadata-api", "TRUNCATE zones", false },

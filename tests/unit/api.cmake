@@ -1,6 +1,6 @@
-foreach(name access page check goal scale snapshot health)
+foreach(name access page check goal scale snapshot health feed rate)
     prism_test(unit/api_${name} SOURCES ${T}/api_${name}_test.c LINK metadata_api_core)
 endforeach()
-foreach(name cell json explain)
+foreach(name cell json explain watch mask spec)
     prism_test(unit/api_${name} SOURCES ${T}/api_${name}_test.c LINK metadata_api_io LABELS threads)
 endforeach()

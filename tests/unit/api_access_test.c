@@ -66,11 +66,36 @@ static void the_standby_token_opens_failovers_while_postgresql_is_away(void **st
             fail_msg("row %zu", i);
 }
 
+static void a_route_is_a_verb_on_a_resource(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *pattern, *resource, *verb;
+    } rows[] = {
+        { "GET", "/v1/nodes", "nodes", "read" },
+        { "GET", "/v1/nodes/{id}", "nodes", "get" },
+        { "PATCH", "/v1/nodes/{id}", "nodes", "update" },
+        { "POST", "/v1/nodes", "nodes", "create" },
+        { "POST", "/v1/vertices:batchGet", "vertices", "batchGet" },
+        { "POST", "/v1/rebalance/plans/{id}:pause", "rebalance/plans", "pause" },
+        { "GET", "/v1/rebalance/plans/{id}/steps", "rebalance/plans/steps", "read" },
+        { "PUT", "/v1/rebalance/pins/{kind}/{value}", "rebalance/pins", "replace" },
+        { "GET", "/openapi.json", "/openapi.json", "read" },
+    };
+    for (size_t i = 0; i < PR_COUNT(rows); i++) {
+        char resource[API_RESOURCE_NAME], verb[API_VERB_NAME];
+        api_route_verb(rows[i].method, rows[i].pattern, resource, verb);
+        assert_string_equal(resource, rows[i].resource);
+        assert_string_equal(verb, rows[i].verb);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_role_and_access_has_one_answer),
         cmocka_unit_test(an_access_outside_the_table_needs_admin),
+        cmocka_unit_test(a_route_is_a_verb_on_a_resource),
         cmocka_unit_test(roles_are_read_by_name_and_nobody_is_not_one),
         cmocka_unit_test(the_standby_token_opens_failovers_while_postgresql_is_away),
     };

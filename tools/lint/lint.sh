@@ -101,11 +101,19 @@ lint_proto() {
     "$buf" breaking proto --against '.git#ref=HEAD,subdir=proto'
 }
 
+lint_openapi() {
+    local tools rc=0 file=services/metadata-api/openapi.json
+    tools=$(tools/openapi/install.sh) || rc=$?
+    [ "$rc" = 0 ] || return "$rc"
+    "$tools/redocly" lint --config tools/openapi/redocly.yaml "$file" || return 1
+    "$tools/spectral" lint -r tools/openapi/spectral.yaml --fail-severity=hint "$file"
+}
+
 cmd_lint() {
     local check rc failed=() missed=()
     ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_ANALYSE[@]}"
     cd "$root" || exit
-    for check in format shell cppcheck tidy proto; do
+    for check in format shell cppcheck tidy proto openapi; do
         step "lint: $check"
         rc=0
         ("lint_$check") || rc=$?

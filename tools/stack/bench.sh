@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # ./dev bench placement: the engine against METIS and igraph. ./dev bench rebalance: slot
-# moves against redis-cli. ./dev bench dr: how old the other region's copy is. Uses ./dev's root.
+# moves against redis-cli. ./dev bench dr: how old the other region's copy is. ./dev bench api:
+# look-ups beside nginx. Uses ./dev's root.
 
 cmd_bench() {
     case ${1:-} in
@@ -16,7 +17,11 @@ cmd_bench() {
         shift
         bench_dr "$@"
         ;;
-    *) die "bench: what? ./dev bench placement|rebalance|dr [--help]" ;;
+    api)
+        shift
+        bench_api "$@"
+        ;;
+    *) die "bench: what? ./dev bench placement|rebalance|dr|api [--help]" ;;
     esac
 }
 
@@ -110,4 +115,23 @@ bench_dr() (
     export PRISM_IT_DIR=$stack PRISM_IT_MORE=$home.s3
     "$tree/bench/dr-restore-bench" "${quick[@]}" # first: the other one fills the S3 server's memory
     "$tree/bench/dr-bench" "$@"
+)
+
+# The real service beside nginx, on a database of its own in build/bench-api, which is removed
+# afterwards.
+bench_api() (
+    tree=$root/build/release home=$root/build/bench-api
+    [ "${1:-}" != --help ] || { echo "usage: ./dev bench api [--quick]" && return; }
+    ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_BENCH_API[@]}"
+    step "build"
+    build "$root" release api-open-loop prism-metadata-api prism-admin
+    trap '"$root/tools/localstack" stop "$home"; rm -rf "$(readlink -f "$home")" "$home"' EXIT
+    step "servers"
+    "$root/tools/localstack" start "$home" --fresh --shards 3 --replicas 0 ||
+        die "the servers did not start: see above"
+    stack=$(readlink -f "$home")
+    pg_sql "$stack" postgres -c 'CREATE DATABASE prism' >/dev/null
+    pg_migrate "$stack" prism "$root/migrations" >/dev/null || die "the database is not ready"
+    step "bench"
+    "$root/tests/bench/api_bench.sh" "$stack" "$tree" "$@" | tee "$root/build/bench-api.txt"
 )

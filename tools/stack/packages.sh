@@ -21,6 +21,7 @@ PACKAGES_SERVERS=(python3-botocore "${PACKAGES_S3[@]}" "${PACKAGES_DR[@]}")
 PACKAGES_FUZZ=(clang libclang-rt-dev)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_BENCH=(libmetis-dev libigraph-dev)
+PACKAGES_BENCH_API=(wrk nginx-light python3 util-linux)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_ANALYSE=(clang-tidy cppcheck git)
 

@@ -60,7 +60,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     return n;
 }
 
-static int exit_of(long status)
+int ctl_exit_of(long status)
 {
     if (status >= 200 && status < 300)
         return CTL_OK;
@@ -75,9 +75,11 @@ static int exit_of(long status)
     case 404:
         return CTL_NOT_FOUND;
     case 409:
+    case 410:
     case 412:
     case 428:
         return CTL_CONFLICT;
+    case 429:
     case 503:
         return CTL_CONNECT;
     default:
@@ -135,6 +137,12 @@ static struct curl_slist *headers(const struct ctl *ctl, bool has_body, const ch
     return h;
 }
 
+void ctl_connection(const struct ctl *ctl, CURL *curl)
+{
+    if (ctl->ca != NULL)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, ctl->ca);
+}
+
 /* One exchange; CURLE_OK when there was an answer. */
 static CURLcode exchange(struct ctl *ctl, const char *method, const char *url, const char *body,
                          struct curl_slist *h, struct ctl_reply *r, char why[CURL_ERROR_SIZE])
@@ -143,6 +151,7 @@ static CURLcode exchange(struct ctl *ctl, const char *method, const char *url, c
     CURL *c = ctl->curl;
     curl_easy_reset(c);
     why[0] = r->etag[0] = '\0';
+    ctl_connection(ctl, c);
     curl_easy_setopt(c, CURLOPT_URL, url);
     curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, h);
@@ -221,7 +230,7 @@ int ctl_call(struct ctl *ctl, const char *method, const char *path, json_t *body
         snprintf(r->error, sizeof r->error, "%s: %s", ctl->url, why);
         return CTL_CONNECT;
     }
-    int code = exit_of(r->status);
+    int code = ctl_exit_of(r->status);
     if (code != CTL_OK)
         explain(r, method, path);
     else if (r->body == NULL && r->status != 204) {

@@ -43,10 +43,13 @@ int ctl_costs(struct ctl *ctl, const struct ctl_line *line)
 int ctl_version(struct ctl *ctl, const struct ctl_line *line)
 {
     (void)line;
-    if (ctl->json)
-        printf("{\"version\": \"%s\"}\n", PRISM_VERSION);
-    else
+    if (!ctl->json) {
         printf("prismctl %s\n", PRISM_VERSION);
+        return CTL_OK;
+    }
+    json_t *version = json_pack("{s:s}", "version", PRISM_VERSION);
+    ctl_print_json(version);
+    json_decref(version);
     return CTL_OK;
 }
 
@@ -62,15 +65,18 @@ int ctl_completion(struct ctl *ctl, const struct ctl_line *line)
     (void)ctl;
     if (strcmp(line->arg[0], "bash") != 0)
         return ctl_complain(CTL_USAGE, "completion is for bash, not %s", line->arg[0]);
-    printf("_prismctl() {\n"
-           "    local cur=${COMP_WORDS[COMP_CWORD]} words='' group='' verb='' w skip=\n"
-           "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-           "        if [ -n \"$skip\" ]; then skip=; continue; fi\n"
-           "        case $w in --url | --token | --token-file | -o) skip=1 ;; -*) ;;\n"
-           "        *) if [ -z \"$group\" ]; then group=$w; "
-           "elif [ -z \"$verb\" ]; then verb=$w; fi ;; esac\n"
-           "    done\n"
-           "    case $group/$verb in\n    /) words='--url --token --token-file -o");
+    printf(
+        "_prismctl() {\n"
+        "    local cur=${COMP_WORDS[COMP_CWORD]} words='' group='' verb='' w skip=\n"
+        "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+        "        if [ -n \"$skip\" ]; then skip=; continue; fi\n"
+        "        case $w in --url | --token | --token-file | --ca-file | --context | -o) skip=1 ;; "
+        "-*) ;;\n"
+        "        *) if [ -z \"$group\" ]; then group=$w; "
+        "elif [ -z \"$verb\" ]; then verb=$w; fi ;; esac\n"
+        "    done\n"
+        "    case $group/$verb in\n    /) words='--context --url --token --token-file --ca-file "
+        "-o");
     for (size_t i = 0; i < ctl_command_count; i++)
         if (strcmp(last, ctl_commands[i].group) != 0)
             printf(" %s", last = ctl_commands[i].group);
@@ -94,9 +100,9 @@ int ctl_completion(struct ctl *ctl, const struct ctl_line *line)
         }
     printf("    esac\n"
            "    case ${COMP_WORDS[COMP_CWORD-1]} in\n"
-           "    --graph | --file | --settings | --token-file) compopt -o filenames; "
+           "    --graph | --file | --settings | --token-file | --ca-file) compopt -o filenames; "
            "COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
-           "    -o) words='json table' ;;\n    esac\n"
+           "    -o) words='table json yaml' ;;\n    esac\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"
            "complete -F _prismctl prismctl\n");
     return CTL_OK;

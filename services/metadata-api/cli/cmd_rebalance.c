@@ -123,12 +123,19 @@ int ctl_pin_add(struct ctl *ctl, const struct ctl_line *line)
     json_t *body = json_object();
     ctl_text_option(line, "why", body, "why");
     pin_path(path, sizeof path, line);
-    return ctl_submit(ctl, "PUT", path, body, NULL);
+    struct ctl_reply now; /* one that is there is changed as it is now */
+    int code = ctl_call(ctl, "GET", path, NULL, NULL, &now);
+    ctl_reply_done(&now);
+    if (code != CTL_OK && code != CTL_NOT_FOUND) {
+        json_decref(body);
+        return ctl_complain(code, "%s", now.error);
+    }
+    return ctl_submit(ctl, "PUT", path, body, code == CTL_OK ? now.etag : NULL);
 }
 
 int ctl_pin_delete(struct ctl *ctl, const struct ctl_line *line)
 {
     char path[1200];
     pin_path(path, sizeof path, line);
-    return ctl_submit(ctl, "DELETE", path, NULL, NULL);
+    return ctl_change(ctl, "DELETE", path, NULL);
 }

@@ -20,11 +20,25 @@ enum ctl_exit {
 };
 
 struct ctl {
-    const char *url;
+    char *url;   /* owned */
     char *token; /* owned; NULL: none */
-    bool json;   /* -o json */
+    char *ca;    /* file of the CA to trust; owned; NULL: the system's */
+    bool json;   /* -o json or yaml: for programs */
     CURL *curl;
 };
+
+/* What holds for every command, as the help and the manual page show it. */
+struct ctl_note {
+    const char *name, *value, *help;
+};
+struct ctl_exit_note {
+    int code;
+    const char *help;
+};
+extern const struct ctl_note ctl_globals[], ctl_environment[];
+extern const size_t ctl_global_count, ctl_environment_count;
+extern const struct ctl_exit_note ctl_exits[];
+extern const size_t ctl_exit_count;
 
 /* An option of a command: "--zone ZONE" when value is named, else a flag. */
 struct ctl_option {
@@ -85,6 +99,12 @@ int ctl_list(struct ctl *ctl, const char *path, const char *query, size_t limit,
 /* name=value& percent-encoded onto query; nothing when value is NULL. */
 void ctl_query(char *query, size_t cap, const char *name, const char *value);
 void ctl_escape(char *out, size_t cap, const char *segment);
+/* The exit status for an HTTP status. */
+int ctl_exit_of(long status);
+/* What every connection of curl has: the CA. */
+void ctl_connection(const struct ctl *ctl, CURL *curl);
+/* A context's values for what is still NULL. name NULL: the current one, if any. */
+int ctl_context_apply(const char *name, char **url, char **token_file, char **ca);
 int ctl_complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- printing ------------------------------------------------------------ */
@@ -100,7 +120,12 @@ void ctl_print(const struct ctl *ctl, const json_t *object);
 void ctl_print_line(const char *name, const char *value);
 /* With as few digits as bring the same numbers back; free it. */
 char *ctl_json_text(const json_t *j, size_t flags);
+/* As -o says: JSON, or YAML after ctl_print_as_yaml. */
 void ctl_print_json(const json_t *j);
+void ctl_print_as_yaml(bool yes);
+/* One of a sequence without an end: a line of JSON, or a document of YAML. */
+void ctl_print_item(const json_t *j);
+void ctl_yaml_write(const json_t *j);
 
 void ctl_bytes_text(char *out, size_t cap, double bytes);      /* "1.3 GB" */
 void ctl_duration_text(char *out, size_t cap, double seconds); /* "4 min" */
@@ -165,6 +190,10 @@ ctl_run_fn ctl_decision_list, ctl_decision_show, ctl_decision_explain, ctl_decis
 ctl_run_fn ctl_decision_replay;
 ctl_run_fn ctl_dr_status, ctl_drill, ctl_drill_list, ctl_dr_zones, ctl_failover;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
-ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion;
+ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion, ctl_man, ctl_events;
+ctl_run_fn ctl_cost;
+ctl_run_fn ctl_context_list, ctl_context_set, ctl_context_use, ctl_context_delete;
+/* --watch of any command: again at every change of what it shows, until it fails. */
+ctl_run_fn ctl_watch;
 
 #endif

@@ -20,14 +20,20 @@ static void print_command(const struct ctl_command *c)
 
 static void usage(const char *group)
 {
-    printf("Usage: prismctl [--url URL] [--token TOKEN | --token-file FILE] [-o json|table] "
-           "COMMAND\n\n");
+    printf("Usage: prismctl [OPTION...] COMMAND\n\n");
+    for (size_t i = 0; i < ctl_global_count; i++)
+        printf("  %s %s\n      %s\n", ctl_globals[i].name, ctl_globals[i].value,
+               ctl_globals[i].help);
+    printf("\n");
     for (size_t i = 0; i < ctl_command_count; i++)
         if (group == NULL || strcmp(group, ctl_commands[i].group) == 0)
             print_command(&ctl_commands[i]);
-    printf("\nEnvironment: PRISM_API_URL, PRISM_TOKEN, PRISM_TOKEN_FILE.\n"
-           "Exit status: 0 ok, 1 failed, 2 usage or bad request, 3 no connection, 4 denied,\n"
-           "5 not found, 6 conflict, 130 interrupted (what was started goes on).\n");
+    printf("\nEnvironment (an option goes before it, and it before the current context):\n");
+    for (size_t i = 0; i < ctl_environment_count; i++)
+        printf("  %-17s %s\n", ctl_environment[i].name, ctl_environment[i].help);
+    printf("\nExit status:\n");
+    for (size_t i = 0; i < ctl_exit_count; i++)
+        printf("  %-3d %s\n", ctl_exits[i].code, ctl_exits[i].help);
 }
 
 const char *ctl_opt(const struct ctl_line *line, const char *name)
@@ -84,34 +90,82 @@ static const char *value_of(const char *name, int argc, char **argv, int *i)
     return *i + 1 < argc ? argv[++*i] : NULL;
 }
 
-/* Options of prismctl itself, up to the command; returns its index or -1. */
-static int global_options(struct ctl *ctl, int argc, char **argv, int *code)
+static bool take_format(struct ctl *ctl, const char *v)
 {
+    if (strcmp(v, "table") != 0 && strcmp(v, "json") != 0 && strcmp(v, "yaml") != 0)
+        return false;
+    ctl->json = strcmp(v, "table") != 0;
+    ctl_print_as_yaml(strcmp(v, "yaml") == 0);
+    return true;
+}
+
+/* Where the API is and who we are, as options say it; NULL where they do not. */
+struct target {
+    const char *context, *url, *token, *token_file, *ca;
+};
+
+/* Options of prismctl itself, up to the command; returns its index or -1. */
+static int global_options(struct ctl *ctl, struct target *t, int argc, char **argv, int *code)
+{
+    const struct {
+        const char *name, **value;
+    } row[] = {
+        { "--context", &t->context },       { "--url", &t->url },    { "--token", &t->token },
+        { "--token-file", &t->token_file }, { "--ca-file", &t->ca },
+    };
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
-        const char *v;
+        const char *v = NULL;
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             usage(NULL);
             *code = CTL_OK;
             return -1;
         }
-        if ((v = value_of("--url", argc, argv, &i)) != NULL) {
-            ctl->url = v;
-        } else if ((v = value_of("--token-file", argc, argv, &i)) != NULL) {
-            if ((*code = read_token(ctl, v)) != CTL_OK)
-                return -1;
-        } else if ((v = value_of("--token", argc, argv, &i)) != NULL) {
-            free(ctl->token);
-            ctl->token = strdup(v);
-        } else if ((v = value_of("-o", argc, argv, &i)) != NULL &&
-                   (strcmp(v, "json") == 0 || strcmp(v, "table") == 0)) {
-            ctl->json = strcmp(v, "json") == 0;
-        } else {
+        size_t k = 0;
+        while (k < sizeof row / sizeof row[0] &&
+               (v = value_of(row[k].name, argc, argv, &i)) == NULL)
+            k++;
+        if (v != NULL)
+            *row[k].value = v;
+        else if ((v = value_of("-o", argc, argv, &i)) == NULL || !take_format(ctl, v)) {
             *code = ctl_complain(CTL_USAGE, "bad option %s; see prismctl --help", argv[i]);
             return -1;
         }
     }
     return i;
+}
+
+static char *copy_of(const char *s)
+{
+    return s == NULL || *s == '\0' ? NULL : strdup(s);
+}
+
+/* An option goes before a context that was named, that before the environment, that before the
+ * current context. */
+static int settle(struct ctl *ctl, const struct target *t)
+{
+    const char *name = t->context != NULL ? t->context : getenv("PRISM_CONTEXT");
+    char *url = copy_of(t->url), *file = copy_of(t->token_file);
+    int code = CTL_OK;
+    ctl->ca = copy_of(t->ca);
+    ctl->token = copy_of(t->token);
+    if (name != NULL && *name != '\0')
+        code = ctl_context_apply(name, &url, &file, &ctl->ca);
+    if (url == NULL)
+        url = copy_of(getenv("PRISM_API_URL"));
+    if (ctl->ca == NULL)
+        ctl->ca = copy_of(getenv("PRISM_CA_FILE"));
+    if (ctl->token == NULL && file == NULL)
+        ctl->token = copy_of(getenv("PRISM_TOKEN"));
+    if (ctl->token == NULL && file == NULL)
+        file = copy_of(getenv("PRISM_TOKEN_FILE"));
+    if (code == CTL_OK && (url == NULL || (ctl->token == NULL && file == NULL) || ctl->ca == NULL))
+        code = ctl_context_apply(NULL, &url, &file, &ctl->ca);
+    if (code == CTL_OK && ctl->token == NULL && file != NULL)
+        code = read_token(ctl, file);
+    free(file);
+    ctl->url = url != NULL ? url : strdup("http://127.0.0.1:8080");
+    return code;
 }
 
 static const struct ctl_command *find_command(const char *group, const char *verb, bool *known)
@@ -161,7 +215,8 @@ static int parse_command(struct ctl *ctl, struct ctl_line *line, int argc, char 
         if (!only_args && strcmp(argv[i], "--") == 0) {
             only_args = true;
         } else if (!only_args && strcmp(argv[i], "-o") == 0 && i + 1 < argc) {
-            ctl->json = strcmp(argv[++i], "json") == 0;
+            if (!take_format(ctl, argv[++i]))
+                return ctl_complain(CTL_USAGE, "-o is table, json or yaml, not %s", argv[i]);
         } else if (!only_args && argv[i][0] == '-' && argv[i][1] == '-') {
             if (take_option(line, argc, argv, &i) != CTL_OK)
                 return CTL_USAGE;
@@ -177,11 +232,22 @@ static int parse_command(struct ctl *ctl, struct ctl_line *line, int argc, char 
     return CTL_OK;
 }
 
+/* These need neither server nor token, and must work when what names them is wrong. */
+static bool calls_nobody(const struct ctl_command *c)
+{
+    static const char *const groups[] = { "context", "version", "completion", "man", "cost" };
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
+        if (strcmp(groups[i], c->group) == 0)
+            return true;
+    return false;
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
     static struct ctl_line line; /* large */
     int code = CTL_OK;
-    int at = global_options(ctl, argc, argv, &code);
+    struct target target = { 0 };
+    int at = global_options(ctl, &target, argc, argv, &code);
     if (at < 0)
         return code;
     if (at == argc) {
@@ -198,20 +264,19 @@ static int run(struct ctl *ctl, int argc, char **argv)
     if (line.command == NULL)
         return ctl_complain(CTL_USAGE, "unknown command %s; see prismctl --help", argv[at]);
     code = parse_command(ctl, &line, argc, argv, at + (line.command->verb == NULL ? 1 : 2));
-    return code == CTL_OK ? line.command->run(ctl, &line) : code;
+    if (code == CTL_OK && !calls_nobody(line.command))
+        code = settle(ctl, &target);
+    if (code != CTL_OK)
+        return code;
+    /* `events` watches by itself. */
+    const bool watches = ctl_opt(&line, "watch") != NULL && line.command->run != ctl_events;
+    return watches ? ctl_watch(ctl, &line) : line.command->run(ctl, &line);
 }
 
 int main(int argc, char **argv)
 {
-    struct ctl ctl = { .url = getenv("PRISM_API_URL") };
-    const char *token = getenv("PRISM_TOKEN"), *file = getenv("PRISM_TOKEN_FILE");
+    struct ctl ctl = { 0 };
     int code = CTL_OK;
-    if (ctl.url == NULL)
-        ctl.url = "http://127.0.0.1:8080";
-    if (token != NULL)
-        ctl.token = strdup(token);
-    else if (file != NULL)
-        code = read_token(&ctl, file);
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
     ctl.curl = curl_easy_init();
@@ -223,6 +288,8 @@ int main(int argc, char **argv)
         code = ctl_complain(CTL_FAILED, "standard output: %s", strerror(errno));
     curl_easy_cleanup(ctl.curl);
     curl_global_cleanup();
+    free(ctl.url);
     free(ctl.token);
+    free(ctl.ca);
     return code;
 }

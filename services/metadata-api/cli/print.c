@@ -64,8 +64,31 @@ char *ctl_json_text(const json_t *j, size_t flags)
     return json_dumps(j, flags | JSON_ENCODE_ANY);
 }
 
+static bool yaml;
+
+void ctl_print_as_yaml(bool yes)
+{
+    yaml = yes;
+}
+
+void ctl_print_item(const json_t *j)
+{
+    char *text = yaml ? NULL : ctl_json_text(j, JSON_COMPACT);
+    if (yaml) {
+        puts("---");
+        ctl_yaml_write(j);
+    } else {
+        puts(text == NULL ? "" : text);
+    }
+    free(text);
+}
+
 void ctl_print_json(const json_t *j)
 {
+    if (yaml) {
+        ctl_yaml_write(j);
+        return;
+    }
     char *text = ctl_json_text(j, JSON_INDENT(2));
     puts(text == NULL ? "" : text);
     free(text);

@@ -2,6 +2,7 @@
 
 #include "prism/err.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const role_name[] = {
@@ -51,4 +52,40 @@ enum api_standby api_standby_judge(int access, int64_t db_age_ms, int64_t away_a
     return access == API_FAILOVER_READ && away_age_ms >= 0 && away_age_ms <= API_STANDBY_READ_MS
                ? API_STANDBY_ALLOWED
                : API_STANDBY_OVER;
+}
+
+static const char *plain_verb(const char *method, bool one)
+{
+    static const struct {
+        const char *method, *of_one, *of_all;
+    } row[] = {
+        { "GET", "get", "read" },         { "POST", "create", "create" },
+        { "PUT", "replace", "replace" },  { "PATCH", "update", "update" },
+        { "DELETE", "delete", "delete" },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++)
+        if (strcmp(row[i].method, method) == 0)
+            return one ? row[i].of_one : row[i].of_all;
+    return method;
+}
+
+void api_route_verb(const char *method, const char *pattern, char resource[API_RESOURCE_NAME],
+                    char verb[API_VERB_NAME])
+{
+    const char *at = strncmp(pattern, "/v1/", 4) == 0 ? pattern + 4 : pattern;
+    const char *colon = strchr(at, ':');
+    size_t n = 0;
+    bool one = false; /* of several: the path ends in a parameter */
+    for (size_t i = 0; at[i] != '\0' && at + i != colon && n + 1 < API_RESOURCE_NAME; i++) {
+        if (at[i] == '{') {
+            i += strcspn(at + i, "}");
+            one = true;
+            n -= n > 0 && resource[n - 1] == '/';
+            continue;
+        }
+        one = false;
+        resource[n++] = at[i];
+    }
+    resource[n] = '\0';
+    (void)snprintf(verb, API_VERB_NAME, "%s", colon != NULL ? colon + 1 : plain_verb(method, one));
 }

@@ -39,4 +39,10 @@ enum api_standby { API_STANDBY_ALLOWED, API_STANDBY_ELSEWHERE, API_STANDBY_OVER 
  * count; looking goes on for API_STANDBY_READ_MS. */
 enum api_standby api_standby_judge(int access, int64_t db_age_ms, int64_t away_age_ms);
 
+enum { API_RESOURCE_NAME = 64, API_VERB_NAME = 24 };
+/* What a route does to what, in the words of the table of roles: "/v1/nodes/{id}" with PATCH is
+ * "update" of "nodes", "/v1/rebalance/plans/{id}:pause" is "pause" of "rebalance/plans". */
+void api_route_verb(const char *method, const char *pattern, char resource[API_RESOURCE_NAME],
+                    char verb[API_VERB_NAME]);
+
 #endif

@@ -1,10 +1,11 @@
 #include "api.h"
+#include "common.h"
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 #include "prism/v1/rebalance.pb-c.h"
 
-#include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +30,11 @@ static const struct pr_metric_row metric_rows[] = {
 };
 #undef METRIC
 
-static const struct pr_http_route routes[] = {
+const struct pr_http_route api_routes[] = {
     { "GET", "/openapi.json", api_description_get, API_OPEN },
+    { "GET", "/docs", api_docs_get, API_OPEN },
+    { "GET", "/docs.css", api_docs_css_get, API_OPEN },
+    { "GET", "/docs.js", api_docs_js_get, API_OPEN },
     { "GET", "/v1/vertices/{id}", api_vertex_get, API_READ },
     { "POST", "/v1/vertices:batchGet", api_vertex_batch, API_READ },
     { "GET", "/v1/routes", api_routes_get, API_READ },
@@ -97,21 +101,35 @@ static const struct pr_http_route routes[] = {
     { "POST", "/v1/operations/{id}:cancel", api_operation_cancel, API_RUN },
     { "GET", "/v1/costs", api_cost_get, API_READ },
     { "GET", "/v1/audit", api_audit_list, API_TRAIL },
+    { "GET", "/v1/events", api_event_list, API_READ },
 };
+const size_t api_route_count = PR_COUNT(api_routes);
 
 static void done(void *ctx, const struct pr_http_req *req, const struct pr_http_route *route,
                  int status, int64_t us)
 {
     struct api *api = ctx;
-    char name[8];
-    snprintf(name, sizeof name, "%d", status);
+    const char name[] = { (char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
+                          (char)('0' + status % 10), '\0' };
     pr_metrics_add(api->svc->metrics, API_M_REQUESTS, name, 1);
-    if (route != NULL) {
-        char label[96];
-        snprintf(label, sizeof label, "%s %s", route->method, route->pattern);
-        pr_metrics_observe(api->svc->metrics, API_M_SECONDS, label, (double)us / 1e6);
-    }
+    /* A watch lasts as long as its client wants: that says nothing about us. */
+    if (route >= api_routes && route < api_routes + api_route_count && route->fn != api_event_list)
+        pr_metrics_observe(api->svc->metrics, API_M_SECONDS, api->route_label[route - api_routes],
+                           (double)us / 1e6);
     (void)req;
+}
+
+/* What every request needs, made once. */
+static enum pr_code prepare(struct api *api, struct pr_err *err)
+{
+    api->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    api->route_label = calloc(api_route_count, sizeof *api->route_label);
+    if (api->sha256 == NULL || api->route_label == NULL)
+        return pr_fail(err, PR_ENOMEM, "metadata-api");
+    for (size_t i = 0; i < api_route_count; i++)
+        (void)snprintf(api->route_label[i], sizeof api->route_label[i], "%s %s",
+                       api_routes[i].method, api_routes[i].pattern);
+    return api_spec_new(&api->spec, api_description, err);
 }
 
 enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *err)
@@ -123,6 +141,8 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
     api->cell = api_cell_new();
     enum pr_code rc = api->cell == NULL ? pr_fail(err, PR_ENOMEM, "snapshot")
                                         : api_refresher_new(&api->refresher, api->cell, err);
+    if (rc == PR_OK)
+        rc = prepare(api, err);
     if (rc != PR_OK) {
         api_free(api);
         return rc;
@@ -131,10 +151,11 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
         .max_body_bytes = MAX_BODY_BYTES,
         .max_connections = MAX_CONNECTIONS,
         .idle_timeout_s = IDLE_TIMEOUT_S,
-        .routes = routes,
-        .n_routes = PR_COUNT(routes),
+        .routes = api_routes,
+        .n_routes = PR_COUNT(api_routes),
         .ctx = api,
         .authorise = api_authorise,
+        .finish = api_finish,
         .done = done,
     };
     api->def = (struct pr_service_def){
@@ -179,12 +200,17 @@ enum pr_code api_open(struct api *api, struct pr_err *err)
     struct pr_service *svc = api->svc;
     const struct api_config *c = &api->config;
     pr_service_not_ready(svc, "snapshot", "PostgreSQL has not been read yet");
+    api->watchers = api_watchers_new();
+    if (api->watchers == NULL)
+        return pr_fail(err, PR_ENOMEM, "watchers");
     enum pr_code rc = api_standby_open(&api->standby, c->standby_hash_file, err);
     if (rc == PR_OK)
         rc = api_pool_open(&api->pool, svc->common.db_uri, "metadata-api", (int)c->db_pool, err);
     if (rc == PR_OK)
         rc = api_blobs_open(&api->blobs, api->pool, (size_t)c->blob_bytes, c->blob_ttl_s * 1000,
                             err);
+    if (rc == PR_OK)
+        rc = api_feed_start(&api->feed, svc->common.db_uri, err);
     if (rc == PR_OK)
         rc = pr_bus_watch(svc->bus, "PRISM_EVT", "prism.evt.>", heard, api, err);
     if (rc == PR_OK)
@@ -214,6 +240,11 @@ static void measure(struct api *api)
     count_to(m, API_M_BLOB_EVENTS, "load", blobs.loads);
     count_to(m, API_M_BLOB_EVENTS, "evict", blobs.evicted);
 
+    struct api_feed_stats feed;
+    api_feed_stats(api->feed, &feed);
+    count_to(m, API_M_FEED_CHANGES, NULL, feed.changes);
+    pr_metrics_set(m, API_M_FEED_HELD, NULL, (double)feed.held_ms / 1e3);
+
     PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
     const int64_t now_ms = pr_mono_us() / 1000;
     api_standby_saw(api->standby, s == NULL || now_ms - s->tokens_at_ms > API_DB_AWAY_MS, now_ms);
@@ -230,12 +261,15 @@ enum pr_code api_tick(void *ctx, int64_t now_ms, struct pr_err *err)
 {
     struct api *api = ctx;
     measure(api);
+    api_watch_tick(api);
     enum pr_code rc = api_standby_audit(api->standby, api->svc->db, err);
     if (rc != PR_OK || now_ms - api->swept_ms < SWEEP_MS)
         return rc;
     rc = pr_db_exec(api->svc->db,
                     "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)",
                     PR_ARGS(pr_i64(KEEP_KEYS_H)), NULL, err);
+    if (rc == PR_OK)
+        rc = api_feed_trim(api->svc->db, api->config.events_keep_h, err);
     if (rc == PR_OK)
         api->swept_ms = now_ms;
     return rc;
@@ -253,6 +287,11 @@ void api_free(struct api *api)
         return;
     api_refresher_free(api->refresher);
     api_blobs_close(api->blobs);
+    api_feed_free(api->feed);
+    api_watchers_free(api->watchers);
+    api_spec_free(api->spec);
+    free(api->route_label);
+    EVP_MD_free(api->sha256);
     api_pool_close(api->pool);
     api_cell_free(api->cell);
     api_standby_close(api->standby);

@@ -3,13 +3,17 @@
 #define METADATA_API_API_H
 
 #include "api_access.h"
+#include "api_rate.h"
 #include "api_snapshot.h"
 #include "blobs.h"
+#include "feed.h"
 #include "json.h"
 #include "pool.h"
 #include "prism/io/service.h"
 #include "refresh.h"
+#include "spec.h"
 #include "standby.h"
+#include "watch.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +30,12 @@ enum api_metric {
 };
 #undef METRIC
 
+/* Every route, with what it needs. */
+extern const struct pr_http_route api_routes[];
+extern const size_t api_route_count;
+/* The file openapi.json, made an array at build time. */
+extern const char api_description[];
+
 struct api {
     struct pr_service *svc; /* borrowed */
     struct api_config config;
@@ -36,12 +46,19 @@ struct api {
     struct api_pool *pool; /* from here on: NULL until api_open */
     struct api_blobs *blobs;
     struct api_standby_gate *standby;
-    int64_t swept_ms; /* when old idempotency keys were last deleted */
+    struct api_feed *feed;
+    struct api_watchers *watchers;
+    struct api_spec *spec;
+    void *sha256;                    /* EVP_MD: fetched once */
+    char (*route_label)[96];         /* [api_route_count]: "GET /v1/nodes", of metrics */
+    struct api_rates reads, changes; /* of each token */
+    int64_t swept_ms;                /* when old idempotency keys were last deleted */
 };
 
 struct api_principal {
     const char *name;
     enum api_role role;
+    unsigned char token[API_HASH_BYTES]; /* SHA-256 */
 };
 static inline const char *api_who(const struct pr_http_req *req)
 {
@@ -59,6 +76,13 @@ void api_free(struct api *api);
 /* Checks the bearer token against the snapshot and the route's access. */
 int api_authorise(void *api, struct pr_http_req *req, const struct pr_http_route *route,
                   struct pr_http_res *res);
+
+/* Is the token with this hash still one, and may it have that access? */
+bool api_token_good(struct api *api, const struct api_snapshot *s,
+                    const unsigned char hash[API_HASH_BYTES], int access);
+
+/* Cuts off watchers that do not take what they are sent. */
+void api_watch_tick(struct api *api);
 
 /* Snapshot with a reference; handlers behind a token always get one. Sets Age. */
 struct api_snapshot *api_look(struct api *api, const struct pr_http_req *req,
@@ -101,6 +125,8 @@ void api_list_rows_of(struct api *api, const struct api_list *list, const char *
 /* sql: one column json, $1 the id. what: "placement run 7" in a 404. */
 void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,
                  const struct pr_http_req *req, struct pr_http_res *res);
+/* One resource as PostgreSQL wrote it, with its ETag. */
+void api_reply_row(const struct pr_http_req *req, struct pr_http_res *res, const char *json);
 /* JSON text as it comes from PostgreSQL, members renamed; NULL: out of memory. */
 json_t *api_from_sql(const char *text);
 void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t revision);
@@ -129,6 +155,7 @@ pr_http_fn api_dr_get, api_drill_list, api_drill_get, api_drill_create;
 pr_http_fn api_failover_list, api_failover_get, api_failover_create;
 pr_http_fn api_failover_resume, api_failover_abort;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
-pr_http_fn api_audit_list, api_cost_get, api_description_get;
+pr_http_fn api_audit_list, api_event_list, api_cost_get, api_description_get;
+pr_http_fn api_docs_get, api_docs_css_get, api_docs_js_get;
 
 #endif

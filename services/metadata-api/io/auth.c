@@ -1,4 +1,4 @@
-#include "api.h"
+#include "common.h"
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
@@ -51,7 +51,7 @@ static const struct api_token *find_token(struct api *api, struct api_snapshot *
 static const char invalid[] = "Bearer realm=\"prism\", error=\"invalid_token\"";
 
 static int admit(struct pr_http_req *req, const char *name, enum api_role role,
-                 struct pr_http_res *res)
+                 const unsigned char *hash, struct pr_http_res *res)
 {
     struct api_principal *who = pr_arena_alloc(req->arena, sizeof *who);
     char *copy = pr_arena_strdup(req->arena, name);
@@ -59,14 +59,16 @@ static int admit(struct pr_http_req *req, const char *name, enum api_role role,
         pr_http_problem(res, 500, "Out of memory", "no memory for the request", NULL);
         return 500;
     }
-    *who = (struct api_principal){ copy, role };
+    *who = (struct api_principal){ .name = copy, .role = role };
+    memcpy(who->token, hash, sizeof who->token);
     req->principal = who;
     return 0;
 }
 
 /* Each use leaves a line; what was done by it is audited besides. */
-static int check_standby(struct api *api, const struct api_snapshot *s, struct pr_http_req *req,
-                         const struct pr_http_route *route, struct pr_http_res *res)
+static int check_standby(struct api *api, const struct api_snapshot *s, const unsigned char *hash,
+                         struct pr_http_req *req, const struct pr_http_route *route,
+                         struct pr_http_res *res)
 {
     const int64_t now_ms = pr_mono_us() / 1000;
     const enum api_standby is =
@@ -84,7 +86,7 @@ static int check_standby(struct api *api, const struct api_snapshot *s, struct p
                     "token of an administrator",
                     invalid);
     pr_metrics_add(api->svc->metrics, API_M_STANDBY, NULL, 1);
-    return admit(req, "standby-token", API_ADMIN, res);
+    return admit(req, "standby-token", API_ADMIN, hash, res);
 }
 
 static int check(struct api *api, struct api_snapshot **s, const unsigned char *hash,
@@ -105,7 +107,7 @@ static int check(struct api *api, struct api_snapshot **s, const unsigned char *
                                     api_role_name(api_access_needs(route->access)),
                                     api_role_name(t->role)),
                     NULL);
-    return admit(req, t->name, t->role, res);
+    return admit(req, t->name, t->role, hash, res);
 }
 
 static int no_token(struct api *api, struct pr_http_res *res)
@@ -127,6 +129,15 @@ static int unknown_yet(struct api *api, const char *text, const struct pr_http_r
                                invalid);
 }
 
+bool api_token_good(struct api *api, const struct api_snapshot *s,
+                    const unsigned char hash[API_HASH_BYTES], int access)
+{
+    const struct api_token *t = api_token_find(s->tokens, hash);
+    return t != NULL && !t->revoked && pr_now_ms() < t->expires_ms &&
+           api_allowed(t->role, access) &&
+           pr_mono_us() / 1000 - s->tokens_at_ms <= api->config.token_grace_s * 1000;
+}
+
 int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route *route,
                   struct pr_http_res *res)
 {
@@ -136,12 +147,12 @@ int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route
     PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
     const char *text = bearer(req);
     unsigned char hash[EVP_MAX_MD_SIZE] = { 0 };
-    if (text != NULL && EVP_Digest(text, strlen(text), hash, NULL, EVP_sha256(), NULL) != 1) {
+    if (text != NULL && EVP_Digest(text, strlen(text), hash, NULL, api->sha256, NULL) != 1) {
         pr_http_problem(res, 500, "Internal error", "SHA-256 is not available", NULL);
         return 500;
     }
     if (text != NULL && api_standby_is(api->standby, hash))
-        return check_standby(api, s, req, route, res);
+        return check_standby(api, s, hash, req, route, res);
     if (s == NULL)
         return unknown_yet(api, text, route, res);
     if (pr_mono_us() / 1000 - s->tokens_at_ms > api->config.token_grace_s * 1000) {
@@ -151,5 +162,6 @@ int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route
     }
     if (text == NULL)
         return no_token(api, res);
-    return check(api, &s, hash, req, route, res);
+    const int status = check(api, &s, hash, req, route, res);
+    return status != 0 ? status : api_admit(api, req, route, res);
 }

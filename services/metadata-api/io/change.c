@@ -14,6 +14,7 @@ struct running {
     struct api_change *c;
     const char *key; /* Idempotency-Key or NULL */
     unsigned char digest[EVP_MAX_MD_SIZE];
+    bool would; /* a dry run went through to its end */
 };
 
 /* Same key, same request: method, path and body. */
@@ -110,9 +111,8 @@ static enum pr_code body(struct pr_db *db, void *ctx, struct pr_err *err)
     rc = c->fn(db, c, err);
     if (rc == PR_OK && !c->dry)
         rc = write_trail(db, r, err);
-    if (rc == PR_OK && c->dry)
-        rc = pr_fail(err, PR_ECANCELED, "dry run"); /* rolls back */
-    return rc;
+    r->would = rc == PR_OK && c->dry;
+    return r->would ? pr_fail(err, PR_ECANCELED, "dry run") : rc; /* rolls back */
 }
 
 static void locate(const struct api_change *c, const struct pr_http_req *req,
@@ -134,6 +134,8 @@ static void answer(struct api *api, struct api_change *c, const struct pr_http_r
     if (c->etag != 0)
         api_etag(req, res, c->etag);
     if (c->dry) {
+        if (c->after == NULL) /* what would be deleted */
+            c->after = c->before == NULL ? json_object() : json_incref(c->before);
         json_object_set_new(c->after, "dryRun", json_true());
         api_reply(res, 200, json_incref(c->after));
         return;
@@ -200,6 +202,8 @@ void api_change_run(struct api *api, struct api_change *c, const struct pr_http_
     struct pr_err err = { 0 };
     struct running r = { .c = c, .key = pr_http_header(req, "Idempotency-Key") };
     c->req = req;
+    if (!api_dry_run(req, &c->dry, res))
+        return;
     if (r.key != NULL && !api_idempotency_key_valid(r.key)) {
         pr_http_problem(res, 400, "Bad Idempotency-Key", "1 to 255 printable characters",
                         "Idempotency-Key");
@@ -215,7 +219,7 @@ void api_change_run(struct api *api, struct api_change *c, const struct pr_http_
         rc = pr_db_tx(db, body, &r, &err);
         api_pool_give(api->pool, db);
     }
-    if (rc == PR_ECANCELED && c->dry && c->after != NULL)
+    if (rc == PR_ECANCELED && r.would)
         rc = PR_OK;
     if (rc != PR_OK)
         refuse(c, rc, &err, res);

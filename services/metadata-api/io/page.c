@@ -119,6 +119,13 @@ void api_list_rows(struct api *api, const struct api_list *list, const struct pr
     api_list_rows_of(api, list, NULL, req, res);
 }
 
+void api_reply_row(const struct pr_http_req *req, struct pr_http_res *res, const char *json)
+{
+    json_t *j = api_from_sql(json);
+    api_etag(req, res, (uint64_t)json_integer_value(json_object_get(j, "revision")));
+    api_reply(res, 200, j);
+}
+
 void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,
                  const struct pr_http_req *req, struct pr_http_res *res)
 {
@@ -136,7 +143,5 @@ void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, cons
         pr_http_fail(res, rc, &err);
         return;
     }
-    json_t *j = api_from_sql(pr_cell(row, 0, 0));
-    api_etag(req, res, (uint64_t)json_integer_value(json_object_get(j, "revision")));
-    api_reply(res, 200, j);
+    api_reply_row(req, res, pr_cell(row, 0, 0));
 }

@@ -1,17 +1,6 @@
-/* /v1/costs: what the cross-zone share of the last run means in money; and the
- * API's description of itself. */
+/* /v1/costs: what the cross-zone share of the last run means in money. */
 #include "api.h"
 #include "api_health.h"
-
-/* The file openapi.json, made an array at build time. */
-extern const char api_description[];
-
-void api_description_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
-{
-    (void)ctx;
-    (void)req;
-    pr_buf_str(&res->body, api_description);
-}
 
 static json_t *side(const struct api_cost_in *in, double share)
 {

@@ -83,7 +83,7 @@ void api_drill_create(void *ctx, const struct pr_http_req *req, struct pr_http_r
     struct api_errors errs = { 0 };
     struct api_change c = { .action = "dr.drill", .fn = create, .in = &w };
     PR_AUTO(json_t) *body = req->body_len == 0 ? json_object() : api_body(req, res);
-    if (body == NULL || !api_dry_run(req, &c.dry, res))
+    if (body == NULL)
         return;
     api_members(body, "", members, PR_COUNT(members), &w, &errs);
     if (errs.n > 0)

@@ -130,7 +130,7 @@ void api_node_create(void *ctx, const struct pr_http_req *req, struct pr_http_re
         .action = "node.register", .fn = create, .in = &in, .fresh_parts = API_TOPO
     };
     PR_AUTO(json_t) *body = api_body(req, res);
-    if (body == NULL || !api_dry_run(req, &c.dry, res))
+    if (body == NULL)
         return;
     api_members(body, "", members, PR_COUNT(members), &in, &errs);
     if (errs.n == 0)

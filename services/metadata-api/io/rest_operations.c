@@ -60,6 +60,10 @@ static enum pr_code cancel(struct pr_db *db, struct api_change *c, struct pr_err
     if (strcmp(state, "pending") != 0 && strcmp(state, "running") != 0)
         return api_change_fail(c, 409, err, PR_ECONFLICT, "operation %s is %s already", id, state);
     c->before = api_from_sql(pr_cell(was, 0, 1));
+    rc = api_change_precondition(
+        c, (uint64_t)json_integer_value(json_object_get(c->before, "revision")), false, err);
+    if (rc != PR_OK)
+        return rc;
     rc = pr_db_exec(db,
                     "UPDATE operations SET cancel_requested = true, updated_at = now() "
                     "WHERE id = $1::uuid RETURNING " OPERATION_JSON,

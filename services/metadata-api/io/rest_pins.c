@@ -6,7 +6,7 @@
 
 #define PIN_JSON                                                                                   \
     "json_build_object('kind', kind, 'value', value, 'why', why, 'createdBy', created_by, "        \
-    "'createdAt', created_at)"
+    "'createdAt', created_at, 'revision', revision)"
 #define THIS_PIN "pins WHERE kind = $1 AND value = $2"
 
 void api_pin_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
@@ -60,9 +60,15 @@ void api_pin_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *r
     if (rc != PR_OK)
         pr_http_fail(res, rc, &err);
     else
-        api_reply(res, 200, api_from_sql(pr_cell(row, 0, 0)));
+        api_reply_row(req, res, pr_cell(row, 0, 0));
 }
 
+static uint64_t revision_of(const json_t *pin)
+{
+    return (uint64_t)json_integer_value(json_object_get(pin, "revision"));
+}
+
+/* The pin as it is, locked; If-Match must know it when there is one. */
 static enum pr_code was(struct pr_db *db, struct api_change *c, const struct wanted_pin *w,
                         struct pr_err *err)
 {
@@ -70,9 +76,10 @@ static enum pr_code was(struct pr_db *db, struct api_change *c, const struct wan
     snprintf(c->resource, sizeof c->resource, "rebalance/pins/%s/%s", w->kind, w->value);
     enum pr_code rc = pr_db_exec(db, "SELECT " PIN_JSON " FROM " THIS_PIN " FOR UPDATE",
                                  PR_ARGS(pr_text(w->kind), pr_text(w->value)), &row, err);
-    if (rc == PR_OK && PQntuples(row) > 0)
-        c->before = api_from_sql(pr_cell(row, 0, 0));
-    return rc;
+    if (rc != PR_OK || PQntuples(row) == 0)
+        return rc;
+    c->before = api_from_sql(pr_cell(row, 0, 0));
+    return api_change_precondition(c, revision_of(c->before), true, err);
 }
 
 static enum pr_code exists(struct pr_db *db, struct api_change *c, const struct wanted_pin *w,
@@ -96,6 +103,8 @@ static enum pr_code put(struct pr_db *db, struct api_change *c, struct pr_err *e
     const struct wanted_pin *w = c->in;
     PR_AUTO(PGresult) *row = NULL;
     enum pr_code rc = was(db, c, w, err);
+    if (rc == PR_OK && c->before == NULL && pr_http_header(c->req, "If-Match") != NULL)
+        return api_change_fail(c, 412, err, PR_ECONFLICT, "%s %s is not pinned", w->kind, w->value);
     if (rc == PR_OK)
         rc = exists(db, c, w, err);
     if (rc == PR_OK)
@@ -111,7 +120,8 @@ static enum pr_code put(struct pr_db *db, struct api_change *c, struct pr_err *e
     c->after = api_from_sql(pr_cell(row, 0, 0));
     c->created = c->before == NULL;
     c->status = c->created ? 201 : 200;
-    return api_change_event(db, c, 0, "pinned", err);
+    c->etag = revision_of(c->after);
+    return api_change_event(db, c, c->etag, "pinned", err);
 }
 
 void api_pin_put(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
@@ -123,7 +133,7 @@ void api_pin_put(void *ctx, const struct pr_http_req *req, struct pr_http_res *r
     struct api_errors errs = { 0 };
     struct api_change c = { .action = "rebalance.pin", .fn = put, .in = &w };
     PR_AUTO(json_t) *body = req->body_len == 0 ? json_object() : api_body(req, res);
-    if (body == NULL || !api_dry_run(req, &c.dry, res))
+    if (body == NULL)
         return;
     api_members(body, "", members, PR_COUNT(members), &w, &errs);
     if (read_path(req, &w, &errs, res))
@@ -142,7 +152,7 @@ static enum pr_code delete_pin(struct pr_db *db, struct api_change *c, struct pr
     if (rc != PR_OK)
         return rc;
     c->status = 204;
-    return api_change_event(db, c, 0, "unpinned", err);
+    return api_change_event(db, c, revision_of(c->before), "unpinned", err);
 }
 
 void api_pin_delete(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)

@@ -251,7 +251,7 @@ void api_plan_create(void *ctx, const struct pr_http_req *req, struct pr_http_re
     struct api_errors errs = { 0 };
     struct api_change c = { .action = "rebalance.plan.create", .fn = create, .in = &in };
     PR_AUTO(json_t) *body = api_body(req, res);
-    if (body == NULL || !api_dry_run(req, &c.dry, res))
+    if (body == NULL)
         return;
     const bool memory = read_plan(body, req->arena, &in, &errs);
     if (errs.n > 0)

@@ -181,7 +181,7 @@ void api_policy_put(void *ctx, const struct pr_http_req *req, struct pr_http_res
     struct api_errors errs = { 0 };
     struct api_change c = { .action = "rebalance.policy", .fn = put, .in = &w };
     PR_AUTO(json_t) *body = api_body(req, res);
-    if (body == NULL || !api_dry_run(req, &c.dry, res))
+    if (body == NULL)
         return;
     read_policy(body, req->arena, &w.in, &errs);
     if (errs.n > 0) {

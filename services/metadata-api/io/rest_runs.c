@@ -171,7 +171,7 @@ void api_run_create(void *ctx, const struct pr_http_req *req, struct pr_http_res
     struct api_errors errs = { 0 };
     struct api_change c = { .action = "placement.run.create", .fn = create, .in = &in };
     PR_AUTO(json_t) *body = api_body(req, res);
-    if (body == NULL || !api_dry_run(req, &c.dry, res))
+    if (body == NULL)
         return;
     read_run(body, &in, &errs);
     if (errs.n > 0)

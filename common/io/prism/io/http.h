@@ -26,11 +26,27 @@ struct pr_http_req {
 };
 const char *pr_http_query(const struct pr_http_req *r, const char *name);  /* NULL: absent */
 const char *pr_http_header(const struct pr_http_req *r, const char *name); /* NULL: absent */
+/* Name of the i-th query argument, decoded; NULL: there are not so many. */
+const char *pr_http_query_name(const struct pr_http_req *r, size_t i);
+/* The connection's socket, to shut it down when the client does not take what it is sent; -1:
+ * none. Valid until the stream's end is called. */
+int pr_http_socket(const struct pr_http_req *r);
+
+/* A body that is made while it is sent, for as long as the client listens. */
+struct pr_http_stream {
+    /* Appends what is to be sent next, waiting for it at most a quarter of a second; may
+     * append nothing. false: the body ends with what was appended. On the connection's thread. */
+    bool (*more)(void *ctx, struct pr_buf *out);
+    /* Called once, after the last call of more, while the socket is still open. */
+    void (*end)(void *ctx);
+    void *ctx;
+};
 
 struct pr_http_res {
-    int status;               /* 200 unless set */
-    const char *content_type; /* "application/json" unless set */
-    struct pr_buf body;       /* freed by the server */
+    int status;                   /* 200 unless set */
+    const char *content_type;     /* "application/json" unless set */
+    struct pr_buf body;           /* freed by the server */
+    struct pr_http_stream stream; /* instead of body when more is set */
     struct {
         const char *name, *value;
     } header[8]; /* arena or static */
@@ -63,6 +79,10 @@ struct pr_http_options {
     /* NULL: everything open. Returns 0 to go on, else a status whose problem it wrote to res. */
     int (*authorise)(void *ctx, struct pr_http_req *req, const struct pr_http_route *route,
                      struct pr_http_res *res);
+    /* NULL or called after a handler of these routes with what is about to be sent: may change it.
+     */
+    void (*finish)(void *ctx, const struct pr_http_req *req, const struct pr_http_route *route,
+                   struct pr_http_res *res);
     /* NULL or called after each response, for metrics and the access log. */
     void (*done)(void *ctx, const struct pr_http_req *req, const struct pr_http_route *route,
                  int status, int64_t us);
