@@ -78,9 +78,9 @@ struct scheduler {
     uint8_t elected[2];
     struct opened giver; /* memory of db.giver */
     bool conflict, stray, settled, gap_at_open, diverged;
-    bool watched;   /* it has seen the primary on which the slot was opened */
+    bool watched;      /* it has seen the primary on which the slot was opened */
     uint32_t since[2]; /* elections of each shard since, as far as it knows */
-    bool uncertain; /* whether the giver went on serving what is recorded as in flight */
+    bool uncertain;    /* whether the giver went on serving what is recorded as in flight */
     bool full[2];
     uint8_t cred;
     uint32_t dissent;

@@ -2,11 +2,36 @@
 #ifndef REBALANCE_SLOT_COPIES_H
 #define REBALANCE_SLOT_COPIES_H
 
+#include "core/slot/drain.h"
+
 #include "prism/io/redis.h"
 
 /* Two replies of SMEMBERS (width 1) or HGETALL (width 2) say the same, in whatever
  * order: hash tables are DUMPed in an order of each node's own. Sorts both. */
 bool rebalance_copies_equal(redisReply *a, redisReply *b, size_t width);
+
+struct rebalance_copy_at { /* where one copy is; borrowed */
+    struct pr_redis *conn;
+    bool asking; /* the node imports the slot: it answers ASKING alone */
+};
+PR_CHECKED enum pr_code rebalance_copy_append(const struct rebalance_copy_at *at, int argc,
+                                              const char *const *argv, const size_t *len,
+                                              struct pr_err *err);
+/* *out is the caller's, an error of the server's (PR_E...) too; NULL: nothing came. */
+PR_CHECKED enum pr_code rebalance_copy_read(const struct rebalance_copy_at *at, redisReply **out,
+                                            struct pr_err *err);
+/* Both. */
+PR_CHECKED enum pr_code rebalance_copy_ask(const struct rebalance_copy_at *at, int argc,
+                                           const char *const *argv, const size_t *len,
+                                           redisReply **out, struct pr_err *err);
+
+/* Whether two copies hold the same although their DUMPs differ: a string that one node
+ * alone has compressed, a hash or a set in another order. type: of the first; of other
+ * types the DUMPs alone say it (false), and so it is when the second has another type. */
+PR_CHECKED enum pr_code rebalance_copies_same(const struct rebalance_copy_at *a,
+                                              const struct rebalance_copy_at *b, const char *key,
+                                              size_t len, enum rebalance_key_type type, bool *same,
+                                              struct pr_err *err);
 
 /* Deletes a key that conn WATCHes unless somebody wrote to it since. *changed: somebody
  * did, and it is there. asking: the slot is being imported there. All answers are read
