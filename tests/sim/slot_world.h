@@ -26,6 +26,7 @@ struct slot_config {
     bool slow; /* the scheduler may be too slow: a promoted source's replica gets in step
                   before keys on both sides are compared */
     bool strings_are_set;
+    bool forks;     /* nodes have child processes now and then */
     bool cut_first; /* nothing fails over before a MIGRATE was cut short */
 };
 

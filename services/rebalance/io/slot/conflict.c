@@ -50,6 +50,12 @@ static enum pr_code read_copy(const struct rebalance_judge *j, bool at_taker,
     if (rc == PR_OK && r->type == REDIS_REPLY_INTEGER)
         c->is.idle_s = r->integer;
     rebalance_reply_drop(r);
+    struct rebalance_pair *p = j->p;
+    if (rc == PR_OK && p->giver_failed &&
+        !rebalance_shard_noted(at_taker ? rebalance_taker(p) : rebalance_giver(p),
+                               at_taker ? j->taker : j->giver,
+                               p->promoted_us[rebalance_pair_giver(p)]))
+        c->is.idle_s = -1;
     if (rc == PR_EINVAL) /* under an LFU policy there is none */
         rc = PR_OK;
     if (rc == PR_OK)

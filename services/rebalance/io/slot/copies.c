@@ -147,6 +147,21 @@ long long rebalance_copies_written(const char *info)
     return number_after(info, "master_repl_offset:");
 }
 
+void rebalance_copies_forks(const char *info, int64_t now_us, struct rebalance_forks *f)
+{
+    static const char *const running[] = { "rdb_bgsave_in_progress:1", "aof_rewrite_in_progress:1",
+                                           "module_fork_in_progress:1" };
+    const long long total = number_after(info, "total_forks:");
+    if (total != f->total || f->none_since_us == INT64_MAX)
+        f->none_since_us = now_us;
+    if (total < 0)
+        f->none_since_us = INT64_MAX;
+    for (size_t i = 0; i < PR_COUNT(running); i++)
+        if (strstr(info, running[i]) != NULL)
+            f->none_since_us = INT64_MAX;
+    f->total = total;
+}
+
 struct rebalance_written rebalance_copies_point(const char *info)
 {
     struct rebalance_written w = { .offset = rebalance_copies_written(info) };

@@ -44,6 +44,15 @@ PR_CHECKED enum pr_code rebalance_copy_unlink(struct pr_redis *conn, bool asking
 long long rebalance_copies_written(const char *info);
 long long rebalance_copies_acked(const char *info);
 
+/* A node with a child process (BGSAVE, the rewrite of its AOF, a full copy for a replica)
+ * does not note the use of its keys: OBJECT IDLETIME then counts from an earlier one. */
+struct rebalance_forks {
+    long long total;       /* as INFO said last */
+    int64_t none_since_us; /* no child has run since; our clock; INT64_MAX: one runs, or unknown */
+};
+/* info: INFO stats persistence, read at now_us. Begin with zero: who never forked says so. */
+void rebalance_copies_forks(const char *info, int64_t now_us, struct rebalance_forks *f);
+
 /* A point in a primary's history, from its INFO replication. */
 struct rebalance_written {
     char history[41]; /* master_replid; "": unknown */

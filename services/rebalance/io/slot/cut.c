@@ -74,6 +74,12 @@ static enum pr_code judge(struct rebalance_pair *p, int lane, struct pr_redis *g
     if (k == NULL)
         return pr_fail(err, PR_ENOMEM, "%zu keys of a batch", keys.keys);
     rc = read_keys(&keys, giver, taker, k, err);
+    if (rc == PR_OK && !rebalance_shard_noted(rebalance_giver(p), giver, p->promoted_us[side]))
+        for (size_t i = 0; i < keys.keys; i++)
+            k[i].source_idle_s = -1;
+    if (rc == PR_OK && !rebalance_shard_noted(rebalance_taker(p), taker, c->sent_us))
+        for (size_t i = 0; i < keys.keys; i++)
+            k[i].target_idle_s = -1;
     const int64_t now_us = pr_mono_us();
     if (rc == PR_OK) {
         c->judged = true;
