@@ -55,6 +55,13 @@ static bool cut_short(struct world *w, int g, int t)
     return true;
 }
 
+static int64_t idle_s(const struct world *w, int node, uint32_t touched, uint32_t since)
+{
+    if (since != 0 && w->c.node[node].child_until >= since && RULE(IDLE_NOTED))
+        return -1;
+    return (int64_t)(w->c.now + 1 - touched) * STEP_S;
+}
+
 /* Once, before any of them is touched: which of the promoted giver's copies are those that were
  * sent. */
 static void judge_cut(struct world *w, int g, int t)
@@ -74,11 +81,10 @@ static void judge_cut(struct world *w, int g, int t)
             continue;
         const uint32_t used = RULE(CUT_UNUSED) ? b->touched : s->cut_at;
         keys[n] = k;
-        key[n++] =
-            (struct rebalance_cut_key){ .on_source = a->present,
-                                        .on_target = b->present,
-                                        .source_idle_s = (int64_t)(now - a->touched) * STEP_S,
-                                        .target_idle_s = (int64_t)(now - used) * STEP_S };
+        key[n++] = (struct rebalance_cut_key){ .on_source = a->present,
+                                               .on_target = b->present,
+                                               .source_idle_s = idle_s(w, g, a->touched, promoted),
+                                               .target_idle_s = idle_s(w, t, used, s->cut_at) };
     }
     const size_t first = rebalance_cut_kept(key, n, (int64_t)(now - s->cut_at) * STEP_S * 1000,
                                             (int64_t)(now - promoted) * STEP_S * 1000);
@@ -177,8 +183,8 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .equal = a->bits == b->bits && a->version == b->version,
         .strings_are_set = w->cfg.strings_are_set,
         .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
-        .source = { ty, false, false, false, 0, (int64_t)(now - a->touched) * STEP_S },
-        .target = { ty, false, false, false, 0, (int64_t)(now - b->touched) * STEP_S },
+        .source = { ty, false, false, false, 0, idle_s(w, g, a->touched, promoted) },
+        .target = { ty, false, false, false, 0, idle_s(w, t, b->touched, promoted) },
     };
     const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
     w->saw[SAW_CUT_KEPT] += c.kept && flying && failed_over && r == REBALANCE_KEEP_SOURCE;
@@ -200,7 +206,7 @@ static bool resolve_key(struct world *w, int k, int g, int t)
     if (r == REBALANCE_STOP) {
         w->s.diverged = true;
         w->allowed = w->cfg.slow || w->s.uncertain || (w->s.cut >> k & 1) || !w->s.watched ||
-                     w->s.since[giver_of(w)] != 1;
+                     w->s.since[giver_of(w)] != 1 || w->cfg.forks;
         return true;
     }
     if (r == REBALANCE_KEEP_SOURCE && c->node[g].map == g) {

@@ -296,7 +296,8 @@ void run_write(struct cluster *c, int node, int key, uint32_t write)
         *v = (struct value){ .present = true };
     v->bits |= 1u << write;
     v->version++;
-    v->touched = c->now;
+    if (v->version == 1 || c->now > c->node[node].child_until)
+        v->touched = c->now; /* new, or noted */
     log_append(c, node);
 }
 

@@ -40,6 +40,7 @@ struct node {
     uint8_t promoted_at;  /* epoch of its election */
     uint8_t current;      /* the newest epoch that it has heard of, anybody's */
     uint32_t pos;
+    uint32_t child_until; /* step: has a child process, and does not note who uses its keys */
     struct data data;
 };
 

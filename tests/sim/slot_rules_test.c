@@ -58,6 +58,8 @@ static const struct rule rules[] = {
              .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
     RULE_ROW(CUT_UNUSED, LOST, BUSY, .slow = true, .cut_first = true,
              .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
+    RULE_ROW(IDLE_NOTED, LOST, BUSY, .slow = true, .forks = true,
+             .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
     RULE_ROW(CLIENTS_CUT, LOST, BUSY, .type = { TYPE_STRING, TYPE_STRING, TYPE_STRING }),
     RULE_ROW(WAIT_UNION, LOST, BUSY, .slow = true),
     RULE_ROW(WAIT_RESOLVED, LOST, .keys = 2, .ops = 4, .faults = 6, .fail_overs = true,

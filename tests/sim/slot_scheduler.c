@@ -457,7 +457,8 @@ static void record(struct world *w, const struct rebalance_slot_next *next)
     w->db.at = next->at;
     if (next->event == S(EV_KNOWN) || next->event == S(EV_UNDONE))
         slot_check_known(w);
-    if ((next->effect == S(DO_MIGRATE) && s->giver.node == NOBODY) || next->effect == S(DO_RECLAIM)) {
+    if ((next->effect == S(DO_MIGRATE) && s->giver.node == NOBODY) ||
+        next->effect == S(DO_RECLAIM)) {
         s->giver = w->db.giver = giver_now(w);
         s->since[giver_of(w)] = 0;
     }

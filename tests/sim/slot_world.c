@@ -161,7 +161,8 @@ enum what {
     RESYNC,
     GOSSIP,
     LATE,
-    CANCEL
+    CANCEL,
+    FORK
 };
 
 struct option {
@@ -240,6 +241,8 @@ static void disturbances(struct world *w, struct options *l)
         if (!w->choose.enumerate && !w->c.node[i].synced && may_resync(w, i))
             add(l, RESYNC, i, 0, 4);
     }
+    if (w->cfg.forks)
+        add(l, FORK, SRC, DST, 8);
     add(l, GOSSIP, w->c.shard[SRC].primary, w->c.shard[DST].primary, 3);
     add(l, GOSSIP, w->c.shard[DST].primary, w->c.shard[SRC].primary, 3);
     if (!w->choose.enumerate)
@@ -317,6 +320,10 @@ static void happen(struct world *w, const struct option *o)
         break;
     case LATE:
         late_run(w);
+        break;
+    case FORK:
+        w->c.node[w->c.shard[slot_choose(w, 2)].primary].child_until =
+            w->c.now + slot_choose(w, 60);
         break;
     case CANCEL:
         slot_trace(w, "cancel");

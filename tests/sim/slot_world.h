@@ -26,6 +26,7 @@ struct slot_config {
     bool slow; /* the scheduler may be too slow: a promoted source's replica gets in step
                   before keys on both sides are compared */
     bool strings_are_set;
+    bool forks;     /* nodes have child processes now and then */
     bool cut_first; /* nothing fails over before a MIGRATE was cut short */
 };
 
@@ -78,9 +79,9 @@ struct scheduler {
     uint8_t elected[2];
     struct opened giver; /* memory of db.giver */
     bool conflict, stray, settled, gap_at_open, diverged;
-    bool watched;   /* it has seen the primary on which the slot was opened */
+    bool watched;      /* it has seen the primary on which the slot was opened */
     uint32_t since[2]; /* elections of each shard since, as far as it knows */
-    bool uncertain; /* whether the giver went on serving what is recorded as in flight */
+    bool uncertain;    /* whether the giver went on serving what is recorded as in flight */
     bool full[2];
     uint8_t cred;
     uint32_t dissent;

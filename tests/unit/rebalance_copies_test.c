@@ -48,11 +48,39 @@ static void what_came_before_the_promotion_is_inherited(void **state)
     assert_false(rebalance_copies_inherited("", &w));
 }
 
+/* Each row is told after the one before. */
+static void a_child_hides_when_keys_were_used(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *info;
+        int64_t now_us, want;
+    } row[] = {
+        { "total_forks:0\r\nrdb_bgsave_in_progress:0\r\n", 10, 0 }, /* never had one */
+        { "total_forks:1\r\nrdb_bgsave_in_progress:1\r\n", 20, INT64_MAX },
+        { "total_forks:1\r\nrdb_bgsave_in_progress:0\r\n", 30, 30 },
+        { "total_forks:1\r\nrdb_bgsave_in_progress:0\r\n", 40, 30 },
+        { "total_forks:2\r\nrdb_bgsave_in_progress:0\r\n", 50, 50 }, /* came and went */
+        { "total_forks:3\r\naof_rewrite_in_progress:1\r\n", 60, INT64_MAX },
+        { "total_forks:3\r\naof_rewrite_in_progress:0\r\n", 70, 70 },
+        { "total_forks:4\r\nmodule_fork_in_progress:1\r\n", 80, INT64_MAX },
+        { "rdb_bgsave_in_progress:0\r\n", 90, INT64_MAX }, /* does not say */
+        { "total_forks:4\r\n", 100, 100 },
+        { "total_forks:0\r\n", 110, 110 }, /* restarted, or its statistics were reset */
+    };
+    struct rebalance_forks f = { 0 };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        rebalance_copies_forks(row[i].info, row[i].now_us, &f);
+        assert_int_equal(f.none_since_us, row[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(point_is_read),
         cmocka_unit_test(what_came_before_the_promotion_is_inherited),
+        cmocka_unit_test(a_child_hides_when_keys_were_used),
     };
     return cmocka_run_group_tests_name("rebalance_copies", tests, NULL, NULL);
 }

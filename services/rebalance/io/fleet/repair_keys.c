@@ -101,29 +101,20 @@ static bool is_stuck(const struct drain *d, const char *key, size_t len)
 
 /* --- are two copies the same ------------------------------------------------------------ */
 
-/* Large hashes and sets DUMP in an order of their own at each node. */
-static enum pr_code compare_members(struct drain *d, size_t i, bool *same, struct pr_err *err)
+static enum pr_code compare_values(struct drain *d, size_t i, bool *same, struct pr_err *err)
 {
-    redisReply *type = NULL, *a = NULL, *b = NULL;
+    struct rebalance_copy_at at[2] = { { .asking = d->from.asking }, { .asking = d->to.asking } };
+    redisReply *type = NULL;
     enum pr_code rc = one(d, d->from, "TYPE", d->key[i], d->len[i], &type, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(redisReply) *t = type;
-    const bool hash = strcmp(t->str, "hash") == 0, set = strcmp(t->str, "set") == 0;
-    const char *command = hash ? "HGETALL" : "SMEMBERS";
-    *same = false;
-    if (!hash && !set)
-        return PR_OK;
-    rc = one(d, d->from, command, d->key[i], d->len[i], &a, err);
+    rc = repair_conn(d->r, d->from.node, &at[0].conn, err);
     if (rc == PR_OK)
-        rc = one(d, d->to, command, d->key[i], d->len[i], &b, err);
-    PR_AUTO(redisReply) *x = a;
-    PR_AUTO(redisReply) *y = b;
-    if (rc == PR_EINVAL && strncmp(err->text, "WRONGTYPE", 9) == 0)
-        return PR_OK; /* another type there */
-    if (rc == PR_OK)
-        *same = rebalance_copies_equal(x, y, hash ? 2 : 1);
-    return rc;
+        rc = repair_conn(d->r, d->to.node, &at[1].conn, err);
+    return rc == PR_OK ? rebalance_copies_same(&at[0], &at[1], d->key[i], d->len[i],
+                                               rebalance_key_type(t->str, t->len), same, err)
+                       : rc;
 }
 
 static enum pr_code compare(struct drain *d, size_t i, bool *both, bool *same, struct pr_err *err)
@@ -138,7 +129,7 @@ static enum pr_code compare(struct drain *d, size_t i, bool *both, bool *same, s
         return rc;
     *both = a->type == REDIS_REPLY_STRING && b->type == REDIS_REPLY_STRING;
     *same = *both && a->len == b->len && memcmp(a->str, b->str, a->len) == 0;
-    return *both && !*same ? compare_members(d, i, same, err) : PR_OK;
+    return *both && !*same ? compare_values(d, i, same, err) : PR_OK;
 }
 
 /* --- a key on both sides ------------------------------------------------------------------ */

@@ -37,6 +37,76 @@ bool rebalance_copies_equal(redisReply *a, redisReply *b, size_t width)
     return true;
 }
 
+enum pr_code rebalance_copy_append(const struct rebalance_copy_at *at, int argc,
+                                   const char *const *argv, const size_t *len, struct pr_err *err)
+{
+    static const char *const ASKING[] = { "ASKING" };
+    const enum pr_code rc = at->asking ? pr_redis_append(at->conn, 1, ASKING, NULL, err) : PR_OK;
+    return rc == PR_OK ? pr_redis_append(at->conn, argc, argv, len, err) : rc;
+}
+
+enum pr_code rebalance_copy_read(const struct rebalance_copy_at *at, redisReply **out,
+                                 struct pr_err *err)
+{
+    redisReply *first = NULL;
+    *out = NULL;
+    enum pr_code rc = at->asking ? pr_redis_reply(at->conn, &first, err) : PR_OK;
+    if (first != NULL)
+        freeReplyObject(first);
+    if (rc == PR_OK)
+        rc = pr_redis_reply(at->conn, out, err);
+    return rc == PR_OK ? pr_redis_reply_code(*out, err) : rc;
+}
+
+enum pr_code rebalance_copy_ask(const struct rebalance_copy_at *at, int argc,
+                                const char *const *argv, const size_t *len, redisReply **out,
+                                struct pr_err *err)
+{
+    *out = NULL;
+    const enum pr_code rc = rebalance_copy_append(at, argc, argv, len, err);
+    return rc == PR_OK ? rebalance_copy_read(at, out, err) : rc;
+}
+
+static const char *all_of(enum rebalance_key_type type)
+{
+    switch (type) {
+    case REBALANCE_TYPE_STRING:
+        return "GET";
+    case REBALANCE_TYPE_HASH:
+        return "HGETALL";
+    case REBALANCE_TYPE_SET:
+        return "SMEMBERS";
+    default:
+        return NULL;
+    }
+}
+
+enum pr_code rebalance_copies_same(const struct rebalance_copy_at *a,
+                                   const struct rebalance_copy_at *b, const char *key, size_t len,
+                                   enum rebalance_key_type type, bool *same, struct pr_err *err)
+{
+    const char *const argv[] = { all_of(type), key };
+    *same = false;
+    if (argv[0] == NULL)
+        return PR_OK;
+    const size_t lens[] = { strlen(argv[0]), len };
+    redisReply *got[2] = { NULL, NULL };
+    enum pr_code rc = rebalance_copy_ask(a, 2, argv, lens, &got[0], err);
+    if (rc == PR_OK)
+        rc = rebalance_copy_ask(b, 2, argv, lens, &got[1], err);
+    PR_AUTO(redisReply) *x = got[0];
+    PR_AUTO(redisReply) *y = got[1];
+    if (rc == PR_EINVAL && strncmp(err->text, "WRONGTYPE", 9) == 0)
+        return PR_OK;
+    if (rc != PR_OK)
+        return rc;
+    if (type == REBALANCE_TYPE_STRING)
+        *same = x->str != NULL && y->str != NULL && by_text(&x, &y) == 0;
+    else
+        *same = rebalance_copies_equal(x, y, type == REBALANCE_TYPE_HASH ? 2 : 1);
+    return PR_OK;
+}
+
 /* ASKING before MULTI holds for everything up to EXEC. */
 enum pr_code rebalance_copy_unlink(struct pr_redis *conn, bool asking, const char *key, size_t len,
                                    bool *changed, struct pr_err *err)
@@ -75,6 +145,21 @@ static long long number_after(const char *text, const char *name)
 long long rebalance_copies_written(const char *info)
 {
     return number_after(info, "master_repl_offset:");
+}
+
+void rebalance_copies_forks(const char *info, int64_t now_us, struct rebalance_forks *f)
+{
+    static const char *const running[] = { "rdb_bgsave_in_progress:1", "aof_rewrite_in_progress:1",
+                                           "module_fork_in_progress:1" };
+    const long long total = number_after(info, "total_forks:");
+    if (total != f->total || f->none_since_us == INT64_MAX)
+        f->none_since_us = now_us;
+    if (total < 0)
+        f->none_since_us = INT64_MAX;
+    for (size_t i = 0; i < PR_COUNT(running); i++)
+        if (strstr(info, running[i]) != NULL)
+            f->none_since_us = INT64_MAX;
+    f->total = total;
 }
 
 struct rebalance_written rebalance_copies_point(const char *info)

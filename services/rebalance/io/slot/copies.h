@@ -2,11 +2,36 @@
 #ifndef REBALANCE_SLOT_COPIES_H
 #define REBALANCE_SLOT_COPIES_H
 
+#include "core/slot/drain.h"
+
 #include "prism/io/redis.h"
 
 /* Two replies of SMEMBERS (width 1) or HGETALL (width 2) say the same, in whatever
  * order: hash tables are DUMPed in an order of each node's own. Sorts both. */
 bool rebalance_copies_equal(redisReply *a, redisReply *b, size_t width);
+
+struct rebalance_copy_at { /* where one copy is; borrowed */
+    struct pr_redis *conn;
+    bool asking; /* the node imports the slot: it answers ASKING alone */
+};
+PR_CHECKED enum pr_code rebalance_copy_append(const struct rebalance_copy_at *at, int argc,
+                                              const char *const *argv, const size_t *len,
+                                              struct pr_err *err);
+/* *out is the caller's, an error of the server's (PR_E...) too; NULL: nothing came. */
+PR_CHECKED enum pr_code rebalance_copy_read(const struct rebalance_copy_at *at, redisReply **out,
+                                            struct pr_err *err);
+/* Both. */
+PR_CHECKED enum pr_code rebalance_copy_ask(const struct rebalance_copy_at *at, int argc,
+                                           const char *const *argv, const size_t *len,
+                                           redisReply **out, struct pr_err *err);
+
+/* Whether two copies hold the same although their DUMPs differ: a string that one node
+ * alone has compressed, a hash or a set in another order. type: of the first; of other
+ * types the DUMPs alone say it (false), and so it is when the second has another type. */
+PR_CHECKED enum pr_code rebalance_copies_same(const struct rebalance_copy_at *a,
+                                              const struct rebalance_copy_at *b, const char *key,
+                                              size_t len, enum rebalance_key_type type, bool *same,
+                                              struct pr_err *err);
 
 /* Deletes a key that conn WATCHes unless somebody wrote to it since. *changed: somebody
  * did, and it is there. asking: the slot is being imported there. All answers are read
@@ -18,6 +43,15 @@ PR_CHECKED enum pr_code rebalance_copy_unlink(struct pr_redis *conn, bool asking
  * replica in step has said that it has come; -1: not told, or no replica in step. */
 long long rebalance_copies_written(const char *info);
 long long rebalance_copies_acked(const char *info);
+
+/* A node with a child process (BGSAVE, the rewrite of its AOF, a full copy for a replica)
+ * does not note the use of its keys: OBJECT IDLETIME then counts from an earlier one. */
+struct rebalance_forks {
+    long long total;       /* as INFO said last */
+    int64_t none_since_us; /* no child has run since; our clock; INT64_MAX: one runs, or unknown */
+};
+/* info: INFO stats persistence, read at now_us. Begin with zero: who never forked says so. */
+void rebalance_copies_forks(const char *info, int64_t now_us, struct rebalance_forks *f);
 
 /* A point in a primary's history, from its INFO replication. */
 struct rebalance_written {

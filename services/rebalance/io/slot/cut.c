@@ -64,7 +64,7 @@ static enum pr_code judge(struct rebalance_pair *p, int lane, struct pr_redis *g
                           struct pr_redis *taker, struct pr_err *err)
 {
     struct rebalance_cut *c = &p->cut[lane];
-    const int giver = rebalance_pair_giver(p);
+    const int side = rebalance_pair_giver(p);
     struct rebalance_in_flight keys;
     enum pr_code rc =
         rebalance_in_flight_open(p->recent[lane].data, p->recent[lane].len, &keys, err);
@@ -74,12 +74,18 @@ static enum pr_code judge(struct rebalance_pair *p, int lane, struct pr_redis *g
     if (k == NULL)
         return pr_fail(err, PR_ENOMEM, "%zu keys of a batch", keys.keys);
     rc = read_keys(&keys, giver, taker, k, err);
+    if (rc == PR_OK && !rebalance_shard_noted(rebalance_giver(p), giver, p->promoted_us[side]))
+        for (size_t i = 0; i < keys.keys; i++)
+            k[i].source_idle_s = -1;
+    if (rc == PR_OK && !rebalance_shard_noted(rebalance_taker(p), taker, c->sent_us))
+        for (size_t i = 0; i < keys.keys; i++)
+            k[i].target_idle_s = -1;
     const int64_t now_us = pr_mono_us();
     if (rc == PR_OK) {
         c->judged = true;
         c->keys = keys.keys;
         c->kept = rebalance_cut_kept(k, keys.keys, (now_us - c->sent_us) / 1000 + 1,
-                                     (now_us - p->promoted_us[giver]) / 1000 + 1);
+                                     (now_us - p->promoted_us[side]) / 1000 + 1);
     }
     free(k);
     return rc;
@@ -88,12 +94,12 @@ static enum pr_code judge(struct rebalance_pair *p, int lane, struct pr_redis *g
 enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis *giver,
                                        struct pr_redis *taker, struct pr_err *err)
 {
-    const int giver_is = rebalance_pair_giver(p);
+    const int side = rebalance_pair_giver(p);
     enum pr_code rc = PR_OK;
     for (int i = 0; i < REBALANCE_LANES && rc == PR_OK; i++) /* of a second one before nobody knows
                                                                  what it inherited */
-        if (p->failovers[giver_is] == 1 && !p->resumed && p->promoted_us[giver_is] > 0 && p->cut[i].sent_us > 0 &&
-            !p->cut[i].judged)
+        if (p->failovers[side] == 1 && !p->resumed && p->promoted_us[side] > 0 &&
+            p->cut[i].sent_us > 0 && !p->cut[i].judged)
             rc = judge(p, i, giver, taker, err);
     return rc;
 }

@@ -153,8 +153,8 @@ static void look_for_replicas(struct rebalance_pair *p)
         return;
     p->reopened = true;
     if (pr_redis_command(p->lane[0].conn, &got, NULL, "INFO replication") == PR_OK)
-        p->gap_unacknowledged = p->failovers[rebalance_pair_giver(p)] == 1 && !p->resumed && got->str != NULL &&
-                                rebalance_replicas_in_step(got->str) == 0;
+        p->gap_unacknowledged = p->failovers[rebalance_pair_giver(p)] == 1 && !p->resumed &&
+                                got->str != NULL && rebalance_replicas_in_step(got->str) == 0;
     if (got != NULL)
         freeReplyObject(got);
 }

@@ -207,10 +207,10 @@ static bool ask(struct rebalance_shard *s, struct rebalance_shard_member *m, uns
     /* Keys are counted after the marks were read: what the machine relies on. */
     const char *const nodes[] = { "CLUSTER", "NODES" };
     const char *const count[] = { "CLUSTER", "COUNTKEYSINSLOT", number };
-    const char *const info[] = { "INFO", "replication" };
+    const char *const info[] = { "INFO", "replication", "stats", "persistence" };
     return pr_redis_append(m->eye, 2, nodes, NULL, NULL) == PR_OK &&
            pr_redis_append(m->eye, 3, count, NULL, NULL) == PR_OK &&
-           pr_redis_append(m->eye, 2, info, NULL, NULL) == PR_OK &&
+           pr_redis_append(m->eye, 4, info, NULL, NULL) == PR_OK &&
            pr_redis_flush(m->eye, NULL) == PR_OK;
 }
 
@@ -229,6 +229,7 @@ static void hear(struct rebalance_shard *s, struct rebalance_shard_member *m, co
     if (ok && read_nodes(s, m, peer, r[0]->str, slot)) {
         m->keys = r[1]->integer;
         m->replicas = rebalance_replicas_in_step(r[2]->str);
+        rebalance_copies_forks(r[2]->str, pr_mono_us(), &m->forks);
         m->primary = m->primary && m->replicas >= 0;
     }
     for (int i = 0; i < ASKED; i++)
@@ -281,6 +282,19 @@ bool rebalance_shards_look(struct rebalance_shard *const shard[2], unsigned slot
                 hear(shard[k], &shard[k]->member[i], peer[k], slot);
     const bool a = elect(shard[0]), b = elect(shard[1]);
     return a || b;
+}
+
+bool rebalance_shard_noted(struct rebalance_shard *s, struct pr_redis *conn, int64_t since_us)
+{
+    redisReply *got = NULL;
+    struct rebalance_shard_member *m = rebalance_shard_primary(s);
+    if (m == NULL || pr_redis_command(conn, &got, NULL, "INFO stats persistence") != PR_OK)
+        return false;
+    PR_AUTO(redisReply) *r = got;
+    if (r->str == NULL)
+        return false;
+    rebalance_copies_forks(r->str, pr_mono_us(), &m->forks);
+    return m->forks.none_since_us <= since_us;
 }
 
 struct rebalance_slot_side rebalance_shard_side(const struct rebalance_shard *s,

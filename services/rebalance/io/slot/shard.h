@@ -5,6 +5,7 @@
 #define REBALANCE_SLOT_SHARD_H
 
 #include "core/slot/machine.h"
+#include "io/slot/copies.h"
 
 #include "prism/io/db.h"
 #include "prism/io/redis.h"
@@ -28,6 +29,7 @@ struct rebalance_shard_member {
     char mark;                /* '>' migrates, '<' imports, 0 neither */
     int64_t keys;             /* in the slot; -1 unknown */
     int replicas;             /* in step with it */
+    struct rebalance_forks forks;
     char owner_host[PR_HOST]; /* address of owner */
     int owner_port;
 };
@@ -63,6 +65,10 @@ bool rebalance_shard_has(const struct rebalance_shard *s, const char *id);
 /* What the machine wants to know of s; o: the other shard. */
 struct rebalance_slot_side rebalance_shard_side(const struct rebalance_shard *s,
                                                 const struct rebalance_shard *o);
+
+/* Asks the primary, over conn, whether OBJECT IDLETIME there has counted every use of a key
+ * from since_us (our clock) until now. */
+bool rebalance_shard_noted(struct rebalance_shard *s, struct pr_redis *conn, int64_t since_us);
 
 /* Replicas that INFO replication of the primary names: members from now on. */
 void rebalance_shard_learn(struct rebalance_shard *s, const char *info);
