@@ -63,7 +63,12 @@ static void killed_behind_every_record_it_ends_as_it_should(void **state)
         assert_true(run_and_kill(RESUME, 2)); /* ATTEMPT, INTENT */
         assert_true(run_and_kill(RESUME, 3)); /* ATTEMPT, INTENT, DONE */
     }
-    assert_int_equal(region_failover(out, RESUME), 0);
+    /* The last one may have written the end as well before the kill came. */
+    const int last = region_failover(out, RESUME);
+    if (last == 3)
+        assert_int_equal(region_failover(out, (const char *const[]){ "status", NULL }), 0);
+    else
+        assert_int_equal(last, 0);
     assert_non_null(strstr(out, "\"state\":\"done\""));
     assert_non_null(strstr(out, "\"owner\":\"west\",\"epoch\":1,"));
     assert_non_null(strstr(out, "\"rpo_ms\":0,"));
