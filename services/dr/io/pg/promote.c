@@ -209,17 +209,37 @@ static void forget_confs(const char *kept)
     (void)rmdir(kept);
 }
 
+static enum pr_code open_source(const struct dr_pg_home *h, struct pr_db **db, struct pr_err *err)
+{
+    const char *const other[] = { "dbname", dr_pg_other_database(h), NULL };
+    char *conninfo = NULL;
+    enum pr_code rc = dr_pg_conninfo(h->cfg->pg_uri, other, &conninfo, err);
+    if (rc == PR_OK)
+        rc = pr_db_open(db, conninfo, "prism-dr-pg", err);
+    free(conninfo);
+    return rc;
+}
+
+/* What was rewound is consistent once it has replayed to where the source inserts next, behind the
+ * header of a page that may have no record yet: a source that is locked out, and so idle, would
+ * never write one. */
+static enum pr_code wake_source(const struct dr_pg_home *h, struct pr_err *err)
+{
+    struct pr_db *db = NULL;
+    enum pr_code rc = open_source(h, &db, err);
+    if (rc == PR_OK)
+        rc = pr_db_exec(db, "SELECT pg_create_restore_point('prism: rewound')", NULL, 0, NULL, err);
+    pr_db_close(db);
+    return rc;
+}
+
 /* Without a checkpoint since its promotion the source would look as if it had not forked. */
 static enum pr_code prepare_source(const struct dr_pg_home *h, char lsn[24], uint64_t *system_id,
                                    struct pr_err *err)
 {
-    const char *const other[] = { "dbname", dr_pg_other_database(h), NULL };
     PR_AUTO(PGresult) *r = NULL;
     struct pr_db *db = NULL;
-    char *conninfo = NULL;
-    enum pr_code rc = dr_pg_conninfo(h->cfg->pg_uri, other, &conninfo, err);
-    if (rc == PR_OK)
-        rc = pr_db_open(&db, conninfo, "prism-dr-pg", err);
+    enum pr_code rc = open_source(h, &db, err);
     if (rc == PR_OK)
         rc = pr_db_exec(db, "CHECKPOINT", NULL, 0, NULL, err);
     if (rc == PR_OK)
@@ -232,7 +252,6 @@ static enum pr_code prepare_source(const struct dr_pg_home *h, char lsn[24], uin
         *system_id = strtoull(PQgetvalue(r, 0, 1), NULL, 10);
     }
     pr_db_close(db);
-    free(conninfo);
     return rc;
 }
 
@@ -319,6 +338,8 @@ enum pr_code dr_pg_self_rewind(void *self, const struct dr_pg_rewind *how, struc
         rc = copy_confs(kept, how->at, err);
     if (rc == PR_OK)
         rc = follow(h, how->at, target, conninfo, err);
+    if (rc == PR_OK)
+        rc = wake_source(h, err);
     free(public);
     free(conninfo);
     if (rc == PR_OK)
