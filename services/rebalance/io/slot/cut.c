@@ -64,7 +64,7 @@ static enum pr_code judge(struct rebalance_pair *p, int lane, struct pr_redis *g
                           struct pr_redis *taker, struct pr_err *err)
 {
     struct rebalance_cut *c = &p->cut[lane];
-    const int giver = rebalance_pair_giver(p);
+    const int giver_is = rebalance_pair_giver(p);
     struct rebalance_in_flight keys;
     enum pr_code rc =
         rebalance_in_flight_open(p->recent[lane].data, p->recent[lane].len, &keys, err);
@@ -79,7 +79,7 @@ static enum pr_code judge(struct rebalance_pair *p, int lane, struct pr_redis *g
         c->judged = true;
         c->keys = keys.keys;
         c->kept = rebalance_cut_kept(k, keys.keys, (now_us - c->sent_us) / 1000 + 1,
-                                     (now_us - p->promoted_us[giver]) / 1000 + 1);
+                                     (now_us - p->promoted_us[giver_is]) / 1000 + 1);
     }
     free(k);
     return rc;
@@ -92,8 +92,8 @@ enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis
     enum pr_code rc = PR_OK;
     for (int i = 0; i < REBALANCE_LANES && rc == PR_OK; i++) /* of a second one before nobody knows
                                                                  what it inherited */
-        if (p->failovers[giver_is] == 1 && !p->resumed && p->promoted_us[giver_is] > 0 && p->cut[i].sent_us > 0 &&
-            !p->cut[i].judged)
+        if (p->failovers[giver_is] == 1 && !p->resumed && p->promoted_us[giver_is] > 0 &&
+            p->cut[i].sent_us > 0 && !p->cut[i].judged)
             rc = judge(p, i, giver, taker, err);
     return rc;
 }
