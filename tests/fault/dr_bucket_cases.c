@@ -23,7 +23,7 @@ static const struct {
 void dr_bucket_fails_at_any_call(void **state)
 {
     (void)state;
-    const long strikes = dr_strikes(70);
+    const long strikes = dr_strikes(42);
     dr_stage_set("PRISM_DR_REBASE_MS", "1000");
     dr_stage_set("PRISM_DR_SCRUB_MS", "1000");
     dr_stage_write(1, 100);

@@ -74,6 +74,7 @@ static void cut_while_moving(void)
 {
     char beside[48];
     dr_stage_start();
+    stage_writer_pace(20000);
     stage_writer_start(1);
     stage_targets(1, 0.05);
     const long first = stage_plan(stage_run("done"), "{}");
@@ -124,7 +125,8 @@ static int open_all(void **state)
     assert_int_equal(stage_open(state), 0);
     memcpy(dr.uri, stage.uri, sizeof dr.uri);
     dr_stage_settings((int)getpid());
-    dr_stage_set("PRISM_DR_FLUSH_MS", "20"); /* every batch of a move waits for it, some of them often */
+    dr_stage_set("PRISM_DR_FLUSH_MS",
+                 "20"); /* every batch of a move waits for it, some of them often */
     (void)snprintf(scratch, sizeof scratch, "/tmp/prism-scr-%d", (int)getpid());
     (void)snprintf(files, sizeof files, "/tmp/prism-files-%d", (int)getpid());
     cut_while_moving();

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct stage stage;
@@ -382,6 +383,7 @@ static struct {
     pthread_t thread;
     atomic_bool stop;
     uint64_t seed;
+    long pace_us; /* between two rounds of writes */
     long acked;
 } writer;
 
@@ -448,11 +450,20 @@ static void *write_on(void *arg)
         fprintf(stderr, "writer: %s\n", err.text);
         return NULL;
     }
-    while (!atomic_load(&writer.stop))
+    while (!atomic_load(&writer.stop)) {
+        const struct timespec pace = { 0, writer.pace_us * 1000L };
         write_some(&exec, &rng);
+        if (writer.pace_us > 0)
+            (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pace, NULL);
+    }
     dp_exec_done(&exec);
     pr_cluster_close(exec.cluster);
     return NULL;
+}
+
+void stage_writer_pace(long us)
+{
+    writer.pace_us = us;
 }
 
 void stage_writer_start(uint64_t seed)

@@ -53,7 +53,10 @@ void stage_await_plan(long plan, const char *state);
  * no staging. Then `at` is the target. */
 void stage_verify(void);
 
-/* A writer through the reference client, until stage_writer_stop. */
+/* A writer through the reference client, until stage_writer_stop; as much as goes, or with a pause
+ * after each round, for those whose moves wait for the bucket: what is written to meanwhile waits
+ * again. */
+void stage_writer_pace(long us);
 void stage_writer_start(uint64_t seed);
 long stage_writer_stop(void); /* acknowledged writes */
 
