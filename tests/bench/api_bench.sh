@@ -101,13 +101,21 @@ request = function()
     return wrk.format("GET", "/v1/vertices/" .. (id % 100000))
 end
 EOL
-wrk_run() { # PORT CONNECTIONS: requests/s, p50 ms, p99 ms
+# Processor time of a process, in ms: what other work on the machine does not change much.
+cpu_ms() { awk -v hz="$(getconf CLK_TCK)" '{ print ($14 + $15) * 1000 / hz }' "/proc/$1/stat"; }
+wrk_run() { # PORT CONNECTIONS PID: requests/s, p50 ms, p99 ms, requests a second of PID's processor time
+    local before out
+    before=$(cpu_ms "$3")
+    out=$(wrk_once "$1" "$2")
+    awk -v a="$before" -v b="$(cpu_ms "$3")" '{ printf "%d %.3f %.3f %d\n", $1, $2, $3, $4 / ((b - a) / 1000) }' <<<"$out"
+}
+wrk_once() { # PORT CONNECTIONS: requests/s, p50 ms, p99 ms, requests
     taskset -c "$load_cpu" wrk -t 1 -c "$2" -d "${seconds}s" --latency -H "$auth" -s "$work/look.lua" \
         "http://127.0.0.1:$1" | awk '
         function ms(t) { return t ~ /us$/ ? t / 1000 : t ~ /ms$/ ? t + 0 : t * 1000 }
-        $1 == "50%" { p50 = ms($2) } $1 == "99%" { p99 = ms($2) } /Requests\/sec/ { rps = $2 }
+        $1 == "50%" { p50 = ms($2) } $1 == "99%" { p99 = ms($2) } /Requests\/sec/ { rps = $2 } /requests in/ { n = $1 }
         /Non-2xx/ { bad = $NF }
-        END { if (bad) exit 1; printf "%d %.3f %.3f\n", rps, p50, p99 }'
+        END { if (bad) exit 1; printf "%d %.3f %.3f %d\n", rps, p50, p99, n }'
 }
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$api_pid/status"; }
 # Quantile of the times in seconds on standard input, in ms.
@@ -148,17 +156,18 @@ stop_api
 
 start_api
 start_nginx "$(curl -s -H "$auth" "http://127.0.0.1:$api_port/v1/vertices/1")"
-wrk_run "$api_port" 16 >/dev/null # the blobs of these ids are warm now
-read -r n_rps n_p50 n_p99 < <(wrk_run "$nginx_port" 64)
-read -r a_rps a_p50 a_p99 < <(wrk_run "$api_port" 64)
-read -r n2_rps _ _ < <(wrk_run "$nginx_port" 64) # around ours: the machine's drift
+wrk_once "$api_port" 16 >/dev/null # the blobs of these ids are warm now
+nginx_worker=$(pgrep -P "$nginx_pid")
+read -r n_rps n_p50 n_p99 n_cpu < <(wrk_run "$nginx_port" 64 "$nginx_worker")
+read -r a_rps a_p50 a_p99 a_cpu < <(wrk_run "$api_port" 64 "$api_pid")
+read -r n2_rps _ _ n2_cpu < <(wrk_run "$nginx_port" 64 "$nginx_worker") # around ours: the machine's drift
 declare -A p99
-for c in 127 128 129 256; do read -r _ _ p99[$c] < <(wrk_run "$api_port" "$c"); done
+for c in 127 128 129 256; do read -r _ _ p99[$c] _ < <(wrk_once "$api_port" "$c"); done
 open() { taskset -c "$load_cpu" "$tree/bench/api-open-loop" "$api_port" bench-token 64 5000 "$seconds"; }
 read -r _ _ o_p50 o_p99 o_p999 o_max < <(open)
 stop_api
 start_api PRISM_API_FULL_REFRESH_S=1 PRISM_API_TOKEN_TTL_MS=200
-wrk_run "$api_port" 16 >/dev/null
+wrk_once "$api_port" 16 >/dev/null
 read -r _ _ _ _ r_p999 r_max < <(open)
 stop_api
 
@@ -167,11 +176,13 @@ row "nginx return 200, 64 connections: requests/s" "$n_rps / $n2_rps" "p50 $n_p5
 row "API, 64 connections: requests/s" "$a_rps" "p50 $a_p50 ms, p99 $a_p99 ms"
 ratio=$(awk -v a="$a_rps" -v n="$n_rps" -v m="$n2_rps" 'BEGIN { printf "%.2f", a / ((n + m) / 2) }')
 row "  of nginx" "$ratio" "$(verdict "$ratio" '>=' 0.8)"
+cpu_ratio=$(awk -v a="$a_cpu" -v n="$n_cpu" -v m="$n2_cpu" 'BEGIN { printf "%.2f", a / ((n + m) / 2) }')
+row "requests a second of processor time: nginx; API" "$n_cpu / $n2_cpu; $a_cpu" "$cpu_ratio"
 row "API, 5,000/s open loop, 64 connections: p50 ms" "$o_p50" "$(verdict "$o_p50" '<=' 0.2)"
 row "  p99 ms" "$o_p99" "$(verdict "$o_p99" '<=' 15)"
 row "  p99.9, greatest ms" "$o_p999 / $o_max" ""
 row "  the same with a full reload each second: p99.9, greatest" "$r_p999 / $r_max" "$(
-    verdict "$(awk -v a="$r_p999" -v b="$o_p999" 'BEGIN { print a > b ? a - b : 0 }')" '<=' 5) more"
+    verdict "$(awk -v a="$r_p999" -v b="$o_p999" 'BEGIN { print (a > b ? a - b : 0) }')" '<=' 5) more"
 spread=$(printf '%s\n' "${p99[@]}" | sort -n | awk 'NR == 1 { a = $1 } { b = $1 } END { printf "%.2f", b / a }')
 row "API at 127, 128, 129, 256 connections: p99 ms" \
     "${p99[127]} ${p99[128]} ${p99[129]} ${p99[256]}" "$(verdict "$spread" '<=' 3) apart: $spread"
