@@ -55,10 +55,8 @@ static void equal_seeds_wait_equally_and_others_do_not(void **state)
     int differ = 0;
 
     for (int attempt = 0; attempt < 20; attempt++) {
-        assert_int_equal(pr_backoff_ms(&b, attempt, 7, 0),
-                         pr_backoff_ms(&b, attempt, 7, 0));
-        differ +=
-            pr_backoff_ms(&b, attempt, 7, 0) != pr_backoff_ms(&b, attempt, 8, 0);
+        assert_int_equal(pr_backoff_ms(&b, attempt, 7, 0), pr_backoff_ms(&b, attempt, 7, 0));
+        differ += pr_backoff_ms(&b, attempt, 7, 0) != pr_backoff_ms(&b, attempt, 8, 0);
     }
     assert_true(differ >= 19);
 }

@@ -16,8 +16,8 @@ struct dr_claim {   /* of a shard, to one slot */
 };
 /* Index of the owner among claim [n], or DR_NO_SHARD. When one shard alone has keys of the slot it
  * is that one, whatever older maps say. Else, of those that have keys: who took it last; or, of
- * those, or of all when none has keys: who owned it by the newest epoch; with none of them the last that has keys. Redis gives a slot
- * that moves to its new owner with an epoch above all. */
+ * those, or of all when none has keys: who owned it by the newest epoch; with none of them the last
+ * that has keys. Redis gives a slot that moves to its new owner with an epoch above all. */
 int dr_slot_owner(const struct dr_claim *claim, size_t n);
 
 #endif

@@ -19,8 +19,8 @@ struct rebalance_watcher {
     struct pr_arena arena[2];    /* rows as written last, and as they are now */
     struct rebalance_image last; /* in arena[at] */
     int at;
-    bool written;    /* last is what the tables hold */
-    size_t members;  /* of the cluster, when it was checked */
+    bool written;   /* last is what the tables hold */
+    size_t members; /* of the cluster, when it was checked */
     struct rebalance_zones_watch zones;
     char state[200]; /* what was logged last */
 };
