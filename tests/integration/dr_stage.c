@@ -136,6 +136,9 @@ void dr_stage_fresh(void)
     dr_stage_set("PRISM_DR_CLUSTER", dr.cluster);
     it_sql(dr.uri, "DELETE FROM dr_shards", NULL, 0);
     it_sql(dr.uri, "DELETE FROM dr_groups", NULL, 0);
+    it_sql(dr.uri, "DELETE FROM dr_generations", NULL, 0);
+    it_sql(dr.uri, "DELETE FROM dr_bases_wanted", NULL, 0);
+    it_sql(dr.uri, "DELETE FROM dr_life", NULL, 0);
 }
 
 void dr_stage_end_leases(void)
