@@ -55,11 +55,11 @@ static bool cut_short(struct world *w, int g, int t)
     return true;
 }
 
-static int64_t idle_s(const struct world *w, int node, uint32_t touched, uint32_t since)
+static int64_t idle_s(const struct world *w, int node, uint32_t noted, uint32_t since)
 {
     if (since != 0 && w->c.node[node].child_until >= since && RULE(IDLE_NOTED))
         return -1;
-    return (int64_t)(w->c.now + 1 - touched) * STEP_S;
+    return (int64_t)(w->c.now + 1 - noted) * STEP_S;
 }
 
 /* Once, before any of them is touched: which of the promoted giver's copies are those that were
@@ -79,11 +79,11 @@ static void judge_cut(struct world *w, int g, int t)
         const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
         if (!(s->cut >> k & 1))
             continue;
-        const uint32_t used = RULE(CUT_UNUSED) ? b->touched : s->cut_at;
+        const uint32_t used = RULE(CUT_UNUSED) ? b->noted : s->cut_at;
         keys[n] = k;
         key[n++] = (struct rebalance_cut_key){ .on_source = a->present,
                                                .on_target = b->present,
-                                               .source_idle_s = idle_s(w, g, a->touched, promoted),
+                                               .source_idle_s = idle_s(w, g, a->noted, promoted),
                                                .target_idle_s = idle_s(w, t, used, s->cut_at) };
     }
     const size_t first = rebalance_cut_kept(key, n, (int64_t)(now - s->cut_at) * STEP_S * 1000,
@@ -183,8 +183,8 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .equal = a->bits == b->bits && a->version == b->version,
         .strings_are_set = w->cfg.strings_are_set,
         .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
-        .source = { ty, false, false, false, 0, idle_s(w, g, a->touched, promoted) },
-        .target = { ty, false, false, false, 0, idle_s(w, t, b->touched, promoted) },
+        .source = { ty, false, false, false, 0, idle_s(w, g, a->noted, promoted) },
+        .target = { ty, false, false, false, 0, idle_s(w, t, b->noted, promoted) },
     };
     const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
     w->saw[SAW_CUT_KEPT] += c.kept && flying && failed_over && r == REBALANCE_KEEP_SOURCE;

@@ -248,6 +248,8 @@ bool promote(struct cluster *c, int node)
         if (c->node[i].life == UP)
             c->node[i].current = c->epoch;
     n->migrating = n->importing = NOBODY;
+    for (int k = 0; k < KEYS; k++) /* it ran the writes itself */
+        n->data.key[k].noted = n->data.key[k].touched;
     if (n->map == former)
         n->map = (int8_t)node;
     s->primary = (int8_t)node;
@@ -296,8 +298,9 @@ void run_write(struct cluster *c, int node, int key, uint32_t write)
         *v = (struct value){ .present = true };
     v->bits |= 1u << write;
     v->version++;
+    v->touched = c->now;
     if (v->version == 1 || c->now > c->node[node].child_until)
-        v->touched = c->now; /* new, or noted */
+        v->noted = c->now;
     log_append(c, node);
 }
 
@@ -313,7 +316,7 @@ void put_key(struct cluster *c, int node, int key, const struct value *v)
     struct value *to = &c->node[node].data.key[key];
 
     *to = *v;
-    to->touched = c->now;
+    to->touched = to->noted = c->now;
     log_append(c, node);
 }
 

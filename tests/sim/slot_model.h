@@ -20,6 +20,7 @@ struct value {     /* of a key: the writes in it, whatever its type */
     uint32_t bits; /* bit i: write i */
     uint32_t version;
     uint32_t touched; /* step number of the last write or RESTORE here */
+    uint32_t noted;   /* as the primary that ran it knows */
     bool present;
 };
 
