@@ -7,7 +7,6 @@
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -15,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -402,25 +400,12 @@ static void on_server_log(void *cls, const char *fmt, va_list ap)
 
 /* ---- the server ---- */
 
-static int bound_port(int fd)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } a = { .any = { .sa_family = AF_UNSPEC } };
-    socklen_t n = sizeof a;
-    if (getsockname(fd, &a.any, &n) != 0)
-        return 0;
-    return ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
-}
-
 static enum pr_code start(struct pr_http *h, int fd, struct pr_err *err)
 {
     const struct pr_http_options *o = &h->mount[0];
     h->max_connections = o->max_connections > 0 ? (unsigned)o->max_connections : 512;
     unsigned idle_s = o->idle_timeout_s > 0 ? (unsigned)o->idle_timeout_s : 30;
-    h->port = bound_port(fd);
+    h->port = pr_http_bound_port(fd);
     h->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
             MHD_USE_ITC | MHD_USE_ERROR_LOG,

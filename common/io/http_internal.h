@@ -20,5 +20,6 @@ void pr_http_hold(struct pr_http *h, size_t mount, bool on);
 
 /* Makes a listening socket; err names "bind:port". */
 PR_CHECKED enum pr_code pr_http_listen(const char *bind_to, int port, int *fd, struct pr_err *err);
+int pr_http_bound_port(int fd); /* of a listening socket; 0: unknown */
 
 #endif

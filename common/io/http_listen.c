@@ -1,5 +1,6 @@
 #include "http_internal.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -42,4 +43,17 @@ enum pr_code pr_http_listen(const char *bind_to, int port, int *fd, struct pr_er
     freeaddrinfo(addr);
     *fd = s;
     return PR_OK;
+}
+
+int pr_http_bound_port(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } a = { .any = { .sa_family = AF_UNSPEC } };
+    socklen_t n = sizeof a;
+    if (getsockname(fd, &a.any, &n) != 0)
+        return 0;
+    return ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
 }

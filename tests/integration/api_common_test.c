@@ -108,6 +108,23 @@ static void the_description_can_be_read_without_anything_from_elsewhere(void **s
     }
 }
 
+static bool is_cold(void *ctx)
+{
+    (void)ctx;
+    api_call(&r, "viewer", "GET", "/v1/partitions?temperature=cold", NULL, NULL);
+    assert_status(&r, 200);
+    const json_t *items = json_object_get(r.j, "items");
+    return json_array_size(items) == 1 &&
+           json_integer_value(json_object_get(json_array_get(items, 0), "id")) == 5;
+}
+
+static void partitions_are_found_by_temperature(void **state)
+{
+    (void)state;
+    api_sql("UPDATE partitions SET temperature = 'cold' WHERE id = 5");
+    assert_true(it_await(is_cold, NULL, 10000)); /* with the next full look */
+}
+
 /* 20 a second, a second's worth at once: of 40 in a row some are refused, and another token is not.
  */
 static void who_changes_too_fast_is_told_when_to_come_back(void **state)
@@ -132,13 +149,14 @@ static void who_changes_too_fast_is_told_when_to_come_back(void **state)
 int main(void)
 {
     static const char *const settings[] = { "PRISM_API_CHANGES_PER_S=20", "PRISM_API_BURST_MS=1000",
-                                            NULL };
+                                            "PRISM_API_FULL_REFRESH_S=1", NULL };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mask_leaves_what_it_names),
         cmocka_unit_test(who_has_it_already_gets_304),
         cmocka_unit_test(every_change_can_be_tried),
         cmocka_unit_test(a_pin_is_changed_by_who_knows_it),
         cmocka_unit_test(the_description_can_be_read_without_anything_from_elsewhere),
+        cmocka_unit_test(partitions_are_found_by_temperature),
         cmocka_unit_test(who_changes_too_fast_is_told_when_to_come_back),
     };
     api_settings = settings;

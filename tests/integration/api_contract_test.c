@@ -16,7 +16,8 @@ static char tools[512];
 /* A resource of each kind, in the states that lists show. */
 static const char *const seed[] = {
     "INSERT INTO operations (id, kind, resource, created_by, state) VALUES "
-    "('11111111-1111-1111-1111-111111111111', 'placement.run', 'placement/runs/1', 'x', 'done'), "
+    "('11111111-1111-1111-1111-111111111111', 'placement.run', 'placement/runs/1', 'x', 'done')",
+    "INSERT INTO operations (id, kind, resource, created_by, state) VALUES "
     "('22222222-2222-2222-2222-222222222222', 'rebalance.plan', 'rebalance/plans/1', 'x', "
     "'running')",
     "INSERT INTO placement_runs (operation_id, source, created_by, state, report) VALUES "

@@ -371,6 +371,13 @@ static bool writes_again(void *ctx)
     return r.status == 202;
 }
 
+static bool warned(void *ctx)
+{
+    (void)ctx;
+    api_call(&r, "viewer", "GET", "/v1/vertices/known", NULL, NULL);
+    return strcmp(r.warning, "111 - \"Revalidation Failed\"") == 0;
+}
+
 static bool aged(void *ctx)
 {
     (void)ctx;
@@ -386,11 +393,13 @@ static void look_ups_go_on_while_postgresql_is_down_and_writes_say_so(void **sta
     assert_status(&r, 200);
     it_server_kill("postgres", true);
     assert_true(it_await(aged, NULL, 10000));
+    assert_true(it_await(warned, NULL, 10000)); /* once a read of PostgreSQL has failed */
     static const char *const from_memory[] = { "/v1/partitions/1", "/v1/nodes", "/v1/topology",
                                                "/v1/zones/a" };
     for (size_t i = 0; i < PR_COUNT(from_memory); i++) {
         api_call(&r, "viewer", "GET", from_memory[i], NULL, NULL);
         assert_status(&r, 200);
+        assert_true(r.warning[0] != '\0');
     }
     api_call(&r, "operator", "POST", "/v1/placement/runs",
              "{\"source\":{\"file\":\"/data/after.txt\"}}", "Idempotency-Key: after");

@@ -129,6 +129,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     keep(p, size * n, "WWW-Authenticate", r->challenge, sizeof r->challenge);
     keep(p, size * n, "Age", r->age, sizeof r->age);
     keep(p, size * n, "Idempotency-Replayed", r->replayed, sizeof r->replayed);
+    keep(p, size * n, "Warning", r->warning, sizeof r->warning);
     keep(p, size * n, "Retry-After", r->retry_after, sizeof r->retry_after);
     keep(p, size * n, "Content-Type", r->type, sizeof r->type);
     return size * n;

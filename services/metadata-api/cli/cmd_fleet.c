@@ -50,6 +50,7 @@ int ctl_partition_list(struct ctl *ctl, const struct ctl_line *line)
     json_t *list;
     ctl_query(query, sizeof query, "zone", ctl_opt(line, "zone"));
     ctl_query(query, sizeof query, "slot", ctl_opt(line, "slot"));
+    ctl_query(query, sizeof query, "temperature", ctl_opt(line, "temperature"));
     int code =
         ctl_list(ctl, "/v1/partitions", query, limit == NULL ? 0 : strtoul(limit, NULL, 10), &list);
     if (code != CTL_OK)

@@ -44,7 +44,10 @@ const struct ctl_command ctl_commands[] = {
       "",
       0,
       0,
-      { { "zone", "ZONE" }, { "slot", "SLOT" }, { "limit", "N" } },
+      { { "zone", "ZONE" },
+        { "slot", "SLOT" },
+        { "temperature", "hot|warm|cold" },
+        { "limit", "N" } },
       ctl_partition_list,
       "Partitions and where they live" },
     { "partition", "get", "ID", 1, 1, { { NULL, NULL } }, ctl_partition_get, "One partition" },
@@ -587,36 +590,3 @@ const struct ctl_command ctl_commands[] = {
       "The manual page: prismctl man | man -l -" },
 };
 const size_t ctl_command_count = sizeof ctl_commands / sizeof ctl_commands[0];
-
-const struct ctl_note ctl_globals[] = {
-    { "--context", "NAME", "A server that is known by a name; see context list" },
-    { "--url", "URL", "The API's address" },
-    { "--token", "TOKEN", "What the API knows you by" },
-    { "--token-file", "FILE", "The same, as the first line of a file" },
-    { "--ca-file", "FILE",
-      "The CA that signed the server's certificate, if the system does not know it" },
-    { "-o", "table|json|yaml", "How answers are written; may stand behind the command, too" },
-};
-const size_t ctl_global_count = sizeof ctl_globals / sizeof ctl_globals[0];
-
-const struct ctl_note ctl_environment[] = {
-    { "PRISM_CONTEXT", "NAME", "As --context" },
-    { "PRISM_API_URL", "URL", "As --url" },
-    { "PRISM_TOKEN", "TOKEN", "As --token" },
-    { "PRISM_TOKEN_FILE", "FILE", "As --token-file" },
-    { "PRISM_CA_FILE", "FILE", "As --ca-file" },
-    { "PRISM_CONTEXTS", "FILE", "Where contexts are kept, not ~/.config/prism/contexts.json" },
-};
-const size_t ctl_environment_count = sizeof ctl_environment / sizeof ctl_environment[0];
-
-const struct ctl_exit_note ctl_exits[] = {
-    { CTL_OK, "ok" },
-    { CTL_FAILED, "failed" },
-    { CTL_USAGE, "usage or bad request" },
-    { CTL_CONNECT, "no connection, or too busy, or something that the API needs is down" },
-    { CTL_DENIED, "denied" },
-    { CTL_NOT_FOUND, "not found" },
-    { CTL_CONFLICT, "conflict, or changed meanwhile, or not kept any more" },
-    { CTL_INTERRUPTED, "interrupted; what was started goes on" },
-};
-const size_t ctl_exit_count = sizeof ctl_exits / sizeof ctl_exits[0];

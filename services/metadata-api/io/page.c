@@ -62,6 +62,8 @@ struct api_snapshot *api_look(struct api *api, const struct pr_http_req *req,
     int64_t oldest = s->topo_at_ms < s->deltas_at_ms ? s->topo_at_ms : s->deltas_at_ms;
     int64_t age = (pr_mono_us() / 1000 - oldest) / 1000;
     api_header(res, "Age", pr_arena_printf(req->arena, "%" PRId64, age > 0 ? age : 0));
+    if (api_refresher_failing(api->refresher))
+        api_header(res, "Warning", "111 - \"Revalidation Failed\"");
     return s;
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -63,6 +64,7 @@ struct api_refresher {
     bool urgent;              /* somebody waits */
     uint64_t ask_no, done_no; /* every waiter's call has a number */
     enum pr_code last;
+    atomic_bool failing; /* last, for look-ups, which take no lock */
     struct pr_err last_err;
     struct api_refresher_stats stats;
 
@@ -201,6 +203,7 @@ static void *run(void *arg)
         enum pr_code rc = refresh(r, parts, heard, &err);
         log_change(ok, rc, &err);
         ok = rc == PR_OK;
+        atomic_store(&r->failing, !ok);
         not_before_ms = mono_ms() + (ok ? EVENT_GAP_MS : RETRY_MS);
 
         pthread_mutex_lock(&r->lock);
@@ -305,6 +308,11 @@ enum pr_code api_refresher_wait(struct api_refresher *r, int parts, int timeout_
         rc = pr_fail(err, r->last, "%s", r->last_err.text);
     pthread_mutex_unlock(&r->lock);
     return rc;
+}
+
+bool api_refresher_failing(struct api_refresher *r)
+{
+    return atomic_load(&r->failing);
 }
 
 void api_refresher_stats(struct api_refresher *r, struct api_refresher_stats *out)

@@ -7,6 +7,7 @@
 #include "api_snapshot.h"
 #include "prism/io/metrics.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -39,6 +40,9 @@ void api_refresher_ask(struct api_refresher *r, int parts, int64_t delta);
  * PR_EUNAVAIL with the reason when that read failed; PR_ETIMEOUT. */
 PR_CHECKED enum pr_code api_refresher_wait(struct api_refresher *r, int parts, int timeout_ms,
                                            struct pr_err *err);
+
+/* Did the last read fail? What is known may be old then. */
+bool api_refresher_failing(struct api_refresher *r);
 
 struct api_refresher_stats {
     uint64_t reads, failed; /* since start */

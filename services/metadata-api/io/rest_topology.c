@@ -35,11 +35,11 @@ static bool partition_wanted(const struct api_topo *t, uint32_t p, const char *z
 
 void api_partition_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
-    static const char *const filters[] = { "zone", "slot" };
-    const char *filter[2];
+    static const char *const filters[] = { "zone", "slot", "temperature" };
+    const char *filter[3];
     struct api_page page;
     uint64_t slot = 0, after = 0;
-    if (!api_page_begin(&page, "partitions", filters, 2, filter, req, res))
+    if (!api_page_begin(&page, "partitions", filters, 3, filter, req, res))
         return;
     if (filter[1] != NULL && !api_number_parse(filter[1], PR_SLOTS - 1, &slot)) {
         json_decref(page.items);
@@ -55,6 +55,7 @@ void api_partition_list(void *ctx, const struct pr_http_req *req, struct pr_http
         char key[16];
         snprintf(key, sizeof key, "%u", p);
         if (partition_wanted(t, p, filter[0], filter[1] == NULL ? API_NONE : (int)slot) &&
+            (filter[2] == NULL || strcmp(filter[2], t->load[p].temperature) == 0) &&
             !api_page_add(&page, key, partition_json(t, p)))
             break;
     }
