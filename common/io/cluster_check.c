@@ -152,16 +152,19 @@ static enum pr_code check_node(struct pr_cluster *c, const struct pr_node *n, in
     return rc;
 }
 
+static bool owns_slots(const struct pr_topology *t, size_t node)
+{
+    for (size_t s = 0; s < PR_COUNT(t->slot_owner); s++)
+        if (t->slot_owner[s] == (int16_t)node)
+            return true;
+    return false;
+}
+
 /* A primary that died after its replica took over stays listed, without slots,
  * until it comes back as a replica. */
 static bool replaced(const struct pr_topology *t, size_t node)
 {
-    if (!t->node[node].failed)
-        return false;
-    for (size_t s = 0; s < PR_COUNT(t->slot_owner); s++)
-        if (t->slot_owner[s] == (int16_t)node)
-            return false;
-    return true;
+    return t->node[node].failed && !owns_slots(t, node);
 }
 
 enum pr_code pr_cluster_check(struct pr_cluster *c, int library_version, struct pr_err *err)
@@ -199,6 +202,9 @@ static bool has_code(const redisReply *list, const char *code)
 
 enum pr_code pr_cluster_load_library(struct pr_cluster *c, const char *code, struct pr_err *err)
 {
+    struct pr_err own;
+    if (err == NULL)
+        err = &own; /* words decide below */
     for (size_t i = 0; i < c->topology.nodes; i++) {
         const struct pr_node *n = &c->topology.node[i];
         struct pr_redis *conn;
@@ -213,6 +219,10 @@ enum pr_code pr_cluster_load_library(struct pr_cluster *c, const char *code, str
         if (rc == PR_OK && !has_code(list, code))
             rc = pr_redis_command(conn, &loaded, err, "FUNCTION LOAD REPLACE %b", code,
                                   strlen(code));
+        /* It was made a replica a moment ago, and not every map says so yet: it gets the library
+         * from its primary. */
+        if (rc != PR_OK && strstr(err->text, "READONLY") != NULL && !owns_slots(&c->topology, i))
+            continue;
         if (rc != PR_OK)
             return pr_wrap(err, rc, "load library prism");
     }

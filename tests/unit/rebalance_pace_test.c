@@ -114,10 +114,25 @@ static void progress_and_eta(void **state)
 static void sweeps_repeat_until_nothing_is_left_or_nothing_moves(void **state)
 {
     (void)state;
-    assert_false(rebalance_sweep_again(0, 0));
-    assert_true(rebalance_sweep_again(1, 0));
-    assert_true(rebalance_sweep_again(1, REBALANCE_MAX_IDLE_SWEEPS - 1));
-    assert_false(rebalance_sweep_again(1, REBALANCE_MAX_IDLE_SWEEPS));
+    enum { IDLE = REBALANCE_MAX_IDLE_SWEEPS, BUSY = REBALANCE_MAX_BUSY_SWEEPS };
+    static const struct {
+        uint64_t deferred, busy;
+        unsigned idle;
+        enum rebalance_swept want;
+    } row[] = {
+        { 0, 0, 0, REBALANCE_SWEPT_ALL },
+        { 0, 0, IDLE, REBALANCE_SWEPT_ALL },
+        { 1, 0, 0, REBALANCE_SWEEP_AGAIN },
+        { 1, 0, IDLE - 1, REBALANCE_SWEEP_AGAIN },
+        { 1, 0, IDLE, REBALANCE_SWEEPS_FAIL },
+        { 3, 3, BUSY - 1, REBALANCE_SWEEP_AGAIN },
+        { 3, 3, BUSY, REBALANCE_SWEPT_BUT_BUSY },
+        { 3, 2, BUSY, REBALANCE_SWEEP_AGAIN }, /* something else is in the way, too */
+        { 3, 2, IDLE, REBALANCE_SWEEPS_FAIL },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++)
+        if (rebalance_swept(row[i].deferred, row[i].busy, row[i].idle) != row[i].want)
+            fail_msg("row %zu", i);
 }
 
 static void every_state_has_its_name(void **state)

@@ -323,6 +323,7 @@ static enum pr_code sweep_all(struct execution *x, struct pr_err *err)
             return PR_OK;
         const uint64_t moved = atomic_load(&run->moved);
         atomic_store(&run->deferred, 0);
+        atomic_store(&run->busy, 0);
         enum pr_code rc = find_sources(x, err);
         if (rc != PR_OK)
             return rc;
@@ -333,13 +334,18 @@ static enum pr_code sweep_all(struct execution *x, struct pr_err *err)
         uint64_t deferred = atomic_load(&run->deferred);
         if (pr_cluster_refresh(x->e->cluster, err) != PR_OK || !same_owners(x))
             deferred++;
-        if (deferred == 0)
-            return PR_OK;
         idle = atomic_load(&run->moved) == moved ? idle + 1 : 0;
+        const uint64_t busy = atomic_load(&run->busy);
+        const enum rebalance_swept after = rebalance_swept(deferred, busy, idle);
+        if (after == REBALANCE_SWEPT_BUT_BUSY)
+            pr_warn(PR_EV("plan.leaves_busy"), PR_I("plan", x->plan.id), PR_I("vertices", busy),
+                    PR_S("why", run->left_why));
+        if (after == REBALANCE_SWEPT_ALL || after == REBALANCE_SWEPT_BUT_BUSY)
+            return PR_OK;
         run->verify = true;
         pr_info(PR_EV("plan.sweeps_again"), PR_I("plan", x->plan.id), PR_I("left", deferred),
                 PR_S("why", run->left_why));
-        if (!rebalance_sweep_again(deferred, idle))
+        if (after == REBALANCE_SWEEPS_FAIL)
             return pr_fail(err, PR_EDATA,
                            "%" PRIu64 " vertices or nodes could not be dealt "
                            "with in %d sweeps, the last because: %s",
@@ -379,10 +385,11 @@ static enum pr_code finish(struct execution *x, const char *state, const char *e
     snprintf(result, sizeof result,
              "{\"moved\": %" PRIu64 ", \"seconds\": %.3f, \"vertices_per_s\": %.0f, "
              "\"retries\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"batches\": %" PRIu64
-             ", \"interruptions\": %" PRIu64 "}",
+             ", \"interruptions\": %" PRIu64 ", \"left_busy\": %" PRIu64 "}",
              x->moved_before + moved, x->plan.active_s + seconds,
              seconds > 0 ? (double)moved / seconds : 0, (uint64_t)run->refusals,
-             (uint64_t)run->bytes, (uint64_t)run->batches, (uint64_t)run->interruptions);
+             (uint64_t)run->bytes, (uint64_t)run->batches, (uint64_t)run->interruptions,
+             (uint64_t)run->busy);
     return rebalance_finish(x->e, &x->plan, state, result, error, err);
 }
 

@@ -80,7 +80,11 @@ double rebalance_eta_s(const struct rebalance_progress *p)
     return (double)(p->total - p->moved) / per_ms / 1000;
 }
 
-bool rebalance_sweep_again(uint64_t deferred, unsigned idle)
+enum rebalance_swept rebalance_swept(uint64_t deferred, uint64_t busy, unsigned idle)
 {
-    return deferred > 0 && idle < REBALANCE_MAX_IDLE_SWEEPS;
+    if (deferred == 0)
+        return REBALANCE_SWEPT_ALL;
+    if (deferred == busy && idle >= REBALANCE_MAX_BUSY_SWEEPS)
+        return REBALANCE_SWEPT_BUT_BUSY;
+    return idle < REBALANCE_MAX_IDLE_SWEEPS ? REBALANCE_SWEEP_AGAIN : REBALANCE_SWEEPS_FAIL;
 }

@@ -57,9 +57,16 @@ struct rebalance_progress {
 double rebalance_ratio(const struct rebalance_progress *p); /* 0..1 */
 double rebalance_eta_s(const struct rebalance_progress *p); /* negative: unknown */
 
-/* After a sweep that left `deferred` vertices behind and moved `moved`: sweep
- * again, unless `idle` sweeps in a row moved nothing. */
-enum { REBALANCE_MAX_IDLE_SWEEPS = 20 };
-bool rebalance_sweep_again(uint64_t deferred, unsigned idle);
+/* After a sweep that left `deferred` vertices and nodes behind, `busy` of them vertices that were
+ * written to during every attempt; it was the `idle`th in a row that moved nothing. Busy vertices
+ * alone end no plan as failed: they stay where they are, for a later plan. */
+enum { REBALANCE_MAX_IDLE_SWEEPS = 20, REBALANCE_MAX_BUSY_SWEEPS = 3 };
+enum rebalance_swept {
+    REBALANCE_SWEPT_ALL,
+    REBALANCE_SWEEP_AGAIN,
+    REBALANCE_SWEPT_BUT_BUSY,
+    REBALANCE_SWEEPS_FAIL
+};
+enum rebalance_swept rebalance_swept(uint64_t deferred, uint64_t busy, unsigned idle);
 
 #endif

@@ -186,14 +186,16 @@ static enum rebalance_state state_of(enum mover_kind kind)
  * have, so that an older fence, come late, could still hit. */
 static void give_up(struct rebalance_worker *w, struct rebalance_mover *v)
 {
-    const unsigned limit = (unsigned)w->run->cfg->fence_retries;
+    const struct rebalance_config *cfg = w->run->cfg;
+    /* There each attempt takes as long as an upload, and the whole batch with it. */
+    const unsigned limit = (unsigned)(w->far ? cfg->dr_fence_retries : cfg->fence_retries);
     if (v->left || !v->fence_refused || !rebalance_retry(v->refusals, limit).give_up)
         return;
     char why[200];
     snprintf(why, sizeof why, "vertex %.*s was written to during %u attempts", v->id_len, v->id,
              v->refusals);
     rebalance_run_left(w->run, why);
-    v->left = true;
+    v->left = v->busy = true;
     v->m.canceling = true;
 }
 
@@ -333,7 +335,7 @@ static enum pr_code sweep(struct rebalance_worker *w, struct rebalance_wave *wav
 }
 
 struct ends {
-    size_t moved, canceled, lost, left;
+    size_t moved, canceled, lost, left, busy;
 };
 
 static struct ends count_ends(struct rebalance_worker *w)
@@ -360,9 +362,10 @@ static struct ends count_ends(struct rebalance_worker *w)
             snprintf(why, sizeof why, "vertex %.*s carries a newer epoch than ours", v->id_len,
                      v->id);
             rebalance_run_left(w->run, why);
-        } else if (o == MOVER_CANCELED && v->left)
+        } else if (o == MOVER_CANCELED && v->left) {
             n.left++;
-        else
+            n.busy += v->busy;
+        } else
             n.canceled += o == MOVER_CANCELED;
     }
     b->moved = n.moved;
@@ -380,6 +383,7 @@ static void tally(struct rebalance_worker *w, const struct ends *n, enum rebalan
     atomic_fetch_add(&run->bytes, w->batch.bytes);
     atomic_fetch_add(&run->refusals, refusals);
     atomic_fetch_add(&run->deferred, n->left);
+    atomic_fetch_add(&run->busy, n->busy);
     atomic_fetch_add(&run->batches, 1);
     pr_metrics_add(run->metrics, M_MOVED, NULL, (double)n->moved);
     pr_metrics_add(run->metrics, M_BYTES, NULL, (double)w->batch.bytes);

@@ -167,6 +167,8 @@ enum pr_code rebalance_dr_await(struct rebalance_worker *w, struct pr_err *err)
         return pr_fail(err, PR_ENOMEM, "destinations of a batch");
     if (n > 0 && ships(w, &yes, err) != PR_OK)
         yes = true; /* while PostgreSQL does not say, it may be so */
+    if (n > 0)
+        w->far = yes;
     const enum pr_code rc = n > 0 && yes ? await_all(w, far, n, err) : PR_OK;
     free(far);
     return rc;

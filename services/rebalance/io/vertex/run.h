@@ -32,8 +32,9 @@ struct rebalance_run {
     atomic_int stop; /* enum rebalance_stop */
     atomic_int throttle_ms;
     atomic_llong next_batch;
-    atomic_ullong moved, bytes, refusals, batches, deferred, interruptions;
-    atomic_bool users_missing; /* a node refused the mover's user: it was restarted */
+    atomic_ullong moved, bytes, refusals, batches, interruptions;
+    atomic_ullong deferred, busy; /* by the last sweep; busy: because they are written to */
+    atomic_bool users_missing;    /* a node refused the mover's user: it was restarted */
     _Atomic(uint8_t) open_slot[2048];
 
     pthread_mutex_t lock;

@@ -20,6 +20,7 @@ struct rebalance_mover { /* one vertex on its way */
     uint8_t id_len, refusals;
     uint8_t sent;       /* enum mover_kind */
     bool over, left;    /* ended; given up: canceled, for a later sweep */
+    bool busy;          /* left because it is written to all the time */
     bool fence_refused; /* was its last reply */
 };
 

@@ -16,6 +16,7 @@ struct rebalance_worker {
     struct rebalance_batch batch;    /* in hand */
     struct pr_buf routes;
     size_t cap;
+    bool far;            /* fences wait for the other region: io/vertex/dr.h */
     uint64_t mean_bytes; /* of a dump */
 };
 
