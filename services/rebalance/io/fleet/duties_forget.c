@@ -52,9 +52,16 @@ static enum pr_code reset(const struct rebalance_duty_ctx *ctx, const struct dut
     return rc == PR_OK ? rc : pr_wrap(err, rc, "node %s", n->id);
 }
 
+/* Nor is about to: a handshake that is under way ends in knowing it, forgotten or not. */
 static bool knows_not(const struct rebalance_view *v, const void *arg)
 {
-    return rebalance_view_find(v, arg) == NULL;
+    const struct duty_node *n = arg;
+    for (size_t i = 0; i < v->nodes; i++)
+        if (strcmp(v->node[i].id, n->redis_id) == 0 ||
+            (v->node[i].handshake && v->node[i].port == n->port &&
+             strcmp(v->node[i].host, n->host) == 0))
+            return false;
+    return true;
 }
 
 struct member {
@@ -126,8 +133,8 @@ enum pr_code duty_forget(const struct rebalance_duty_ctx *ctx, const char *node,
     while (rc == PR_OK) {
         rc = tell_all(ctx, n.redis_id, err);
         if (rc == PR_OK)
-            rc = duty_everyone(ctx, n.redis_id, knows_not, n.redis_id, 2000,
-                               "they have forgotten the node", err);
+            rc = duty_everyone(ctx, n.redis_id, knows_not, &n, 2000, "they have forgotten the node",
+                               err);
         if (rc == PR_OK)
             break;
         if (rc == PR_ETIMEOUT && pr_mono_us() < until_us)
