@@ -70,14 +70,14 @@ static void what_is_out_of_turn_is_refused(void **state)
 }
 
 /* From the intent on: it may have been done. */
-static void an_abort_is_too_late_from_the_intent_to_promote(void **state)
+static void an_abort_is_too_late_once_it_cannot_be_taken_back(void **state)
 {
     (void)state;
     for (int postgres = 0; postgres <= 1; postgres++) {
         struct dr_region_state s = { .begun = false };
         const struct dr_region_record begin = { .kind = DR_REGION_BEGIN,
                                                 .postgres = postgres != 0 };
-        const int last = postgres != 0 ? DR_REGION_PROMOTE : DR_REGION_SWITCH;
+        const int last = postgres != 0 ? DR_REGION_PROMOTE : DR_REGION_REDIS;
         assert_non_null(dr_region_no_abort(&s));
         assert_null(dr_region_apply(&s, &begin));
         for (int i = 0; i < DR_REGION_STEPS; i++) {
@@ -242,7 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_whole),
         cmocka_unit_test(what_is_out_of_turn_is_refused),
-        cmocka_unit_test(an_abort_is_too_late_from_the_intent_to_promote),
+        cmocka_unit_test(an_abort_is_too_late_once_it_cannot_be_taken_back),
         cmocka_unit_test(killed_anywhere_it_ends_in_the_same_place),
         cmocka_unit_test(what_is_missing_has_an_age),
     };

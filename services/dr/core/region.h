@@ -89,8 +89,9 @@ enum dr_region_do {
 };
 enum dr_region_do dr_region_next(const struct dr_region_state *s, enum dr_region_step *step);
 
-/* NULL, or why it can no longer be aborted: from the intent on to promote PostgreSQL (without one:
- * to switch) the new side may have writes of its own. */
+/* NULL, or why it can no longer be aborted: from the intent on to promote PostgreSQL the new side
+ * may have writes of its own; without one, from the intent on of redis, the database that both sides
+ * use may have the new side's rows. */
 const char *dr_region_no_abort(const struct dr_region_state *s);
 
 /* --- how much is missing -------------------------------------------------------------------- */
