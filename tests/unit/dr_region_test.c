@@ -63,7 +63,11 @@ static void what_is_out_of_turn_is_refused(void **state)
     assert_null(apply(&s, DR_REGION_INTENT, DR_REGION_CHECK));
     assert_null(apply(&s, DR_REGION_FAILED, DR_REGION_CHECK));
     assert_non_null(apply(&s, DR_REGION_DONE, DR_REGION_CHECK)); /* it was not begun again */
+    assert_non_null(apply(&s, DR_REGION_NOTE, DR_REGION_CHECK)); /* nor does it run */
     assert_null(apply(&s, DR_REGION_INTENT, DR_REGION_CHECK));
+    assert_non_null(apply(&s, DR_REGION_NOTE, DR_REGION_CLAIM));
+    assert_null(apply(&s, DR_REGION_NOTE, DR_REGION_CHECK));
+    assert_int_equal(s.step[DR_REGION_CHECK].at, DR_REGION_RUNNING);
     assert_null(apply(&s, DR_REGION_DONE, DR_REGION_CHECK));
     assert_int_equal(dr_region_next(&s, &step), DR_REGION_STEP);
     assert_int_equal(step, DR_REGION_CLAIM);
@@ -237,6 +241,16 @@ static void what_is_missing_has_an_age(void **state)
     }
 }
 
+static void a_clock_behind_makes_no_time_negative(void **state)
+{
+    (void)state;
+    const struct dr_region_state s = { .begun_ms = 1000 };
+    assert_int_equal(dr_region_rto_ms(&s, 1500), 500);
+    assert_int_equal(dr_region_rto_ms(&s, 1001), 1);
+    assert_int_equal(dr_region_rto_ms(&s, 1000), 0);
+    assert_int_equal(dr_region_rto_ms(&s, 999), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +259,7 @@ int main(void)
         cmocka_unit_test(an_abort_is_too_late_once_it_cannot_be_taken_back),
         cmocka_unit_test(killed_anywhere_it_ends_in_the_same_place),
         cmocka_unit_test(what_is_missing_has_an_age),
+        cmocka_unit_test(a_clock_behind_makes_no_time_negative),
     };
     return cmocka_run_group_tests_name("dr region", tests, NULL, NULL);
 }

@@ -93,9 +93,9 @@ bool dr_region_step_find(const char *name, enum dr_region_step *out)
 
 static const char *const KIND[DR_REGION_KINDS] = {
     [DR_REGION_BEGIN] = "begin", [DR_REGION_ATTEMPT] = "attempt", [DR_REGION_INTENT] = "intent",
-    [DR_REGION_DONE] = "done",   [DR_REGION_FAILED] = "failed",   [DR_REGION_ABORT] = "abort",
-    [DR_REGION_UNDO] = "undo",   [DR_REGION_UNDONE] = "undone",   [DR_REGION_STUCK] = "stuck",
-    [DR_REGION_END] = "end"
+    [DR_REGION_DONE] = "done",   [DR_REGION_FAILED] = "failed",   [DR_REGION_NOTE] = "note",
+    [DR_REGION_ABORT] = "abort", [DR_REGION_UNDO] = "undo",       [DR_REGION_UNDONE] = "undone",
+    [DR_REGION_STUCK] = "stuck", [DR_REGION_END] = "end"
 };
 
 const char *dr_region_kind_name(enum dr_region_kind k)
@@ -180,6 +180,8 @@ static const char *apply_step(struct dr_region_state *s, const struct dr_region_
         s->step[next].begun_ms = r->at_ms;
         s->step[next].ended_ms = 0;
         return NULL;
+    case DR_REGION_NOTE:
+        return running ? NULL : "notes something of a step that was not begun";
     case DR_REGION_DONE:
     case DR_REGION_FAILED:
     case DR_REGION_UNDONE:
@@ -266,4 +268,9 @@ int64_t dr_region_rpo_ms(const struct dr_region_shard *shard, size_t shards,
         *missing += !reached;
     }
     return rpo_ms;
+}
+
+int64_t dr_region_rto_ms(const struct dr_region_state *s, int64_t verified_ms)
+{
+    return verified_ms > s->begun_ms ? verified_ms - s->begun_ms : 0;
 }

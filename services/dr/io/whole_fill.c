@@ -205,6 +205,11 @@ static enum pr_code compare_ways(const struct dr_survey *s, struct pr_err *err)
     return rc;
 }
 
+static enum pr_code may(const struct dr_whole_run *r, enum dr_whole_act act, struct pr_err *err)
+{
+    return r->w->may != NULL ? r->w->may(r->w->ctx, act, err) : PR_OK;
+}
+
 /* --- routes -------------------------------------------------------------------------------------
  */
 
@@ -212,7 +217,9 @@ static enum pr_code write_routes(struct dr_whole_run *r, const struct dr_survey 
                                  struct pr_err *err)
 {
     struct pr_lease lease;
-    enum pr_code rc = dr_routes_begin(r->db, &lease, err);
+    enum pr_code rc = may(r, DR_WHOLE_ROUTES, err);
+    if (rc == PR_OK)
+        rc = dr_routes_begin(r->db, &lease, err);
     if (rc != PR_OK)
         return rc;
     rc = dr_routes_write(r->db, &lease, r->partitions, s, r->out->mend.epoch, &r->out->routes, err);
@@ -242,8 +249,8 @@ static enum pr_code look_through(struct dr_whole_run *r, struct pr_err *err)
 enum pr_code dr_whole_fill(struct dr_whole_run *r, struct pr_err *err)
 {
     enum pr_code rc = dr_whole_look(r, err);
-    if (rc == PR_OK && r->w->may != NULL)
-        rc = r->w->may(r->w->ctx, err);
+    if (rc == PR_OK)
+        rc = may(r, DR_WHOLE_EMPTY, err);
     if (rc == PR_OK)
         rc = dr_target_empty(&r->target, err);
     if (rc != PR_OK)
@@ -256,6 +263,8 @@ enum pr_code dr_whole_fill(struct dr_whole_run *r, struct pr_err *err)
         rc = compare_digests(r, err);
     if (rc == PR_OK)
         rc = look_through(r, err);
+    if (rc == PR_OK)
+        rc = may(r, DR_WHOLE_UNSEAL, err);
     if (rc == PR_OK)
         rc = dr_target_unseal(&r->target, &r->functions, err);
     if (rc == PR_OK)

@@ -177,8 +177,8 @@ static enum pr_code replace(struct dr_region_job *job, const struct backend *b, 
     return rc == PR_OK ? move_aside(job, aside, err) : rc;
 }
 
-enum pr_code dr_region_pg_restore(struct dr_region_job *job, bool again,
-                                  struct dr_region_said *said, struct pr_err *err)
+enum pr_code dr_region_pg_restore(struct dr_region_job *job, struct dr_region_said *said,
+                                  struct pr_err *err)
 {
     const struct dr_pg_restore how = { .to = job->to->pg_data,
                                        .until_ms = INT64_MAX,
@@ -186,7 +186,6 @@ enum pr_code dr_region_pg_restore(struct dr_region_job *job, bool again,
     struct dr_pg_restored r;
     struct backend b;
     bool done = false;
-    (void)again;
     if (job->to->pg_uri == NULL || marked(job)) {
         (void)snprintf(said->text, sizeof said->text, "%s",
                        job->to->pg_uri == NULL ? "no PostgreSQL is described" : "it is there");
@@ -210,11 +209,10 @@ enum pr_code dr_region_pg_restore(struct dr_region_job *job, bool again,
     return rc == PR_OK ? mark(job, err) : rc;
 }
 
-enum pr_code dr_region_pg_back(struct dr_region_job *job, bool again, struct dr_region_said *said,
+enum pr_code dr_region_pg_back(struct dr_region_job *job, struct dr_region_said *said,
                                struct pr_err *err)
 {
     struct backend b;
-    (void)again;
     if (job->to->pg_uri == NULL || !holds_something(job->to->pg_data))
         return PR_OK;
     enum pr_code rc = open_backend(&b, job->run->cfg, job->from->pg_uri, job->to->pg_data, err);
@@ -240,13 +238,12 @@ static enum pr_code end_leases(const struct dr_region_job *job, struct pr_err *e
     return rc;
 }
 
-enum pr_code dr_region_pg_promote(struct dr_region_job *job, bool again,
-                                  struct dr_region_said *said, struct pr_err *err)
+enum pr_code dr_region_pg_promote(struct dr_region_job *job, struct dr_region_said *said,
+                                  struct pr_err *err)
 {
     const struct dr_pg_promote how = { job->to->pg_data, job->to->pg_options, WAIT_MS };
     struct dr_pg_promoted p;
     struct backend b;
-    (void)again;
     if (job->to->pg_uri == NULL) {
         (void)snprintf(said->text, sizeof said->text, "no PostgreSQL is described");
         return PR_OK;

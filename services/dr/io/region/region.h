@@ -76,8 +76,8 @@ PR_CHECKED enum pr_code dr_region_resume(const struct dr_region_run *run,
                                          const struct dr_region_order *order, struct pr_buf *out,
                                          struct pr_err *err);
 /* Takes back what was done and makes the old side the owner again. PR_ECONFLICT: PostgreSQL may be
- * promoted, or without one Redis was begun with: fail back instead. PR_ENOTFOUND: none is under way. An abort that stopped is gone on
- * with by abort. */
+ * promoted, or without one Redis was begun with: fail back instead. PR_ENOTFOUND: none is under
+ * way. An abort that stopped is gone on with by abort. */
 PR_CHECKED enum pr_code dr_region_abort(const struct dr_region_run *run,
                                         const struct dr_region_order *order, struct pr_buf *out,
                                         struct pr_err *err);
