@@ -34,6 +34,8 @@ struct dr_whole {
      * unsealed: not PR_OK: leave it alone. NULL: go on. */
     enum pr_code (*may)(void *ctx, enum dr_whole_act act, struct pr_err *err);
     void *ctx;
+    const atomic_bool *cancel; /* looked at for every shard and page of keys, and while the bucket
+                                * is waited for: then PR_ECANCELED; may be NULL */
 };
 
 struct dr_whole_shard {

@@ -93,7 +93,8 @@ static enum pr_code copy_keys(struct dr_whole_run *r, struct ticker *t, struct p
                                    .auth = &r->w->auth,
                                    .threads = r->threads,
                                    .wait_ms = WAIT_MS,
-                                   .progress = &t->keys };
+                                   .progress = &t->keys,
+                                   .cancel = r->w->cancel };
     struct dr_copied *copied = malloc(sizeof *copied);
     pthread_t ticking;
     if (copied == NULL)
@@ -125,7 +126,8 @@ static enum pr_code digest_wave(struct dr_whole_run *r, struct pr_err *err)
 {
     const struct dr_digest_side from = sources(r), none = { .n = 0 };
     struct dr_digest of_wave, nothing, *sum = &r->out->digest;
-    const enum pr_code rc = dr_digest_both(&from, &none, r->threads, &of_wave, &nothing, err);
+    const enum pr_code rc =
+        dr_digest_both(&from, &none, r->threads, r->w->cancel, &of_wave, &nothing, err);
     sum->keys += of_wave.keys;
     sum->sum[0] += of_wave.sum[0];
     sum->sum[1] += of_wave.sum[1];
@@ -174,7 +176,7 @@ static enum pr_code compare_digests(struct dr_whole_run *r, struct pr_err *err)
 {
     const struct dr_digest_side from = sources(r), to = { r->target.primary, r->target.primaries };
     struct dr_digest *sent = &r->out->digest, got, still;
-    enum pr_code rc = dr_digest_both(&from, &to, r->threads, &still, &got, err);
+    enum pr_code rc = dr_digest_both(&from, &to, r->threads, r->w->cancel, &still, &got, err);
     if (from.n > 0)
         *sent = still;
     if (rc == PR_OK && memcmp(sent, &got, sizeof got) != 0)
@@ -233,7 +235,8 @@ static enum pr_code look_through(struct dr_whole_run *r, struct pr_err *err)
     const struct dr_survey_of of = { .conn = r->target.primary,
                                      .to = r->target.primaries,
                                      .partitions = r->partitions,
-                                     .threads = r->threads };
+                                     .threads = r->threads,
+                                     .cancel = r->w->cancel };
     struct dr_survey s = { .n = 0 };
     enum pr_code rc = dr_survey(&of, &s, err);
     if (rc == PR_OK)

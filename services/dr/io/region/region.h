@@ -55,7 +55,8 @@ struct dr_region_run {           /* borrowed */
     const char *db_uri;          /* PRISM_DB_URI, for sites without "postgres"; may be NULL */
     dr_region_progress_fn *progress;
     void *ctx;
-    const atomic_bool *cancel; /* looked at between steps, and while waiting; may be NULL */
+    const atomic_bool *cancel; /* looked at between steps, while waiting, and throughout the
+                                * restore of Redis; may be NULL */
 };
 
 /* Nothing is changed anywhere. PR_OK also when problems are in the way: see "ready". PR_EINVAL:

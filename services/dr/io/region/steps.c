@@ -303,7 +303,8 @@ static enum pr_code redis(struct dr_region_job *job, struct dr_region_said *said
                                 .accept_loss = f->accept_loss,
                                 .db_uri = dr_region_db_uri(job),
                                 .may = may,
-                                .ctx = &job->journal };
+                                .ctx = &job->journal,
+                                .cancel = job->run->cancel };
     enum pr_code rc = dr_whole_restore(&w, &d, err);
     if (rc == PR_OK)
         rc = dr_journal_still_ours(&job->journal, err);
