@@ -15,7 +15,8 @@ int main(void)
         const char *undo = dr_region_row[i].undo;
         printf("| `%s` | %s | %s |\n", dr_region_row[i].name, dr_region_row[i].person,
                undo != NULL             ? undo
-               : i >= DR_REGION_PROMOTE ? "too late once it was begun with PostgreSQL"
+               : i == DR_REGION_PROMOTE ? "too late once it was begun with PostgreSQL"
+               : i > DR_REGION_PROMOTE  ? "too late once it was begun"
                                         : "nothing was changed");
     }
     return ferror(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -205,7 +205,7 @@ static void settings(int number)
     dr_stage_set("PRISM_DR_PRIMARY_TOO", "true"); /* west has shards without a replica */
     dr_stage_set("PRISM_DR_SITES_PATH", region.sites);
     dr_stage_set("PRISM_DR_SCRATCH_PATH", region.dir);
-    dr_stage_set("PRISM_DB_URI", dr.uri);
+    dr_stage_set("PRISM_DB_URI", dr.role); /* as the service runs it */
     dr_stage_set("PRISM_DR_SITE", "east");
 }
 

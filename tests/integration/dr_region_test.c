@@ -300,6 +300,50 @@ static void an_old_side_that_comes_back_stays_out(void **state)
     region_service_stop();
 }
 
+/* A command of one key; false: its owner has none. */
+static bool on_west(const char *command)
+{
+    for (const int *p = region_west(); *p != 0; p++) {
+        redisContext *c = region_redis(*p);
+        redisReply *r = redisCommand(c, command);
+        const int type = r != NULL ? r->type : REDIS_REPLY_ERROR;
+        freeReplyObject(r);
+        redisFree(c);
+        if (type != REDIS_REPLY_ERROR) /* MOVED */
+            return type != REDIS_REPLY_NIL;
+    }
+    fail_msg("nobody in west takes %s", command);
+    return false;
+}
+
+/* Somebody's keys, put there after the check: no second try makes them ours. */
+static void a_refused_overwrite_stays_refused(void **state)
+{
+    (void)state;
+    static const char *const DOWN[] = { "resume", "--old-side-is-down", NULL };
+    static const char *const RESUME[] = { "resume", NULL };
+    static const char *const OVER[] = { "resume", "--over-existing", NULL };
+    static const char *const ABORT[] = { "abort", NULL };
+    region_stage_fresh();
+    region_sites(NULL, true); /* stops at a node that never answers */
+    dr_ledger_start(7);
+    dr_ledger_await_acked(20);
+    assert_int_equal(region_failover(out, TO_WEST), 4);
+    dr_ledger_stop();
+    assert_true(on_west("SET somebodys 1"));
+    assert_int_equal(region_failover(out, DOWN), 4);
+    has("nothing is restored over them");
+    assert_int_equal(region_failover(out, RESUME), 4);
+    has("nothing is restored over them");
+    assert_true(on_west("GET somebodys"));
+    has("\"can_abort\":false"); /* rows may be the new side's */
+    assert_int_equal(region_failover(out, ABORT), 3);
+    run_ok(OVER);
+    assert_false(on_west("GET somebodys"));
+    region_sites(NULL, false);
+    region_check(region_west(), region_east());
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) /* a pattern: those alone */
@@ -312,6 +356,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(of_two_at_once_one_is_refused),
         cmocka_unit_test(who_was_taken_over_stops),
         cmocka_unit_test(an_abort_gives_the_old_side_back),
+        cmocka_unit_test(a_refused_overwrite_stays_refused),
         cmocka_unit_test(an_old_side_that_comes_back_stays_out),
     };
     return cmocka_run_group_tests_name("dr region", tests, region_stage_open, region_stage_close);

@@ -59,7 +59,11 @@ static void judge(const struct attempt *a, bool allowed, const char *why)
 #define PLAN                                                                                       \
     "INSERT INTO plans (operation_id, run_id, created_by) "                                        \
     "VALUES (gen_random_uuid(), 1, 'x')"
-#define DELTA  "INSERT INTO route_deltas (plan_id, batch, entries, blob) VALUES (1, 1, 0, '')"
+#define DELTA "INSERT INTO route_deltas (plan_id, batch, entries, blob) VALUES (1, 1, 0, '')"
+#define FAILED_OVER                                                                                \
+    "INSERT INTO dr_failovers VALUES (1, 'a', 'b', 'x', 1, now(), now(), now(), 0, 0, 1, '{}') "   \
+    "ON CONFLICT (id, begun_at) DO UPDATE SET report = excluded.report, attempts = "               \
+    "excluded.attempts"
 #define SCALED "INSERT INTO autoscale_fleets (name, settings, changed_by) VALUES ('f', '{}', 'x')"
 #define TOKEN  "INSERT INTO api_tokens (name, hash, role) VALUES ('x', 'x', 'admin')"
 
@@ -136,6 +140,20 @@ static const struct attempt sql[] = {
     { "dr", ROUTES("current"), true }, /* made anew after a restore, with the epochs above them */
     { "dr", "DELETE FROM route_deltas", true },
     { "dr", "SELECT setval('move_epochs', 7)", true },
+    { "dr", "DELETE FROM nodes", true }, /* a region fail-over: another site's come instead */
+    { "dr", "DELETE FROM shards", true },
+    { "dr", "DELETE FROM slots", true },
+    { "dr", "DELETE FROM dr_groups", true },
+    { "dr", "DELETE FROM dr_gives", true },
+    { "dr", "INSERT INTO zones (id) VALUES ('z') ON CONFLICT DO NOTHING", true },
+    { "dr", "INSERT INTO nodes (id, host, port, zone_id) VALUES ('n', 'h', 1, NULL)", true },
+    { "dr", FAILED_OVER, true },
+    { "dr", "UPDATE dr_failovers SET rto_ms = 0", false },
+    { "dr", "DELETE FROM dr_failovers", false },
+    { "dr", "UPDATE nodes SET host = 'x'", false },
+    { "dr", "UPDATE zones SET capacity_ratio = 0", false },
+    { "dr", "DELETE FROM zones", false },
+    { "dr", SHARD, false },
     { "dr", ROUTES("target"), false },
     { "dr", DELTA, false },
     { "dr", MOVE, false },

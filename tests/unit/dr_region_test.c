@@ -63,21 +63,25 @@ static void what_is_out_of_turn_is_refused(void **state)
     assert_null(apply(&s, DR_REGION_INTENT, DR_REGION_CHECK));
     assert_null(apply(&s, DR_REGION_FAILED, DR_REGION_CHECK));
     assert_non_null(apply(&s, DR_REGION_DONE, DR_REGION_CHECK)); /* it was not begun again */
+    assert_non_null(apply(&s, DR_REGION_NOTE, DR_REGION_CHECK)); /* nor does it run */
     assert_null(apply(&s, DR_REGION_INTENT, DR_REGION_CHECK));
+    assert_non_null(apply(&s, DR_REGION_NOTE, DR_REGION_CLAIM));
+    assert_null(apply(&s, DR_REGION_NOTE, DR_REGION_CHECK));
+    assert_int_equal(s.step[DR_REGION_CHECK].at, DR_REGION_RUNNING);
     assert_null(apply(&s, DR_REGION_DONE, DR_REGION_CHECK));
     assert_int_equal(dr_region_next(&s, &step), DR_REGION_STEP);
     assert_int_equal(step, DR_REGION_CLAIM);
 }
 
 /* From the intent on: it may have been done. */
-static void an_abort_is_too_late_from_the_intent_to_promote(void **state)
+static void an_abort_is_too_late_once_it_cannot_be_taken_back(void **state)
 {
     (void)state;
     for (int postgres = 0; postgres <= 1; postgres++) {
         struct dr_region_state s = { .begun = false };
         const struct dr_region_record begin = { .kind = DR_REGION_BEGIN,
                                                 .postgres = postgres != 0 };
-        const int last = postgres != 0 ? DR_REGION_PROMOTE : DR_REGION_SWITCH;
+        const int last = postgres != 0 ? DR_REGION_PROMOTE : DR_REGION_REDIS;
         assert_non_null(dr_region_no_abort(&s));
         assert_null(dr_region_apply(&s, &begin));
         for (int i = 0; i < DR_REGION_STEPS; i++) {
@@ -237,14 +241,25 @@ static void what_is_missing_has_an_age(void **state)
     }
 }
 
+static void a_clock_behind_makes_no_time_negative(void **state)
+{
+    (void)state;
+    const struct dr_region_state s = { .begun_ms = 1000 };
+    assert_int_equal(dr_region_rto_ms(&s, 1500), 500);
+    assert_int_equal(dr_region_rto_ms(&s, 1001), 1);
+    assert_int_equal(dr_region_rto_ms(&s, 1000), 0);
+    assert_int_equal(dr_region_rto_ms(&s, 999), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_whole),
         cmocka_unit_test(what_is_out_of_turn_is_refused),
-        cmocka_unit_test(an_abort_is_too_late_from_the_intent_to_promote),
+        cmocka_unit_test(an_abort_is_too_late_once_it_cannot_be_taken_back),
         cmocka_unit_test(killed_anywhere_it_ends_in_the_same_place),
         cmocka_unit_test(what_is_missing_has_an_age),
+        cmocka_unit_test(a_clock_behind_makes_no_time_negative),
     };
     return cmocka_run_group_tests_name("dr region", tests, NULL, NULL);
 }

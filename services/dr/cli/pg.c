@@ -201,7 +201,7 @@ static enum pr_code admit(const struct job *j, struct pr_buf *b, struct pr_err *
 
 static enum pr_code rewind_old(const struct job *j, struct pr_buf *b, struct pr_err *err)
 {
-    const struct dr_pg_rewind how = { j->a->dir, j->a->options, j->a->wait_ms };
+    const struct dr_pg_rewind how = { j->a->dir, j->a->options, j->a->wait_ms, NULL };
     const enum pr_code rc = j->backend->rewind(j->self, &how, err);
     if (rc != PR_OK)
         return rc;

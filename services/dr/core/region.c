@@ -52,12 +52,14 @@ const struct dr_region_row dr_region_row[DR_REGION_STEPS] = {
     [DR_REGION_REDIS] = { "redis",
                           "Restores every shard into the new side's cluster as "
                           "`prism-dr restore-cluster` does, rebuilds routes, sets epochs above "
-                          "all that were seen, and registers the new side's nodes.",
+                          "all that were seen, and registers the new side's nodes. Where the sites "
+                          "have no PostgreSQL of their own there is no way back from here on but "
+                          "to fail back.",
                           "keys per slot and the digest are those of what was restored, and the "
                           "cluster is unsealed",
                           NULL,
-                          "When vertices would be lost: resume with --accept-loss, or abort. Else "
-                          "mend what is named, and resume." },
+                          "When vertices would be lost: resume with --accept-loss. Else mend what "
+                          "is named, and resume." },
     [DR_REGION_SWITCH] = { "switch",
                            "Turns on the new side's users, where an earlier fail-over had turned "
                            "them off, and runs the new side's hooks `start` and `switch`, which "
@@ -91,9 +93,9 @@ bool dr_region_step_find(const char *name, enum dr_region_step *out)
 
 static const char *const KIND[DR_REGION_KINDS] = {
     [DR_REGION_BEGIN] = "begin", [DR_REGION_ATTEMPT] = "attempt", [DR_REGION_INTENT] = "intent",
-    [DR_REGION_DONE] = "done",   [DR_REGION_FAILED] = "failed",   [DR_REGION_ABORT] = "abort",
-    [DR_REGION_UNDO] = "undo",   [DR_REGION_UNDONE] = "undone",   [DR_REGION_STUCK] = "stuck",
-    [DR_REGION_END] = "end"
+    [DR_REGION_DONE] = "done",   [DR_REGION_FAILED] = "failed",   [DR_REGION_NOTE] = "note",
+    [DR_REGION_ABORT] = "abort", [DR_REGION_UNDO] = "undo",       [DR_REGION_UNDONE] = "undone",
+    [DR_REGION_STUCK] = "stuck", [DR_REGION_END] = "end"
 };
 
 const char *dr_region_kind_name(enum dr_region_kind k)
@@ -120,9 +122,11 @@ const char *dr_region_at_name(enum dr_region_at at)
 /* --- the machine -------------------------------------------------------------------------------
  */
 
+/* Without PostgreSQL of its own the new side has the old side's rows of nodes, shards and slots
+ * replaced, and the routes: the redis step does, and nothing brings them back. */
 static enum dr_region_step no_return(const struct dr_region_state *s)
 {
-    return s->postgres ? DR_REGION_PROMOTE : DR_REGION_SWITCH;
+    return s->postgres ? DR_REGION_PROMOTE : DR_REGION_REDIS;
 }
 
 enum dr_region_do dr_region_next(const struct dr_region_state *s, enum dr_region_step *step)
@@ -153,8 +157,8 @@ const char *dr_region_no_abort(const struct dr_region_state *s)
         return s->postgres
                    ? "PostgreSQL of the new side is promoted, or may be: what was written there "
                      "since would be lost. Finish it (resume), then fail back"
-                   : "clients were sent to the new side, or may have been: what was written there "
-                     "since would be lost. Finish it (resume), then fail back";
+                   : "routes and nodes in the database that both sides use are those of the new "
+                     "side, or may be. Finish it (resume), then fail back";
     return NULL;
 }
 
@@ -176,6 +180,8 @@ static const char *apply_step(struct dr_region_state *s, const struct dr_region_
         s->step[next].begun_ms = r->at_ms;
         s->step[next].ended_ms = 0;
         return NULL;
+    case DR_REGION_NOTE:
+        return running ? NULL : "notes something of a step that was not begun";
     case DR_REGION_DONE:
     case DR_REGION_FAILED:
     case DR_REGION_UNDONE:
@@ -262,4 +268,9 @@ int64_t dr_region_rpo_ms(const struct dr_region_shard *shard, size_t shards,
         *missing += !reached;
     }
     return rpo_ms;
+}
+
+int64_t dr_region_rto_ms(const struct dr_region_state *s, int64_t verified_ms)
+{
+    return verified_ms > s->begun_ms ? verified_ms - s->begun_ms : 0;
 }

@@ -42,6 +42,7 @@ enum dr_region_kind {
     DR_REGION_INTENT,  /* of a step, to act */
     DR_REGION_DONE,
     DR_REGION_FAILED, /* it may have done some of it */
+    DR_REGION_NOTE,   /* of a step that runs: a fact that has to be known before it goes on */
     DR_REGION_ABORT,  /* from now on backwards */
     DR_REGION_UNDO,   /* intent to take a step back */
     DR_REGION_UNDONE,
@@ -54,7 +55,7 @@ bool dr_region_kind_find(const char *name, enum dr_region_kind *out);
 
 struct dr_region_record {
     enum dr_region_kind kind;
-    enum dr_region_step step; /* of INTENT, DONE, FAILED, UNDO, UNDONE, STUCK */
+    enum dr_region_step step; /* of INTENT, DONE, FAILED, NOTE, UNDO, UNDONE, STUCK */
     bool postgres;            /* of BEGIN: the sites have one */
     int64_t at_ms;            /* Unix epoch, by the clock of who wrote it; tells, decides nothing */
 };
@@ -89,8 +90,9 @@ enum dr_region_do {
 };
 enum dr_region_do dr_region_next(const struct dr_region_state *s, enum dr_region_step *step);
 
-/* NULL, or why it can no longer be aborted: from the intent on to promote PostgreSQL (without one:
- * to switch) the new side may have writes of its own. */
+/* NULL, or why it can no longer be aborted: from the intent on to promote PostgreSQL the new side
+ * may have writes of its own; without one, from the intent on of redis, the database that both
+ * sides use may have the new side's rows. */
 const char *dr_region_no_abort(const struct dr_region_state *s);
 
 /* --- how much is missing -------------------------------------------------------------------- */
@@ -111,5 +113,7 @@ struct dr_region_shard { /* what was brought back of one */
 int64_t dr_region_rpo_ms(const struct dr_region_shard *shard, size_t shards,
                          const struct dr_region_point *point, size_t points, int64_t at_ms,
                          size_t *missing);
+/* From execute to verified_ms, by clocks of two machines perhaps: never below 0. */
+int64_t dr_region_rto_ms(const struct dr_region_state *s, int64_t verified_ms);
 
 #endif

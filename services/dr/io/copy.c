@@ -214,7 +214,7 @@ static enum pr_code copy_source(void *ctx, struct pr_s3 *s3, size_t i, struct pr
     if (rc == PR_OK)
         rc = dr_quarantine_mortal(f->from, &f->mortal, err);
     if (rc == PR_OK)
-        rc = dr_scan(f->from, page, f, err);
+        rc = dr_scan(f->from, f->of->cancel, page, f, err);
     if (rc == PR_OK)
         rc = take_owed(f, err);
     if (rc == PR_OK)

@@ -22,6 +22,7 @@ struct dr_copy_of {
     unsigned threads; /* at a time; each has a connection to every primary of its own */
     int wait_ms;      /* for the target's replicas, at the end */
     atomic_uint_fast64_t *progress; /* keys so far; may be NULL */
+    const atomic_bool *cancel;      /* as of dr_scan */
 };
 /* Nobody else writes to either side. Every replica of the target has it all when this returns.
  * PR_ECONFLICT: the target's slots moved, or it holds keys that are not copied from here.

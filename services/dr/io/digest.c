@@ -14,6 +14,7 @@ struct work {
     struct pr_redis *c;
     bool mortal; /* it has keys with a time to live */
     struct dr_digest sum;
+    const atomic_bool *cancel;
 };
 
 /* How the value of a type is read whole, and what of it belongs together: `group` elements of the
@@ -164,7 +165,7 @@ static enum pr_code digest_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_
     struct work *w = (struct work *)ctx + i;
     (void)s3;
     const enum pr_code rc = dr_quarantine_mortal(w->c, &w->mortal, err);
-    return rc == PR_OK ? dr_scan(w->c, page, w, err) : rc;
+    return rc == PR_OK ? dr_scan(w->c, w->cancel, page, w, err) : rc;
 }
 
 static void add_up(const struct work *w, size_t n, struct dr_digest *out)
@@ -178,16 +179,16 @@ static void add_up(const struct work *w, size_t n, struct dr_digest *out)
 }
 
 enum pr_code dr_digest_both(const struct dr_digest_side *a, const struct dr_digest_side *b,
-                            unsigned threads, struct dr_digest *of_a, struct dr_digest *of_b,
-                            struct pr_err *err)
+                            unsigned threads, const atomic_bool *cancel, struct dr_digest *of_a,
+                            struct dr_digest *of_b, struct pr_err *err)
 {
     struct work *w = calloc(a->n + b->n + 1, sizeof *w);
     if (w == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for a digest");
-    for (size_t i = 0; i < a->n; i++)
-        w[i].c = a->conn[i];
-    for (size_t i = 0; i < b->n; i++)
-        w[a->n + i].c = b->conn[i];
+    for (size_t i = 0; i < a->n + b->n; i++) {
+        w[i].c = i < a->n ? a->conn[i] : b->conn[i - a->n];
+        w[i].cancel = cancel;
+    }
     const enum pr_code rc = dr_each(NULL, NULL, threads, a->n + b->n, digest_one, w, err);
     add_up(w, a->n, of_a);
     add_up(w + a->n, b->n, of_b);

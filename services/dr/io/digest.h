@@ -5,6 +5,8 @@
 
 #include "prism/io/redis.h"
 
+#include <stdatomic.h>
+
 struct dr_digest {
     uint64_t keys; /* digested */
     uint64_t sum[2];
@@ -15,10 +17,10 @@ struct dr_digest_side {
 };
 /* Of two sides at once, several servers at a time. Keys with a time to live do not count; nobody
  * gives one meanwhile. Of a stream its entries count and its groups do not. PR_EINVAL: a key of a
- * type that is not known. */
+ * type that is not known. cancel: as of dr_scan. */
 PR_CHECKED enum pr_code dr_digest_both(const struct dr_digest_side *a,
                                        const struct dr_digest_side *b, unsigned threads,
-                                       struct dr_digest *of_a, struct dr_digest *of_b,
-                                       struct pr_err *err);
+                                       const atomic_bool *cancel, struct dr_digest *of_a,
+                                       struct dr_digest *of_b, struct pr_err *err);
 
 #endif

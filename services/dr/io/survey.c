@@ -184,11 +184,14 @@ static enum pr_code page(void *ctx, const redisReply *keys, struct pr_err *err)
     return rc;
 }
 
-enum pr_code dr_scan(struct pr_redis *c, dr_page_fn *fn, void *ctx, struct pr_err *err)
+enum pr_code dr_scan(struct pr_redis *c, const atomic_bool *cancel, dr_page_fn *fn, void *ctx,
+                     struct pr_err *err)
 {
     char cursor[32] = "0";
     do {
         PR_AUTO(redisReply) *reply = NULL;
+        if (cancel != NULL && atomic_load(cancel))
+            return pr_fail(err, PR_ECANCELED, "told to stop");
         enum pr_code rc = pr_redis_command(c, &reply, err, "SCAN %s COUNT %d", cursor, (int)PAGE);
         if (rc != PR_OK)
             return rc;
@@ -211,7 +214,8 @@ static enum pr_code look_at_all(void *ctx, struct pr_s3 *s3, size_t i, struct pr
     struct part *p = (struct part *)ctx + i;
     (void)s3;
     p->s.keys = calloc(1, sizeof *p->s.keys);
-    return p->s.keys != NULL ? dr_scan(p->of->conn[p->shard], page, p, err) : no_memory(err);
+    return p->s.keys != NULL ? dr_scan(p->of->conn[p->shard], p->of->cancel, page, p, err)
+                             : no_memory(err);
 }
 
 /* The home keys of vertices found elsewhere: LIVE there, they were not kept. */

@@ -11,6 +11,8 @@
 #include "prism/buf.h"
 #include "prism/io/redis.h"
 
+#include <stdatomic.h>
+
 struct dr_found {  /* one key of a vertex */
     uint64_t hash; /* of its id */
     size_t id;     /* in text, id_len bytes */
@@ -40,6 +42,7 @@ struct dr_survey_of {
     size_t from, to;
     uint32_t partitions; /* of the store; 0: there are no vertices */
     unsigned threads;
+    const atomic_bool *cancel; /* as of dr_scan */
 };
 /* All of it at once: from is 0. Keys must not change meanwhile, except that their time may be up.
  * PR_EDATA: there are vertices though partitions is 0, or in a partition beyond them. */
@@ -73,9 +76,10 @@ size_t dr_survey_key(const struct dr_survey *s, const struct dr_found *f, char o
 /* More than one of the shards holds keys of the slot. */
 bool dr_survey_shared(const struct dr_survey *s, uint32_t slot);
 
-/* Calls page(ctx, keys) for every page of a SCAN of everything; keys: an array of strings. */
+/* Calls page(ctx, keys) for every page of a SCAN of everything; keys: an array of strings.
+ * cancel: looked at before each: PR_ECANCELED; may be NULL. */
 typedef enum pr_code dr_page_fn(void *ctx, const redisReply *keys, struct pr_err *err);
-PR_CHECKED enum pr_code dr_scan(struct pr_redis *c, dr_page_fn *page, void *ctx,
-                                struct pr_err *err);
+PR_CHECKED enum pr_code dr_scan(struct pr_redis *c, const atomic_bool *cancel, dr_page_fn *page,
+                                void *ctx, struct pr_err *err);
 
 #endif

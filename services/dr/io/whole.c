@@ -20,7 +20,7 @@ static enum pr_code read_takes(struct dr_whole_run *r, struct pr_err *err)
     struct pr_s3 *s3 = NULL;
     char(*name)[DR_NAME] = calloc(out->shards, sizeof *name);
     enum pr_code rc = name != NULL
-                          ? pr_s3_open(r->w->store, NULL, &s3, err)
+                          ? pr_s3_open(r->w->store, r->w->cancel, &s3, err)
                           : pr_fail(err, PR_ENOMEM, "no memory for %zu shards", out->shards);
     for (size_t i = 0; rc == PR_OK && i < out->shards; i++)
         memcpy(name[i], out->shard[i].name, sizeof name[i]);
@@ -37,7 +37,7 @@ static enum pr_code list_shards(struct dr_whole_run *r, struct pr_err *err)
 {
     struct dr_whole_done *out = r->out;
     struct dr_index *ix = &r->index;
-    enum pr_code rc = dr_index_open(ix, r->w->store, NULL, r->w->cluster, NULL, err);
+    enum pr_code rc = dr_index_open(ix, r->w->store, r->w->cancel, r->w->cluster, NULL, err);
     if (rc == PR_OK && ix->shards == 0)
         rc = pr_fail(err, PR_ENOTFOUND, "the bucket holds no shard of %s", r->w->cluster);
     if (rc != PR_OK)
@@ -108,7 +108,8 @@ static enum pr_code look(struct dr_whole_run *r, void *ctx, struct pr_err *err)
                                      .from = r->from,
                                      .to = r->to,
                                      .partitions = r->partitions,
-                                     .threads = r->threads };
+                                     .threads = r->threads,
+                                     .cancel = r->w->cancel };
     return dr_survey_look(&of, &r->survey, err);
 }
 
@@ -125,7 +126,8 @@ static enum pr_code look_again(struct dr_whole_run *r, void *ctx, struct pr_err 
                                      .from = r->from,
                                      .to = r->to,
                                      .partitions = r->partitions,
-                                     .threads = r->threads };
+                                     .threads = r->threads,
+                                     .cancel = r->w->cancel };
     return dr_survey_look_again(&of, &r->survey, &r->more, err);
 }
 

@@ -9,6 +9,8 @@
 #include "io/restore.h"
 #include "io/routes.h"
 
+enum dr_whole_act { DR_WHOLE_EMPTY, DR_WHOLE_ROUTES, DR_WHOLE_UNSEAL };
+
 struct dr_whole {
     const struct pr_s3_store *store;
     const struct dr_codec *codec;
@@ -28,9 +30,12 @@ struct dr_whole {
     unsigned part, parts;      /* 1..parts: files of these shards only, beside others that have the
                                 * rest; 0, 0: all */
     const char *exchange;      /* directory that every part sees, new; NULL: all */
-    /* Asked last before the cluster is emptied: not PR_OK: leave it alone. NULL: go on. */
-    enum pr_code (*may)(void *ctx, struct pr_err *err);
+    /* Asked last before the cluster is emptied, before routes are written, and before it is
+     * unsealed: not PR_OK: leave it alone. NULL: go on. */
+    enum pr_code (*may)(void *ctx, enum dr_whole_act act, struct pr_err *err);
     void *ctx;
+    const atomic_bool *cancel; /* looked at for every shard and page of keys, and while the bucket
+                                * is waited for: then PR_ECANCELED; may be NULL */
 };
 
 struct dr_whole_shard {

@@ -93,7 +93,8 @@ static enum pr_code copy_keys(struct dr_whole_run *r, struct ticker *t, struct p
                                    .auth = &r->w->auth,
                                    .threads = r->threads,
                                    .wait_ms = WAIT_MS,
-                                   .progress = &t->keys };
+                                   .progress = &t->keys,
+                                   .cancel = r->w->cancel };
     struct dr_copied *copied = malloc(sizeof *copied);
     pthread_t ticking;
     if (copied == NULL)
@@ -125,7 +126,8 @@ static enum pr_code digest_wave(struct dr_whole_run *r, struct pr_err *err)
 {
     const struct dr_digest_side from = sources(r), none = { .n = 0 };
     struct dr_digest of_wave, nothing, *sum = &r->out->digest;
-    const enum pr_code rc = dr_digest_both(&from, &none, r->threads, &of_wave, &nothing, err);
+    const enum pr_code rc =
+        dr_digest_both(&from, &none, r->threads, r->w->cancel, &of_wave, &nothing, err);
     sum->keys += of_wave.keys;
     sum->sum[0] += of_wave.sum[0];
     sum->sum[1] += of_wave.sum[1];
@@ -174,7 +176,7 @@ static enum pr_code compare_digests(struct dr_whole_run *r, struct pr_err *err)
 {
     const struct dr_digest_side from = sources(r), to = { r->target.primary, r->target.primaries };
     struct dr_digest *sent = &r->out->digest, got, still;
-    enum pr_code rc = dr_digest_both(&from, &to, r->threads, &still, &got, err);
+    enum pr_code rc = dr_digest_both(&from, &to, r->threads, r->w->cancel, &still, &got, err);
     if (from.n > 0)
         *sent = still;
     if (rc == PR_OK && memcmp(sent, &got, sizeof got) != 0)
@@ -205,6 +207,11 @@ static enum pr_code compare_ways(const struct dr_survey *s, struct pr_err *err)
     return rc;
 }
 
+static enum pr_code may(const struct dr_whole_run *r, enum dr_whole_act act, struct pr_err *err)
+{
+    return r->w->may != NULL ? r->w->may(r->w->ctx, act, err) : PR_OK;
+}
+
 /* --- routes -------------------------------------------------------------------------------------
  */
 
@@ -212,7 +219,9 @@ static enum pr_code write_routes(struct dr_whole_run *r, const struct dr_survey 
                                  struct pr_err *err)
 {
     struct pr_lease lease;
-    enum pr_code rc = dr_routes_begin(r->db, &lease, err);
+    enum pr_code rc = may(r, DR_WHOLE_ROUTES, err);
+    if (rc == PR_OK)
+        rc = dr_routes_begin(r->db, &lease, err);
     if (rc != PR_OK)
         return rc;
     rc = dr_routes_write(r->db, &lease, r->partitions, s, r->out->mend.epoch, &r->out->routes, err);
@@ -226,7 +235,8 @@ static enum pr_code look_through(struct dr_whole_run *r, struct pr_err *err)
     const struct dr_survey_of of = { .conn = r->target.primary,
                                      .to = r->target.primaries,
                                      .partitions = r->partitions,
-                                     .threads = r->threads };
+                                     .threads = r->threads,
+                                     .cancel = r->w->cancel };
     struct dr_survey s = { .n = 0 };
     enum pr_code rc = dr_survey(&of, &s, err);
     if (rc == PR_OK)
@@ -242,8 +252,8 @@ static enum pr_code look_through(struct dr_whole_run *r, struct pr_err *err)
 enum pr_code dr_whole_fill(struct dr_whole_run *r, struct pr_err *err)
 {
     enum pr_code rc = dr_whole_look(r, err);
-    if (rc == PR_OK && r->w->may != NULL)
-        rc = r->w->may(r->w->ctx, err);
+    if (rc == PR_OK)
+        rc = may(r, DR_WHOLE_EMPTY, err);
     if (rc == PR_OK)
         rc = dr_target_empty(&r->target, err);
     if (rc != PR_OK)
@@ -256,6 +266,8 @@ enum pr_code dr_whole_fill(struct dr_whole_run *r, struct pr_err *err)
         rc = compare_digests(r, err);
     if (rc == PR_OK)
         rc = look_through(r, err);
+    if (rc == PR_OK)
+        rc = may(r, DR_WHOLE_UNSEAL, err);
     if (rc == PR_OK)
         rc = dr_target_unseal(&r->target, &r->functions, err);
     if (rc == PR_OK)

@@ -85,7 +85,7 @@ static enum pr_code take_out(struct dr_whole_run *r, void *ctx, struct pr_err *e
     struct gather *g = ctx;
     enum pr_code rc = dr_wave_mend(r, err);
     for (g->shard = r->from; g->shard < r->to && rc == PR_OK; g->shard++)
-        rc = dr_scan(r->conn[g->shard], gather_page, g, err);
+        rc = dr_scan(r->conn[g->shard], r->w->cancel, gather_page, g, err);
     return rc;
 }
 

@@ -63,6 +63,7 @@ static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, const char *di
     struct dr_whole_shard *s = &r->out->shard[i];
     const struct dr_restore what = { .store = r->w->store,
                                      .codec = r->w->codec,
+                                     .cancel = r->w->cancel,
                                      .cluster = r->w->cluster,
                                      .shard = s->name,
                                      .index = &r->index,
@@ -113,8 +114,13 @@ static enum pr_code start_shard(struct dr_whole_run *r, size_t i, struct pr_err 
 {
     char dir[4200];
     (void)snprintf(dir, sizeof dir, "%s/%s", r->dir, r->out->shard[i].name);
-    const enum pr_code rc = r->fetched[i] ? PR_OK : fetch_shard(r, i, dir, err);
-    return rc == PR_OK ? dr_quarantine_open(&r->server[i], dir, err) : rc;
+    if (r->w->cancel != NULL && atomic_load(r->w->cancel))
+        return pr_fail(err, PR_ECANCELED, "told to stop");
+    enum pr_code rc = r->fetched[i] ? PR_OK : fetch_shard(r, i, dir, err);
+    if (rc == PR_OK)
+        rc = dr_quarantine_open(&r->server[i], dir, err);
+    r->server[i].cancel = r->w->cancel;
+    return rc;
 }
 
 static enum pr_code start(struct dr_whole_run *r, size_t from, size_t to, struct pr_err *err)

@@ -20,6 +20,7 @@ struct dr_pg_restore {
     const char *set;            /* label of a backup; NULL: the fitting one */
     bool scratch;               /* to look at, not to take over: archives nothing */
     const char *const *setting; /* "name=value", NULL-terminated; may be NULL */
+    const char *mark;           /* empty file that is in it as soon as it is there; may be NULL */
 };
 struct dr_pg_restored {
     char backup[DR_PG_LABEL]; /* that it began with */
@@ -42,6 +43,7 @@ struct dr_pg_rewind {
     const char *at;      /* data directory of the old primary; stopped */
     const char *options; /* of the server at its start; NULL: none */
     int64_t wait_ms;
+    const char *mark; /* empty file that is in it when it is done; may be NULL */
 };
 
 struct dr_pg_lockout {

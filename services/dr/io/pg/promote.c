@@ -340,6 +340,8 @@ enum pr_code dr_pg_self_rewind(void *self, const struct dr_pg_rewind *how, struc
         rc = follow(h, how->at, target, conninfo, err);
     if (rc == PR_OK)
         rc = wake_source(h, err);
+    if (rc == PR_OK && how->mark != NULL)
+        rc = dr_pg_mark(how->at, how->mark, err);
     free(public);
     free(conninfo);
     if (rc == PR_OK)

@@ -152,17 +152,34 @@ enum pr_code dr_pg_append_settings(const struct dr_pg_home *h, const char *dir, 
     return ok ? PR_OK : pr_fail(err, PR_EUNAVAIL, "%s: %s", path, strerror(why));
 }
 
+static enum pr_code sync_dir(const char *path, struct pr_err *err)
+{
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool ok = fd >= 0 && fsync(fd) == 0;
+    const int why = errno;
+    if (fd >= 0)
+        close(fd);
+    return ok ? PR_OK : pr_fail(err, PR_EUNAVAIL, "%s: %s", path, strerror(why));
+}
+
+enum pr_code dr_pg_mark(const char *dir, const char *name, struct pr_err *err)
+{
+    char path[DR_PG_PATH + 128];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return pr_fail(err, PR_EUNAVAIL, "%s: %s", path, strerror(errno));
+    close(fd);
+    return sync_dir(dir, err); /* it is its name only */
+}
+
 static enum pr_code publish(const char *part, const char *to, struct pr_err *err)
 {
     char parent[DR_PG_PATH];
     (void)snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(to, '/') - to), to);
     if (rename(part, to) != 0)
         return pr_fail(err, PR_EUNAVAIL, "%s to %s: %s", part, to, strerror(errno));
-    const int fd = open(parent[0] != '\0' ? parent : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return ok ? PR_OK : pr_fail(err, PR_EUNAVAIL, "%s: %s", parent, strerror(errno));
+    return sync_dir(parent[0] != '\0' ? parent : "/", err);
 }
 
 enum pr_code dr_pg_self_restore(void *self, const struct dr_pg_restore *how,
@@ -189,5 +206,7 @@ enum pr_code dr_pg_self_restore(void *self, const struct dr_pg_restore *how,
         rc = dr_pg_system_of(h, part, &out->system_id, err);
     if (rc == PR_OK)
         rc = dr_pg_append_settings(h, part, out->system_id, how->setting, err);
+    if (rc == PR_OK && how->mark != NULL)
+        rc = dr_pg_mark(part, how->mark, err);
     return rc == PR_OK ? publish(part, how->to, err) : rc;
 }

@@ -35,6 +35,9 @@ PR_CHECKED enum pr_code dr_pg_append_settings(const struct dr_pg_home *h, const 
 PR_CHECKED enum pr_code dr_pg_system_of(const struct dr_pg_home *h, const char *dir, uint64_t *out,
                                         struct pr_err *err);
 
+/* An empty file there, to stay. */
+PR_CHECKED enum pr_code dr_pg_mark(const char *dir, const char *name, struct pr_err *err);
+
 /* The server whose data directory that is. */
 PR_CHECKED enum pr_code dr_pg_server_runs(const struct dr_pg_home *h, const char *dir, bool *runs,
                                           struct pr_err *err);

@@ -84,20 +84,20 @@ static bool take_points(const json_t *o, struct dr_region_facts *f)
 static bool take_facts(const json_t *o, struct dr_region_facts *f)
 {
     int64_t epoch = (int64_t)f->epoch, missing = (int64_t)f->missing;
-    const bool ok = json_is_object(o) && take_text(o, "from", f->from, sizeof f->from) &&
-                    take_text(o, "to", f->to, sizeof f->to) &&
-                    take_words(o, "by", f->by, sizeof f->by) &&
-                    take_text(o, "data", f->data, sizeof f->data) &&
-                    take_text(o, "next_data", f->next_data, sizeof f->next_data) &&
-                    take_bool(o, "old_side_is_down", &f->old_side_is_down) &&
-                    take_bool(o, "over_existing", &f->over_existing) &&
-                    take_bool(o, "accept_loss", &f->accept_loss) &&
-                    take_bool(o, "all_locked", &f->all_locked) &&
-                    take_bool(o, "drained", &f->drained) && take_int(o, "wait_ms", &f->wait_ms) &&
-                    take_int(o, "epoch", &epoch) && take_int(o, "claim_ms", &f->claim_ms) &&
-                    take_int(o, "locked_ms", &f->locked_ms) && take_points(o, f) &&
-                    take_int(o, "rpo_ms", &f->rpo_ms) && take_int(o, "missing", &missing) &&
-                    take_int(o, "verified_ms", &f->verified_ms) && epoch >= 0 && missing >= 0;
+    const bool ok =
+        json_is_object(o) && take_text(o, "from", f->from, sizeof f->from) &&
+        take_text(o, "to", f->to, sizeof f->to) && take_words(o, "by", f->by, sizeof f->by) &&
+        take_text(o, "data", f->data, sizeof f->data) &&
+        take_text(o, "next_data", f->next_data, sizeof f->next_data) &&
+        take_bool(o, "old_side_is_down", &f->old_side_is_down) &&
+        take_bool(o, "over_existing", &f->over_existing) &&
+        take_bool(o, "accept_loss", &f->accept_loss) &&
+        take_bool(o, "all_locked", &f->all_locked) && take_bool(o, "emptying", &f->emptying) &&
+        take_bool(o, "drained", &f->drained) && take_int(o, "wait_ms", &f->wait_ms) &&
+        take_int(o, "epoch", &epoch) && take_int(o, "claim_ms", &f->claim_ms) &&
+        take_int(o, "locked_ms", &f->locked_ms) && take_points(o, f) &&
+        take_int(o, "rpo_ms", &f->rpo_ms) && take_int(o, "missing", &missing) &&
+        take_int(o, "verified_ms", &f->verified_ms) && epoch >= 0 && missing >= 0;
     f->epoch = (uint64_t)epoch;
     f->missing = (size_t)missing;
     return ok;

@@ -27,6 +27,7 @@ struct dr_region_facts {
     bool all_locked;               /* every node of it answered */
     struct dr_region_point *point; /* [points] of its primaries, then; owned */
     size_t points;
+    bool emptying;       /* the new side's Redis was fit to be filled: its keys are ours */
     bool drained;        /* the bucket had all of that */
     int64_t rpo_ms;      /* -1: not known yet */
     size_t missing;      /* primaries of which something is missing */

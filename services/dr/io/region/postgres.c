@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH = 512, TRIES = 20, TURN_MS = 250, WAIT_MS = 600000 };
+enum { PATH = 512, MARK = 64, TRIES = 20, TURN_MS = 250, WAIT_MS = 600000 };
 
 struct backend {
     struct dr_config cfg; /* run's, with the site's PostgreSQL */
@@ -86,27 +86,20 @@ static bool holds_something(const char *path)
     return n > 2;
 }
 
-/* Beside the directory: that what is in it is of this fail-over, not of an earlier life. */
-static void mark_path(const struct dr_region_job *job, char out[PATH])
+/* In the directory, before it has its name: that what is in it is of this fail-over, not of an
+ * earlier life. Numbers begin anew in another bucket. */
+static void mark_name(const struct dr_region_job *job, char out[MARK])
 {
-    (void)snprintf(out, PATH, "%.400s.failover-%" PRIu64, job->to->pg_data, job->journal.number);
+    (void)snprintf(out, MARK, "prism-failover-%" PRIu64 "-%" PRId64, job->journal.number,
+                   job->journal.state.begun_ms);
 }
 
 static bool marked(const struct dr_region_job *job)
 {
-    char path[PATH];
-    mark_path(job, path);
-    return access(path, F_OK) == 0 && holds_something(job->to->pg_data);
-}
-
-static enum pr_code mark(const struct dr_region_job *job, struct pr_err *err)
-{
-    char path[PATH];
-    mark_path(job, path);
-    FILE *f = fopen(path, "we");
-    if (f == NULL || fclose(f) != 0)
-        return pr_fail(err, PR_EUNAVAIL, "%.200s: %s", path, strerror(errno));
-    return PR_OK;
+    char path[PATH], name[MARK];
+    mark_name(job, name);
+    (void)snprintf(path, sizeof path, "%.400s/%s", job->to->pg_data, name);
+    return access(path, F_OK) == 0;
 }
 
 enum pr_code dr_region_pg_check(const struct dr_region_job *job, bool over_existing,
@@ -152,7 +145,9 @@ static enum pr_code move_aside(const struct dr_region_job *job, char where[PATH]
 /* What the old primary has behind the fork is nobody's; the rest is there already. */
 static bool rewound(const struct dr_region_job *job, const struct backend *b)
 {
-    const struct dr_pg_rewind how = { job->to->pg_data, job->to->pg_options, WAIT_MS };
+    char name[MARK];
+    mark_name(job, name);
+    const struct dr_pg_rewind how = { job->to->pg_data, job->to->pg_options, WAIT_MS, name };
     struct pr_err why = { 0 };
     const enum pr_code rc = b->is->rewind(b->self, &how, &why);
     if (rc != PR_OK)
@@ -177,16 +172,17 @@ static enum pr_code replace(struct dr_region_job *job, const struct backend *b, 
     return rc == PR_OK ? move_aside(job, aside, err) : rc;
 }
 
-enum pr_code dr_region_pg_restore(struct dr_region_job *job, bool again,
-                                  struct dr_region_said *said, struct pr_err *err)
+enum pr_code dr_region_pg_restore(struct dr_region_job *job, struct dr_region_said *said,
+                                  struct pr_err *err)
 {
-    const struct dr_pg_restore how = { .to = job->to->pg_data,
-                                       .until_ms = INT64_MAX,
-                                       .setting = job->to->pg_setting };
+    char name[MARK];
+    const struct dr_pg_restore how = {
+        .to = job->to->pg_data, .until_ms = INT64_MAX, .setting = job->to->pg_setting, .mark = name
+    };
     struct dr_pg_restored r;
     struct backend b;
     bool done = false;
-    (void)again;
+    mark_name(job, name);
     if (job->to->pg_uri == NULL || marked(job)) {
         (void)snprintf(said->text, sizeof said->text, "%s",
                        job->to->pg_uri == NULL ? "no PostgreSQL is described" : "it is there");
@@ -207,14 +203,13 @@ enum pr_code dr_region_pg_restore(struct dr_region_job *job, bool again,
                            job->to->pg_data);
     }
     close_backend(&b);
-    return rc == PR_OK ? mark(job, err) : rc;
+    return rc;
 }
 
-enum pr_code dr_region_pg_back(struct dr_region_job *job, bool again, struct dr_region_said *said,
+enum pr_code dr_region_pg_back(struct dr_region_job *job, struct dr_region_said *said,
                                struct pr_err *err)
 {
     struct backend b;
-    (void)again;
     if (job->to->pg_uri == NULL || !holds_something(job->to->pg_data))
         return PR_OK;
     enum pr_code rc = open_backend(&b, job->run->cfg, job->from->pg_uri, job->to->pg_data, err);
@@ -240,13 +235,12 @@ static enum pr_code end_leases(const struct dr_region_job *job, struct pr_err *e
     return rc;
 }
 
-enum pr_code dr_region_pg_promote(struct dr_region_job *job, bool again,
-                                  struct dr_region_said *said, struct pr_err *err)
+enum pr_code dr_region_pg_promote(struct dr_region_job *job, struct dr_region_said *said,
+                                  struct pr_err *err)
 {
     const struct dr_pg_promote how = { job->to->pg_data, job->to->pg_options, WAIT_MS };
     struct dr_pg_promoted p;
     struct backend b;
-    (void)again;
     if (job->to->pg_uri == NULL) {
         (void)snprintf(said->text, sizeof said->text, "no PostgreSQL is described");
         return PR_OK;

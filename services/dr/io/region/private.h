@@ -23,14 +23,14 @@ struct dr_region_job {
     struct dr_tail tail;
 };
 
-/* A step acts. again: it was begun before, and may have been done in part or whole. text: what to
- * say of it; facts: members for the journal. PR_OK: done_when of its row is so. */
+/* A step acts; it may have been begun before, and done in part or whole. text: what to say of it;
+ * facts: members for the journal. PR_OK: done_when of its row is so. */
 struct dr_region_said {
     char text[DR_REGION_TEXT];
     struct pr_buf facts;
 };
-typedef enum pr_code dr_region_act(struct dr_region_job *job, bool again,
-                                   struct dr_region_said *said, struct pr_err *err);
+typedef enum pr_code dr_region_act(struct dr_region_job *job, struct dr_region_said *said,
+                                   struct pr_err *err);
 
 bool dr_region_canceled(const struct dr_region_job *job);
 /* Where the new side's rows are: its PostgreSQL, or PRISM_DB_URI; NULL: nowhere. */
@@ -54,7 +54,7 @@ PR_CHECKED enum pr_code dr_region_hook(const struct dr_region_job *job, const st
                                        enum dr_hook which, struct pr_err *err);
 
 /* verify.c */
-enum pr_code dr_region_verify(struct dr_region_job *job, bool again, struct dr_region_said *said,
+enum pr_code dr_region_verify(struct dr_region_job *job, struct dr_region_said *said,
                               struct pr_err *err);
 
 /* postgres.c. What a site without PostgreSQL has to do is nothing. */
@@ -70,12 +70,12 @@ PR_CHECKED enum pr_code dr_region_pg_lock(const struct dr_config *cfg, const str
 /* Why it could not be restored; "": it could. */
 PR_CHECKED enum pr_code dr_region_pg_check(const struct dr_region_job *job, bool over_existing,
                                            char why[DR_REGION_TEXT], struct pr_err *err);
-enum pr_code dr_region_pg_restore(struct dr_region_job *job, bool again,
-                                  struct dr_region_said *said, struct pr_err *err);
-enum pr_code dr_region_pg_back(struct dr_region_job *job, bool again, struct dr_region_said *said,
+enum pr_code dr_region_pg_restore(struct dr_region_job *job, struct dr_region_said *said,
+                                  struct pr_err *err);
+enum pr_code dr_region_pg_back(struct dr_region_job *job, struct dr_region_said *said,
                                struct pr_err *err);
-enum pr_code dr_region_pg_promote(struct dr_region_job *job, bool again,
-                                  struct dr_region_said *said, struct pr_err *err);
+enum pr_code dr_region_pg_promote(struct dr_region_job *job, struct dr_region_said *said,
+                                  struct pr_err *err);
 /* It takes a write. */
 PR_CHECKED enum pr_code dr_region_pg_verify(const struct dr_region_job *job, struct pr_err *err);
 

@@ -149,7 +149,7 @@ void dr_region_print(const struct dr_region_job *job, struct pr_buf *b)
     add_ms(b, "written_ms", j->state.written_ms, true);
     add_ms(b, "ended_ms", j->state.ended_ms, j->state.ended);
     add_ms(b, "rpo_ms", f->rpo_ms, f->rpo_ms >= 0);
-    add_ms(b, "rto_ms", f->verified_ms - j->state.begun_ms, f->verified_ms > 0);
+    add_ms(b, "rto_ms", dr_region_rto_ms(&j->state, f->verified_ms), f->verified_ms > 0);
     pr_buf_printf(b, ",\"missing\":%zu,\"can_abort\":%s,\"why\":", f->missing,
                   dr_region_no_abort(&j->state) == NULL ? "true" : "false");
     pr_json_add(b, j->why);
@@ -209,7 +209,6 @@ static enum pr_code do_step(struct dr_region_job *job, enum dr_region_step step,
     struct dr_region_said said = { .text = "" };
     struct pr_err unwritten = { 0 };
     char facts[64];
-    const bool again = j->state.step[step].at != DR_REGION_WAITING;
     intent_facts(job, step, back, facts);
     enum pr_code rc =
         dr_journal_write(j, back ? DR_REGION_UNDO : DR_REGION_INTENT, step, "", facts, err);
@@ -217,7 +216,7 @@ static enum pr_code do_step(struct dr_region_job *job, enum dr_region_step step,
         return rc;
     tell(job, step, "running", "");
     pr_buf_init(&said.facts, 0);
-    rc = (back ? dr_region_backs : dr_region_acts)[step](job, again, &said, err);
+    rc = (back ? dr_region_backs : dr_region_acts)[step](job, &said, err);
     if (rc == PR_OK && said.facts.failed)
         rc = pr_fail(err, PR_ENOMEM, "no memory for what was found");
     if (rc == PR_OK) {

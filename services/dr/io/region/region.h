@@ -55,7 +55,8 @@ struct dr_region_run {           /* borrowed */
     const char *db_uri;          /* PRISM_DB_URI, for sites without "postgres"; may be NULL */
     dr_region_progress_fn *progress;
     void *ctx;
-    const atomic_bool *cancel; /* looked at between steps, and while waiting; may be NULL */
+    const atomic_bool *cancel; /* looked at between steps, while waiting, and throughout the
+                                * restore of Redis; may be NULL */
 };
 
 /* Nothing is changed anywhere. PR_OK also when problems are in the way: see "ready". PR_EINVAL:
@@ -76,8 +77,8 @@ PR_CHECKED enum pr_code dr_region_resume(const struct dr_region_run *run,
                                          const struct dr_region_order *order, struct pr_buf *out,
                                          struct pr_err *err);
 /* Takes back what was done and makes the old side the owner again. PR_ECONFLICT: PostgreSQL may be
- * promoted: fail back instead. PR_ENOTFOUND: none is under way. An abort that stopped is gone on
- * with by abort. */
+ * promoted, or without one Redis was begun with: fail back instead. PR_ENOTFOUND: none is under
+ * way. An abort that stopped is gone on with by abort. */
 PR_CHECKED enum pr_code dr_region_abort(const struct dr_region_run *run,
                                         const struct dr_region_order *order, struct pr_buf *out,
                                         struct pr_err *err);

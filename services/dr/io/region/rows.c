@@ -11,10 +11,10 @@ const char *dr_region_db_uri(const struct dr_region_job *job)
 
 /* Offsets and generations are of streams that ended: the new side's dr begins anew, under another
  * name in the bucket. Drills stay: they are history. */
-static const char *const FORGET[] = { "DELETE FROM slots",          "DELETE FROM shards",
-                                      "DELETE FROM nodes",          "DELETE FROM dr_shards",
-                                      "DELETE FROM dr_groups",      "DELETE FROM dr_generations",
-                                      "DELETE FROM dr_bases_wanted" };
+static const char *const FORGET[] = { "DELETE FROM slots",           "DELETE FROM shards",
+                                      "DELETE FROM nodes",           "DELETE FROM dr_shards",
+                                      "DELETE FROM dr_groups",       "DELETE FROM dr_generations",
+                                      "DELETE FROM dr_bases_wanted", "DELETE FROM dr_gives" };
 
 static enum pr_code renew(struct pr_db *db, void *ctx, struct pr_err *err)
 {
@@ -76,8 +76,9 @@ enum pr_code dr_region_report(const struct dr_region_job *job, const char *repor
                         PR_ARGS(pr_i64((int64_t)job->journal.number), pr_text(f->from),
                                 pr_text(f->to), pr_text(f->by), pr_i64((int64_t)f->epoch),
                                 pr_i64(s->begun_ms), pr_i64(f->claim_ms), pr_i64(f->verified_ms),
-                                pr_i64(f->rpo_ms), pr_i64(f->verified_ms - s->begun_ms),
-                                pr_i64(s->attempts), pr_text(report)),
+                                pr_i64(f->rpo_ms > 0 ? f->rpo_ms : 0),
+                                pr_i64(dr_region_rto_ms(s, f->verified_ms)), pr_i64(s->attempts),
+                                pr_text(report)),
                         NULL, err);
     pr_db_close(db);
     return rc == PR_OK ? rc : pr_wrap(err, rc, "table dr_failovers");

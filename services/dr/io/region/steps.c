@@ -67,11 +67,10 @@ enum pr_code dr_region_hook(const struct dr_region_job *job, const struct dr_sit
 /* --- check, claim --------------------------------------------------------------------------------
  */
 
-static enum pr_code check(struct dr_region_job *job, bool again, struct dr_region_said *said,
+static enum pr_code check(struct dr_region_job *job, struct dr_region_said *said,
                           struct pr_err *err)
 {
     struct dr_region_check c;
-    (void)again;
     enum pr_code rc = dr_region_look(job, &job->journal.facts, &c, err);
     if (rc == PR_OK && c.fatal > 0)
         rc = pr_fail(err, PR_ECONFLICT, "%s", c.first);
@@ -95,11 +94,10 @@ static struct dr_marker marker_of(const struct dr_region_job *job, bool back)
 }
 
 /* claim_ms went to the journal with the intent, so it is always the same marker. */
-static enum pr_code claim(struct dr_region_job *job, bool again, struct dr_region_said *said,
+static enum pr_code claim(struct dr_region_job *job, struct dr_region_said *said,
                           struct pr_err *err)
 {
     const struct dr_marker m = marker_of(job, false);
-    (void)again;
     (void)snprintf(said->text, sizeof said->text, "epoch %" PRIu64 ": %s owns the store", m.epoch,
                    m.site);
     return dr_marker_write(job->s3, job->run->cfg->cluster, &m, err);
@@ -107,11 +105,10 @@ static enum pr_code claim(struct dr_region_job *job, bool again, struct dr_regio
 
 /* Also where the claim is not known to have been written: whoever was to write it may still do so,
  * and must find that it is over. */
-static enum pr_code claim_back(struct dr_region_job *job, bool again, struct dr_region_said *said,
+static enum pr_code claim_back(struct dr_region_job *job, struct dr_region_said *said,
                                struct pr_err *err)
 {
     const struct dr_marker m = marker_of(job, false), back = marker_of(job, true);
-    (void)again;
     enum pr_code rc = dr_marker_write(job->s3, job->run->cfg->cluster, &m, err);
     if (rc == PR_OK)
         rc = dr_marker_write(job->s3, job->run->cfg->cluster, &back, err);
@@ -149,14 +146,13 @@ static enum pr_code judge_lock(const struct dr_region_job *job, bool stopped,
                       : PR_OK;
 }
 
-static enum pr_code lockout(struct dr_region_job *job, bool again, struct dr_region_said *said,
+static enum pr_code lockout(struct dr_region_job *job, struct dr_region_said *said,
                             struct pr_err *err)
 {
     struct dr_lock l = { .nodes = 0 };
     struct dr_region_pg_lock pg = { .silent = false };
     const bool stops = job->from->hook[DR_HOOK_STOP] != NULL;
     struct pr_err unheard = { 0 };
-    (void)again;
     enum pr_code rc = dr_region_hook(job, job->from, DR_HOOK_STOP, &unheard);
     const bool stopped = stops && rc == PR_OK;
     if (rc != PR_OK) /* what it would have stopped is locked out here, or named below */
@@ -182,13 +178,12 @@ static enum pr_code lockout(struct dr_region_job *job, bool again, struct dr_reg
     return rc;
 }
 
-static enum pr_code lockout_back(struct dr_region_job *job, bool again, struct dr_region_said *said,
+static enum pr_code lockout_back(struct dr_region_job *job, struct dr_region_said *said,
                                  struct pr_err *err)
 {
     const bool down = job->journal.facts.old_side_is_down;
     struct dr_lock l = { .nodes = 0 };
     struct dr_region_pg_lock pg = { .silent = false };
-    (void)again;
     enum pr_code rc = dr_region_hook(job, job->from, DR_HOOK_START, err);
     if (rc == PR_OK)
         rc = dr_lock_admit(job->from, &l, err);
@@ -220,13 +215,12 @@ static size_t left_to_reach(const struct dr_region_job *job)
 }
 
 /* Polls: a bucket tells nobody of what comes. */
-static enum pr_code drain(struct dr_region_job *job, bool again, struct dr_region_said *said,
+static enum pr_code drain(struct dr_region_job *job, struct dr_region_said *said,
                           struct pr_err *err)
 {
     const struct dr_region_facts *f = &job->journal.facts;
     const int64_t begun_us = pr_mono_us(), until_us = begun_us + f->wait_ms * 1000;
     size_t left = f->points;
-    (void)again;
     dr_tail_done(&job->tail); /* what was said to be down may never have been looked at */
     for (;;) {
         const enum pr_code rc = dr_tail_read(&job->tail, job->s3, f->data, err);
@@ -251,9 +245,15 @@ static enum pr_code drain(struct dr_region_job *job, bool again, struct dr_regio
  * -----------------------------------------------------------------------------------------
  */
 
-static enum pr_code may_empty(void *ctx, struct pr_err *err)
+/* Two may be at it: one that was taken over still runs. What is emptied is noted before: later
+ * it holds keys, and those are no reason to refuse it. */
+static enum pr_code may(void *ctx, enum dr_whole_act act, struct pr_err *err)
 {
-    return dr_journal_still_ours(ctx, err);
+    struct dr_journal *j = ctx;
+    if (act == DR_WHOLE_EMPTY && !j->facts.emptying)
+        return dr_journal_write(j, DR_REGION_NOTE, DR_REGION_REDIS, "fills the new side",
+                                "\"emptying\":true", err);
+    return dr_journal_still_ours(j, err);
 }
 
 static enum pr_code measure(const struct dr_region_job *job, const struct dr_whole_done *d,
@@ -281,9 +281,9 @@ static enum pr_code measure(const struct dr_region_job *job, const struct dr_who
     return PR_OK;
 }
 
-/* What holds keys though it was begun is of this fail-over: the check found it empty or was told to
- * replace it, and nobody was sent there. */
-static enum pr_code redis(struct dr_region_job *job, bool again, struct dr_region_said *said,
+/* What holds keys though it was to be emptied is of this fail-over: it was found empty or was told
+ * to be replaced, and nobody was sent there. */
+static enum pr_code redis(struct dr_region_job *job, struct dr_region_said *said,
                           struct pr_err *err)
 {
     const struct dr_config *cfg = job->run->cfg;
@@ -299,12 +299,15 @@ static enum pr_code redis(struct dr_region_job *job, bool again, struct dr_regio
                                 .dir = dir,
                                 .seeds = job->to->seeds,
                                 .auth = { job->to->user, job->to->password },
-                                .over_existing = f->over_existing || again,
+                                .over_existing = f->over_existing || f->emptying,
                                 .accept_loss = f->accept_loss,
                                 .db_uri = dr_region_db_uri(job),
-                                .may = may_empty,
-                                .ctx = &job->journal };
+                                .may = may,
+                                .ctx = &job->journal,
+                                .cancel = job->run->cancel };
     enum pr_code rc = dr_whole_restore(&w, &d, err);
+    if (rc == PR_OK)
+        rc = dr_journal_still_ours(&job->journal, err);
     if (rc == PR_OK)
         rc = dr_region_register(job, err);
     if (rc == PR_OK)
@@ -317,11 +320,10 @@ static enum pr_code redis(struct dr_region_job *job, bool again, struct dr_regio
  * --------------------------------------------------------------------------------
  */
 
-static enum pr_code switch_over(struct dr_region_job *job, bool again, struct dr_region_said *said,
+static enum pr_code switch_over(struct dr_region_job *job, struct dr_region_said *said,
                                 struct pr_err *err)
 {
     struct dr_lock l = { .nodes = 0 };
-    (void)again;
     enum pr_code rc = dr_journal_still_ours(&job->journal, err);
     if (rc == PR_OK)
         rc = dr_lock_admit(job->to, &l, err);
@@ -338,12 +340,11 @@ static enum pr_code switch_over(struct dr_region_job *job, bool again, struct dr
     return rc == PR_OK ? dr_region_hook(job, job->to, DR_HOOK_SWITCH, err) : rc;
 }
 
-static enum pr_code report(struct dr_region_job *job, bool again, struct dr_region_said *said,
+static enum pr_code report(struct dr_region_job *job, struct dr_region_said *said,
                            struct pr_err *err)
 {
     struct pr_buf b;
     bool written = false;
-    (void)again;
     pr_buf_init(&b, 0);
     dr_region_print(job, &b);
     enum pr_code rc = b.failed ? pr_fail(err, PR_ENOMEM, "no memory for the report")

@@ -124,10 +124,9 @@ static enum pr_code look_at_marker(const struct dr_region_job *job, struct pr_er
     return rc;
 }
 
-enum pr_code dr_region_verify(struct dr_region_job *job, bool again, struct dr_region_said *said,
+enum pr_code dr_region_verify(struct dr_region_job *job, struct dr_region_said *said,
                               struct pr_err *err)
 {
-    (void)again;
     enum pr_code rc = await_cluster(job, said, err);
     if (rc == PR_OK)
         rc = dr_region_pg_verify(job, err);
