@@ -56,6 +56,7 @@ static enum pr_code carry_out(const struct dr_region_run *run, const struct dr_r
         at.tv_nsec %= 1000000000;
         (void)pthread_cond_timedwait(&play.changed, &play.mu, &at);
     }
+    assert_false(run->cut != NULL && atomic_load(run->cut)); /* its journal can be written */
     const bool canceled = !play.open;
     set_state(canceled || play.end != PR_OK ? "stopped" : "done");
     pthread_mutex_unlock(&play.mu);
@@ -106,7 +107,7 @@ enum pr_code dr_region_plan(const struct dr_region_run *run, const struct dr_reg
 enum pr_code dr_region_status(const struct dr_region_run *run, struct pr_buf *out,
                               struct pr_err *err)
 {
-    (void)run;
+    assert_null(run->cancel); /* nor by looking, also when that work was told to stop */
     (void)err;
     pthread_mutex_lock(&play.mu);
     if (play.state[0] == '\0')

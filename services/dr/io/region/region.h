@@ -56,6 +56,7 @@ struct dr_region_run {           /* borrowed */
     dr_region_progress_fn *progress;
     void *ctx;
     const atomic_bool *cancel; /* looked at between steps, and while waiting; may be NULL */
+    const atomic_bool *cut;    /* ends requests to the bucket, also of the journal; may be NULL */
 };
 
 /* Nothing is changed anywhere. PR_OK also when problems are in the way: see "ready". PR_EINVAL:
