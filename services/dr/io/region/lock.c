@@ -37,7 +37,7 @@ static struct pr_redis_auth auth_of(const struct dr_site *s)
 
 static bool kept(const struct dr_site *s, const char *user)
 {
-    if (strcmp(user, s->user != NULL ? s->user : "default") == 0)
+    if (strcmp(user, s->user) == 0)
         return true;
     for (size_t i = 0; i < s->keeps; i++)
         if (strcmp(user, s->keep[i]) == 0)
