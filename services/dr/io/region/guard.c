@@ -116,6 +116,9 @@ static void lock(struct dr_guard *g, bool admit)
     if (rc != PR_OK)
         pr_warn(PR_EV("dr.site_lock_failed"), PR_S("site", g->cfg->site), PR_I("admit", admit),
                 PR_E(&err));
+    else if (l.refused > 0)
+        pr_warn(PR_EV("dr.site_lock_refused"), PR_S("site", g->cfg->site), PR_I("admit", admit),
+                PR_S("nodes", l.silent_names));
     else if (l.users + l.users_on > 0 || pg.ended > 0)
         pr_warn(PR_EV(admit ? "dr.site_admitted" : "dr.site_locked_out"),
                 PR_S("site", g->cfg->site), PR_I("users", l.users + l.users_on),
