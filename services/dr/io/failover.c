@@ -217,14 +217,15 @@ static enum pr_code read_status(struct dr_failover *f, json_t **j, struct pr_err
     return rc == PR_OK && *j == NULL ? pr_fail(err, PR_EDATA, "failover: no status") : rc;
 }
 
-bool dr_failover_settled(struct dr_failover *f)
+bool dr_failover_settled(struct dr_failover *f, uint64_t number)
 {
     struct pr_err err = { 0 };
     json_t *j = NULL;
     bool settled = !is_busy(f) && read_status(f, &j, &err) == PR_OK;
     const json_t *failover = json_object_get(j, "failover");
     const char *state = json_string_value(json_object_get(failover, "state"));
-    if (settled && json_is_object(failover))
+    const json_int_t newest = json_integer_value(json_object_get(failover, "number"));
+    if (settled && json_is_object(failover) && (uint64_t)newest == number)
         settled = state != NULL && (strcmp(state, "done") == 0 || strcmp(state, "aborted") == 0);
     json_decref(j);
     return settled;
