@@ -23,8 +23,8 @@ static const char *const seed[] = {
     "INSERT INTO placement_runs (operation_id, source, created_by, state, report) VALUES "
     "('11111111-1111-1111-1111-111111111111', '{\"file\": \"/g.txt\", \"format\": \"snap\"}', 'x', "
     "'done', '{\"before\": {\"cross_share\": 0.6}, \"after\": {\"cross_share\": 0.1}}')",
-    "INSERT INTO plans (operation_id, run_id, created_by, state) VALUES "
-    "('22222222-2222-2222-2222-222222222222', 1, 'x', 'proposed')",
+    ("INSERT INTO plans (operation_id, run_id, created_by, state) VALUES "
+     "('22222222-2222-2222-2222-222222222222', 1, 'x', 'proposed')"),
     "INSERT INTO autoscale_fleets (name, settings, changed_by) VALUES ('proxies', '{}', 'x')",
     "INSERT INTO pins (kind, value, why, created_by) VALUES ('slot', '1', 'why', 'x')",
     "INSERT INTO dr_drills (shard_id, asked_by) VALUES ('n1', 'x')",

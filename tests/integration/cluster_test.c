@@ -324,7 +324,7 @@ static void waits_while_told_to_try_again(void **state)
     free_replies(&o.cmd, 1);
     k.open = open_a_slot(c, "{it-try}");
 
-    const struct pr_run_options short_time = { .deadline_ms = 150 };
+    const struct pr_run_options short_time = { .deadline_ms = 1000 };
     make(&o, k.open.slot, "MGET {it-try}a {it-try}b");
     assert_ok(pr_cluster_run(c, &o.cmd, 1, &short_time, &err), &err);
     assert_int_equal(o.cmd.rc, PR_EUNAVAIL);

@@ -41,28 +41,33 @@ static void roles_are_read_by_name_and_nobody_is_not_one(void **state)
 
 static void the_standby_token_opens_failovers_while_postgresql_is_away(void **state)
 {
+    enum { UP = 2 * API_STANDBY_READ_MS };
     (void)state;
     static const struct {
         int access;
-        int64_t db_age_ms, away_age_ms;
+        int64_t up_ms, db_age_ms, away_age_ms;
         enum api_standby want;
     } row[] = {
-        { API_FAILOVER, -1, -1, API_STANDBY_ALLOWED }, /* never read */
-        { API_FAILOVER, API_DB_AWAY_MS + 1, 0, API_STANDBY_ALLOWED },
-        { API_FAILOVER, API_DB_AWAY_MS, 0, API_STANDBY_OVER },
-        { API_FAILOVER, 0, 1000, API_STANDBY_OVER }, /* tokens can be looked up again */
-        { API_FAILOVER_READ, -1, -1, API_STANDBY_ALLOWED },
-        { API_FAILOVER_READ, 0, 0, API_STANDBY_ALLOWED }, /* it has just come */
-        { API_FAILOVER_READ, 0, API_STANDBY_READ_MS, API_STANDBY_ALLOWED },
-        { API_FAILOVER_READ, 0, API_STANDBY_READ_MS + 1, API_STANDBY_OVER },
-        { API_FAILOVER_READ, 0, -1, API_STANDBY_OVER }, /* it was never away */
-        { API_READ, -1, -1, API_STANDBY_ELSEWHERE },
-        { API_FLEET, -1, -1, API_STANDBY_ELSEWHERE },
-        { API_TRAIL, -1, -1, API_STANDBY_ELSEWHERE },
-        { API_ACCESS_COUNT, -1, -1, API_STANDBY_ELSEWHERE },
+        { API_FAILOVER, API_DB_AWAY_MS + 1, -1, -1, API_STANDBY_ALLOWED }, /* never read */
+        { API_FAILOVER, API_DB_AWAY_MS, -1, -1, API_STANDBY_EARLY },       /* it may be there */
+        { API_FAILOVER, 0, -1, -1, API_STANDBY_EARLY },
+        { API_FAILOVER, UP, API_DB_AWAY_MS + 1, 0, API_STANDBY_ALLOWED },
+        { API_FAILOVER, UP, API_DB_AWAY_MS, 0, API_STANDBY_OVER },
+        { API_FAILOVER, UP, 0, 1000, API_STANDBY_OVER }, /* tokens can be looked up again */
+        { API_FAILOVER_READ, 0, -1, -1, API_STANDBY_ALLOWED },
+        { API_FAILOVER_READ, UP, -1, -1, API_STANDBY_ALLOWED },
+        { API_FAILOVER_READ, UP, 0, 0, API_STANDBY_ALLOWED }, /* it has just come */
+        { API_FAILOVER_READ, UP, 0, API_STANDBY_READ_MS, API_STANDBY_ALLOWED },
+        { API_FAILOVER_READ, UP, 0, API_STANDBY_READ_MS + 1, API_STANDBY_OVER },
+        { API_FAILOVER_READ, UP, 0, -1, API_STANDBY_OVER }, /* it was never away */
+        { API_READ, UP, -1, -1, API_STANDBY_ELSEWHERE },
+        { API_FLEET, UP, -1, -1, API_STANDBY_ELSEWHERE },
+        { API_TRAIL, UP, -1, -1, API_STANDBY_ELSEWHERE },
+        { API_ACCESS_COUNT, UP, -1, -1, API_STANDBY_ELSEWHERE },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++)
-        if (api_standby_judge(row[i].access, row[i].db_age_ms, row[i].away_age_ms) != row[i].want)
+        if (api_standby_judge(row[i].access, row[i].up_ms, row[i].db_age_ms, row[i].away_age_ms) !=
+            row[i].want)
             fail_msg("row %zu", i);
 }
 

@@ -56,6 +56,7 @@ static enum pr_code carry_out(const struct dr_region_run *run, const struct dr_r
         at.tv_nsec %= 1000000000;
         (void)pthread_cond_timedwait(&play.changed, &play.mu, &at);
     }
+    assert_false(run->cut != NULL && atomic_load(run->cut)); /* its journal can be written */
     const bool canceled = !play.open;
     set_state(canceled || play.end != PR_OK ? "stopped" : "done");
     pthread_mutex_unlock(&play.mu);
@@ -106,7 +107,7 @@ enum pr_code dr_region_plan(const struct dr_region_run *run, const struct dr_reg
 enum pr_code dr_region_status(const struct dr_region_run *run, struct pr_buf *out,
                               struct pr_err *err)
 {
-    (void)run;
+    assert_null(run->cancel); /* nor by looking, also when that work was told to stop */
     (void)err;
     pthread_mutex_lock(&play.mu);
     if (play.state[0] == '\0')
@@ -203,11 +204,11 @@ static void one_runs_and_is_answered_at_once(void **state)
     (void)state;
     assert_int_equal(ask("status", ""), PR_OK);
     assert_non_null(strstr(said, "\"failover\":null"));
-    assert_true(dr_failover_settled(f));
+    assert_true(dr_failover_settled(f, 3));
     assert_int_equal(ask("execute", "west"), PR_OK);
     assert_non_null(strstr(said, "running"));
     assert_true(executing);
-    assert_false(dr_failover_settled(f));
+    assert_false(dr_failover_settled(f, 3));
     assert_string_equal(play.to, "west");
     assert_string_equal(play.by, "ops");
     assert_true(play.over);
@@ -216,7 +217,7 @@ static void one_runs_and_is_answered_at_once(void **state)
     assert_non_null(strstr(said, "\"ready\":true"));
     gate(true);
     await_state("done");
-    assert_true(dr_failover_settled(f));
+    assert_true(dr_failover_settled(f, 3));
     assert_int_equal(play.executed, 1);
 }
 
@@ -252,7 +253,8 @@ static void one_that_stopped_is_resumed(void **state)
     gate(true);
     assert_int_equal(ask("execute", "west"), PR_OK);
     await_state("stopped");
-    assert_false(dr_failover_settled(f));
+    assert_false(dr_failover_settled(f, 3));
+    assert_true(dr_failover_settled(f, 2)); /* it has claimed nothing: the owner is of another */
     assert_int_equal(ask_as("resume", "", 2, ""), PR_ECONFLICT); /* a newer one than is meant */
     assert_int_equal(ask_as("resume", "", 4, ""), PR_ENOTFOUND);
     assert_int_equal(play.resumed, 0);

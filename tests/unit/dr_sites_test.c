@@ -11,7 +11,8 @@
 static char dir[] = "/tmp/prism-sites-XXXXXX", path[64], secret[64];
 
 #define N(id, port)             "{\"id\":\"" id "\",\"address\":\"10.0.0.1:" port "\",\"zone\":\"a\"}"
-#define REDIS(nodes)            "\"redis\":{\"nodes\":[" nodes "]}"
+#define REDIS(nodes)            "\"redis\":{\"nodes\":[" nodes "]," USER "}"
+#define USER                    "\"user\":\"a\",\"password_path\":\"secret\"" /* in dir */
 #define SITE(name, more, nodes) "{\"name\":\"" name "\"" more "," REDIS(nodes) "}"
 #define BOTH(a, b)              "{\"sites\":[" a "," b "]}"
 #define EAST                    SITE("east", "", N("n1", "1"))
@@ -20,13 +21,22 @@ static char dir[] = "/tmp/prism-sites-XXXXXX", path[64], secret[64];
 #define EAST_WITH(more)         SITE("east", more, N("n1", "1"))
 #define PG(more)                ",\"postgres\":{" more "}"
 
+static void write_file(const char *to, const char *text)
+{
+    FILE *f = fopen(to, "we");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
     assert_non_null(mkdtemp(dir));
     (void)snprintf(path, sizeof path, "%s/sites", dir);
     (void)snprintf(secret, sizeof secret, "%s/secret", dir);
-    return 0;
+    write_file(secret, "pass word \n\n");
+    return chdir(dir);
 }
 
 static int remove_dir(void **state)
@@ -35,14 +45,6 @@ static int remove_dir(void **state)
     (void)unlink(path);
     (void)unlink(secret);
     return rmdir(dir);
-}
-
-static void write_file(const char *to, const char *text)
-{
-    FILE *f = fopen(to, "we");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -75,10 +77,13 @@ static void what_is_wrong_is_named(void **state)
           "\"id\"" },
         { BOTH(EAST, "{\"name\":\"west\",\"redis\":{\"nodes\":[" N("n", "2") "],\"user\":\"a\"}}"),
           "redis lacks \"password_path\"" },
+        { BOTH(EAST, "{\"name\":\"west\",\"redis\":{\"nodes\":[" N("n", "2") "]}}"),
+          "redis lacks \"user\"" },
         { BOTH(EAST, "{\"name\":\"west\",\"redis\":{\"nodes\":[" N(
                          "n", "2") "],\"user\":\"a\",\"password_path\":\"/nowhere/x\"}}"),
           "/nowhere/x: No such file" },
-        { BOTH(EAST, "{\"name\":\"west\",\"redis\":{\"nodes\":[" N("n", "2") "],\"keep\":[1]}}"),
+        { BOTH(EAST,
+               "{\"name\":\"west\",\"redis\":{\"nodes\":[" N("n", "2") "],\"keep\":[1]," USER "}}"),
           "\"keep\" holds something else than text" },
         { BOTH(EAST, WEST_WITH(PG("\"uri\":\"a\",\"data\":\"/d\""))), "for one of them" },
         { BOTH(EAST_WITH(PG("\"uri\":\"a\",\"data\":\"/d\"")),
@@ -116,7 +121,6 @@ static void what_is_right_is_read(void **state)
     struct pr_err err = { .text = "" };
     const struct dr_site *other;
     char json[1024];
-    write_file(secret, "pass word \n\n");
     (void)snprintf(json, sizeof json,
                    "{\"sites\":[{\"name\":\"east\",\"redis\":{\"nodes\":[%s,%s],\"user\":\"u\","
                    "\"password_path\":\"%s\",\"keep\":[\"dr\",\"replica\"]},"
@@ -139,7 +143,7 @@ static void what_is_right_is_read(void **state)
     assert_int_equal(east->hook_ms, 5000);
     assert_string_equal(east->hook[DR_HOOK_SWITCH], "/s");
     assert_null(east->hook[DR_HOOK_STOP]);
-    assert_null(other->user);
+    assert_string_equal(other->user, "a");
     assert_int_equal(other->hook_ms, 60000);
     dr_sites_done(&s);
 }

@@ -55,12 +55,14 @@ static const char usage[] =
     "abort;\n"
     "5 somebody else goes on with it.\n";
 
-static atomic_bool stop;
+static atomic_bool stop, cut;
 
+/* The first lets the step end and be noted in the journal; another ends it wherever it is. */
 static void on_signal(int signal)
 {
     (void)signal;
-    atomic_store(&stop, true);
+    if (atomic_exchange(&stop, true))
+        atomic_store(&cut, true);
 }
 
 static int wrong(const char *why)
@@ -126,9 +128,11 @@ static int run(const struct verb *v, struct dr_region_order *order)
     pr_buf_init(&out, 0);
     pr_log_init("dr", PR_WARN);
     enum pr_code rc = dr_cli_open(&s, &err);
-    const struct dr_region_run how = {
-        .cfg = &s.cfg, .db_uri = getenv("PRISM_DB_URI"), .progress = progress, .cancel = &stop
-    };
+    const struct dr_region_run how = { .cfg = &s.cfg,
+                                       .db_uri = getenv("PRISM_DB_URI"),
+                                       .progress = progress,
+                                       .cancel = &stop,
+                                       .cut = &cut };
     int status = 2;
     if (rc == PR_OK) {
         rc = v->run(&how, order, &out, &err);

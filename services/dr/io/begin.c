@@ -128,6 +128,25 @@ static enum pr_code await_gate(struct dr_shard *s, struct dr_psync *link, uint64
     return rc;
 }
 
+/* A restore at another site looks for bases after that site's marker was written: without one yet
+ * it will find this. Until the bucket says so, nothing is known of it, and it is not counted. */
+static enum pr_code await_owner(struct dr_shard *s, struct dr_psync *link, struct pr_err *err)
+{
+    const int64_t until_us = pr_mono_us() + (int64_t)BASE_SILENT_MS * 1000;
+    for (;;) {
+        struct pr_err why = { 0 };
+        enum pr_code rc = s->env->ask_owner(s->env->ctx, s->s3, &why);
+        if (rc == PR_OK)
+            return rc;
+        if (atomic_load(&s->stop) || pr_mono_us() > until_us)
+            return pr_fail(err, rc, "%s", why.text);
+        rc = dr_psync_ack(link, 0, err);
+        if (rc != PR_OK)
+            return rc;
+        dr_shard_await(s, -1, DR_ACK_MS);
+    }
+}
+
 static enum pr_code make_base(struct dr_shard *s, struct dr_psync *link,
                               const struct dr_generation *g, struct pr_err *err)
 {
@@ -155,6 +174,8 @@ static enum pr_code make_base(struct dr_shard *s, struct dr_psync *link,
         rc = dr_base_seal(base, ended_ms, chain, err);
     if (rc == PR_OK && !hold)
         rc = dr_base_publish(base, &exists, err);
+    if (rc == PR_OK && !hold)
+        rc = await_owner(s, link, err);
     if (rc == PR_OK) {
         switch_to(s, g, chain, hold);
         pr_info(PR_EV("dr.base_done"), PR_S("shard", s->name), PR_I("bytes", dr_base_bytes(base)),

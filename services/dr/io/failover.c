@@ -13,8 +13,9 @@
 #include <string.h>
 #include <time.h>
 
-/* A request is answered once the work is under way, or this late: whoever asks has a time limit. */
-enum { BEGIN_MS = 15000, NAME = 64, KEY = 256 };
+/* A request is answered once the work is under way, or this late: whoever asks has a time limit.
+ * Being stopped, dr gives a step so long to end and be noted; it would be done again otherwise. */
+enum { BEGIN_MS = 15000, STOP_MS = 5000, NAME = 64, KEY = 256 };
 
 typedef Prism__V1__DrFailoverRequest request;
 
@@ -31,7 +32,8 @@ struct job {
 struct dr_failover {
     const struct dr_config *cfg;
     const char *db_uri;
-    atomic_bool cancel; /* what runs stops at its next step */
+    atomic_bool cancel; /* what runs stops after its step, which is written to the journal */
+    atomic_bool cut;    /* no request to the bucket is waited for any more */
     pthread_mutex_t mu; /* all below */
     pthread_cond_t changed;
     pthread_t thread;
@@ -58,11 +60,19 @@ static void told(void *ctx, const char *step, const char *state, const char *tex
     pthread_mutex_unlock(&f->mu);
 }
 
+/* Only looks: what somebody else's work was told does not concern it. */
+static struct dr_region_run look_of(const struct dr_failover *f)
+{
+    return (struct dr_region_run){ .cfg = f->cfg, .db_uri = f->db_uri, .cut = &f->cut };
+}
+
 static struct dr_region_run run_of(struct dr_failover *f)
 {
-    return (struct dr_region_run){
-        .cfg = f->cfg, .db_uri = f->db_uri, .progress = told, .ctx = f, .cancel = &f->cancel
-    };
+    struct dr_region_run run = look_of(f);
+    run.progress = told;
+    run.ctx = f;
+    run.cancel = &f->cancel;
+    return run;
 }
 
 static void *work(void *arg)
@@ -198,7 +208,7 @@ static bool is_busy(struct dr_failover *f)
 /* *j: owned. */
 static enum pr_code read_status(struct dr_failover *f, json_t **j, struct pr_err *err)
 {
-    const struct dr_region_run run = run_of(f);
+    const struct dr_region_run run = look_of(f);
     struct pr_buf out;
     pr_buf_init(&out, 0);
     const enum pr_code rc = dr_region_status(&run, &out, err);
@@ -207,14 +217,15 @@ static enum pr_code read_status(struct dr_failover *f, json_t **j, struct pr_err
     return rc == PR_OK && *j == NULL ? pr_fail(err, PR_EDATA, "failover: no status") : rc;
 }
 
-bool dr_failover_settled(struct dr_failover *f)
+bool dr_failover_settled(struct dr_failover *f, uint64_t number)
 {
     struct pr_err err = { 0 };
     json_t *j = NULL;
     bool settled = !is_busy(f) && read_status(f, &j, &err) == PR_OK;
     const json_t *failover = json_object_get(j, "failover");
     const char *state = json_string_value(json_object_get(failover, "state"));
-    if (settled && json_is_object(failover))
+    const json_int_t newest = json_integer_value(json_object_get(failover, "number"));
+    if (settled && json_is_object(failover) && (uint64_t)newest == number)
         settled = state != NULL && (strcmp(state, "done") == 0 || strcmp(state, "aborted") == 0);
     json_decref(j);
     return settled;
@@ -238,7 +249,7 @@ static enum pr_code is_meant(struct dr_failover *f, const request *q, struct pr_
 static enum pr_code look(struct dr_failover *f, enum verb verb, const request *q,
                          struct pr_buf *out, struct pr_err *err)
 {
-    struct dr_region_run run = run_of(f);
+    const struct dr_region_run run = look_of(f);
     if (verb != PLAN)
         return dr_region_status(&run, out, err);
     const struct dr_region_order order = { .to = q->to,
@@ -247,8 +258,6 @@ static enum pr_code look(struct dr_failover *f, enum verb verb, const request *q
                                            .over_existing = q->over_existing,
                                            .accept_loss = q->accept_loss,
                                            .wait_ms = q->wait_ms };
-    run.progress = NULL;
-    run.cancel = NULL;
     return dr_region_plan(&run, &order, out, err);
 }
 
@@ -334,8 +343,13 @@ void dr_failover_stop(struct dr_failover *f)
     pthread_mutex_lock(&f->mu);
     f->stopping = true;
     const bool started = f->started;
+    const struct timespec until = in_ms(STOP_MS);
+    int rc = 0;
     f->started = false;
     atomic_store(&f->cancel, true);
+    while (f->busy && rc == 0)
+        rc = pthread_cond_timedwait(&f->changed, &f->mu, &until);
+    atomic_store(&f->cut, true);
     pthread_mutex_unlock(&f->mu);
     if (started)
         pthread_join(f->thread, NULL);

@@ -17,8 +17,10 @@ PR_CHECKED enum pr_code dr_failover_open(struct dr_failover **out, const struct 
  * configured. PR_ECONFLICT: something is under way, or the plan is not ready. PR_ENOTFOUND:
  * nothing is under way. */
 pr_rpc_fn dr_failover_ask;
-/* No fail-over is under way anywhere, as far as the bucket tells. A request or two. */
-bool dr_failover_settled(struct dr_failover *f);
+/* Fail-over `number`, which the owner's marker is of (0: none), is not under way anywhere, as far
+ * as the bucket tells, and nothing is here. One that is newer has not claimed anything. A request
+ * or two. */
+bool dr_failover_settled(struct dr_failover *f, uint64_t number);
 /* What is at work stops at its next step, for RESUME; waits for it. Both: NULL is fine. */
 void dr_failover_stop(struct dr_failover *f);
 void dr_failover_close(struct dr_failover *f);

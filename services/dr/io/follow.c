@@ -160,13 +160,15 @@ static enum pr_code publish_held(struct dr_shard *s, bool *broken, struct pr_err
         return PR_OK;
     /* Until now the generation before it was what counted: it did not end earlier. */
     dr_base_end(s->base, ended_ms);
-    const enum pr_code rc = dr_base_publish(s->base, &exists, &why);
+    enum pr_code rc = dr_base_publish(s->base, &exists, &why);
+    *broken = rc == PR_EEXISTS || rc == PR_EINVAL;
+    if (rc == PR_OK) /* as any base: see await_owner; if it fails both are done again */
+        rc = s->env->ask_owner(s->env->ctx, s->s3, &why);
     if (rc == PR_OK) {
         let_out(s, ended_ms);
         return PR_OK;
     }
     s->publish_us = pr_mono_us() + DR_ACK_MS * 1000;
-    *broken = rc == PR_EEXISTS || rc == PR_EINVAL;
     pr_warn(PR_EV("dr.base_not_live"), PR_S("shard", s->name), PR_E(&why));
     return *broken ? pr_fail(err, rc, "%s", why.text) : PR_OK;
 }

@@ -54,6 +54,13 @@ static bool sure(void *ctx)
     return dr_group_sure(ctx);
 }
 
+/* Of a shard's thread, with its own connection. */
+static enum pr_code ask_owner(void *ctx, struct pr_s3 *s3, struct pr_err *err)
+{
+    const struct dr_group *g = ctx;
+    return g->o.guard != NULL ? dr_guard_check(g->o.guard, s3, err) : PR_OK;
+}
+
 bool dr_group_rest(struct dr_group *g, int64_t until_us)
 {
     pthread_mutex_lock(&g->mu);
@@ -210,6 +217,7 @@ static void init(struct dr_group *g, const struct dr_group_options *o)
                                     .generations = &g->generations,
                                     .wake = wake,
                                     .sure = sure,
+                                    .ask_owner = ask_owner,
                                     .ctx = g };
 }
 

@@ -31,6 +31,8 @@ struct dr_shard_env { /* of a group, borrowed */
     atomic_uint *generations; /* begun in this epoch, of all its shards */
     void (*wake)(void *ctx);  /* there is much to pack, or a generation to name */
     bool (*sure)(void *ctx);  /* the lease is ours for certain */
+    /* Learns whose store it is, now that a base is there: see dr_group_ask_owner. */
+    enum pr_code (*ask_owner)(void *ctx, struct pr_s3 *s3, struct pr_err *err);
     void *ctx;
 };
 

@@ -199,7 +199,8 @@ static enum pr_code follow_owner(struct dr_shell *s, struct pr_err *err)
     if (dr_guard_owner(s->guard, data) != DR_OWNER_US ||
         (s->group != NULL && strcmp(data, s->data) == 0))
         return PR_OK;
-    if (!dr_failover_settled(s->failover)) /* PostgreSQL may still name the old side's nodes */
+    /* PostgreSQL may still name the old side's nodes. */
+    if (!dr_failover_settled(s->failover, dr_guard_failover(s->guard)))
         return PR_OK;
     if (s->group != NULL)
         stop_groups(s);

@@ -43,12 +43,20 @@ bool api_allowed(enum api_role role, int access)
     return role >= api_access_needs(access);
 }
 
-enum api_standby api_standby_judge(int access, int64_t db_age_ms, int64_t away_age_ms)
+bool api_db_away(int64_t up_ms, int64_t db_age_ms)
+{
+    return (db_age_ms < 0 ? up_ms : db_age_ms) > API_DB_AWAY_MS;
+}
+
+enum api_standby api_standby_judge(int access, int64_t up_ms, int64_t db_age_ms,
+                                   int64_t away_age_ms)
 {
     if (access != API_FAILOVER && access != API_FAILOVER_READ)
         return API_STANDBY_ELSEWHERE;
-    if (db_age_ms < 0 || db_age_ms > API_DB_AWAY_MS)
+    if (api_db_away(up_ms, db_age_ms))
         return API_STANDBY_ALLOWED;
+    if (db_age_ms < 0) /* looking may be all that is possible, and does no harm */
+        return access == API_FAILOVER_READ ? API_STANDBY_ALLOWED : API_STANDBY_EARLY;
     return access == API_FAILOVER_READ && away_age_ms >= 0 && away_age_ms <= API_STANDBY_READ_MS
                ? API_STANDBY_ALLOWED
                : API_STANDBY_OVER;

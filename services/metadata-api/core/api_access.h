@@ -32,12 +32,21 @@ enum {
     API_DB_AWAY_MS = 15000,          /* not read for so long: PostgreSQL is away */
     API_STANDBY_READ_MS = 15 * 60000 /* whoever follows a fail-over by it sees the end */
 };
-enum api_standby { API_STANDBY_ALLOWED, API_STANDBY_ELSEWHERE, API_STANDBY_OVER };
-/* access: of the route. db_age_ms: since PostgreSQL was last read; negative: never. away_age_ms:
- * since it was last found to be away; negative: never.
- * ELSEWHERE: the route is about something else. OVER: PostgreSQL can be read, so the tokens there
- * count; looking goes on for API_STANDBY_READ_MS. */
-enum api_standby api_standby_judge(int access, int64_t db_age_ms, int64_t away_age_ms);
+enum api_standby {
+    API_STANDBY_ALLOWED,
+    API_STANDBY_ELSEWHERE,
+    API_STANDBY_EARLY,
+    API_STANDBY_OVER
+};
+/* access: of the route. up_ms: since reading PostgreSQL was begun. db_age_ms: since it was last
+ * read; negative: never. away_age_ms: since it was last found to be away; negative: never.
+ * ELSEWHERE: the route is about something else. EARLY: it has not been tried for long enough, as at
+ * every start. OVER: PostgreSQL can be read, so the tokens there count; looking goes on for
+ * API_STANDBY_READ_MS. */
+enum api_standby api_standby_judge(int access, int64_t up_ms, int64_t db_age_ms,
+                                   int64_t away_age_ms);
+/* The same times. */
+bool api_db_away(int64_t up_ms, int64_t db_age_ms);
 
 enum { API_RESOURCE_NAME = 64, API_VERB_NAME = 24 };
 /* What a route does to what, in the words of the table of roles: "/v1/nodes/{id}" with PATCH is

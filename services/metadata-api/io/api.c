@@ -247,7 +247,10 @@ static void measure(struct api *api)
 
     PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
     const int64_t now_ms = pr_mono_us() / 1000;
-    api_standby_saw(api->standby, s == NULL || now_ms - s->tokens_at_ms > API_DB_AWAY_MS, now_ms);
+    api_standby_saw(api->standby,
+                    api_db_away(api_standby_up_ms(api->standby, now_ms),
+                                s == NULL ? -1 : now_ms - s->tokens_at_ms),
+                    now_ms);
     if (s == NULL)
         return;
     int64_t oldest = s->topo_at_ms < s->deltas_at_ms ? s->topo_at_ms : s->deltas_at_ms;

@@ -71,15 +71,17 @@ static int check_standby(struct api *api, const struct api_snapshot *s, const un
                          struct pr_http_res *res)
 {
     const int64_t now_ms = pr_mono_us() / 1000;
-    const enum api_standby is =
-        api_standby_judge(route->access, s == NULL ? -1 : now_ms - s->tokens_at_ms,
-                          api_standby_away_age_ms(api->standby, now_ms));
+    const enum api_standby is = api_standby_judge(
+        route->access, api_standby_up_ms(api->standby, now_ms),
+        s == NULL ? -1 : now_ms - s->tokens_at_ms, api_standby_away_age_ms(api->standby, now_ms));
     pr_log(
         is == API_STANDBY_ALLOWED ? PR_INFO : PR_WARN,
         PR_EV(is == API_STANDBY_ALLOWED ? "api.standby_token_used" : "api.standby_token_refused"),
         PR_S("method", req->method), PR_S("path", req->path));
     if (is == API_STANDBY_ELSEWHERE)
         return deny(api, res, 403, "role", "the standby token is for /v1/dr/failovers alone", NULL);
+    if (is == API_STANDBY_EARLY)
+        return starting(res);
     if (is == API_STANDBY_OVER)
         return deny(api, res, 401, "standby_over",
                     "the standby token counts only while PostgreSQL cannot be read; it can: use a "

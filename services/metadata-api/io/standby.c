@@ -1,5 +1,6 @@
 #include "standby.h"
 
+#include "prism/io/clock.h"
 #include "prism/io/log.h"
 
 #include <ctype.h>
@@ -21,6 +22,7 @@ struct note {
 struct api_standby_gate {
     bool has_token;
     unsigned char hash[API_HASH_BYTES];
+    int64_t opened_ms;    /* monotonic */
     pthread_mutex_t lock; /* all below */
     int64_t away_ms;      /* when PostgreSQL was last found to be away, monotonic; -1: never */
     struct note note[NOTES];
@@ -63,6 +65,7 @@ enum pr_code api_standby_open(struct api_standby_gate **out, const char *hash_fi
     if (g == NULL)
         return pr_fail(err, PR_ENOMEM, "standby token");
     pthread_mutex_init(&g->lock, NULL);
+    g->opened_ms = pr_mono_us() / 1000;
     g->away_ms = -1;
     *out = g;
     return hash_file[0] == '\0' ? PR_OK : read_hash(g, hash_file, err);
@@ -104,6 +107,11 @@ void api_standby_saw(struct api_standby_gate *g, bool away, int64_t mono_ms)
     if (away)
         g->away_ms = mono_ms;
     pthread_mutex_unlock(&g->lock);
+}
+
+int64_t api_standby_up_ms(const struct api_standby_gate *g, int64_t mono_ms)
+{
+    return mono_ms - g->opened_ms;
 }
 
 int64_t api_standby_away_age_ms(struct api_standby_gate *g, int64_t mono_ms)

@@ -23,6 +23,7 @@ bool api_standby_has_token(const struct api_standby_gate *g);
 bool api_standby_is(const struct api_standby_gate *g, const unsigned char hash[API_HASH_BYTES]);
 /* Whether PostgreSQL was found to be away, every second or so; and for how long it was not. */
 void api_standby_saw(struct api_standby_gate *g, bool away, int64_t mono_ms);
+int64_t api_standby_up_ms(const struct api_standby_gate *g, int64_t mono_ms); /* since opened */
 int64_t api_standby_away_age_ms(struct api_standby_gate *g, int64_t mono_ms); /* < 0: never away */
 
 /* Puts an action on the list of what is to be audited; after may be NULL, and stays the caller's.

@@ -6,6 +6,7 @@
 #include "prism/io/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ struct dr_guard {
     const struct dr_site *site;
     struct pr_s3 *s3; /* the thread's, as the next two */
     int64_t lock_us;  /* when it is locked out again */
-    bool locked;      /* by us */
+    bool locked;      /* by us, or perhaps by who ran before */
     atomic_bool stop;
     pthread_mutex_t mu; /* all below */
     pthread_cond_t woken;
@@ -38,13 +39,14 @@ static void adopt(struct dr_guard *g, const struct dr_marker *m)
 {
     pthread_mutex_lock(&g->mu);
     const bool news = !g->known || m->epoch > g->newest.epoch;
+    const char *owner = m->epoch > 0 ? m->site : g->sites.site[0].name;
     if (news) {
         g->newest = *m;
         g->known = true;
     }
     pthread_mutex_unlock(&g->mu);
     if (news)
-        pr_info(PR_EV("dr.site_owner"), PR_I("epoch", m->epoch), PR_S("owner", m->site),
+        pr_info(PR_EV("dr.site_owner"), PR_I("epoch", m->epoch), PR_S("owner", owner),
                 PR_S("data", m->data), PR_S("site", g->cfg->site));
 }
 
@@ -73,8 +75,11 @@ static enum dr_guard_owner owner_of(const struct dr_guard *g)
 {
     if (!g->known)
         return DR_OWNER_UNKNOWN;
-    return g->newest.epoch == 0 || strcmp(g->newest.site, g->cfg->site) == 0 ? DR_OWNER_US
-                                                                             : DR_OWNER_OTHER;
+    /* Without a marker the file's first site ships. The other one has nothing that could be
+     * mistaken for the store, or is yet to be restored: it waits, and nobody is kept out. */
+    if (g->newest.epoch == 0)
+        return strcmp(g->sites.site[0].name, g->cfg->site) == 0 ? DR_OWNER_US : DR_OWNER_UNKNOWN;
+    return strcmp(g->newest.site, g->cfg->site) == 0 ? DR_OWNER_US : DR_OWNER_OTHER;
 }
 
 enum dr_guard_owner dr_guard_owner(struct dr_guard *g, char data[DR_NAME])
@@ -92,6 +97,14 @@ bool dr_guard_ours(struct dr_guard *g)
     const bool ours = owner_of(g) == DR_OWNER_US && strcmp(g->newest.data, g->used) == 0;
     pthread_mutex_unlock(&g->mu);
     return ours;
+}
+
+uint64_t dr_guard_failover(struct dr_guard *g)
+{
+    pthread_mutex_lock(&g->mu);
+    const uint64_t number = g->newest.failover;
+    pthread_mutex_unlock(&g->mu);
+    return number;
 }
 
 void dr_guard_use(struct dr_guard *g, const char *data)
@@ -116,12 +129,28 @@ static void lock(struct dr_guard *g, bool admit)
     if (rc != PR_OK)
         pr_warn(PR_EV("dr.site_lock_failed"), PR_S("site", g->cfg->site), PR_I("admit", admit),
                 PR_E(&err));
+    else if (l.refused > 0)
+        pr_warn(PR_EV("dr.site_lock_refused"), PR_S("site", g->cfg->site), PR_I("admit", admit),
+                PR_S("nodes", l.silent_names));
     else if (l.users + l.users_on > 0 || pg.ended > 0)
         pr_warn(PR_EV(admit ? "dr.site_admitted" : "dr.site_locked_out"),
                 PR_S("site", g->cfg->site), PR_I("users", l.users + l.users_on),
                 PR_I("silent", l.silent), PR_I("sessions_ended", pg.ended));
     g->locked = !admit || rc != PR_OK || l.silent > 0; /* who was silent is let in later */
     dr_lock_done(&l);
+}
+
+/* Before we have begun to ship: PostgreSQL may be locked, too, so that we cannot. A marker that
+ * brings the store names its data after its own epoch; one of an abort does not, nor does none. */
+static bool given_back(struct dr_guard *g)
+{
+    char brought[DR_NAME + 24];
+    pthread_mutex_lock(&g->mu);
+    (void)snprintf(brought, sizeof brought, "%s.%" PRIu64, g->cfg->cluster, g->newest.epoch);
+    const bool is =
+        owner_of(g) == DR_OWNER_US && g->used[0] == '\0' && strcmp(g->newest.data, brought) != 0;
+    pthread_mutex_unlock(&g->mu);
+    return is;
 }
 
 static void look(struct dr_guard *g)
@@ -132,7 +161,7 @@ static void look(struct dr_guard *g)
     if (rc != PR_OK && rc != PR_ECANCELED)
         pr_warn(PR_EV("dr.site_unknown"), PR_S("code", pr_code_name(rc)), PR_E(&err));
     const enum dr_guard_owner owner = dr_guard_owner(g, data);
-    const bool out = owner == DR_OWNER_OTHER, in = g->locked && dr_guard_ours(g);
+    const bool out = owner == DR_OWNER_OTHER, in = g->locked && (dr_guard_ours(g) || given_back(g));
     if ((!out && !in) || pr_mono_us() < g->lock_us)
         return;
     lock(g, in);
@@ -175,6 +204,7 @@ enum pr_code dr_guard_start(struct dr_guard **out, const struct dr_config *cfg,
     if (g == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory to look after the owner");
     g->cfg = cfg;
+    g->locked = true; /* until we have looked: what an aborted fail-over left is let in */
     g->store = *store;
     g->store.deadline_ms = DEADLINE_MS;
     pthread_mutex_init(&g->mu, NULL);

@@ -10,12 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 3000, THREADS = 16, LEAVE_MS = 3000, TURN_MS = 20, NAME = 256 };
+enum {
+    TIMEOUT_MS = 3000,
+    THREADS = 16,
+    LEAVE_MS = 3000,
+    TURN_MS = 20,
+    NAME = 256,
+    ADMIT_TRIES = 3
+};
 
 struct node {
     char host[PR_HOST];
     int port;
-    bool silent, primary; /* primary: that owns slots */
+    bool silent, refused, primary; /* primary: that owns slots */
+    char why[64];                  /* of refused */
     struct dr_region_point at;
 };
 
@@ -37,7 +45,7 @@ static struct pr_redis_auth auth_of(const struct dr_site *s)
 
 static bool kept(const struct dr_site *s, const char *user)
 {
-    if (strcmp(user, s->user != NULL ? s->user : "default") == 0)
+    if (strcmp(user, s->user) == 0)
         return true;
     for (size_t i = 0; i < s->keeps; i++)
         if (strcmp(user, s->keep[i]) == 0)
@@ -58,21 +66,26 @@ static bool user_of(const redisReply *line, char name[NAME], bool *on)
     return true;
 }
 
-typedef enum pr_code each_user(const struct run *r, struct pr_redis *c, const char *name, bool on,
-                               size_t *changed, struct pr_err *err);
+struct at_node {
+    const struct run *r;
+    struct pr_redis *c;
+    const char *note; /* ADMIT: as it was read */
+    bool multi;       /* ADMIT: what is asked for is queued */
+    size_t changed;
+};
+typedef enum pr_code each_user(struct at_node *a, const char *name, bool on, struct pr_err *err);
 
-static enum pr_code for_users(const struct run *r, struct pr_redis *c, each_user *fn,
-                              size_t *changed, struct pr_err *err)
+static enum pr_code for_users(struct at_node *a, each_user *fn, struct pr_err *err)
 {
     PR_AUTO(redisReply) *all = NULL;
     char name[NAME];
     bool on = false;
-    enum pr_code rc = pr_redis_command(c, &all, err, "ACL LIST");
+    enum pr_code rc = pr_redis_command(a->c, &all, err, "ACL LIST");
     for (size_t i = 0; rc == PR_OK && i < all->elements; i++) {
         if (!user_of(all->element[i], name, &on))
             return pr_fail(err, PR_EDATA, "ACL LIST answered something else");
-        if (!kept(r->site, name) && strcmp(name, DR_LOCK_USER) != 0)
-            rc = fn(r, c, name, on, changed, err);
+        if (!kept(a->r->site, name) && strcmp(name, DR_LOCK_USER) != 0)
+            rc = fn(a, name, on, err);
     }
     return rc;
 }
@@ -84,30 +97,44 @@ static enum pr_code simple(struct pr_redis *c, struct pr_err *err, const char *f
     return pr_redis_command(c, &reply, err, format, a, b);
 }
 
-/* The note first: killed in between, it is one too many, of a user who was on. */
-static enum pr_code turn_off(const struct run *r, struct pr_redis *c, const char *name, bool on,
-                             size_t *changed, struct pr_err *err)
+/* What was queued since MULTI, all of it. */
+static enum pr_code exec(struct pr_redis *c, redisReply **done, struct pr_err *err)
 {
-    enum pr_code rc = PR_OK;
-    (void)r;
-    if (on) {
-        rc = simple(c, err, "ACL SETUSER %s off ~%s", DR_LOCK_USER, name);
-        if (rc == PR_OK)
-            rc = simple(c, err, "ACL SETUSER %s %s", name, "off");
-        *changed += rc == PR_OK;
-    }
-    /* Who is connected stays so when it is turned off. Links of replicas are none of these. */
-    if (rc == PR_OK)
-        rc = simple(c, err, "CLIENT KILL USER %s TYPE %s", name, "normal");
-    return rc == PR_OK ? simple(c, err, "CLIENT KILL USER %s TYPE %s", name, "pubsub") : rc;
+    enum pr_code rc = pr_redis_command(c, done, err, "EXEC");
+    if (rc == PR_OK && (*done)->type != REDIS_REPLY_ARRAY)
+        rc = pr_fail(err, PR_EDATA, "EXEC answered something else");
+    for (size_t i = 0; rc == PR_OK && i < (*done)->elements; i++)
+        rc = pr_redis_reply_code((*done)->element[i], err);
+    return rc;
 }
 
-static enum pr_code is_off(const struct run *r, struct pr_redis *c, const char *name, bool on,
-                           size_t *changed, struct pr_err *err)
+/* Together with its note, or somebody who lets in would forget the one and leave the other. */
+static enum pr_code note_and_turn_off(struct at_node *a, const char *name, struct pr_err *err)
 {
-    (void)r;
-    (void)c;
-    (void)changed;
+    PR_AUTO(redisReply) *done = NULL;
+    enum pr_code rc = simple(a->c, err, "MULTI", "", "");
+    if (rc == PR_OK)
+        rc = simple(a->c, err, "ACL SETUSER %s off ~%s", DR_LOCK_USER, name);
+    if (rc == PR_OK)
+        rc = simple(a->c, err, "ACL SETUSER %s %s", name, "off");
+    if (rc == PR_OK)
+        rc = exec(a->c, &done, err);
+    a->changed += rc == PR_OK;
+    return rc;
+}
+
+static enum pr_code turn_off(struct at_node *a, const char *name, bool on, struct pr_err *err)
+{
+    enum pr_code rc = on ? note_and_turn_off(a, name, err) : PR_OK;
+    /* Who is connected stays so when it is turned off. Links of replicas are none of these. */
+    if (rc == PR_OK)
+        rc = simple(a->c, err, "CLIENT KILL USER %s TYPE %s", name, "normal");
+    return rc == PR_OK ? simple(a->c, err, "CLIENT KILL USER %s TYPE %s", name, "pubsub") : rc;
+}
+
+static enum pr_code is_off(struct at_node *a, const char *name, bool on, struct pr_err *err)
+{
+    (void)a;
     return on ? pr_fail(err, PR_ECONFLICT, "user %.60s is on again", name) : PR_OK;
 }
 
@@ -159,41 +186,95 @@ static const char *noted(const redisReply *note)
     return NULL;
 }
 
-static enum pr_code turn_on(const struct run *r, struct pr_redis *c, const char *name, bool on,
-                            size_t *changed, struct pr_err *err)
+static bool has_note(const char *note, const char *name)
 {
-    PR_AUTO(redisReply) *note = NULL;
     const size_t n = strlen(name);
-    const enum pr_code rc = pr_redis_command(c, &note, err, "ACL GETUSER " DR_LOCK_USER);
-    const char *at = rc == PR_OK ? noted(note) : NULL;
-    (void)r;
-    for (; !on && at != NULL && *at != '\0'; at += strcspn(at, "~")) {
-        at++; /* ~ */
-        if (strncmp(at, name, n) == 0 && (at[n] == ' ' || at[n] == '\0')) {
-            ++*changed;
-            return simple(c, err, "ACL SETUSER %s %s", name, "on");
-        }
+    for (const char *at = strchr(note, '~'); at != NULL; at = strchr(at, '~')) {
+        at++;
+        if (strncmp(at, name, n) == 0 && (at[n] == ' ' || at[n] == '\0'))
+            return true;
     }
+    return false;
+}
+
+static enum pr_code begin_multi(struct at_node *a, struct pr_err *err)
+{
+    const enum pr_code rc = a->multi ? PR_OK : simple(a->c, err, "MULTI", "", "");
+    a->multi = true;
+    return rc;
+}
+
+static enum pr_code turn_on(struct at_node *a, const char *name, bool on, struct pr_err *err)
+{
+    if (on || !has_note(a->note, name))
+        return PR_OK;
+    enum pr_code rc = begin_multi(a, err);
+    if (rc == PR_OK)
+        rc = simple(a->c, err, "ACL SETUSER %s %s", name, "on");
+    a->changed += rc == PR_OK;
     return rc;
 }
 
 /* --- a node ------------------------------------------------------------------------------------
  */
 
-static enum pr_code lock_node(const struct run *r, struct pr_redis *c, size_t *changed,
-                              struct pr_err *err)
+static enum pr_code lock_node(struct at_node *a, struct pr_err *err)
 {
-    enum pr_code rc = for_users(r, c, turn_off, changed, err);
+    enum pr_code rc = for_users(a, turn_off, err);
     if (rc == PR_OK)
-        rc = for_users(r, c, is_off, changed, err);
-    return rc == PR_OK ? await_gone(r, c, err) : rc;
+        rc = for_users(a, is_off, err);
+    return rc == PR_OK ? await_gone(a->r, a->c, err) : rc;
 }
 
-static enum pr_code admit_node(const struct run *r, struct pr_redis *c, size_t *changed,
-                               struct pr_err *err)
+/* "~a ~b" */
+static enum pr_code put_back(struct at_node *a, const char *note, struct pr_err *err)
 {
-    const enum pr_code rc = for_users(r, c, turn_on, changed, err);
-    return rc == PR_OK ? simple(c, err, "ACL DELUSER %s%s", DR_LOCK_USER, "") : rc;
+    enum pr_code rc = PR_OK;
+    for (const char *at = strchr(note, '~'); rc == PR_OK && at != NULL; at = strchr(at + 1, '~')) {
+        char one[NAME];
+        (void)snprintf(one, sizeof one, "%.*s", (int)strcspn(at, " "), at);
+        rc = simple(a->c, err, "ACL SETUSER %s off %s", DR_LOCK_USER, one);
+    }
+    return rc;
+}
+
+/* Who is noted, and the note, in one. Who was noted since it was read is still off, and must not be
+ * forgotten. */
+static enum pr_code admit_noted(struct at_node *a, bool *all, struct pr_err *err)
+{
+    PR_AUTO(redisReply) *note = NULL;
+    PR_AUTO(redisReply) *done = NULL;
+    enum pr_code rc = pr_redis_command(a->c, &note, err, "ACL GETUSER " DR_LOCK_USER);
+    a->note = rc == PR_OK ? noted(note) : NULL;
+    a->multi = false;
+    *all = true;
+    if (a->note == NULL)
+        return rc;
+    rc = for_users(a, turn_on, err);
+    if (rc == PR_OK)
+        rc = begin_multi(a, err);
+    if (rc == PR_OK)
+        rc = simple(a->c, err, "ACL GETUSER %s%s", DR_LOCK_USER, "");
+    if (rc == PR_OK)
+        rc = simple(a->c, err, "ACL DELUSER %s%s", DR_LOCK_USER, "");
+    if (rc == PR_OK)
+        rc = exec(a->c, &done, err);
+    if (rc == PR_OK && done->elements < 2)
+        rc = pr_fail(err, PR_EDATA, "EXEC answered something else");
+    const char *then = rc == PR_OK ? noted(done->element[done->elements - 2]) : NULL;
+    *all = then == NULL || strcmp(then, a->note) == 0;
+    return *all ? rc : put_back(a, then, err);
+}
+
+static enum pr_code admit_node(struct at_node *a, struct pr_err *err)
+{
+    for (int i = 0; i < ADMIT_TRIES; i++) {
+        bool all = true;
+        const enum pr_code rc = admit_noted(a, &all, err);
+        if (rc != PR_OK || all)
+            return rc;
+    }
+    return pr_fail(err, PR_ECONFLICT, "somebody locks users out at the same time");
 }
 
 static enum pr_code where_is_it(struct node *n, struct pr_redis *c, struct pr_err *err)
@@ -225,25 +306,26 @@ static enum pr_code visit(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *
     struct run *r = ctx;
     struct node *n = &r->node[i];
     const struct pr_redis_auth auth = auth_of(r->site);
-    struct pr_redis *c = NULL;
-    size_t changed = 0;
+    struct at_node a = { .r = r };
     (void)s3;
-    enum pr_code rc = pr_redis_open(&c, n->host, n->port, &auth, TIMEOUT_MS, err);
-    n->silent = rc == PR_EUNAVAIL || rc == PR_ETIMEOUT;
-    if (n->silent)
-        return PR_OK;
+    enum pr_code rc = pr_redis_open(&a.c, n->host, n->port, &auth, TIMEOUT_MS, err);
     if (rc == PR_OK && r->what == LOCK)
-        rc = lock_node(r, c, &changed, err);
+        rc = lock_node(&a, err);
     if (rc == PR_OK && r->what == LOCK)
-        rc = where_is_it(n, c, err);
+        rc = where_is_it(n, a.c, err);
     if (rc == PR_OK && r->what == ADMIT)
-        rc = admit_node(r, c, &changed, err);
-    n->silent = rc == PR_EUNAVAIL || rc == PR_ETIMEOUT; /* it went away meanwhile */
-    pr_redis_close(c);
+        rc = admit_node(&a, err);
+    n->silent = rc == PR_EUNAVAIL || rc == PR_ETIMEOUT; /* perhaps it went away meanwhile */
+    n->refused = rc == PR_EDENIED;
+    if (n->refused)
+        (void)snprintf(n->why, sizeof n->why, "%.63s", err->text);
+    pr_redis_close(a.c);
     pthread_mutex_lock(&r->mu);
-    *(r->what == LOCK ? &r->out->users : &r->out->users_on) += changed;
+    *(r->what == LOCK ? &r->out->users : &r->out->users_on) += a.changed;
     pthread_mutex_unlock(&r->mu);
-    return rc == PR_OK || n->silent ? PR_OK : pr_wrap(err, rc, "redis %s:%d", n->host, n->port);
+    return rc == PR_OK || n->silent || n->refused
+               ? PR_OK
+               : pr_wrap(err, rc, "redis %s:%d", n->host, n->port);
 }
 
 /* --- all nodes -----------------------------------------------------------------------------------
@@ -299,11 +381,14 @@ static enum pr_code sum_up(struct run *r, struct pr_err *err)
         return pr_fail(err, PR_ENOMEM, "no memory for %zu nodes", r->nodes);
     for (size_t i = 0; i < r->nodes; i++) {
         const struct node *n = &r->node[i];
-        if (n->silent && at < sizeof out->silent_names)
-            at += (size_t)snprintf(out->silent_names + at, sizeof out->silent_names - at, "%s%s:%d",
-                                   at > 0 ? ", " : "", n->host, n->port);
-        out->silent += n->silent;
-        if (!n->silent && n->primary)
+        const bool missed = n->silent || n->refused;
+        if (missed && at < sizeof out->silent_names)
+            at += (size_t)snprintf(out->silent_names + at, sizeof out->silent_names - at,
+                                   "%s%s:%d%s%s", at > 0 ? ", " : "", n->host, n->port,
+                                   n->refused ? " " : "", n->why);
+        out->silent += missed;
+        out->refused += n->refused;
+        if (!missed && n->primary)
             out->point[out->points++] = n->at;
     }
     return PR_OK;

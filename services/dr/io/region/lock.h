@@ -12,15 +12,17 @@
 
 #define DR_LOCK_USER "prism-locked-out"
 
-struct dr_lock {            /* owned: dr_lock_done */
-    size_t nodes, silent;   /* of the site's file, and those that they know; that do not answer */
-    size_t users, users_on; /* turned off, or on, by this */
-    char silent_names[160]; /* the first of them; "" */
+struct dr_lock {                   /* owned: dr_lock_done */
+    size_t nodes;                  /* of the site's file, and those that they know */
+    size_t silent;                 /* that do not answer, or refuse us: nothing was done there */
+    size_t refused;                /* of those; a wrong password, a permission that is missing */
+    size_t users, users_on;        /* turned off, or on, by this */
+    char silent_names[160];        /* the first of silent, with what those that refused said; "" */
     struct dr_region_point *point; /* [points] of primaries that own slots and answered */
     size_t points;
 };
-/* Doing it again is harmless. PR_OK also when nodes are silent: see there. Any other error: one
- * that answers refused, or somebody is still on, named. */
+/* Doing it again is harmless. PR_OK also when nodes are silent or refuse us: see there. Any other
+ * error: one that answers failed, or somebody is still on, named. */
 PR_CHECKED enum pr_code dr_lock_out(const struct dr_site *s, struct dr_lock *out,
                                     struct pr_err *err);
 /* Turns on who is noted, and forgets the note. */

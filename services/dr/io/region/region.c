@@ -28,7 +28,7 @@ static enum pr_code open_job(struct dr_region_job *job, const struct dr_region_r
     if (rc == PR_OK)
         rc = dr_store_init(&job->store, run->cfg, err);
     if (rc == PR_OK)
-        rc = pr_s3_open(&job->store.s3, run->cancel, &job->s3, err);
+        rc = pr_s3_open(&job->store.s3, run->cut, &job->s3, err);
     if (rc == PR_OK)
         rc = dr_marker_newest(job->s3, run->cfg->cluster, &job->owner, err);
     return rc == PR_OK ? dr_journal_open(&job->journal, job->s3, run->cfg->cluster, err) : rc;

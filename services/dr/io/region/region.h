@@ -57,6 +57,7 @@ struct dr_region_run {           /* borrowed */
     void *ctx;
     const atomic_bool *cancel; /* looked at between steps, while waiting, and throughout the
                                 * restore of Redis; may be NULL */
+    const atomic_bool *cut;    /* ends requests to the bucket, also of the journal; may be NULL */
 };
 
 /* Nothing is changed anywhere. PR_OK also when problems are in the way: see "ready". PR_EINVAL:

@@ -172,11 +172,10 @@ static void read_redis(struct reader *r, json_t *o, struct dr_site *s)
     s->node = calloc(s->nodes, sizeof *s->node);
     for (size_t i = 0; s->node != NULL && i < s->nodes; i++)
         read_node(r, json_array_get(nodes, i), s->name, i, &s->node[i]);
-    s->user = text(r, o, where, "user", false);
-    const char *path = text(r, o, where, "password_path", s->user != NULL);
-    if (r->rc == PR_OK && path != NULL && s->user == NULL)
-        (void)wrong(r, where, "lacks \"user\"");
-    if (r->rc == PR_OK && path != NULL)
+    /* The default user will not do: a lock-out would leave it on, for whoever logs in as nobody. */
+    s->user = text(r, o, where, "user", true);
+    const char *path = text(r, o, where, "password_path", true);
+    if (r->rc == PR_OK)
         s->password = secret(r, o, where, "password_path", path);
     s->keep = list(r, o, where, "keep", &s->keeps);
     if (r->rc == PR_OK && s->node != NULL)

@@ -26,7 +26,7 @@ struct dr_site {
     struct dr_site_node *node; /* [nodes], at least one */
     size_t nodes;
     char *seeds;                 /* "host:port,..." of all of them */
-    const char *user, *password; /* of who may do everything there; NULL: no AUTH */
+    const char *user, *password; /* of who may do everything there */
     const char **keep;           /* [keeps] users that a lock-out leaves on, with `user` */
     size_t keeps;
     const char *pg_uri;               /* of a superuser; NULL: no PostgreSQL is described */

@@ -108,6 +108,9 @@ static enum pr_code look_at_old_side(const struct dr_region_job *job, struct pr_
     struct dr_lock l = { .nodes = 0 };
     struct dr_region_pg_lock pg = { .if_open = true };
     enum pr_code rc = dr_lock_out(job->from, &l, err);
+    if (rc == PR_OK && l.refused > 0 && !job->journal.facts.old_side_is_down)
+        rc = pr_fail(err, PR_EDENIED, "%zu Redis nodes cannot be locked out: %s", l.refused,
+                     l.silent_names);
     dr_lock_done(&l);
     if (rc == PR_OK)
         rc = dr_region_pg_lock(job->run->cfg, job->from, false, &pg, err);
