@@ -1,7 +1,8 @@
 /* While the dr service ships this cluster it holds the giver's stream back until the taker's is
  * durable: shards are cut at different offsets there, and a cut with a key's deletion and without
  * its copy would lose it. So it has to know of a pair before the first key moves, and until the
- * last one did. It ships from when dr_groups has rows; nothing turns that off but
+ * last one did. It ships from when dr_groups has rows, which may be in the middle of a pair: only a
+ * yes is remembered, a no is asked for again before every batch. Nothing turns that off but
  * PRISM_REBALANCE_DR. */
 #include "io/slot/pair.h"
 
@@ -117,8 +118,17 @@ enum pr_code rebalance_pair_gives(struct rebalance_pair *p, int giver, struct pr
     if (said)
         rebalance_slot_run_waits(p->run, NULL);
     p->gives = giver;
-    p->gives_known = true;
+    p->gives_known = a.id != 0; /* "does not ship" holds for this moment only */
     return PR_OK;
+}
+
+bool rebalance_pair_gives_still(struct rebalance_pair *p)
+{
+    bool yes = false;
+    struct pr_err err = { 0 };
+    if (!p->run->cfg->dr || (p->gives_known && p->gives == rebalance_pair_giver(p)))
+        return true;
+    return ships(p, &yes, &err) == PR_OK && !yes;
 }
 
 static bool over(const struct rebalance_slot_step *s)
