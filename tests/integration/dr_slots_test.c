@@ -556,6 +556,47 @@ static void the_region_is_lost_at_any_moment(void **state)
         fail_msg("a give is never forgotten");
 }
 
+static long long stale_row(const char *state)
+{
+    char sql[400], id[24];
+    (void)snprintf(sql, sizeof sql,
+                   "WITH p AS (INSERT INTO plans (operation_id, kind, goal, state, created_by) "
+                   "VALUES (gen_random_uuid(), 'fleet', '{\"kind\": \"balance\"}', '%s', 'it') "
+                   "RETURNING id) INSERT INTO dr_gives (plan_id, giver, taker, slots) "
+                   "SELECT id, '%s', '%s', decode(repeat('00', 2048), 'hex') FROM p RETURNING id",
+                   state, stage.src, stage.dst);
+    it_sql(dr.uri, sql, id, sizeof id);
+    return strtoll(id, NULL, 10);
+}
+
+static long long open_rows(long long id)
+{
+    return dr_stage_number("SELECT count(*) FROM dr_gives WHERE id = %lld AND NOT ended", id);
+}
+
+static void sweep(void)
+{
+    struct pr_err err;
+    if (rebalance_gives_sweep(stage.db, &err) != PR_OK)
+        fail_msg("%s", err.text);
+}
+
+/* Whoever moved was killed before it said that it is over. */
+static void a_plan_that_is_over_ties_nobody(void **state)
+{
+    (void)state;
+    const long long done = stale_row("failed"), runs = stale_row("running");
+    sweep();
+    assert_int_equal(dr_stage_number("SELECT count(*) FROM dr_gives WHERE id = %lld", runs), 1);
+    assert_int_equal(open_rows(done), 0);
+    assert_int_equal(open_rows(runs), 1);
+    it_sql(dr.uri, "UPDATE plans SET state = 'canceled' WHERE state = 'running'", NULL, 0);
+    sweep();
+    assert_int_equal(open_rows(runs), 0);
+    if (!it_await(none_gives, NULL, DR_AWAIT_MS))
+        fail_msg("a give of a plan that is over is never forgotten");
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) /* a pattern: those alone */
@@ -563,6 +604,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_being_told_dr_loses_keys),
         cmocka_unit_test(a_giver_waits_for_its_taker),
+        cmocka_unit_test(a_plan_that_is_over_ties_nobody),
         cmocka_unit_test(the_region_is_lost_at_any_moment),
     };
     return cmocka_run_group_tests_name("dr slots", tests, open_all, close_all);

@@ -2,4 +2,5 @@ foreach(name alarm chain container durable gate gives keys reconcile room stream
     prism_test(unit/dr_${name} SOURCES ${T}/dr_${name}_test.c LINK dr_core)
 endforeach()
 prism_test(unit/dr_generation SOURCES ${T}/dr_generation_test.c LINK dr_format)
+prism_test(unit/dr_exchange SOURCES ${T}/dr_exchange_test.c LINK dr_io prism_io)
 prism_test(unit/dr_owner SOURCES ${T}/dr_owner_test.c LINK dr_io prism_io)

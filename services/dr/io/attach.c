@@ -164,6 +164,24 @@ static int64_t pause_after(struct dr_shard *s, enum choice choice, enum pr_code 
     return p->round_ms;
 }
 
+/* False: stopped. */
+static bool await_takers(struct dr_shard *s)
+{
+    for (bool waited = false; !atomic_load(&s->stop); waited = true) {
+        pthread_mutex_lock(&s->mu);
+        const bool may = dr_shard_gate_next(s);
+        char by[DR_NAME];
+        memcpy(by, s->gate.by, sizeof by);
+        pthread_mutex_unlock(&s->mu);
+        if (may)
+            return true;
+        if (!waited)
+            pr_info(PR_EV("dr.base_waits"), PR_S("shard", s->name), PR_S("taker", by));
+        dr_shard_await(s, -1, RETRY_MAX_MS); /* rung when it may */
+    }
+    return false;
+}
+
 void *dr_shard_run(void *shard)
 {
     struct dr_shard *s = shard;
@@ -175,6 +193,8 @@ void *dr_shard_run(void *shard)
         struct dr_member m;
         bool endless;
         enum pr_code rc = PR_EUNAVAIL;
+        if (!await_takers(s))
+            break;
         const enum choice choice = choose(s, &from, &m);
         if (choice == CHOSEN)
             rc = attach(s, &from, &m, &err);

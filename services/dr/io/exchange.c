@@ -1,9 +1,12 @@
 #include "io/exchange.h"
 
+#include "prism/io/clock.h"
 #include "prism/io/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +15,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { PATH = 4200, NAP_MS = 200, TELL_S = 10 };
+enum { PATH = 4200, NAP_MS = 200, TELL_S = 10, HEAR_MS = 1000 };
 
 static const char MAGIC[8] = { 'P', 'R', 'D', 'R', 'P', 'A', 'R', '1' };
 
@@ -79,14 +82,128 @@ void dr_exchange_give_up(const struct dr_exchange *x)
         close(fd);
 }
 
+/* --- being there --------------------------------------------------------------------------------
+ */
+
+struct dr_exchange_beat {
+    pthread_t thread;
+    pthread_mutex_t mu;
+    pthread_cond_t ends;
+    bool end;
+    const struct dr_exchange *x;
+};
+
+/* Opened and closed every time: only then other machines see it. */
+static bool say_there(const struct dr_exchange *x, uint64_t n)
+{
+    char path[PATH], text[24];
+    path_of(x, "there", x->part, path);
+    const int len = snprintf(text, sizeof text, "%020" PRIu64, n);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    const bool ok = fd >= 0 && write_all(fd, text, (size_t)len);
+    return fd >= 0 && close(fd) == 0 && ok;
+}
+
+static void *beat(void *arg)
+{
+    struct dr_exchange_beat *b = arg;
+    bool well = true;
+    pthread_mutex_lock(&b->mu);
+    for (uint64_t n = 2;; n++) {
+        struct timespec at;
+        (void)clock_gettime(CLOCK_MONOTONIC, &at);
+        at.tv_sec += DR_EXCHANGE_BEAT_MS / 1000;
+        while (!b->end && pthread_cond_timedwait(&b->ends, &b->mu, &at) != ETIMEDOUT)
+            ;
+        if (b->end)
+            break;
+        pthread_mutex_unlock(&b->mu);
+        const bool ok = say_there(b->x, n);
+        if (!ok && well)
+            pr_warn(PR_EV("dr.exchange_unwritable"), PR_S("dir", b->x->dir));
+        well = ok;
+        pthread_mutex_lock(&b->mu);
+    }
+    pthread_mutex_unlock(&b->mu);
+    return NULL;
+}
+
+enum pr_code dr_exchange_begin(struct dr_exchange *x, struct pr_err *err)
+{
+    struct dr_exchange_beat *b = calloc(1, sizeof *b);
+    pthread_condattr_t by_mono;
+    if (b == NULL)
+        return pr_fail(err, PR_ENOMEM, "no memory to tell the other parts");
+    if (!say_there(x, 1)) {
+        free(b);
+        return failed(x->dir, err);
+    }
+    b->x = x;
+    pthread_mutex_init(&b->mu, NULL);
+    pthread_condattr_init(&by_mono);
+    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->ends, &by_mono);
+    pthread_condattr_destroy(&by_mono);
+    if (pthread_create(&b->thread, NULL, beat, b) == 0) {
+        x->beat = b;
+        return PR_OK;
+    }
+    pthread_cond_destroy(&b->ends);
+    pthread_mutex_destroy(&b->mu);
+    free(b);
+    return pr_fail(err, PR_ENOMEM, "no thread to tell the other parts");
+}
+
+void dr_exchange_end(struct dr_exchange *x)
+{
+    struct dr_exchange_beat *b = x->beat;
+    if (b == NULL)
+        return;
+    x->beat = NULL;
+    pthread_mutex_lock(&b->mu);
+    b->end = true;
+    pthread_cond_signal(&b->ends);
+    pthread_mutex_unlock(&b->mu);
+    pthread_join(b->thread, NULL);
+    pthread_cond_destroy(&b->ends);
+    pthread_mutex_destroy(&b->mu);
+    free(b);
+}
+
 /* --- reading ------------------------------------------------------------------------------------
  */
+
+struct hearing { /* of another part; times are ours */
+    char last[24];
+    int64_t next_us, heard_us;
+};
+
+/* One that was never there may be started yet. */
+static bool is_silent(const struct dr_exchange *x, unsigned part, struct hearing *h)
+{
+    char path[PATH], now[sizeof h->last] = "";
+    const int64_t now_us = pr_mono_us();
+    if (now_us < h->next_us)
+        return false;
+    h->next_us = now_us + HEAR_MS * 1000;
+    path_of(x, "there", part, path);
+    FILE *f = fopen(path, "re");
+    const size_t n = f != NULL ? fread(now, 1, sizeof now - 1, f) : 0;
+    if (f != NULL)
+        fclose(f);
+    if (n > 0 && strcmp(now, h->last) != 0) {
+        memcpy(h->last, now, sizeof now);
+        h->heard_us = now_us;
+    }
+    return h->heard_us != 0 && now_us - h->heard_us > x->silent_ms * 1000;
+}
 
 /* Another machine's file system tells nobody of a new file: it is looked for. */
 static enum pr_code await(const struct dr_exchange *x, const char *name, unsigned part,
                           char path[PATH], struct pr_err *err)
 {
     char gone[PATH];
+    struct hearing h = { .heard_us = 0 };
     path_of(x, "gave-up", part, gone);
     path_of(x, name, part, path);
     for (unsigned n = 0;; n++) {
@@ -94,6 +211,11 @@ static enum pr_code await(const struct dr_exchange *x, const char *name, unsigne
             return PR_OK;
         if (access(gone, F_OK) == 0)
             return pr_fail(err, PR_ECONFLICT, "part %u of %u gave up", part, x->of);
+        if (is_silent(x, part, &h))
+            return pr_fail(err, PR_ETIMEOUT,
+                           "part %u of %u has said nothing for %lld s: it was killed, or its "
+                           "machine is no more; begin all parts anew, in a new directory",
+                           part, x->of, (long long)x->silent_ms / 1000);
         if (n % (TELL_S * 1000 / NAP_MS) == 0)
             pr_info(PR_EV("dr.restore_waits"), PR_S("for", path));
         (void)nanosleep(&(struct timespec){ 0, NAP_MS * 1000000L }, NULL);

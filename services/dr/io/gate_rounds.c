@@ -157,7 +157,7 @@ static bool repeats(const struct dr_gates *g, size_t at)
 }
 
 /* Of a taker that left the cluster all is durable that it ever had: it gave its slots away before,
- * and is followed until that is. */
+ * and is followed until that is. One that is only not to be found now is waited for. */
 static void begin_round(struct dr_gates *g, struct dr_giver *v, const struct dr_gate_mark *mark)
 {
     struct pr_err err;
@@ -167,10 +167,9 @@ static void begin_round(struct dr_gates *g, struct dr_giver *v, const struct dr_
     v->begun_us = now_us;
     for (size_t i = 0; i < g->rows; i++) {
         const char *taker = g->row[i].give.taker;
-        struct dr_source s;
         struct dr_where at;
         if (!dr_gives_counts(&g->row[i]) || strcmp(g->row[i].give.giver, v->name) != 0 ||
-            repeats(g, i) || !dr_sources_find(g->o.sources, taker, &s))
+            repeats(g, i) || dr_sources_gone(g->o.sources, taker))
             continue;
         if (dr_gates_where(g, taker, &at, &err) != PR_OK ||
             !dr_gate_ask(&v->gate, taker, at.replid, at.offset)) {

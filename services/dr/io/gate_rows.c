@@ -10,6 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whether a shard is gone is seen from when it was first heard of here. */
+static void watch_new(struct dr_gates *g, const struct dr_gives_row *row, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t k = 0;
+        while (k < g->rows && g->row[k].id != row[i].id)
+            k++;
+        if (k < g->rows)
+            continue;
+        dr_sources_watch(g->o.sources, row[i].give.giver);
+        dr_sources_watch(g->o.sources, row[i].give.taker);
+    }
+}
+
 /* On failure what was read before stays. */
 enum pr_code dr_gates_read(struct dr_gates *g, struct pr_err *err)
 {
@@ -24,6 +38,7 @@ enum pr_code dr_gates_read(struct dr_gates *g, struct pr_err *err)
         free(row);
         return rc;
     }
+    watch_new(g, row, rows);
     free(g->row);
     free(g->far);
     g->row = row;
@@ -179,11 +194,10 @@ static void forget_endings(struct dr_gates *g)
 /* What the giver had deleted when it was over is in the bucket. */
 static bool is_durable(struct dr_gates *g, const struct dr_gives_row *row, struct pr_err *err)
 {
-    struct dr_source s;
     struct dr_ending *e = ending_of(g, row->id);
     int64_t ms;
     bool never = false;
-    if (!dr_gives_counts(row) || !dr_sources_find(g->o.sources, row->give.giver, &s))
+    if (!dr_gives_counts(row) || dr_sources_gone(g->o.sources, row->give.giver))
         return true; /* it never began; its giver is no more */
     if (e == NULL ||
         (e->at.replid[0] == '\0' && dr_gates_where(g, row->give.giver, &e->at, err) != PR_OK))

@@ -57,6 +57,22 @@ bool dr_shard_gate_base(const struct dr_shard *s, uint64_t base)
     return s->gate.open || s->gate.passed.base >= base;
 }
 
+/* One that is certain to be wanted is not asked for while it would wait at its end: as of now all
+ * takers are to be durable first. That costs the source nothing; a base that is thrown away
+ * cost it a fork, and us the upload. */
+bool dr_shard_gate_next(struct dr_shard *s)
+{
+    struct dr_shard_gate *g = &s->gate;
+    if (s->hold || (s->at.generation.epoch != 0 && s->status.bases_failed == 0))
+        return true;
+    if (!g->open && g->next == 0)
+        g->next = ++g->bases;
+    const bool may = dr_shard_gate_base(s, g->next);
+    if (may)
+        g->next = 0;
+    return may;
+}
+
 /* How long something has been waiting: since the oldest mark that was seen and has not passed. */
 static void note_wait(struct dr_shard *s)
 {

@@ -25,7 +25,8 @@ struct dr_shard_beat { /* a heartbeat that is not durable yet */
 struct dr_shard_gate {          /* core/gate.h */
     bool open;                  /* all that arrived may be taken; else only up to */
     struct dr_gate_mark passed; /* .base: bases that began so far may be finished */
-    uint64_t bases;             /* that began */
+    uint64_t bases;             /* that began, or were about to */
+    uint64_t next;              /* the one that is about to; 0: none */
     int64_t floor_ms;           /* what is taken is no older than this */
     int64_t since_ms;           /* something may not be taken since then; 0: all may */
     char by[DR_NAME];           /* taker that was not there, when it was looked at last */
@@ -73,7 +74,8 @@ bool dr_shard_cuttable(const struct dr_shard *s);
 struct dr_gate_mark dr_shard_gate_limit(const struct dr_shard *s); /* of what may be taken */
 void dr_shard_gate_restart(struct dr_shard *s);                    /* at a new base */
 bool dr_shard_gate_base(const struct dr_shard *s, uint64_t base);  /* it may be finished */
-void dr_shard_ring(struct dr_shard *s);                            /* its thread looks around */
+bool dr_shard_gate_next(struct dr_shard *s); /* a base would not wait for long now */
+void dr_shard_ring(struct dr_shard *s);      /* its thread looks around */
 
 enum { DR_ACK_MS = 1000 };
 /* follow.c: until the connection ends, or there is no room. broken: the stream cannot be cut any

@@ -6,11 +6,18 @@
 #include <string.h>
 #include <xxhash.h>
 
+struct watched {
+    char shard[DR_NAME];
+    unsigned missing; /* in so many readings, the latest included */
+};
+
 struct dr_sources {
     const char *zone;
     pthread_mutex_t mu;
     struct dr_source *source; /* [n], by name */
     size_t n;
+    struct watched *watched; /* [n_watched] */
+    size_t n_watched;
 };
 
 enum pr_code dr_sources_open(struct dr_sources **out, const char *zone, struct pr_err *err)
@@ -29,6 +36,7 @@ void dr_sources_close(struct dr_sources *s)
     if (s == NULL)
         return;
     pthread_mutex_destroy(&s->mu);
+    free(s->watched);
     free(s->source);
     free(s);
 }
@@ -119,6 +127,11 @@ enum pr_code dr_sources_refresh(struct dr_sources *s, struct pr_db *db, struct p
     struct dr_source *old = s->source;
     s->source = source;
     s->n = n;
+    for (size_t i = 0; n > 0 && i < s->n_watched;
+         i++) { /* without any shard: a table that was lost */
+        struct watched *w = &s->watched[i];
+        w->missing = find(source, n, w->shard) == NULL ? w->missing + 1 : 0;
+    }
     pthread_mutex_unlock(&s->mu);
     free(old);
     return PR_OK;
@@ -140,6 +153,39 @@ bool dr_sources_known(struct dr_sources *s)
     const bool known = s->n > 0;
     pthread_mutex_unlock(&s->mu);
     return known;
+}
+
+static struct watched *watched_of(struct dr_sources *s, const char *shard)
+{
+    for (size_t i = 0; i < s->n_watched; i++)
+        if (strcmp(s->watched[i].shard, shard) == 0)
+            return &s->watched[i];
+    return NULL;
+}
+
+void dr_sources_watch(struct dr_sources *s, const char *shard)
+{
+    pthread_mutex_lock(&s->mu);
+    struct watched *w = watched_of(s, shard);
+    struct watched *more =
+        w == NULL ? realloc(s->watched, (s->n_watched + 1) * sizeof *more) : NULL;
+    if (more != NULL) { /* else it is not gone */
+        s->watched = more;
+        w = &s->watched[s->n_watched++];
+        (void)snprintf(w->shard, sizeof w->shard, "%s", shard);
+    }
+    if (w != NULL)
+        w->missing = 0;
+    pthread_mutex_unlock(&s->mu);
+}
+
+bool dr_sources_gone(struct dr_sources *s, const char *shard)
+{
+    pthread_mutex_lock(&s->mu);
+    const struct watched *w = watched_of(s, shard);
+    const bool gone = w != NULL && w->missing >= DR_GONE_READS;
+    pthread_mutex_unlock(&s->mu);
+    return gone;
 }
 
 uint32_t dr_group_of(const char *shard, uint32_t groups)

@@ -36,6 +36,12 @@ bool dr_sources_known(struct dr_sources *s); /* there are shards at all */
 /* False: no such shard, or it owns no slot and neither gives nor takes any. One whose nodes are all
  * down is there, with nobody. */
 bool dr_sources_find(struct dr_sources *s, const char *shard, struct dr_source *out);
+/* A row may be missing for a moment, or come a moment after somebody heard of the shard: only one
+ * that was missing in DR_GONE_READS readings, one after another, is gone. They are counted from the
+ * latest dr_sources_watch() on; of a shard that is not watched nothing is known: not gone. */
+enum { DR_GONE_READS = 60 }; /* about as many seconds */
+void dr_sources_watch(struct dr_sources *s, const char *shard);
+bool dr_sources_gone(struct dr_sources *s, const char *shard);
 /* Names of the shards that belong to group g of `groups`, by a hash of the name, so that a shard
  * stays in its group whoever else comes and goes; *names is one malloc. */
 PR_CHECKED enum pr_code dr_sources_of_group(struct dr_sources *s, uint32_t g, uint32_t groups,

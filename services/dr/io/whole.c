@@ -265,6 +265,7 @@ enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *ou
         rc = restore(r, err);
     if (rc != PR_OK)
         dr_exchange_give_up(&r->exchange);
+    dr_exchange_end(&r->exchange); /* after it: what is silent gave up, or is done */
     close_run(r);
     free(r);
     return rc;

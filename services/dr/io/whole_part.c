@@ -10,7 +10,9 @@ enum pr_code dr_part_begin(struct dr_whole_run *r, struct pr_err *err)
     struct dr_whole_done *out = r->out;
     const uint64_t number[] = { (uint64_t)w->until_ms, w->partitions, w->parts, out->shards };
     out->last = out->shards;
-    r->exchange = (struct dr_exchange){ .dir = w->exchange, .part = w->part, .of = w->parts };
+    r->exchange = (struct dr_exchange){
+        .dir = w->exchange, .part = w->part, .of = w->parts, .silent_ms = DR_EXCHANGE_SILENT_MS
+    };
     if (w->exchange == NULL)
         return PR_OK;
     if (w->parts > out->shards)
@@ -23,7 +25,7 @@ enum pr_code dr_part_begin(struct dr_whole_run *r, struct pr_err *err)
     for (size_t i = 0; i < out->shards; i++)
         r->exchange.run =
             XXH64(out->shard[i].name, strlen(out->shard[i].name) + 1, r->exchange.run);
-    return PR_OK;
+    return dr_exchange_begin(&r->exchange, err);
 }
 
 static enum pr_code take_facts(void *ctx, const char *data, size_t n, struct pr_err *err)

@@ -1,6 +1,10 @@
 #include "io/shell.h"
 
+#include "io/slot/run.h"
+
 #include "prism/io/log.h"
+
+enum { SWEEP_MS = 3000 };
 
 enum pr_code rebalance_shell_open(struct rebalance_shell *s, struct pr_service *svc,
                                   const struct rebalance_config *cfg, struct pr_err *err)
@@ -53,8 +57,12 @@ static void tell_progress(struct rebalance_shell *s)
 
 enum pr_code rebalance_shell_tick(void *ctx, int64_t now_ms, struct pr_err *err)
 {
-    (void)now_ms;
     struct rebalance_shell *s = ctx;
     tell_progress(s);
-    return rebalance_watcher_tick(&s->watcher, err);
+    enum pr_code rc = rebalance_watcher_tick(&s->watcher, err);
+    if (rc == PR_OK && now_ms >= s->sweep_ms) {
+        s->sweep_ms = now_ms + SWEEP_MS;
+        rc = rebalance_gives_sweep(s->svc->db, err);
+    }
+    return rc;
 }

@@ -13,6 +13,7 @@ struct rebalance_shell {
     struct rebalance_planner planner;
     struct rebalance_executor *executor;
     struct rebalance_explains *explains;
+    int64_t sweep_ms; /* when dr's rows of old plans are looked for next */
 };
 
 PR_CHECKED enum pr_code rebalance_shell_open(struct rebalance_shell *s, struct pr_service *svc,

@@ -1,7 +1,8 @@
 /* While the dr service ships this cluster it holds the giver's stream back until the taker's is
  * durable: shards are cut at different offsets there, and a cut with a key's deletion and without
  * its copy would lose it. So it has to know of a pair before the first key moves, and until the
- * last one did. It ships from when dr_groups has rows; nothing turns that off but
+ * last one did. It ships from when dr_groups has rows, which may be in the middle of a pair: only a
+ * yes is remembered, a no is asked for again before every batch. Nothing turns that off but
  * PRISM_REBALANCE_DR. */
 #include "io/slot/pair.h"
 
@@ -30,8 +31,29 @@ static enum pr_code ships(struct rebalance_pair *p, bool *yes, struct pr_err *er
     return rc;
 }
 
-/* The other way round is over: a slot turns back only when nothing is sent any more. So is what an
- * executor left that was killed, of plans that have ended since. */
+/* What an executor left that was killed, or that PostgreSQL was away for: of a plan that is over,
+ * that nobody winds up any more, and that has no slot open. */
+#define STALE                                                                                      \
+    "plan_id IN (SELECT p.id FROM plans p WHERE p.state IN ('done', 'failed', 'canceled') AND "    \
+    "NOT EXISTS (SELECT FROM operations o WHERE o.id = p.execute_operation_id "                    \
+    "AND o.state IN ('pending', 'running')) AND NOT EXISTS (SELECT FROM steps s WHERE "            \
+    "s.plan_id = p.id AND s.kind = 'slot' AND "                                                    \
+    "s.state IN ('importing', 'migrating', 'draining', 'handoff')))"
+
+enum pr_code rebalance_gives_sweep(struct pr_db *db, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    const enum pr_code rc = pr_db_exec(
+        db, "UPDATE dr_gives SET ended = true WHERE NOT ended AND " STALE " RETURNING giver, taker",
+        NULL, 0, &got, err);
+    PR_AUTO(PGresult) *res = got;
+    for (int i = 0; rc == PR_OK && i < PQntuples(res); i++)
+        pr_info(PR_EV("slot.gave_long_ago"), PR_S("from", pr_cell(res, i, 0)),
+                PR_S("to", pr_cell(res, i, 1)));
+    return rc;
+}
+
+/* The other way round is over: a slot turns back only when nothing is sent any more. */
 static enum pr_code insert(struct pr_db *db, void *ctx, struct pr_err *err)
 {
     struct asking *a = ctx;
@@ -45,8 +67,7 @@ static enum pr_code insert(struct pr_db *db, void *ctx, struct pr_err *err)
     if (rc == PR_OK)
         rc = pr_db_exec(db,
                         "UPDATE dr_gives SET ended = true WHERE NOT ended AND "
-                        "((giver = $2 AND taker = $1) OR plan_id IN (SELECT id FROM plans "
-                        "WHERE state IN ('done', 'failed', 'canceled')))",
+                        "((giver = $2 AND taker = $1) OR " STALE ")",
                         PR_ARGS(pr_text(giver), pr_text(taker)), NULL, err);
     if (rc == PR_OK)
         rc = pr_db_exec(db,
@@ -117,8 +138,17 @@ enum pr_code rebalance_pair_gives(struct rebalance_pair *p, int giver, struct pr
     if (said)
         rebalance_slot_run_waits(p->run, NULL);
     p->gives = giver;
-    p->gives_known = true;
+    p->gives_known = a.id != 0; /* "does not ship" holds for this moment only */
     return PR_OK;
+}
+
+bool rebalance_pair_gives_still(struct rebalance_pair *p)
+{
+    bool yes = false;
+    struct pr_err err = { 0 };
+    if (!p->run->cfg->dr || (p->gives_known && p->gives == rebalance_pair_giver(p)))
+        return true;
+    return ships(p, &yes, &err) == PR_OK && !yes;
 }
 
 static bool over(const struct rebalance_slot_step *s)

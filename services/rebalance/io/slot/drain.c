@@ -132,7 +132,12 @@ static enum pr_code send_batch(struct rebalance_pair *p, struct batch *b, struct
         rc = rebalance_pair_await_lane(p, lane, err);
     if (rc != PR_OK)
         return rc;
-    rc = rebalance_pair_may_send(p, 2 * timeout_ms, err);
+    if (b->n > 0 && !rebalance_pair_gives_still(p)) {
+        rebalance_pair_repay(p, (double)b->bytes);
+        p->known = false; /* the slot is looked at again, and dr is waited for before it goes on */
+        return PR_OK;
+    }
+    rc = rebalance_pair_may_send(p, 2 * timeout_ms, err); /* last: the lease goes on ending */
     if (rc == PR_EINVAL)
         return refuse(p, b, err);
     if (rc != PR_OK)

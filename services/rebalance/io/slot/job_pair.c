@@ -83,7 +83,9 @@ static enum pr_code one_job(struct rebalance_pair *p, struct rebalance_job_desk 
     if (!rebalance_pair_pay(p, bytes))
         return PR_OK;
     const bool goes = rebalance_slot_run_order(p->run) == REBALANCE_RUN_ON;
-    const enum pr_code rc = goes ? rebalance_job_see_through(d, true, last, err) : PR_OK;
+    enum pr_code rc = goes ? rebalance_pair_gives(p, rebalance_pair_giver(p), err) : PR_OK;
+    if (goes && rc == PR_OK)
+        rc = rebalance_job_see_through(d, true, last, err);
     if (!d->memory.ran && (!goes || *last != REBALANCE_JOB_DO_FINISH)) /* nothing was sent */
         rebalance_pair_repay(p, bytes);
     p->busy_us = d->memory.ran ? (uint64_t)(pr_mono_us() - d->memory.began_us) : 0;

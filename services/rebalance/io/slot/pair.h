@@ -229,6 +229,9 @@ PR_CHECKED enum pr_code rebalance_pair_replicas(struct rebalance_pair *p, struct
  * it ships this cluster, knows of that. PR_ECANCELED: told to stop, or abandoned. */
 PR_CHECKED enum pr_code rebalance_pair_gives(struct rebalance_pair *p, int giver,
                                              struct pr_err *err);
+/* Right before keys move: nothing has changed about that since, such as that dr was started. False:
+ * it has, or nobody can say; rebalance_pair_gives() is to be called again. */
+bool rebalance_pair_gives_still(struct rebalance_pair *p);
 /* After the pair's last slot: dr may forget it, once all is durable. */
 void rebalance_pair_gave(struct rebalance_pair *p);
 

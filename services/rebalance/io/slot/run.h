@@ -89,4 +89,8 @@ static inline int rebalance_slot_run_order(const struct rebalance_slot_run *run)
  * hand uses rebalance_pair_pause. */
 bool rebalance_slot_run_pause(const struct rebalance_slot_run *run, int64_t us);
 
+/* dr.c: tells dr of pairs that are over since their plan is, as whoever moved them did not. Any
+ * replica may, at any time. */
+PR_CHECKED enum pr_code rebalance_gives_sweep(struct pr_db *db, struct pr_err *err);
+
 #endif
