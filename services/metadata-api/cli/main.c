@@ -268,9 +268,10 @@ static int run(struct ctl *ctl, int argc, char **argv)
         code = settle(ctl, &target);
     if (code != CTL_OK)
         return code;
-    /* `events` watches by itself. */
-    const bool watches = ctl_opt(&line, "watch") != NULL && line.command->run != ctl_events;
-    return watches ? ctl_watch(ctl, &line) : line.command->run(ctl, &line);
+    /* These watch by themselves. */
+    const bool itself = line.command->run == ctl_events || line.command->run == ctl_failover;
+    return ctl_opt(&line, "watch") != NULL && !itself ? ctl_watch(ctl, &line)
+                                                      : line.command->run(ctl, &line);
 }
 
 int main(int argc, char **argv)
