@@ -116,6 +116,37 @@ static void killed_anywhere_it_ends_as_it_should(void **state)
     region_check(region_west(), region_east());
 }
 
+static bool is_there(void *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* While a base is awaited that does not come: not after it. */
+static void told_to_stop_it_stops_within_the_restore(void **state)
+{
+    (void)state;
+    char rule[200], seen[128];
+    region_stage_fresh();
+    dr_ledger_start(1);
+    dr_ledger_await_acked(50);
+    (void)snprintf(seen, sizeof seen, "%s/base-is-asked-for", region.dir);
+    (void)snprintf(rule, sizeof rule, "stall method=GET path=/base/ ms=60000 touch=%s", seen);
+    it_proxy_rules(&proxy, rule);
+    const pid_t pid =
+        region_failover_spawn((const char *const[]){ "execute", "--to", "west", NULL }, proxy.url);
+    if (!it_await(is_there, seen, REGION_AWAIT_MS))
+        fail_msg("no base is asked for");
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(it_wait(pid, 15000), 4);
+    it_proxy_rules(&proxy, "");
+    assert_int_equal(region_failover(out, (const char *const[]){ "status", NULL }), 0);
+    assert_non_null(strstr(out, "{\"step\":\"drain\",\"state\":\"done\""));
+    assert_null(strstr(out, "{\"step\":\"redis\",\"state\":\"done\""));
+    assert_int_equal(region_failover(out, (const char *const[]){ "resume", NULL }), 0);
+    dr_ledger_stop();
+    region_check(region_west(), region_east());
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) /* a pattern: those alone */
@@ -123,6 +154,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_behind_every_record_it_ends_as_it_should),
         cmocka_unit_test(killed_anywhere_it_ends_as_it_should),
+        cmocka_unit_test(told_to_stop_it_stops_within_the_restore),
     };
     return cmocka_run_group_tests_name("dr region crash", tests, open_all, region_stage_close);
 }

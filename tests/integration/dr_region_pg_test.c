@@ -2,6 +2,7 @@
 #include "dr_pg_stage.h"
 #include "dr_region_stage.h"
 
+#include <glob.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +143,17 @@ static int count_keys(const int *ports, const char *value)
     return n;
 }
 
+/* Whoever goes on after a kill knows by it what the directory holds: in it, not beside. */
+static void is_marked(const struct pg_server *s, int number)
+{
+    char pattern[512];
+    glob_t found = { .gl_pathc = 0 };
+    (void)snprintf(pattern, sizeof pattern, "%.400s/prism-failover-%d-*", s->dir, number);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    globfree(&found);
+}
+
 static void both_stores_fail_over(void **state)
 {
     (void)state;
@@ -182,6 +194,7 @@ static void both_stores_fail_over(void **state)
     assert_in_range(pg_number(&b, "SELECT max(id) FROM t"), acked, acked + 1);
     assert_int_equal(pg_number(&b, "SELECT count(*) - max(id) FROM t"), 0);
     assert_int_equal(pg_number(&b, "SELECT pg_is_in_recovery()::int"), 0);
+    is_marked(&b, 1);
     assert_true(app_gets_in(&b));
     assert_false(app_gets_in(&pg.a));
     assert_true(region_locked_out(region_east()));
@@ -219,6 +232,7 @@ static void and_back(void **state)
     assert_int_equal(pg_number(&pg.a, "SELECT count(*) FROM t"), rows + 100);
     assert_int_equal(pg_number(&pg.a, "SELECT count(*) FROM t WHERE id = 999999"), 0);
     assert_int_equal(pg_number(&pg.a, "SELECT pg_is_in_recovery()::int"), 0);
+    is_marked(&pg.a, 2);
     assert_true(app_gets_in(&pg.a));
     assert_false(app_gets_in(&b));
     assert_int_equal(count_keys(region_east(), "two"), 200);
