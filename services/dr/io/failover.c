@@ -85,7 +85,8 @@ static void *work(void *arg)
                                            .old_side_is_down = j->old_side_is_down,
                                            .over_existing = j->over_existing,
                                            .accept_loss = j->accept_loss,
-                                           .wait_ms = j->wait_ms };
+                                           .wait_ms = j->wait_ms,
+                                           .key = j->key };
     struct pr_err err = { 0 };
     struct pr_buf out;
     pr_buf_init(&out, 0);

@@ -87,6 +87,7 @@ static bool take_facts(const json_t *o, struct dr_region_facts *f)
     const bool ok =
         json_is_object(o) && take_text(o, "from", f->from, sizeof f->from) &&
         take_text(o, "to", f->to, sizeof f->to) && take_words(o, "by", f->by, sizeof f->by) &&
+        take_words(o, "key", f->key, sizeof f->key) &&
         take_text(o, "data", f->data, sizeof f->data) &&
         take_text(o, "next_data", f->next_data, sizeof f->next_data) &&
         take_bool(o, "old_side_is_down", &f->old_side_is_down) &&
@@ -251,6 +252,10 @@ enum pr_code dr_journal_begin(struct dr_journal *j, const struct dr_region_facts
     pr_buf_printf(&b, ",\"postgres\":%s,\"facts\":{\"from\":\"%s\",\"to\":\"%s\",\"by\":",
                   postgres ? "true" : "false", f->from, f->to);
     pr_json_add(&b, f->by);
+    if (f->key[0] != '\0') {
+        pr_buf_str(&b, ",\"key\":");
+        pr_json_add(&b, f->key);
+    }
     pr_buf_printf(&b,
                   ",\"old_side_is_down\":%s,\"over_existing\":%s,\"accept_loss\":%s,"
                   "\"wait_ms\":%" PRId64 ",\"data\":\"%s\",\"next_data\":\"%s\",\"epoch\":%" PRIu64

@@ -17,6 +17,7 @@ enum { DR_REGION_TEXT = 256 };
 
 struct dr_region_facts {
     char from[DR_NAME], to[DR_NAME], by[DR_NAME];
+    char key[256]; /* of the order that began it; "": none */
     bool old_side_is_down, over_existing, accept_loss;
     int64_t wait_ms;
     char data[DR_NAME];            /* cluster, in the names of what is restored */

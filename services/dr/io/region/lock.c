@@ -317,8 +317,10 @@ static enum pr_code visit(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *
         rc = admit_node(&a, err);
     n->silent = rc == PR_EUNAVAIL || rc == PR_ETIMEOUT; /* perhaps it went away meanwhile */
     n->refused = rc == PR_EDENIED;
-    if (n->refused)
-        (void)snprintf(n->why, sizeof n->why, "%.63s", err->text);
+    if (n->refused) { /* Redis's own words: who and where stands before them */
+        const char *colon = strrchr(err->text, ':');
+        (void)snprintf(n->why, sizeof n->why, "%.63s", colon != NULL ? colon + 1 : err->text);
+    }
     pr_redis_close(a.c);
     pthread_mutex_lock(&r->mu);
     *(r->what == LOCK ? &r->out->users : &r->out->users_on) += a.changed;
@@ -385,7 +387,7 @@ static enum pr_code sum_up(struct run *r, struct pr_err *err)
         if (missed && at < sizeof out->silent_names)
             at += (size_t)snprintf(out->silent_names + at, sizeof out->silent_names - at,
                                    "%s%s:%d%s%s", at > 0 ? ", " : "", n->host, n->port,
-                                   n->refused ? " " : "", n->why);
+                                   n->refused ? ":" : "", n->why);
         out->silent += missed;
         out->refused += n->refused;
         if (!missed && n->primary)

@@ -84,6 +84,7 @@ static void plan_facts(const struct dr_region_job *job, const struct dr_region_o
     (void)snprintf(f->from, sizeof f->from, "%s", job->from->name);
     (void)snprintf(f->to, sizeof f->to, "%s", job->to->name);
     (void)snprintf(f->by, sizeof f->by, "%.63s", o->by != NULL ? o->by : "");
+    (void)snprintf(f->key, sizeof f->key, "%s", o->key != NULL ? o->key : "");
     memcpy(f->data, job->owner.data, sizeof f->data);
     if (snprintf(f->next_data, sizeof f->next_data, "%s.%" PRIu64, job->run->cfg->cluster,
                  f->epoch) >= (int)sizeof f->next_data)
@@ -285,6 +286,13 @@ enum pr_code dr_region_plan(const struct dr_region_run *run, const struct dr_reg
     return rc;
 }
 
+/* It was asked for already, and its answer may have been lost. */
+static bool asked_before(const struct dr_region_job *job, const struct dr_region_order *o)
+{
+    return job->journal.number > 0 && o->key != NULL && o->key[0] != '\0' &&
+           strcmp(o->key, job->journal.facts.key) == 0;
+}
+
 static enum pr_code begin(struct dr_region_job *job, const struct dr_region_order *order,
                           struct pr_err *err)
 {
@@ -317,10 +325,14 @@ enum pr_code dr_region_execute(const struct dr_region_run *run, const struct dr_
 {
     struct dr_region_job job;
     enum pr_code rc = open_job(&job, run, err);
-    if (rc == PR_OK)
+    const bool before = rc == PR_OK && asked_before(&job, order);
+    if (before && (order->to == NULL || strcmp(order->to, job.journal.facts.to) != 0))
+        rc = pr_fail(err, PR_ECONFLICT, "this key was used for a fail-over to %s",
+                     job.journal.facts.to);
+    if (rc == PR_OK && !before)
         rc = begin(&job, order, err);
     if (rc == PR_OK) {
-        rc = go_on(&job, err);
+        rc = before ? PR_OK : go_on(&job, err);
         dr_region_print(&job, out);
     }
     close_job(&job);

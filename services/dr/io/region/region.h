@@ -45,6 +45,7 @@ struct dr_region_order {   /* borrowed */
     bool over_existing;    /* what the new side's Redis and PostgreSQL hold is replaced */
     bool accept_loss;      /* vertices may be lost or rolled back: see prism-dr restore-cluster */
     int64_t wait_ms;       /* for the last data of the old side; 0: 30,000 */
+    const char *key;       /* of the order, for the journal; up to 255 bytes; NULL, "": none */
 };
 
 /* As they happen; step: "claim"; state as in the JSON; text: a sentence or "". May be NULL. */
@@ -65,9 +66,11 @@ struct dr_region_run {           /* borrowed */
 PR_CHECKED enum pr_code dr_region_plan(const struct dr_region_run *run,
                                        const struct dr_region_order *order, struct pr_buf *out,
                                        struct pr_err *err);
-/* Begins one, and brings it as far as it goes. PR_ECONFLICT: one is under way (resume or abort it),
- * or the plan is not ready; nothing was changed. PR_EFENCED: somebody else resumed it meanwhile.
- * Anything else: it has stopped at a step, named; what is needed is in the words. */
+/* Begins one, and brings it as far as it goes. The newest one, if it has the order's key: that was
+ * this order, and *out tells of it, ended or not; nothing is done. PR_ECONFLICT: one is under way
+ * (resume or abort it), or the plan is not ready; nothing was changed. PR_EFENCED: somebody else
+ * resumed it meanwhile. Anything else: it has stopped at a step, named; what is needed is in the
+ * words. */
 PR_CHECKED enum pr_code dr_region_execute(const struct dr_region_run *run,
                                           const struct dr_region_order *order, struct pr_buf *out,
                                           struct pr_err *err);
