@@ -169,6 +169,35 @@ static void parts_without_a_manifest_go_after_a_day(void **state)
     assert_true(dr_retention_orphan(&rule, rule.now_ms - 24 * H - 1));
 }
 
+static void an_object_of_taken_slots_goes_months_before_all_floors(void **state)
+{
+    (void)state;
+    const struct dr_floor floor[] = { { .shard = "a", .some = true, .begun_ms = 9000 * H },
+                                      { .shard = "b", .some = true, .begun_ms = 8000 * H } },
+                          none[] = { floor[0], { .shard = "b", .some = false } };
+    const int64_t last = 8000 * H - DR_SKEW_MS - DR_MAP_MS;
+    const struct {
+        const char *what;
+        const struct dr_floor *floor;
+        size_t floors;
+        uint64_t live;
+        struct dr_held_map m;
+        bool goes;
+    } row[] = {
+        { "old enough", floor, 2, 0, { 7, last, false }, true },
+        { "a moment too young", floor, 2, 0, { 7, last + 1, false }, false },
+        { "the newest", floor, 2, 0, { 7, last, true }, false },
+        { "below those on their way", floor, 2, 8, { 7, last, false }, true },
+        { "on its way", floor, 2, 7, { 7, last, false }, false },
+        { "begun after one on its way", floor, 2, 6, { 7, last, false }, false },
+        { "a shard keeps everything", none, 2, 0, { 7, last, false }, false },
+        { "no shard", floor, 0, 0, { 7, last, false }, false },
+    };
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+        if (dr_retention_map(row[i].floor, row[i].floors, row[i].live, &row[i].m) != row[i].goes)
+            fail_msg("%s", row[i].what);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +206,7 @@ int main(void)
         cmocka_unit_test(a_container_goes_when_nobody_needs_it),
         cmocka_unit_test(a_base_of_a_lost_lease_is_heeded),
         cmocka_unit_test(parts_without_a_manifest_go_after_a_day),
+        cmocka_unit_test(an_object_of_taken_slots_goes_months_before_all_floors),
     };
     return cmocka_run_group_tests_name("dr retention", tests, NULL, NULL);
 }

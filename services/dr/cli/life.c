@@ -1,5 +1,6 @@
 /* prism-dr scrub, prism-dr retention. */
 #include "cli/cli.h"
+#include "io/gives.h"
 #include "io/life_store.h"
 #include "io/scrub.h"
 
@@ -170,6 +171,8 @@ static int retention(const char *uri)
         rc = pr_db_open(&db, uri, "prism-dr-retention", &err);
     if (rc == PR_OK)
         rc = dr_life_marks(db, &mark, &what.marks, &err);
+    if (rc == PR_OK)
+        rc = dr_gives_live(db, &what.live, &err);
     what.mark = mark;
     if (rc == PR_OK)
         rc = dr_retain(&what, &sum, &err);

@@ -77,6 +77,13 @@ enum dr_verdict dr_retention_container(const struct dr_retention *r, const struc
     return DR_GOES;
 }
 
+bool dr_retention_map(const struct dr_floor *floor, size_t floors, uint64_t live,
+                      const struct dr_held_map *m)
+{
+    return !m->newest && (live == 0 || m->number < live) &&
+           before_all(floor, floors, m->modified_ms + DR_MAP_MS);
+}
+
 bool dr_retention_orphan(const struct dr_retention *r, int64_t modified_ms)
 {
     return modified_ms < r->now_ms - DR_ORPHAN_MS;

@@ -15,6 +15,8 @@
 #include "core/generation.h"
 
 enum { DR_SKEW_MS = 3600000, DR_ORPHAN_MS = 86400000 };
+/* Slots that are asked for are on their way for less than this, or for as long as a row says so. */
+static const int64_t DR_MAP_MS = 90LL * 86400000;
 
 struct dr_retention {
     int64_t now_ms;  /* Unix epoch */
@@ -61,6 +63,16 @@ enum dr_verdict {
  * DR_SKEW_MS. */
 enum dr_verdict dr_retention_container(const struct dr_retention *r, const struct dr_floor *floor,
                                        size_t floors, const struct dr_held *c);
+
+struct dr_held_map { /* an object of core/gives.h */
+    uint64_t number;
+    int64_t modified_ms; /* as above */
+    bool newest;         /* from which the next number is known to be higher */
+};
+/* live: the lowest number of slots that may be on their way yet; 0: none are. One goes when keys
+ * were there where they belong before any base began that is needed. */
+bool dr_retention_map(const struct dr_floor *floor, size_t floors, uint64_t live,
+                      const struct dr_held_map *m);
 
 /* Whether parts without a manifest, the newest of them written then, belong to nobody: a base
  * under way writes one part after another. */

@@ -140,6 +140,17 @@ enum pr_code dr_gives_delete(struct pr_db *db, const struct pr_lease *lease, int
     return pr_db_tx(db, change, &c, err);
 }
 
+enum pr_code dr_gives_live(struct pr_db *db, uint64_t *number, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    const enum pr_code rc =
+        pr_db_exec(db, "SELECT coalesce(min(number), 0) FROM dr_gives", NULL, 0, &got, err);
+    PR_AUTO(PGresult) *res = got;
+    if (rc == PR_OK)
+        *number = (uint64_t)pr_cell_i64(res, 0, 0);
+    return rc;
+}
+
 /* --- others -------------------------------------------------------------------------------------
  */
 

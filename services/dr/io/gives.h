@@ -29,6 +29,9 @@ PR_CHECKED enum pr_code dr_gives_tell(struct pr_db *db, const struct pr_lease *l
 PR_CHECKED enum pr_code dr_gives_delete(struct pr_db *db, const struct pr_lease *lease, int64_t id,
                                         struct pr_err *err);
 
+/* The lowest number of a row; 0: there is none. Slots of lower numbers are at rest. */
+PR_CHECKED enum pr_code dr_gives_live(struct pr_db *db, uint64_t *number, struct pr_err *err);
+
 struct dr_far { /* a shard, as whoever leads it has said last */
     char shard[DR_NAME], replid[DR_REPLID];
     uint64_t offset;    /* durable */

@@ -1,4 +1,5 @@
 #include "io/life.h"
+#include "io/gives.h"
 
 #include "io/life_store.h"
 #include "io/scrub.h"
@@ -146,9 +147,14 @@ static enum pr_code retain(struct dr_life *l, int64_t now_ms, struct pr_err *err
     if (rc != PR_OK)
         return rc;
     r.mark = mark;
+    rc = dr_gives_live(l->db, &r.live, err);
+    if (rc != PR_OK) {
+        free(mark);
+        return rc;
+    }
     rc = dr_retain(&r, &done, err);
     free(mark);
-    const size_t objects = done.manifests + done.parts + done.orphans + done.containers;
+    const size_t objects = done.manifests + done.parts + done.orphans + done.containers + done.maps;
     pr_metrics_add(l->o.metrics, M_RETAINED, NULL, (double)objects);
     if (objects > 0 || done.uploads > 0)
         pr_info(PR_EV("dr.retention"), PR_I("generations", done.manifests),

@@ -238,6 +238,34 @@ static enum pr_code drop_containers(struct going *g, const char *group, struct p
     return rc == PR_OK ? flush(g, err) : rc;
 }
 
+/* --- who took slots --------------------------------------------------------------------------- */
+
+static enum pr_code drop_maps(struct going *g, struct pr_err *err)
+{
+    struct dr_objects found;
+    struct dr_key k;
+    char prefix[DR_KEY];
+    uint64_t newest = 0;
+    (void)snprintf(prefix, sizeof prefix, "%s/map/", g->r->cluster);
+    enum pr_code rc = dr_catalog_list(g->s3, prefix, "", 0, &found, err);
+    if (rc != PR_OK)
+        return rc;
+    for (size_t i = 0; i < found.n; i++)
+        if (dr_key_parse(found.object[i].key, &k) && k.epoch > newest)
+            newest = k.epoch;
+    for (size_t i = 0; rc == PR_OK && i < found.n; i++) {
+        if (!dr_key_parse(found.object[i].key, &k) || k.kind != DR_KEY_MAP)
+            continue;
+        const struct dr_held_map m = { .number = k.epoch,
+                                       .modified_ms = found.object[i].modified_ms,
+                                       .newest = k.epoch == newest };
+        if (dr_retention_map(g->floor, g->floors, g->r->live, &m))
+            rc = drop(g, &found.object[i], &g->out->maps, err);
+    }
+    dr_objects_done(&found);
+    return rc == PR_OK ? flush(g, err) : rc;
+}
+
 /* --- all ---------------------------------------------------------------------------------------
  */
 
@@ -266,6 +294,8 @@ static enum pr_code retain(struct going *g, struct pr_err *err)
         rc = drop_bases(g, based.name[i], err);
     for (size_t i = 0; rc == PR_OK && i < groups.n; i++)
         rc = drop_containers(g, groups.name[i], err);
+    if (rc == PR_OK)
+        rc = drop_maps(g, err);
     if (rc == PR_OK)
         rc = sweep(g, err);
     dr_names_done(&shards);

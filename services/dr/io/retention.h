@@ -21,6 +21,7 @@ struct dr_retain {
     struct dr_retention rule;
     const struct dr_mark *mark; /* [marks], borrowed, any order */
     size_t marks;
+    uint64_t live;           /* dr_gives_live() */
     bool dry;                /* nothing is deleted, uploads are not looked at */
     bool (*sure)(void *ctx); /* asked before every batch: may we still? NULL: yes */
     void (*goes)(void *ctx, const char *key); /* NULL: nobody wants to know */
@@ -28,8 +29,8 @@ struct dr_retain {
 };
 
 struct dr_retained {
-    size_t manifests, parts, orphans, containers; /* that went, or would */
-    size_t uploads;                               /* in parts, that nobody finished */
+    size_t manifests, parts, orphans, containers, maps; /* that went, or would */
+    size_t uploads;                                     /* in parts, that nobody finished */
     size_t stay, looked; /* containers that stay; of which the head was read */
     uint64_t bytes;      /* that went */
 };

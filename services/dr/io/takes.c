@@ -1,5 +1,7 @@
 #include "io/takes.h"
 
+#include "io/each.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,11 @@ struct reading { /* what is listed, then fetched: a connection is for one thing 
     } * found;
     size_t n, room;
     bool failed;
+    const char *cluster;
+    struct dr_gives *gives; /* [n] */
 };
+
+enum { THREADS = 16 };
 
 static bool list_one(void *ctx, const struct pr_s3_entry *e)
 {
@@ -61,25 +67,43 @@ static void apply(const struct dr_gives *g, uint64_t number, const char (*shard)
             out->number[i][s] = number;
 }
 
-enum pr_code dr_takes_read(struct pr_s3 *s3, const char *cluster, const char (*shard)[DR_NAME],
-                           size_t shards, int64_t until_ms, struct dr_takes *out,
-                           struct pr_err *err)
+static enum pr_code fetch_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
+{
+    struct reading *r = ctx;
+    return fetch(s3, r->cluster, &r->found[i], &r->gives[i], err);
+}
+
+static enum pr_code list_all(const struct pr_s3_store *store, struct reading *r, struct pr_err *err)
 {
     char prefix[DR_KEY];
-    struct reading r = { .n = 0 };
+    struct pr_s3 *s3 = NULL;
     const struct pr_s3_list what = { .prefix = prefix };
-    (void)snprintf(prefix, sizeof prefix, "%s/map/", cluster);
+    (void)snprintf(prefix, sizeof prefix, "%s/map/", r->cluster);
+    enum pr_code rc = pr_s3_open(store, NULL, &s3, err);
+    if (rc == PR_OK)
+        rc = pr_s3_list(s3, &what, list_one, r, err);
+    pr_s3_close(s3);
+    if (rc == PR_OK && r->failed)
+        rc = pr_fail(err, PR_ENOMEM, "no memory for %zu moves of slots", r->n);
+    return rc;
+}
+
+enum pr_code dr_takes_read(const struct pr_s3_store *store, const char *cluster,
+                           const char (*shard)[DR_NAME], size_t shards, int64_t until_ms,
+                           struct dr_takes *out, struct pr_err *err)
+{
+    struct reading r = { .cluster = cluster };
     out->number = calloc(shards + 1, sizeof *out->number);
-    enum pr_code rc = out->number != NULL ? pr_s3_list(s3, &what, list_one, &r, err)
+    enum pr_code rc = out->number != NULL ? list_all(store, &r, err)
                                           : pr_fail(err, PR_ENOMEM, "no memory for slots");
-    if (rc == PR_OK && r.failed)
+    if (rc == PR_OK && (r.gives = calloc(r.n + 1, sizeof *r.gives)) == NULL)
         rc = pr_fail(err, PR_ENOMEM, "no memory for %zu moves of slots", r.n);
-    for (size_t i = 0; rc == PR_OK && i < r.n; i++) {
-        struct dr_gives g;
-        rc = fetch(s3, cluster, &r.found[i], &g, err);
-        if (rc == PR_OK && g.at_ms <= until_ms)
-            apply(&g, r.found[i].number, shard, shards, out);
-    }
+    if (rc == PR_OK)
+        rc = dr_each(store, NULL, THREADS, r.n, fetch_one, &r, err);
+    for (size_t i = 0; rc == PR_OK && i < r.n; i++)
+        if (r.gives[i].at_ms <= until_ms)
+            apply(&r.gives[i], r.found[i].number, shard, shards, out);
+    free(r.gives);
     free(r.found);
     return rc;
 }

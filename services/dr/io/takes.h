@@ -11,7 +11,7 @@ struct dr_takes {
 };
 /* Of shard[shards], as far as it was asked for at or before until_ms. PR_EDATA: one of the objects
  * is damaged, and it is not known which copy of a key is right. */
-PR_CHECKED enum pr_code dr_takes_read(struct pr_s3 *s3, const char *cluster,
+PR_CHECKED enum pr_code dr_takes_read(const struct pr_s3_store *store, const char *cluster,
                                       const char (*shard)[DR_NAME], size_t shards, int64_t until_ms,
                                       struct dr_takes *out, struct pr_err *err);
 void dr_takes_done(struct dr_takes *t); /* zeroed is fine */

@@ -115,7 +115,9 @@ enum pr_code rebalance_pair_gives(struct rebalance_pair *p, int giver, struct pr
 {
     struct asking a = { .p = p, .giver = giver };
     const int64_t begun_us = pr_mono_us();
-    bool done = !p->run->cfg->dr || (p->gives_known && p->gives == giver), said = false;
+    bool done = false, said = false;
+    if (!p->run->cfg->dr || (p->gives_known && p->gives == giver))
+        return PR_OK;
     while (!done) {
         char why[256];
         struct pr_err what = { 0 };
