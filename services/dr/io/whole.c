@@ -18,16 +18,9 @@ static enum pr_code read_takes(struct dr_whole_run *r, struct pr_err *err)
 {
     const struct dr_whole_done *out = r->out;
     char(*name)[DR_NAME] = calloc(out->shards, sizeof *name);
-<<<<<<< HEAD
-    enum pr_code rc = name != NULL
-                          ? pr_s3_open(r->w->store, r->w->cancel, &s3, err)
-                          : pr_fail(err, PR_ENOMEM, "no memory for %zu shards", out->shards);
-    for (size_t i = 0; rc == PR_OK && i < out->shards; i++)
-=======
     if (name == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for %zu shards", out->shards);
     for (size_t i = 0; i < out->shards; i++)
->>>>>>> h4
         memcpy(name[i], out->shard[i].name, sizeof name[i]);
     const enum pr_code rc = dr_takes_read(r->w->store, r->w->cluster, (const char(*)[DR_NAME])name,
                                           out->shards, r->w->until_ms, &r->takes, err);
