@@ -490,6 +490,7 @@ static void a_giver_waits_for_its_taker(void **state)
     await_moved();
     print_message("  %d keys moved in %lld ms\n", KEYS,
                   (long long)(pr_mono_us() - begun_us) / 1000);
+    assert_int_equal(dr_stage_number("SELECT count(*) FROM dr_gives"), 1); /* asked once a pair */
     assert_true(it_await(says_why, NULL, DR_AWAIT_MS));
     assert_false(none_gives(NULL)); /* it is over, but not durable */
     lose_region();
