@@ -184,7 +184,7 @@ static void a_watch_goes_on_when_the_server_comes_back(void **state)
     assert_int_equal(it_stop(fx.service.pid), 0);
     api_sql("UPDATE zones SET capacity_ratio = 2 WHERE id = 'back'");
     it_service_launch(&fx.service, "metadata-api", fx.uri, NULL, port);
-    assert_int_equal(it_wait(pid, 20000), 0); /* two changes, none of them lost */
+    assert_int_equal(it_wait(pid, 60000), 0); /* two changes, none of them lost */
 }
 
 static void the_manual_page_has_every_command(void **state)
