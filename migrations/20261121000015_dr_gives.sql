@@ -13,10 +13,10 @@ CREATE TABLE dr_gives (
     number     bigint,         -- of the turn at taking; null: not admitted yet
     known      boolean NOT NULL DEFAULT false,
     ended      boolean NOT NULL DEFAULT false,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now() -- when it is admitted: then
 );
 GRANT SELECT ON dr_gives TO prism_dr, prism_rebalance, prism_metadata_api;
 GRANT INSERT (plan_id, giver, taker, slots), UPDATE (ended) ON dr_gives TO prism_rebalance;
-GRANT UPDATE (number, known), DELETE ON dr_gives TO prism_dr;
+GRANT UPDATE (number, known, created_at), DELETE ON dr_gives TO prism_dr;
 
 -- migrate:down

@@ -135,7 +135,7 @@ static enum pr_code admit(struct dr_gates *g, struct dr_gives_row *row, struct p
         return PR_OK;
     enum pr_code rc = look_for_highest(g, err);
     if (rc == PR_OK)
-        rc = dr_gives_admit(g->db, &lease, row, g->highest, &row->number, err);
+        rc = dr_gives_admit(g->db, &lease, row, g->highest, err);
     if (rc != PR_OK || row->number == 0)
         return rc;
     dr_group_shards(group, hold, &h);

@@ -57,6 +57,7 @@ struct change {
     const struct pr_lease *lease;
     const struct dr_gives_row *row;
     uint64_t floor, number;
+    int64_t at_ms;
     int64_t id;
     const char *sql;
 };
@@ -66,13 +67,17 @@ static enum pr_code number_it(struct pr_db *db, struct change *c, struct pr_err 
     PGresult *got = NULL;
     const enum pr_code rc =
         pr_db_exec(db,
-                   "UPDATE dr_gives SET number = (SELECT CASE WHEN n > $2::bigint THEN n ELSE "
+                   "UPDATE dr_gives SET created_at = clock_timestamp(), number = (SELECT CASE WHEN "
+                   "n > $2::bigint THEN n ELSE "
                    "setval('dr_epochs', $2::bigint + 1) END FROM nextval('dr_epochs') AS n) "
-                   "WHERE id = $1 AND number IS NULL RETURNING number",
+                   "WHERE id = $1 AND number IS NULL RETURNING number, "
+                   "(extract(epoch FROM created_at) * 1000)::bigint",
                    PR_ARGS(pr_i64(c->row->id), pr_i64((int64_t)c->floor)), &got, err);
     PR_AUTO(PGresult) *res = got;
     if (rc == PR_OK && PQntuples(res) == 1)
         c->number = (uint64_t)pr_cell_i64(res, 0, 0);
+    if (rc == PR_OK && PQntuples(res) == 1)
+        c->at_ms = pr_cell_i64(res, 0, 1);
     return rc;
 }
 
@@ -93,9 +98,10 @@ static enum pr_code admit(struct pr_db *db, void *ctx, struct pr_err *err)
     if (rc == PR_OK && known == NULL)
         rc = pr_fail(err, PR_ENOMEM, "no memory for %zu gives", n);
     for (size_t i = 0; rc == PR_OK && i < n; i++) {
-        if (all[i].id == c->row->id)
+        if (all[i].id == c->row->id) {
             c->number = all[i].number;
-        else if (all[i].number > 0)
+            c->at_ms = all[i].at_ms;
+        } else if (all[i].number > 0)
             known[admitted++] = all[i].give;
     }
     if (rc == PR_OK && c->number == 0 && dr_gate_admits(known, admitted, &c->row->give))
@@ -106,12 +112,13 @@ static enum pr_code admit(struct pr_db *db, void *ctx, struct pr_err *err)
 }
 
 enum pr_code dr_gives_admit(struct pr_db *db, const struct pr_lease *lease,
-                            const struct dr_gives_row *row, uint64_t floor, uint64_t *number,
-                            struct pr_err *err)
+                            struct dr_gives_row *row, uint64_t floor, struct pr_err *err)
 {
     struct change c = { .lease = lease, .row = row, .floor = floor };
     const enum pr_code rc = pr_db_tx(db, admit, &c, err);
-    *number = rc == PR_OK ? c.number : 0;
+    row->number = rc == PR_OK ? c.number : 0;
+    if (row->number != 0)
+        row->at_ms = c.at_ms;
     return rc;
 }
 

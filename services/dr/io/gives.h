@@ -8,7 +8,7 @@
 #include "prism/io/lease.h"
 
 struct dr_gives_row {
-    int64_t id, at_ms; /* at: when it was asked for */
+    int64_t id, at_ms; /* at: when it was asked for, then admitted */
     uint64_t number;   /* 0: not admitted yet */
     bool known, ended;
     struct dr_give give;
@@ -18,11 +18,11 @@ PR_CHECKED enum pr_code dr_gives_read(struct pr_db *db, struct dr_gives_row **ro
                                       struct pr_err *err);
 
 /* Under the lease of the giver's group, one of all replicas after the other: gives it a number
- * above `floor` and all before if the others allow it; one that has a number keeps it. *number 0:
- * they do not. PR_EFENCED: another leads. */
+ * above `floor` and all before if the others allow it, and the time; one that has a number keeps
+ * both. row->number 0: they do not. PR_EFENCED: another leads. */
 PR_CHECKED enum pr_code dr_gives_admit(struct pr_db *db, const struct pr_lease *lease,
-                                       const struct dr_gives_row *row, uint64_t floor,
-                                       uint64_t *number, struct pr_err *err);
+                                       struct dr_gives_row *row, uint64_t floor,
+                                       struct pr_err *err);
 /* Its giver's stream is held back, and the bucket has its object. */
 PR_CHECKED enum pr_code dr_gives_tell(struct pr_db *db, const struct pr_lease *lease, int64_t id,
                                       struct pr_err *err);
