@@ -29,7 +29,8 @@ struct reply {
     long status;
     json_t *j; /* NULL: no JSON body */
     char *text;
-    char etag[64], location[256], challenge[128], age[32], replayed[16], type[64], retry_after[16], warning[64];
+    char etag[64], location[256], challenge[128], age[32], replayed[16], type[64], retry_after[16],
+        warning[64];
 };
 /* role: "viewer", ... or NULL for no token. body: NULL for none. header: more
  * header lines, parted by line feeds, or NULL. Frees what r held. */
