@@ -131,8 +131,8 @@ static int open_all(void **state)
     assert_int_equal(stage_open(state), 0);
     memcpy(dr.uri, stage.uri, sizeof dr.uri);
     dr_stage_settings((int)getpid());
-    dr_stage_set("PRISM_DR_FLUSH_MS",
-                 "20"); /* every batch of a move waits for it, some of them often */
+    /* Every batch of a move waits for it; and a restore fetches each piece by itself. */
+    dr_stage_set("PRISM_DR_FLUSH_MS", "200");
     (void)snprintf(scratch, sizeof scratch, "/tmp/prism-scr-%d", (int)getpid());
     (void)snprintf(files, sizeof files, "/tmp/prism-files-%d", (int)getpid());
     cut_while_moving();
