@@ -39,7 +39,22 @@ cmd_test() {
             build_test "$tree"
         done
     } >"$all/CTestTestfile.cmake"
-    run_ctest "$all"
+    run_ctest "$all" --repeat until-pass:2
+}
+
+# With servers, on a machine that does other things too, a test may run out of time: it gets a second
+# try, and that is told, because one that needs it often is wrong. What decides, what is computed and
+# what may never be lost gets none.
+second_tries() { # LOG
+    local name strict=0
+    while read -r name; do
+        printf 'SECOND TRY: %s failed first (its output is above), then passed\n' "$name" >&2
+        [[ $name =~ ^((asan|tsan)\.)?(integration|e2e|fixture)\. ]] || strict=1
+    done < <(awk '/Test +#[0-9]+: / { name = $0; sub(/.*Test +#[0-9]+: /, "", name); sub(/ .*/, "", name)
+             if (/ Passed /) passed[name] = 1; else if (/\*\*\*/ && !/Skipped/) failed[name] = 1 }
+             END { for (name in failed) if (name in passed) print name }' "$1")
+    [ "$strict" -eq 0 ] || printf 'dev: a test of a kind that gets no second try failed once\n' >&2
+    return "$strict"
 }
 
 # A build as a test, which the tests of that tree need as their fixture.
@@ -105,6 +120,7 @@ run_ctest() {
         sed -u -e '/tests passed, .* tests failed out of/d' -e '/^Total Test time/d' ||
         rc=${PIPESTATUS[0]}
     printf 'all tests took %d s\n' "$SECONDS"
+    second_tries "$log" || rc=1
     # The one closing line: ctest's counts.
     grep 'tests passed, .* tests failed out of' "$log" || rc=1
     return "$rc"
