@@ -1,5 +1,6 @@
 #include "bus_private.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -257,12 +258,8 @@ static natsStatus set_options(struct pr_bus *bus, const struct pr_bus_options *o
 
 static void init_locks(struct pr_bus *bus)
 {
-    pthread_condattr_t monotonic;
     pthread_mutex_init(&bus->mu, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&bus->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pr_cond_init(&bus->changed);
 }
 
 static void free_link(struct pr_link *link)

@@ -152,19 +152,11 @@ static enum pr_code check_node(struct pr_cluster *c, const struct pr_node *n, in
     return rc;
 }
 
-static bool owns_slots(const struct pr_topology *t, size_t node)
-{
-    for (size_t s = 0; s < PR_COUNT(t->slot_owner); s++)
-        if (t->slot_owner[s] == (int16_t)node)
-            return true;
-    return false;
-}
-
 /* A primary that died after its replica took over stays listed, without slots,
  * until it comes back as a replica. */
 static bool replaced(const struct pr_topology *t, size_t node)
 {
-    return t->node[node].failed && !owns_slots(t, node);
+    return t->node[node].failed && !pr_topology_owns_slots(t, node);
 }
 
 enum pr_code pr_cluster_check(struct pr_cluster *c, int library_version, struct pr_err *err)
@@ -221,7 +213,8 @@ enum pr_code pr_cluster_load_library(struct pr_cluster *c, const char *code, str
                                   strlen(code));
         /* It was made a replica a moment ago, and not every map says so yet: it gets the library
          * from its primary. */
-        if (rc != PR_OK && strstr(err->text, "READONLY") != NULL && !owns_slots(&c->topology, i))
+        if (rc != PR_OK && strstr(err->text, "READONLY") != NULL &&
+            !pr_topology_owns_slots(&c->topology, i))
             continue;
         if (rc != PR_OK)
             return pr_wrap(err, rc, "load library prism");

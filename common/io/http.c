@@ -6,6 +6,7 @@
 #include "http_trace.h"
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -434,11 +435,7 @@ enum pr_code pr_http_open_mounts(struct pr_http **out, const struct pr_http_opti
     int fd = -1;
     if (h == NULL)
         return pr_fail(err, PR_ENOMEM, "HTTP server: out of memory");
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&h->idle, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    pr_cond_init(&h->idle);
     (void)pthread_mutex_init(&h->lock, NULL);
     h->n_mounts = n;
     for (size_t i = 1; i < n; i++)

@@ -1,4 +1,5 @@
 #include "prism/io/service.h"
+#include "prism/io/rest.h"
 
 #include "http_internal.h"
 #include "prism/io/clock.h"
@@ -187,11 +188,7 @@ static struct pr_shell *new_shell(struct pr_service *svc)
     struct pr_shell *sh = calloc(1, sizeof *sh);
     if (sh == NULL)
         return NULL;
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&sh->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    pr_cond_init(&sh->wake);
     (void)pthread_mutex_init(&sh->lock, NULL);
     (void)pthread_mutex_init(&sh->bus_lock, NULL);
     sh->svc = svc;

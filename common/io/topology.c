@@ -293,6 +293,14 @@ enum pr_code pr_topology_parse(const char *cluster_nodes, const char *asked_host
     return rc;
 }
 
+bool pr_topology_owns_slots(const struct pr_topology *t, size_t node)
+{
+    for (size_t s = 0; s < PR_COUNT(t->slot_owner); s++)
+        if (t->slot_owner[s] == (int16_t)node)
+            return true;
+    return false;
+}
+
 void pr_topology_done(struct pr_topology *t)
 {
     free(t->node);

@@ -2,6 +2,7 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,10 +111,8 @@ static void *beat(void *arg)
     bool well = true;
     pthread_mutex_lock(&b->mu);
     for (uint64_t n = 2;; n++) {
-        struct timespec at;
-        (void)clock_gettime(CLOCK_MONOTONIC, &at);
-        at.tv_sec += DR_EXCHANGE_BEAT_MS / 1000;
-        while (!b->end && pthread_cond_timedwait(&b->ends, &b->mu, &at) != ETIMEDOUT)
+        const int64_t until_us = pr_mono_us() + DR_EXCHANGE_BEAT_MS * 1000;
+        while (!b->end && pr_cond_until(&b->ends, &b->mu, until_us))
             ;
         if (b->end)
             break;
@@ -131,7 +130,6 @@ static void *beat(void *arg)
 enum pr_code dr_exchange_begin(struct dr_exchange *x, struct pr_err *err)
 {
     struct dr_exchange_beat *b = calloc(1, sizeof *b);
-    pthread_condattr_t by_mono;
     if (b == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory to tell the other parts");
     if (!say_there(x, 1)) {
@@ -140,10 +138,7 @@ enum pr_code dr_exchange_begin(struct dr_exchange *x, struct pr_err *err)
     }
     b->x = x;
     pthread_mutex_init(&b->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&b->ends, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&b->ends);
     if (pthread_create(&b->thread, NULL, beat, b) == 0) {
         x->beat = b;
         return PR_OK;

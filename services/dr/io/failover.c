@@ -2,10 +2,11 @@
 
 #include "io/region/region.h"
 
+#include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 #include "prism/v1/dr.pb-c.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -144,24 +145,12 @@ static enum pr_code begin(struct dr_failover *f, enum verb verb, const request *
     return PR_OK;
 }
 
-static struct timespec in_ms(int64_t ms)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += ms % 1000 * 1000000;
-    at.tv_sec += at.tv_nsec / 1000000000;
-    at.tv_nsec %= 1000000000;
-    return at;
-}
-
 /* The lock is held. Until what was begun is under way or over, or time is up: then it goes on. */
 static enum pr_code await_begun(struct dr_failover *f, struct pr_err *err)
 {
-    const struct timespec until = in_ms(BEGIN_MS);
-    int rc = 0;
-    while (f->busy && !f->under_way && rc == 0)
-        rc = pthread_cond_timedwait(&f->changed, &f->mu, &until);
+    const int64_t until_us = pr_mono_us() + BEGIN_MS * 1000;
+    while (f->busy && !f->under_way && pr_cond_until(&f->changed, &f->mu, until_us))
+        ;
     if (!f->busy && !f->under_way && f->ended != PR_OK)
         return pr_fail(err, f->ended, "%s", f->why.text);
     return PR_OK;
@@ -170,11 +159,10 @@ static enum pr_code await_begun(struct dr_failover *f, struct pr_err *err)
 /* The lock is held. Abort may be asked for while it runs: it stops first. */
 static enum pr_code await_idle(struct dr_failover *f, struct pr_err *err)
 {
-    const struct timespec until = in_ms(BEGIN_MS);
-    int rc = 0;
+    const int64_t until_us = pr_mono_us() + BEGIN_MS * 1000;
     atomic_store(&f->cancel, true);
-    while (f->busy && rc == 0)
-        rc = pthread_cond_timedwait(&f->changed, &f->mu, &until);
+    while (f->busy && pr_cond_until(&f->changed, &f->mu, until_us))
+        ;
     return !f->busy ? PR_OK
                     : pr_fail(err, PR_ECONFLICT,
                               "it was told to stop and is still in a step that cannot be cut "
@@ -323,16 +311,12 @@ enum pr_code dr_failover_open(struct dr_failover **out, const struct dr_config *
                               const char *db_uri, struct pr_err *err)
 {
     struct dr_failover *f = calloc(1, sizeof *f);
-    pthread_condattr_t by_mono;
     if (f == NULL)
         return pr_fail(err, PR_ENOMEM, "failover: no memory");
     f->cfg = cfg;
     f->db_uri = db_uri;
     pthread_mutex_init(&f->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->changed, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&f->changed);
     *out = f;
     return PR_OK;
 }
@@ -344,12 +328,11 @@ void dr_failover_stop(struct dr_failover *f)
     pthread_mutex_lock(&f->mu);
     f->stopping = true;
     const bool started = f->started;
-    const struct timespec until = in_ms(STOP_MS);
-    int rc = 0;
+    const int64_t until_us = pr_mono_us() + STOP_MS * 1000;
     f->started = false;
     atomic_store(&f->cancel, true);
-    while (f->busy && rc == 0)
-        rc = pthread_cond_timedwait(&f->changed, &f->mu, &until);
+    while (f->busy && pr_cond_until(&f->changed, &f->mu, until_us))
+        ;
     atomic_store(&f->cut, true);
     pthread_mutex_unlock(&f->mu);
     if (started)

@@ -2,8 +2,8 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -27,10 +27,8 @@ void dr_gates_changed(struct dr_gates *g)
 
 static bool rest(struct dr_gates *g, int64_t until_us)
 {
-    const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
     pthread_mutex_lock(&g->mu);
-    while (!g->stop && !(g->changed && g->givers > 0) &&
-           pthread_cond_timedwait(&g->woken, &g->mu, &at) != ETIMEDOUT)
+    while (!g->stop && !(g->changed && g->givers > 0) && pr_cond_until(&g->woken, &g->mu, until_us))
         ;
     g->changed = false;
     const bool go_on = !g->stop;
@@ -78,15 +76,11 @@ enum pr_code dr_gates_start(struct dr_gates **out, const struct dr_gates_options
                             struct pr_err *err)
 {
     struct dr_gates *g = calloc(1, sizeof *g);
-    pthread_condattr_t by_mono;
     if (g == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for the gates");
     g->o = *o;
     pthread_mutex_init(&g->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&g->woken, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&g->woken);
     enum pr_code rc = pr_db_open(&g->db, o->db_uri, "prism-dr-gate", err);
     if (rc == PR_OK)
         rc = pr_s3_open(&o->store->s3, &g->cancel, &g->s3, err);

@@ -48,14 +48,6 @@ static enum pr_code check_shape(const struct pr_topology *t, struct pr_err *err)
     return PR_OK;
 }
 
-static bool owns_slots(const struct pr_topology *t, size_t node)
-{
-    for (int s = 0; s < DR_SLOTS; s++)
-        if (t->slot_owner[s] == (int)node)
-            return true;
-    return false;
-}
-
 static enum pr_code add_primary(struct dr_target *t, const struct pr_node *n, struct pr_err *err)
 {
     struct pr_redis *c;
@@ -89,7 +81,7 @@ enum pr_code dr_target_open(struct dr_target *t, const char *seeds,
     rc = t->primary != NULL ? check_shape(map, err)
                             : pr_fail(err, PR_ENOMEM, "no memory for %zu nodes", map->nodes);
     for (size_t i = 0; i < map->nodes && rc == PR_OK; i++)
-        if (owns_slots(map, i))
+        if (pr_topology_owns_slots(map, i))
             rc = add_primary(t, &map->node[i], err);
     return rc;
 }

@@ -2,8 +2,8 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -178,14 +178,10 @@ static void *run(void *arg)
 static struct api_feed *new_feed(void)
 {
     struct api_feed *f = calloc(1, sizeof *f);
-    pthread_condattr_t attr;
     if (f == NULL)
         return NULL;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->news, &attr);
-    pthread_condattr_destroy(&attr);
+    pr_cond_init(&f->news);
     return f;
 }
 
@@ -254,28 +250,22 @@ bool api_feed_covers(struct api_feed *f, const struct api_cursor *at)
     return covers;
 }
 
-static struct timespec in_ms(int ms)
-{
-    const int64_t at_ms = pr_mono_us() / 1000 + ms;
-    return (struct timespec){ .tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000 };
-}
-
 enum api_feed_got api_feed_read(struct api_feed *f, const char *prefix, size_t max, int wait_ms,
                                 struct api_cursor *at, struct pr_buf *out)
 {
-    const struct timespec until = in_ms(wait_ms);
+    const int64_t until_us = pr_mono_us() + (int64_t)wait_ms * 1000;
     enum api_feed_got got = API_FEED_READ;
     pthread_mutex_lock(&f->lock);
-    for (int timed = 0; out->len == 0;) {
+    for (bool in_time = true; out->len == 0;) {
         if (!api_ring_covers(&f->ring, at)) {
             const bool other = f->ring.from.timeline != 0 && f->ring.from.timeline != at->timeline;
             got = other ? API_FEED_GONE : API_FEED_BEHIND;
             break;
         }
         api_ring_read(&f->ring, prefix, max, at, out);
-        if (out->len > 0 || timed == ETIMEDOUT)
+        if (out->len > 0 || !in_time)
             break;
-        timed = pthread_cond_timedwait(&f->news, &f->lock, &until);
+        in_time = pr_cond_until(&f->news, &f->lock, until_us);
     }
     pthread_mutex_unlock(&f->lock);
     return got;

@@ -1,4 +1,5 @@
 #include "pool.h"
+#include "prism/io/rest.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -21,11 +22,7 @@ enum pr_code api_pool_open(struct api_pool **pool, const char *uri, const char *
     if (p == NULL)
         return pr_fail(err, PR_ENOMEM, "connection pool");
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->given, &attr);
-    pthread_condattr_destroy(&attr);
+    pr_cond_init(&p->given);
     p->all = calloc((size_t)size, sizeof(struct pr_db *));
     p->idle = calloc((size_t)size, sizeof(struct pr_db *));
     enum pr_code rc = p->all != NULL && p->idle != NULL

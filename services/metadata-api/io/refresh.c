@@ -4,6 +4,7 @@
 #include "prism/io/clock.h"
 #include "prism/io/db.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -227,13 +228,9 @@ enum pr_code api_refresher_new(struct api_refresher **out, struct api_cell *cell
     if (r == NULL)
         return pr_fail(err, PR_ENOMEM, "refresher");
     r->cell = cell;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->asked, &attr);
-    pthread_cond_init(&r->done, &attr);
-    pthread_condattr_destroy(&attr);
+    pr_cond_init(&r->asked);
+    pr_cond_init(&r->done);
     *out = r;
     return PR_OK;
 }

@@ -79,6 +79,7 @@ struct pr_topology {      /* as CLUSTER NODES reports; pure parse, see below */
 PR_CHECKED enum pr_code pr_topology_parse(const char *cluster_nodes, const char *asked_host,
                                           struct pr_topology *out, struct pr_err *err);
 void pr_topology_done(struct pr_topology *t);
+bool pr_topology_owns_slots(const struct pr_topology *t, size_t node); /* node[node] */
 
 struct pr_cluster;
 /* seeds: "host:port,host:port". Learns the topology; PR_EUNAVAIL names every

@@ -4,8 +4,8 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -174,10 +174,8 @@ static void *run(void *arg)
     while (!atomic_load(&g->stop)) {
         look(g);
         const int64_t until_us = pr_mono_us() + LOOK_US;
-        const struct timespec at = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
         pthread_mutex_lock(&g->mu);
-        while (!atomic_load(&g->stop) &&
-               pthread_cond_timedwait(&g->woken, &g->mu, &at) != ETIMEDOUT)
+        while (!atomic_load(&g->stop) && pr_cond_until(&g->woken, &g->mu, until_us))
             ;
         pthread_mutex_unlock(&g->mu);
     }
@@ -199,7 +197,6 @@ static void discard(struct dr_guard *g)
 enum pr_code dr_guard_start(struct dr_guard **out, const struct dr_config *cfg,
                             const struct pr_s3_store *store, struct pr_err *err)
 {
-    pthread_condattr_t by_mono;
     struct dr_guard *g = calloc(1, sizeof *g);
     if (g == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory to look after the owner");
@@ -208,10 +205,7 @@ enum pr_code dr_guard_start(struct dr_guard **out, const struct dr_config *cfg,
     g->store = *store;
     g->store.deadline_ms = DEADLINE_MS;
     pthread_mutex_init(&g->mu, NULL);
-    pthread_condattr_init(&by_mono);
-    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
-    pthread_cond_init(&g->woken, &by_mono);
-    pthread_condattr_destroy(&by_mono);
+    pr_cond_init(&g->woken);
     enum pr_code rc = dr_sites_read(cfg->sites_file, &g->sites, err);
     if (rc == PR_OK && (g->site = dr_sites_find(&g->sites, cfg->site, NULL)) == NULL)
         rc = pr_fail(err, PR_EINVAL, "PRISM_DR_SITE: %s has no site \"%s\"", cfg->sites_file,
