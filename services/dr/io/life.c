@@ -140,6 +140,7 @@ static enum pr_code retain(struct dr_life *l, int64_t now_ms, struct pr_err *err
     struct dr_retain r = { .store = &l->o.store->s3,
                            .cancel = &l->cancel,
                            .cluster = l->o.cfg->cluster,
+                           .home = l->o.home,
                            .rule = { now_ms, l->o.cfg->keep_hours * 3600000 },
                            .sure = sure,
                            .ctx = l };
@@ -154,12 +155,14 @@ static enum pr_code retain(struct dr_life *l, int64_t now_ms, struct pr_err *err
     }
     rc = dr_retain(&r, &done, err);
     free(mark);
-    const size_t objects = done.manifests + done.parts + done.orphans + done.containers + done.maps;
+    const size_t objects =
+        done.manifests + done.parts + done.orphans + done.containers + done.maps + done.earlier;
     pr_metrics_add(l->o.metrics, M_RETAINED, NULL, (double)objects);
     if (objects > 0 || done.uploads > 0)
         pr_info(PR_EV("dr.retention"), PR_I("generations", done.manifests),
                 PR_I("objects", objects), PR_I("orphans", done.orphans),
-                PR_I("uploads", done.uploads), PR_I("bytes", done.bytes));
+                PR_I("of_earlier_names", done.earlier), PR_I("uploads", done.uploads),
+                PR_I("bytes", done.bytes));
     if (rc == PR_ECANCELED || rc == PR_EFENCED)
         return rc;
     struct pr_err why = *err;
