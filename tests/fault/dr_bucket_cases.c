@@ -23,7 +23,7 @@ static const struct {
 void dr_bucket_fails_at_any_call(void **state)
 {
     (void)state;
-    const long strikes = dr_strikes(42);
+    const long strikes = dr_strikes(70);
     dr_stage_set("PRISM_DR_REBASE_MS", "1000");
     dr_stage_set("PRISM_DR_SCRUB_MS", "1000");
     dr_stage_write(1, 100);
@@ -44,7 +44,8 @@ void dr_bucket_fails_at_any_call(void **state)
             dr_kill();
             dr_stage_start();
             if (!dr_rule_hit(15000))
-                fail_msg("no call of \"%s\" came", CALL[call].match);
+{ char o[4000]; dr_stage_text(o, sizeof o, "SELECT l::text FROM dr_life l"); print_message("%s\n", o); print_message("log %zu base %zu gen %zu\n", dr_bucket_count("log"), dr_bucket_count("base"), dr_bucket_count("gen"));
+                fail_msg("no call of \"%s\" came", CALL[call].match);}
         }
         dr_ledger_await_acked(5);
         dr_struck(DR_RESUMED);

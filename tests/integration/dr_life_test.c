@@ -328,7 +328,8 @@ static void every_shard_restores_as_it_is(void)
 {
     char to[128];
     (void)snprintf(to, sizeof to, "%s/r", dir);
-    const char *mk[] = { "/bin/mkdir", "-p", to, NULL };
+    const char *rm[] = { "/bin/rm", "-rf", to, NULL }, *mk[] = { "/bin/mkdir", "-p", to, NULL };
+    assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
     assert_int_equal(it_run(NULL, mk, NULL, 0, 20000), 0);
     for (size_t i = 0; i < shards; i++) {
         char out[2048], want[64], got[64];
