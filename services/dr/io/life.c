@@ -259,12 +259,14 @@ static enum pr_code scrub(struct dr_life *l, int64_t until_us, struct pr_err *er
     return dr_life_scrubbed(&l->store, &l->row, "", err);
 }
 
-/* The pass is taken up again from where it was saved. */
+/* The pass goes on with the same object; where it cannot, from where it was saved. */
 static enum pr_code scrub_failed(struct dr_life *l, enum pr_code rc, struct pr_err *err)
 {
     struct pr_err unsaved = { 0 };
-    dr_scrub_close(l->scrub);
-    l->scrub = NULL;
+    if (!pr_retryable(rc) || rc == PR_EFENCED) {
+        dr_scrub_close(l->scrub);
+        l->scrub = NULL;
+    }
     l->scrub_us = pr_mono_us() + RETRY_US;
     if (rc != PR_ECANCELED && rc != PR_EFENCED &&
         dr_life_scrubbed(&l->store, &l->row, err->text, &unsaved) != PR_OK)
@@ -278,7 +280,7 @@ static enum pr_code scrub_turn(struct dr_life *l, int64_t now_ms, struct pr_err 
     const bool open = l->row.scrub_begun_ms != 0 && l->row.scrub_ended_ms == 0;
     if (l->scrub == NULL && !open && now_ms < l->row.scrub_begun_ms + l->o.cfg->scrub_ms)
         return PR_OK;
-    if (l->scrub == NULL && pr_mono_us() < l->scrub_us)
+    if (pr_mono_us() < l->scrub_us)
         return PR_OK;
     if (l->scrub == NULL)
         rc = begin_pass(l, now_ms, err);
