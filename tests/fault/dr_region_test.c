@@ -272,32 +272,9 @@ static void region_has_two_operators(void **state)
 /* --- the old side ------------------------------------------------------------------------------
  */
 
-static void each_east(void (*fn)(const char *name))
-{
-    for (size_t i = 0; i < region.easts; i++) {
-        char name[32];
-        (void)snprintf(name, sizeof name, "redis-%d", region.east[i]);
-        fn(name);
-    }
-}
-
-static void keep_down(const char *name)
-{
-    it_server_kill(name, true);
-}
-
-/* They have their users from a file; the site's own one, in earnest of the file too, is made anew.
- */
 static void east_comes_back(void)
 {
-    each_east(it_server_up);
-    for (size_t i = 0; i < region.easts; i++) {
-        redisContext *c = it_redis_admin(region.east[i]);
-        const char *argv[] = { "ACL", "SETUSER", "region", "on", ">only for tests",
-                               "~*",  "&*",      "+@all" };
-        freeReplyObject(redisCommandArgv(c, 8, argv, NULL));
-        redisFree(c);
-    }
+    region_east_up();
     dr_stage_set("PRISM_DR_SITE", "east");
     it_service(&region.service, "dr", dr.uri, dr.env);
 }
@@ -313,7 +290,7 @@ static void region_old_side_comes_back_alive(void **state)
         it_kill(region.service.pid);
         region.service.pid = 0;
         dr_ledger_stop();
-        each_east(keep_down);
+        region_east_down();
         const int status = region_failover(out, EXECUTE);
         if (status != STOPPED)
             fail_msg("a side that may serve somebody: it ends with %d: %s", status, out);
@@ -327,7 +304,6 @@ static void region_old_side_comes_back_alive(void **state)
         ends_well(NULL);
         dr_struck(DR_REFUSED); /* nobody gets in */
         region_service_stop();
-        it_cluster_await(DR_AWAIT_MS);
     }
 }
 
