@@ -139,8 +139,15 @@ static struct curl_slist *headers(const struct ctl *ctl, bool has_body, const ch
 
 void ctl_connection(const struct ctl *ctl, CURL *curl)
 {
-    if (ctl->ca != NULL)
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (ctl->ca != NULL) {
         curl_easy_setopt(curl, CURLOPT_CAINFO, ctl->ca);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); /* and nobody else */
+    }
+    if (ctl->cert != NULL) {
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, ctl->cert);
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, ctl->key != NULL ? ctl->key : ctl->cert);
+    }
 }
 
 /* One exchange; CURLE_OK when there was an answer. */
