@@ -38,7 +38,8 @@ void ctl_flag_option(const struct ctl_line *line, const char *option, json_t *in
         json_object_set_new(into, member, json_true());
 }
 
-int ctl_time_text(const char *option, const char *given, char out[40])
+/* sign: -1 for how long ago, 1 for in how long. */
+static int time_text(const char *option, const char *given, int sign, char out[40])
 {
     static const struct {
         char unit;
@@ -51,16 +52,24 @@ int ctl_time_text(const char *option, const char *given, char out[40])
         return CTL_OK; /* the API knows what a time is */
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
         if (*end == row[i].unit && end[1] == '\0' && n >= 0 && n <= 10000000) {
-            const time_t then = time(NULL) - n * row[i].seconds;
+            const time_t then = time(NULL) + sign * n * row[i].seconds;
             struct tm t;
             if (gmtime_r(&then, &t) == NULL || strftime(out, 40, "%Y-%m-%dT%H:%M:%SZ", &t) == 0)
                 break;
             return CTL_OK;
         }
-    return ctl_complain(CTL_USAGE,
-                        "--%s is a time (2026-11-21T10:00:00Z) or how long ago (6h), "
-                        "not %s",
-                        option, given);
+    return ctl_complain(CTL_USAGE, "--%s is a time (2026-11-21T10:00:00Z) or %s (6h), not %s",
+                        option, sign < 0 ? "how long ago" : "in how long", given);
+}
+
+int ctl_time_text(const char *option, const char *given, char out[40])
+{
+    return time_text(option, given, -1, out);
+}
+
+int ctl_time_ahead(const char *option, const char *given, char out[40])
+{
+    return time_text(option, given, 1, out);
 }
 
 int ctl_time_option(const struct ctl_line *line, const char *option, const char *name, char *query,

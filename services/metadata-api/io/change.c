@@ -151,6 +151,8 @@ static void answer(struct api *api, struct api_change *c, const struct pr_http_r
         return;
     }
     locate(c, req, res);
+    if (c->after != NULL && c->once != NULL)
+        (void)json_object_update(c->after, c->once); /* it is written by now */
     if (c->after == NULL)
         res->status = c->status;
     else

@@ -17,6 +17,9 @@ struct api_change {
     const void *in;  /* the request, checked */
     int fresh_parts; /* of the snapshot, renewed before the answer */
     bool dry;        /* roll back, answer what would be */
+    /* Members that the answer has and nothing that is kept: not the audit row, not what an
+     * Idempotency-Key brings back. Borrowed; NULL: none. */
+    json_t *once;
 
     /* what fn made: */
     const struct pr_http_req *req;

@@ -15,7 +15,7 @@ static bool reads(const struct pr_http_route *route)
 static uint64_t key_of(const struct api_principal *who)
 {
     uint64_t key;
-    memcpy(&key, who->token, sizeof key); /* of a SHA-256: as good as random */
+    memcpy(&key, who->hash, sizeof key); /* of a SHA-256: as good as random */
     return key == 0 ? 1 : key;
 }
 
