@@ -5,11 +5,13 @@ foreach(name api api_dr api_work api_errors api_ctl api_fleet api_fleet_ctl api_
         FIXTURE stack TIMEOUT 120)
     add_dependencies(test_integration_${name} prism-metadata-api prismctl)
 endforeach()
-prism_test(integration/api_connections
-    SOURCES ${T}/api_connections_test.c ${T}/api_wire.c ${T}/api_fixture.c
-    LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
-    FIXTURE stack TIMEOUT 300)
-add_dependencies(test_integration_api_connections prism-metadata-api)
+foreach(name api_connections api_freshness)
+    prism_test(integration/${name}
+        SOURCES ${T}/${name}_test.c ${T}/api_wire.c ${T}/api_fixture.c
+        LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
+        FIXTURE stack TIMEOUT 300)
+    add_dependencies(test_integration_${name} prism-metadata-api)
+endforeach()
 foreach(name api_autoscale api_autoscale_ask api_autoscale_ctl)
     prism_test(integration/${name}
         SOURCES ${T}/${name}_test.c ${T}/api_autoscale_stage.c ${T}/api_fixture.c

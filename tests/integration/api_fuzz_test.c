@@ -613,7 +613,8 @@ static void a_page_token_that_is_forged_is_refused(void **state)
 int main(void)
 {
     static const char *const settings[] = { "PRISM_API_READS_PER_S=1000000",
-                                            "PRISM_API_CHANGES_PER_S=1000000", NULL };
+                                            "PRISM_API_CHANGES_PER_S=1000000",
+                                            "PRISM_API_REFUSALS_PER_S=1000000", NULL };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_token_that_is_forged_is_refused),
         cmocka_unit_test(whatever_is_sent_the_server_answers_and_goes_on),
