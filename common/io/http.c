@@ -27,6 +27,7 @@ enum {
     SPARE_CONNECTIONS = 64,           /* above the limit, to say 503 and to answer probes */
     REQUEST_S = 30,                   /* from a request's first line to its last byte */
     SLOWEST_BYTES_PER_S = 16 * 1024,  /* at which answers are taken */
+    STACK_BYTES = 1 << 20,            /* of a connection's thread */
     DRAIN_S = 10,                     /* what closing gives running requests to be answered */
 };
 
@@ -446,8 +447,9 @@ static enum pr_code start(struct pr_http *h, int fd, struct pr_err *err)
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         h->max_connections + SPARE_CONNECTIONS, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_URI_LOG_CALLBACK,
-        on_request_line, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
         o->tls == NULL ? MHD_OPTION_END : MHD_OPTION_HTTPS_PRIORITIES,
         o->tls == NULL ? NULL : pr_tls_priorities(o->tls), MHD_OPTION_HTTPS_CERT_CALLBACK2,
         pr_tls_retrieve, MHD_OPTION_END);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { LOOK_MS = 250 };
+enum { LOOK_MS = 250, OVER_MS = 5000 /* what is above the limit gets to ask, and hear why not */ };
 
 struct pr_peer {
     struct pr_peers *all;
@@ -125,6 +125,8 @@ struct pr_peer *pr_peer_new(struct pr_peers *all, struct MHD_Connection *mhd)
     pr_peer_rests(p);
     pthread_mutex_lock(&all->lock);
     p->over = all->n++ >= all->limits.connections;
+    if (p->over)
+        atomic_store(&p->due_ms, mono_ms() + OVER_MS);
     p->next = all->first;
     if (p->next != NULL)
         p->next->prev = p;

@@ -220,7 +220,8 @@ int ctl_call(struct ctl *ctl, const char *method, const char *path, json_t *body
     char *text = body == NULL ? NULL : ctl_json_text(body, JSON_COMPACT);
     json_decref(body);
     *r = (struct ctl_reply){ 0 };
-    snprintf(url, sizeof url, "%s%s", ctl->url, path);
+    snprintf(url, sizeof url, "%s%s%s", ctl->url, path,
+             changes && ctl->dry && strchr(path, '?') == NULL ? "?dryRun=true" : "");
     random_key(key);
     struct curl_slist *h = headers(ctl, text != NULL, changes ? key : NULL, if_match);
     CURLcode rc;

@@ -25,6 +25,7 @@ struct ctl {
     char *ca;         /* file of the CA to trust; owned; NULL: the system's */
     char *cert, *key; /* files of our own certificate and its key; owned; NULL: none */
     bool json;        /* -o json or yaml: for programs */
+    bool dry;         /* --dry-run: every change asks what would be, and changes nothing */
     CURL *curl;
 };
 
@@ -167,10 +168,16 @@ int ctl_submit(struct ctl *ctl, const char *method, const char *path, json_t *bo
                const char *if_match);
 /* The same to a resource as it is now: its ETag is read first. */
 int ctl_change(struct ctl *ctl, const char *method, const char *path, json_t *body);
+/* Whether somebody wants it: --yes, a dry run, or y on a terminal. Else *code is what to exit
+ * with: CTL_USAGE where nobody can be asked, CTL_OK after a no. */
+bool ctl_consent(const struct ctl *ctl, const struct ctl_line *line, int *code, const char *fmt,
+                 ...) __attribute__((format(printf, 4, 5)));
+/* Asks y or N on a terminal. */
+bool ctl_ask(const char *question);
 /* Starts long work. With --wait follows it, then shows the resource as it is at
  * the end, whatever the end. */
 int ctl_start(struct ctl *ctl, const struct ctl_line *line, const char *path, json_t *body,
-              const char *collection, const char *operation_member);
+              const char *if_match, const char *collection, const char *operation_member);
 /* params of a fleet plan from its options. */
 int ctl_fleet_params(const struct ctl_line *line, json_t *params);
 /* A plan as people read it; -o json: as it is. */
@@ -194,6 +201,7 @@ ctl_run_fn ctl_fleet_list, ctl_fleet_get, ctl_fleet_set, ctl_fleet_enable, ctl_f
 ctl_run_fn ctl_fleet_history, ctl_fleet_samples, ctl_fleet_simulate;
 ctl_run_fn ctl_decision_list, ctl_decision_show, ctl_decision_explain, ctl_decision_input;
 ctl_run_fn ctl_decision_replay;
+ctl_run_fn ctl_generation_list, ctl_restore_list, ctl_coordination;
 ctl_run_fn ctl_dr_status, ctl_drill, ctl_drill_list, ctl_dr_zones, ctl_failover;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
 ctl_run_fn ctl_token_list, ctl_token_show, ctl_token_create, ctl_token_revoke;

@@ -276,6 +276,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
         code = settle(ctl, &target);
     if (code != CTL_OK)
         return code;
+    ctl->dry = ctl_opt(&line, "dry-run") != NULL;
     /* These watch by themselves. */
     const bool itself = line.command->run == ctl_events || line.command->run == ctl_failover;
     return ctl_opt(&line, "watch") != NULL && !itself ? ctl_watch(ctl, &line)

@@ -1,10 +1,12 @@
 /* What commands about changes and long work share. */
 #include "ctl.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 int ctl_number_option(const struct ctl_line *line, const char *option, json_t *into,
                       const char *member, bool real)
@@ -157,12 +159,41 @@ static int show_resource(struct ctl *ctl, const char *path)
     return code;
 }
 
+bool ctl_ask(const char *question)
+{
+    char answer[16];
+    fprintf(stderr, "%s? [y/N] ", question);
+    fflush(stderr);
+    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+bool ctl_consent(const struct ctl *ctl, const struct ctl_line *line, int *code, const char *fmt,
+                 ...)
+{
+    char question[256];
+    va_list ap;
+    *code = CTL_OK;
+    if (ctl->dry || ctl_opt(line, "yes") != NULL)
+        return true;
+    va_start(ap, fmt);
+    vsnprintf(question, sizeof question, fmt, ap);
+    va_end(ap);
+    if (!isatty(STDIN_FILENO)) {
+        *code = ctl_complain(CTL_USAGE, "%s? Nobody to ask: give --yes", question);
+        return false;
+    }
+    if (ctl_ask(question))
+        return true;
+    fprintf(stderr, "nothing was changed\n");
+    return false;
+}
+
 int ctl_start(struct ctl *ctl, const struct ctl_line *line, const char *path, json_t *body,
-              const char *collection, const char *operation_member)
+              const char *if_match, const char *collection, const char *operation_member)
 {
     struct ctl_reply r;
     char resource[128];
-    int code = ctl_must(ctl, "POST", path, body, NULL, &r);
+    int code = ctl_must(ctl, "POST", path, body, if_match, &r);
     const bool dry = json_is_true(json_object_get(r.body, "dryRun"));
     if (code != CTL_OK || dry || ctl_opt(line, "wait") == NULL) {
         if (code == CTL_OK)

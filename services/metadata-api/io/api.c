@@ -14,7 +14,6 @@ enum {
     KEEP_KEYS_H = 24,
     SWEEP_MS = 600 * 1000,
     MAX_BODY_BYTES = 1 << 20,
-    MAX_CONNECTIONS = 1024,
     IDLE_TIMEOUT_S = 60
 };
 
@@ -88,6 +87,9 @@ const struct pr_http_route api_routes[] = {
     { "GET", "/v1/autoscale/decisions/{id}/replay", api_decision_replay, API_READ },
     { "GET", "/v1/dr", api_dr_get, API_READ },
     { "GET", "/v1/dr/zones", api_dr_zones, API_READ },
+    { "GET", "/v1/dr/generations", api_generation_list, API_READ },
+    { "GET", "/v1/dr/generations/{shard}/{generation}", api_generation_get, API_READ },
+    { "GET", "/v1/dr/restores", api_restore_list, API_READ },
     { "GET", "/v1/dr/drills", api_drill_list, API_READ },
     { "GET", "/v1/dr/drills/{id}", api_drill_get, API_READ },
     { "POST", "/v1/dr/drills", api_drill_create, API_RUN },
@@ -96,6 +98,7 @@ const struct pr_http_route api_routes[] = {
     { "POST", "/v1/dr/failovers", api_failover_create, API_FAILOVER },
     { "POST", "/v1/dr/failovers/{id}:resume", api_failover_resume, API_FAILOVER },
     { "POST", "/v1/dr/failovers/{id}:abort", api_failover_abort, API_FAILOVER },
+    { "GET", "/v1/coordination", api_coordination_get, API_READ },
     { "GET", "/v1/operations", api_operation_list, API_READ },
     { "GET", "/v1/operations/{id}", api_operation_get, API_READ },
     { "POST", "/v1/operations/{id}:cancel", api_operation_cancel, API_RUN },
@@ -153,7 +156,6 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
     }
     api->http = (struct pr_http_options){
         .max_body_bytes = MAX_BODY_BYTES,
-        .max_connections = MAX_CONNECTIONS,
         .idle_timeout_s = IDLE_TIMEOUT_S,
         .routes = api_routes,
         .n_routes = PR_COUNT(api_routes),

@@ -146,6 +146,9 @@ void api_list_rows(struct api *api, const struct api_list *list, const struct pr
 /* The list of one parent: $3 is its id, the filters follow. */
 void api_list_rows_of(struct api *api, const struct api_list *list, const char *of,
                       const struct pr_http_req *req, struct pr_http_res *res);
+/* The one row of a query, or NULL after writing a problem (404: `what` does not exist). */
+PGresult *api_one_row(struct api *api, const char *sql, const struct pr_arg *arg, size_t args,
+                      const char *what, struct pr_http_res *res);
 /* sql: one column json, $1 the id. what: "placement run 7" in a 404. */
 void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,
                  const struct pr_http_req *req, struct pr_http_res *res);
@@ -153,7 +156,8 @@ void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, cons
 void api_reply_row(const struct pr_http_req *req, struct pr_http_res *res, const char *json);
 /* JSON text as it comes from PostgreSQL, members renamed; NULL: out of memory. */
 json_t *api_from_sql(const char *text);
-void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t revision);
+/* Its generation; api_finish adds what tells one answer from another. */
+void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t generation);
 
 json_t *api_node_json(const struct api_node *n, const char *zone);
 json_t *api_zone_json(const struct api_zone *z);
@@ -176,6 +180,7 @@ pr_http_fn api_decision_list, api_decision_get, api_decision_input, api_decision
 pr_http_fn api_decision_replay;
 pr_http_fn api_dr_zones;
 pr_http_fn api_dr_get, api_drill_list, api_drill_get, api_drill_create;
+pr_http_fn api_generation_list, api_generation_get, api_restore_list, api_coordination_get;
 pr_http_fn api_failover_list, api_failover_get, api_failover_create;
 pr_http_fn api_failover_resume, api_failover_abort;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;

@@ -3,8 +3,12 @@
 #include "prism/io/log.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
-enum { DAY_MS = 86400 * 1000 };
+enum {
+    DAY_MS = 86400 * 1000,
+    OWN_FILES = 256 /* of PostgreSQL, NATS, files that are read, and what is above the limit */
+};
 
 static enum pr_code need(const char *value, const char *name, const char *because,
                          struct pr_err *err)
@@ -81,10 +85,25 @@ static enum pr_code open_jwt(struct api *api, struct pr_err *err)
     return api_jwt_open(&api->jwt, &o, err);
 }
 
+/* The service has raised its limit of open files as far as it may. */
+static int connections_fit(const struct api_config *c)
+{
+    struct rlimit files;
+    const int64_t own = OWN_FILES + c->db_pool;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY ||
+        (int64_t)files.rlim_cur - own >= c->connections)
+        return (int)c->connections;
+    const int64_t fit = (int64_t)files.rlim_cur - own;
+    pr_warn(PR_EV("api.connections_limited"), PR_I("wanted", c->connections),
+            PR_I("files", files.rlim_cur), PR_I("connections", fit > 16 ? fit : 16));
+    return (int)(fit > 16 ? fit : 16);
+}
+
 enum pr_code api_configured(void *ctx, const struct pr_common_config *common, struct pr_err *err)
 {
     struct api *api = ctx;
     api->http.request_timeout_s = (int)api->config.request_s;
+    api->http.max_connections = connections_fit(&api->config);
     enum pr_code rc =
         api_roles_open(&api->roles, "PRISM_API_ROLES_PATH", api->config.roles_file, err);
     if (rc == PR_OK)
