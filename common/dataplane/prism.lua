@@ -26,11 +26,11 @@ local UNDERSCORE, ZERO, NINE = 95, 48, 57
 
 -- Redis 7.0 hides everything but redis.register_function while a library loads;
 -- the first call of any function fills these in.
-local call, error_reply, byte, find, format, match, sub, min
+local call, error_reply, byte, find, format, match, sub, min, concat
 local function bind()
     call, error_reply, min = redis.call, redis.error_reply, math.min
     byte, find, format = string.byte, string.find, string.format
-    match, sub = string.match, string.sub
+    match, sub, concat = string.match, string.sub, table.concat
 end
 
 local function fail(name, text)
@@ -487,6 +487,7 @@ end
 
 local PRINT_ELEMENTS = 512     -- a collection with more has no print
 local PRINT_BYTES = 65536      -- nor has a value that is longer
+local YOUNG_FIELDS = 10        -- of a vertex that is printed as a whole
 
 -- What `list` says, `width` elements after another belonging together, in one text that no
 -- other list has. nil: too long.
@@ -500,7 +501,7 @@ local function told(list, width, sorted)
         rows[#rows + 1] = row
     end
     if sorted then table.sort(rows) end
-    return table.concat(rows)
+    return concat(rows)
 end
 
 -- By type: how many elements there are, and the text of them all.
@@ -517,9 +518,13 @@ local function print_of(key)
         text = call('STRLEN', key) <= PRINT_BYTES and call('GET', key)
     elseif kind == 'hash' then
         local r = call('HMGET', key, '_v', '_e', '_m', '_x')
-        if r[1] or r[3] then -- every write of a vertex counts its _v up
-            return format('v%s.%s.%s.%s.%d.%d', r[1] or '', r[2] or '', r[3] or '', r[4] or '',
-                call('HLEN', key), call('PEXPIRETIME', key))
+        if r[1] or r[3] then
+            -- Every write of a vertex counts its _v up. One that was made anew begins at epoch 0,
+            -- and soon has as many writes and fields as another that is young.
+            local fields = call('HLEN', key)
+            local young = r[2] == '0' and fields <= YOUNG_FIELDS
+            return format('v%s.%s.%s.%s.%d.%s.%d', r[1] or '', r[2] or '', r[3] or '',
+                r[4] or '', fields, young and redis.sha1hex(concat(call('HGETALL', key), ' ')) or '', call('PEXPIRETIME', key))
         end
     end
     local how = PRINTS[kind]

@@ -113,8 +113,9 @@ static enum pr_code print_at(const struct rebalance_judge *j, bool at_taker, uin
 
 /* What the prints say, under WATCH: of a state that the promoted giver did not inherit they say
  * nothing of its copy. */
-static enum pr_code compare_prints(const struct rebalance_judge *j, const struct rebalance_sent *was,
-                                   struct rebalance_conflict *c, struct pr_err *err)
+static enum pr_code compare_prints(const struct rebalance_judge *j,
+                                   const struct rebalance_sent *was, struct rebalance_conflict *c,
+                                   struct pr_err *err)
 {
     const struct rebalance_copy_at giver = rebalance_judge_at(j, false),
                                    taker = rebalance_judge_at(j, true);
