@@ -26,11 +26,11 @@ local UNDERSCORE, ZERO, NINE = 95, 48, 57
 
 -- Redis 7.0 hides everything but redis.register_function while a library loads;
 -- the first call of any function fills these in.
-local call, error_reply, byte, find, format, match, sub, min
+local call, error_reply, byte, find, format, match, sub, min, concat
 local function bind()
     call, error_reply, min = redis.call, redis.error_reply, math.min
     byte, find, format = string.byte, string.find, string.format
-    match, sub = string.match, string.sub
+    match, sub, concat = string.match, string.sub, table.concat
 end
 
 local function fail(name, text)
@@ -485,6 +485,65 @@ local function neighbors(keys, args)
     return out
 end
 
+local PRINT_ELEMENTS = 512     -- a collection with more has no print
+local PRINT_BYTES = 65536      -- nor has a value that is longer
+local YOUNG_FIELDS = 10        -- of a vertex that is printed as a whole
+
+-- What `list` says, `width` elements after another belonging together, in one text that no
+-- other list has. nil: too long.
+local function told(list, width, sorted)
+    local rows, bytes = {}, 0
+    for i = 1, #list, width do
+        local row = #list[i] .. ':' .. list[i]
+        if width == 2 then row = row .. #list[i + 1] .. ':' .. list[i + 1] end
+        bytes = bytes + #row
+        if bytes > PRINT_BYTES then return nil end
+        rows[#rows + 1] = row
+    end
+    if sorted then table.sort(rows) end
+    return concat(rows)
+end
+
+-- By type: how many elements there are, and the text of them all.
+local PRINTS = {
+    hash = {'HLEN', function(key) return told(call('HGETALL', key), 2, true) end},
+    set = {'SCARD', function(key) return told(call('SMEMBERS', key), 1, true) end},
+    zset = {'ZCARD', function(key) return told(call('ZRANGE', key, '0', '-1', 'WITHSCORES'), 2) end},
+    list = {'LLEN', function(key) return told(call('LRANGE', key, '0', '-1'), 1) end},
+}
+
+local function print_of(key)
+    local kind, text = call('TYPE', key).ok, nil
+    if kind == 'string' then
+        text = call('STRLEN', key) <= PRINT_BYTES and call('GET', key)
+    elseif kind == 'hash' then
+        local r = call('HMGET', key, '_v', '_e', '_m', '_x')
+        if r[1] or r[3] then
+            -- Every write of a vertex counts its _v up. One that was made anew begins at epoch 0,
+            -- and soon has as many writes and fields as another that is young.
+            local fields = call('HLEN', key)
+            local young = r[2] == '0' and fields <= YOUNG_FIELDS
+            return format('v%s.%s.%s.%s.%d.%s.%d', r[1] or '', r[2] or '', r[3] or '',
+                r[4] or '', fields, young and redis.sha1hex(concat(call('HGETALL', key), ' ')) or '', call('PEXPIRETIME', key))
+        end
+    end
+    local how = PRINTS[kind]
+    if how and call(how[1], key) <= PRINT_ELEMENTS then text = how[2](key) end
+    if not text then return '' end
+    return format('%s.%s.%d', kind, redis.sha1hex(text), call('PEXPIRETIME', key))
+end
+
+-- print key ... -> text ...
+-- Any keys of one slot, vertices or not. A text changes when its key's value or expiry does;
+-- empty: there is no key, or it is too large, or of a type that none is made for.
+local function prints(keys, args)
+    if not call then bind() end
+    if #args ~= 0 then return fail('print', 'wants no argument, got ' .. #args) end
+    local out = {}
+    for i = 1, #keys do out[i] = print_of(keys[i]) end
+    return out
+end
+
 local function version(keys, args)
     return arity('version', keys, args, 1, 0, 0) or {'OK', VERSION}
 end
@@ -511,6 +570,9 @@ redis.register_function{
 }
 redis.register_function{
     function_name = 'prism_neighbors', callback = neighbors, flags = {'no-writes'},
+}
+redis.register_function{
+    function_name = 'prism_print', callback = prints, flags = {'no-writes'},
 }
 redis.register_function{
     function_name = 'prism_version', callback = version, flags = {'no-writes'},

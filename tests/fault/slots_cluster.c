@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETTLE_MS = 30000 };
+enum { SETTLE_MS = 30000, COUNT_MS = 30000 };
 
 /* --- one node ----------------------------------------------------------------------- */
 
@@ -201,6 +201,7 @@ void slots_close_all(void)
 struct audit {
     char *what;
     size_t n;
+    int replica, primary;                                     /* that differ; ports */
     int owner[PR_SLOTS];                                      /* port */
     char roles[SLOTS_SHARDS * SLOTS_SHARD_NODES][PR_NODE_ID]; /* its primary's id; "": is one */
 };
@@ -292,6 +293,35 @@ static bool scan(struct audit *a, int port)
     return ok;
 }
 
+/* The first key of one node that the other lacks, with how long it has to live. */
+static bool lacks(struct audit *a, int of, int at)
+{
+    redisContext *c = it_redis_admin(of), *other = it_redis_admin(at);
+    char cursor[32] = "0";
+    bool found = false;
+    freeReplyObject(redisCommand(other, "READONLY"));
+    do {
+        redisReply *r = redisCommand(c, "SCAN %s COUNT 2000", cursor);
+        const redisReply *keys = r != NULL && r->elements == 2 ? r->element[1] : NULL;
+        for (size_t i = 0; keys != NULL && i < keys->elements && !found; i++) {
+            const redisReply *k = keys->element[i];
+            redisReply *there = redisCommand(other, "EXISTS %b", k->str, k->len);
+            found = there != NULL && there->integer == 0;
+            if (found)
+                snprintf(a->what, a->n, "%d has not %.80s of %d%s%.80s", at, k->str, of,
+                         there->str == NULL ? "" : ": ", there->str == NULL ? "" : there->str);
+            if (there != NULL)
+                freeReplyObject(there);
+        }
+        snprintf(cursor, sizeof cursor, "%s", keys == NULL ? "0" : r->element[0]->str);
+        if (r != NULL)
+            freeReplyObject(r);
+    } while (!found && strcmp(cursor, "0") != 0);
+    redisFree(c);
+    redisFree(other);
+    return found;
+}
+
 /* Nothing is deleted, so there are as many keys as were loaded; and each replica
  * has what its primary has. */
 static bool counted(void *ctx)
@@ -302,16 +332,20 @@ static bool counted(void *ctx)
     char mine[32], theirs[32];
     long keys = 0;
     slots_shards(shard);
+    a->replica = a->primary = 0;
     for (int s = 0; s < SLOTS_SHARDS; s++) {
         if (!slots_ask(shard[s].primary, mine, sizeof mine, "DBSIZE"))
             return false;
         keys += strtol(mine, NULL, 10);
         for (int k = 0; k < SLOTS_SHARD_NODES; k++) {
-            snprintf(a->what, a->n, "%d has not the keys of its primary %d", shard[s].port[k],
-                     shard[s].primary);
-            if (!slots_ask(shard[s].port[k], theirs, sizeof theirs, "DBSIZE") ||
-                strcmp(mine, theirs) != 0)
-                return false;
+            const bool told = slots_ask(shard[s].port[k], theirs, sizeof theirs, "DBSIZE");
+            if (told && strcmp(mine, theirs) == 0)
+                continue;
+            snprintf(a->what, a->n, "%d says %s keys, its primary %d %s", shard[s].port[k],
+                     told ? theirs : "nothing of its", shard[s].primary, mine);
+            a->replica = told ? shard[s].port[k] : 0;
+            a->primary = shard[s].primary;
+            return false;
         }
     }
     snprintf(a->what, a->n, "%ld keys, not %ld", keys, want);
@@ -329,5 +363,8 @@ bool slots_audit(char *what, size_t n)
     for (int s = 0; s < SLOTS_SHARDS; s++)
         if (!scan(&a, shard[s].primary))
             return false;
-    return it_await(counted, &a, 5000);
+    const bool ok = it_await(counted, &a, COUNT_MS);
+    if (!ok && a.replica != 0 && !lacks(&a, a.replica, a.primary))
+        (void)lacks(&a, a.primary, a.replica);
+    return ok;
 }

@@ -266,6 +266,85 @@ static void reads_tell_live_moved_absent_and_deleted_apart(void **state)
     assert_int_equal(PR_LIBRARY_VERSION, 1);
 }
 
+/* What it says of two values as `make` made them; same: one print. */
+static void prints(const char *first, const char *second, bool same)
+{
+    char one[256];
+    (void)ask(redis, "FLUSHALL");
+    (void)ask(redis, first);
+    (void)snprintf(one, sizeof one, "%s", ask(redis, "FCALL_RO prism_print 1 " K));
+    (void)ask(redis, "FLUSHALL");
+    (void)ask(redis, second);
+    const char *two = ask(redis, "FCALL_RO prism_print 1 " K);
+    if (strlen(one) == 0 || (strcmp(one, two) == 0) != same)
+        fail_msg("%s: \"%s\"; %s: \"%s\"", first, one, second, two);
+}
+
+static void a_print_changes_with_the_value(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second;
+        bool same;
+    } row[] = {
+        { LIVE, LIVE, true },
+        { LIVE, "HSET " K " o:1 9 _v 4 _e 5", false },
+        { LIVE, "HSET " K " o:1 9 _v 3 _e 6", false },
+        { LIVE, "HSET " K " o:1 9 o:2 9 _v 3 _e 5", false },
+        { STUB, "HSET " K " _m 4:7", false },
+        { LIVE, DEAD, false },
+        /* a young vertex is told from one that was made anew */
+        { "HSET " K " _e 0 _v 1 o:1 9", "HSET " K " _e 0 _v 1 o:2 9", false },
+        { "HSET " K " _e 0 _v 1 o:1 9", "HSET " K " _e 0 _v 1 o:1 9", true },
+        { "HSET " K " a 1 b 2", "HSET " K " b 2 a 1", true },
+        { "HSET " K " a 1 b 2", "HSET " K " a 2 b 1", false },
+        { "HSET " K " a 1", "HSET " K " a1 1", false },
+        { "HSET " K " a 1:b", "HSET " K " a1 :b", false },
+        { "SET " K " abc", "SET " K " abd", false },
+        { "SET " K " abc", "SET " K " abc", true },
+        { "SET " K " abc", "SET " K " abc PXAT 33177117420000", false },
+        { "SADD " K " a b c", "SADD " K " c b a", true },
+        { "SADD " K " a b c", "SADD " K " a bc", false },
+        { "SADD " K " a", "RPUSH " K " a", false },
+        { "RPUSH " K " a b", "RPUSH " K " b a", false },
+        { "ZADD " K " 1 a 2 b", "ZADD " K " 2 b 1 a", true },
+        { "ZADD " K " 1 a 2 b", "ZADD " K " 1 a 2.5 b", false },
+    };
+    for (size_t i = 0; i < COUNT(row); i++)
+        prints(row[i].first, row[i].second, row[i].same);
+}
+
+/* A script without blanks: these part the words of a command. */
+#define TIMES "EVAL for\ti=1,"
+#define DO    "\tdo\tredis.call("
+
+/* Of a vertex there is one whatever its size: it costs no more. */
+static void what_is_large_has_no_print(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *make;
+        bool has;
+    } row[] = {
+        { TIMES "512" DO "'SADD',KEYS[1],i)end 1 " K, true },
+        { TIMES "513" DO "'SADD',KEYS[1],i)end 1 " K, false },
+        { TIMES "513" DO "'HSET',KEYS[1],i,i)end 1 " K, false },
+        { TIMES "9999" DO "'HSET',KEYS[1],i,i,'_v',1,'_e',1)end 1 " K, true },
+        { TIMES "1" DO "'SET',KEYS[1],string.rep('x',65536))end 1 " K, true },
+        { TIMES "1" DO "'SET',KEYS[1],string.rep('x',65537))end 1 " K, false },
+        { TIMES "1" DO "'RPUSH',KEYS[1],string.rep('x',65537))end 1 " K, false },
+        { "XADD " K " 1-1 a b", false },
+        { "PING", false },
+    };
+    for (size_t i = 0; i < COUNT(row); i++) {
+        (void)ask(redis, "FLUSHALL");
+        (void)ask(redis, row[i].make);
+        const char *got = ask(redis, "FCALL_RO prism_print 1 " K);
+        if ((strlen(got) > 0) != row[i].has)
+            fail_msg("%s: \"%s\"", row[i].make, got);
+    }
+}
+
 static void a_key_that_is_not_a_vertex_is_left_alone(void **state)
 {
     (void)state;
@@ -434,6 +513,8 @@ int main(void)
         cmocka_unit_test(create_makes_or_revives_but_never_over_a_stub),
         cmocka_unit_test(load_adds_to_whatever_lives_here),
         cmocka_unit_test(reads_tell_live_moved_absent_and_deleted_apart),
+        cmocka_unit_test(a_print_changes_with_the_value),
+        cmocka_unit_test(what_is_large_has_no_print),
         cmocka_unit_test(a_key_that_is_not_a_vertex_is_left_alone),
         cmocka_unit_test(wrong_calls_name_the_function_and_the_argument),
         cmocka_unit_test(a_copy_travels_whole),

@@ -2,6 +2,8 @@
  * ledger of what was acknowledged. */
 #include "rebalance_slot_stage.h"
 
+#include "prism/dp/library.h"
+
 #include "io/slot/pair.h"
 
 #include "prism/io/clock.h"
@@ -416,6 +418,89 @@ static void that_the_source_served_on_outlives_scheduler_and_source(void **state
         slot_stage_number("SELECT count(*) FROM steps WHERE plan_id = $ AND served_on"), 0);
 }
 
+static int64_t until_it_is_recorded(void *ctx)
+{
+    (void)ctx;
+    return slot_stage_number("SELECT count(*) FROM steps WHERE plan_id = $ AND in_flight IS NOT "
+                             "NULL") > 0
+               ? 0
+               : 5000;
+}
+
+static bool is_recorded(void *ctx)
+{
+    return until_it_is_recorded(ctx) == 0;
+}
+
+/* A write that a client was sent to the target for. */
+static void write_at_target(const char *key, const char *field, const char *value)
+{
+    redisContext *c = it_redis_admin(stage.dst_port);
+    freeReplyObject(redisCommand(c, "ASKING"));
+    redisReply *r = redisCommand(c, "HSET %s %s %s", key, field, value);
+    assert_int_equal(r->type, REDIS_REPLY_INTEGER);
+    freeReplyObject(r);
+    redisFree(c);
+}
+
+/* Hashes that a scheduler found in the slots, and what is on both sides when the next one comes,
+ * which saw nothing of it: the source failed over amid a MIGRATE of the first slot's; those of the
+ * second one's had gone. */
+static void prints_tell_who_was_not_there_which_copy_was_written(void **state)
+{
+    (void)state;
+    struct pr_err err = { 0 };
+    char at_target[64], at_source[64], anew[64];
+    const unsigned tag[] = { rebalance_tag_of_slot((unsigned)stage.slot[0]),
+                             rebalance_tag_of_slot((unsigned)stage.slot[1]) };
+    assert_ok(pr_cluster_load_library(stage.cluster, pr_library_code, &err), &err);
+    slot_stage_load(20, 100);
+    snprintf(at_target, sizeof at_target, "t:{%u}", tag[0]);
+    snprintf(at_source, sizeof at_source, "s:{%u}", tag[0]);
+    snprintf(anew, sizeof anew, "a:{%u}", tag[1]); /* the newest key of a slot is listed first */
+    const char *const key[] = { at_target, at_source, anew };
+    for (size_t i = 0; i < PR_COUNT(key); i++)
+        assert_string_equal(slot_stage_ask(stage.src_port, "HSET %s f 1 g 1", key[i]), "2");
+    slot_stage_plan("planned");
+    stage.lease_left_ms = until_it_is_recorded;
+    slot_stage_start();
+    assert_true(it_await(is_recorded, NULL, STAGE_AWAIT_MS));
+    atomic_store(&stage.stop, REBALANCE_ABANDON); /* as one that died */
+    slot_stage_join();
+    stage.lease_left_ms = NULL;
+    atomic_store(&stage.stop, REBALANCE_RUN_ON);
+
+    for (int i = 0; i < 2; i++)
+        open_slot(stage.slot[i], true, true);
+    for (size_t i = 0; i < PR_COUNT(key); i++)
+        assert_string_equal(
+            slot_stage_ask(stage.src_port, "MIGRATE 127.0.0.1 %d %s 0 5000 %s AUTH2 %s %s",
+                           stage.dst_port, key[i], i < 2 ? "COPY" : "REPLACE",
+                           it_env("IT_REDIS_ADMIN_USER"), it_env("IT_REDIS_ADMIN_PASSWORD")),
+            "OK");
+    for (int i = 0; i < 20; i++)
+        migrate_key(stage.slot[1], i, "");
+    write_at_target(at_target, "f", "2");
+    write_at_target(anew, "f", "2");
+    assert_string_equal(slot_stage_ask(replica_of(stage.src_port), "CLUSTER FAILOVER"), "OK");
+    assert_true(it_await(knows_its_place, &stage.src_port, STAGE_AWAIT_MS));
+    it_cluster_await(STAGE_AWAIT_MS);
+    const int promoted = slot_stage_owner(stage.slot[0]);
+    assert_string_equal(slot_stage_ask(promoted, "HSET %s g 3", at_source), "0");
+    assert_string_equal(slot_stage_ask(promoted, "HSET %s g 3", anew), "1");
+
+    slot_stage_move();
+    assert_int_equal(slot_stage_count("verified"), STAGE_SLOTS);
+    for (int i = 0; i < 2; i++)
+        slot_stage_await_owner(stage.slot[i], stage.dst_port);
+    static const char *const want[][2] = { { "2", "1" }, { "1", "3" }, { "2", "3" } };
+    for (size_t i = 0; i < PR_COUNT(key); i++) {
+        assert_string_equal(slot_stage_ask(stage.dst_port, "HGET %s f", key[i]), want[i][0]);
+        assert_string_equal(slot_stage_ask(stage.dst_port, "HGET %s g", key[i]), want[i][1]);
+    }
+    slot_verify();
+}
+
 /* --- orders
  * ---------------------------------------------------------------------------------------- */
 
@@ -577,6 +662,7 @@ int main(int argc, char **argv)
         CASE(keys_left_behind_are_brought_along),
         CASE(slot_goes_back_when_the_target_is_full),
         CASE(that_the_source_served_on_outlives_scheduler_and_source),
+        CASE(prints_tell_who_was_not_there_which_copy_was_written),
         CASE(pause_takes_effect_within_a_second),
         CASE(pause_ends_the_wait_for_a_budget),
         CASE(source_fails_over_in_mid_slot),

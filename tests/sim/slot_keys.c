@@ -93,6 +93,69 @@ static void judge_cut(struct world *w, int g, int t)
             s->kept |= 1u << keys[i];
 }
 
+/* What a replica has of the batch before it is sent: of those that lag, the one that lags least. */
+static void take_prints(struct world *w, int g)
+{
+    const struct cluster *c = &w->c;
+    const struct node *best = NULL;
+    struct db *db = &w->db;
+
+    for (int m = shard_of(g) * MEMBERS; m < (shard_of(g) + 1) * MEMBERS; m++)
+        if (c->node[m].synced && c->node[m].life == UP &&
+            (best == NULL || c->node[m].pos > best->pos))
+            best = &c->node[m];
+    for (int k = 0; k < KEYS; k++) {
+        const bool printed = best != NULL && (w->s.batch >> k & 1) && best->data.key[k].present;
+        db->print[k] = (struct print){ 0 };
+        if (printed)
+            db->print[k] = (struct print){ best->data.key[k].version, best->data.key[k].born };
+    }
+    db->printed_at = (int8_t)shard_of(g);
+    db->printed_in = c->shard[shard_of(g)].generation;
+    db->printed_upto = best == NULL ? 0 : best->pos;
+}
+
+/* The promoted giver inherited the printed state. */
+static bool inherited(const struct world *w)
+{
+    const struct db *db = &w->db;
+    const struct shard *s = &w->c.shard[giver_of(w)];
+    return !RULE(PRINT_INHERITED) ||
+           (db->printed_at == giver_of(w) && s->generation == db->printed_in + 1 &&
+            s->inherited >= db->printed_upto);
+}
+
+static bool as_sent(const struct world *w, int k, const struct value *v)
+{
+    const struct print *p = &w->db.print[k];
+    return p->version != 0 && v->present && inherited(w) && v->version == p->version &&
+           v->born == p->born;
+}
+
+/* Once, before any of them is moved on; of a record of who was there before. */
+static void judge_record(struct world *w, int g, int t)
+{
+    struct scheduler *s = &w->s;
+    struct rebalance_sent_key key[KEYS];
+    uint32_t keys[KEYS];
+    size_t n = 0;
+
+    if (s->watched || s->deleted_known || !reopened(w))
+        return;
+    s->deleted_known = true;
+    for (uint32_t k = 0; k < KEYS; k++) {
+        const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
+        if (!(w->db.in_flight >> k & 1))
+            continue;
+        keys[n] = k;
+        key[n++] =
+            (struct rebalance_sent_key){ a->present, as_sent(w, (int)k, a), as_sent(w, (int)k, b) };
+    }
+    const size_t before = rebalance_deleted_before(key, n);
+    for (size_t i = 0; i < before && inherited(w); i++)
+        s->deleted |= 1u << keys[i];
+}
+
 void drain(struct world *w, int g, int t)
 {
     struct scheduler *s = &w->s;
@@ -104,13 +167,15 @@ void drain(struct world *w, int g, int t)
     if (c->node[g].life != UP || !c->node[g].primary)
         return;
     if (s->batch == 0) { /* the window moves on once the giver's replicas have heard of the last */
-        if (!all_have(c, shard_of(g), c->shard[shard_of(g)].head, true))
+        if (w->db.in_flight != 0 && !all_have(c, shard_of(g), c->shard[shard_of(g)].head, true))
             return;
         for (int k = 0; k < KEYS && __builtin_popcount(s->batch) < 2; k++)
             if (c->node[g].data.key[k].present)
                 s->batch |= 1u << k;
         w->db.in_flight = s->batch;
         w->db.in_flight_since = w->c.now;
+        if (!w->cfg.copy_first)
+            take_prints(w, g);
         w->db.copying = w->cfg.copy_first ? s->batch : 0;
         s->uncertain = w->cfg.copy_first; /* it is served on until it is deleted */
         s->batch_pos = 0;
@@ -180,6 +245,10 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .gap_unacknowledged = gap && !(uncertain && RULE(UNCERTAIN)),
         .unanswered = (s->cut >> k & 1) && RULE(UNCERTAIN),
         .kept = (s->kept >> k & 1) && s->watched && s->since[giver_of(w)] == 1,
+        .deleted = s->deleted >> k & 1,
+        .source_as_sent = as_sent(w, k, a),
+        .target_as_sent = as_sent(w, k, b),
+        .covers = w->cfg.type[k] == TYPE_HASH && ((b->bits & ~a->bits) == 0 || !RULE(PRINT_COVERS)),
         .equal = a->bits == b->bits && a->version == b->version,
         .strings_are_set = w->cfg.strings_are_set,
         .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
@@ -187,6 +256,11 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .target = { ty, false, false, false, 0, idle_s(w, t, b->noted, promoted) },
     };
     const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
+    if (flying && failed_over && !c.equal) {
+        w->saw[SAW_PRINT_SOURCE] += c.source_as_sent;
+        w->saw[SAW_PRINT_TARGET] += c.target_as_sent && r == REBALANCE_KEEP_SOURCE;
+        w->saw[SAW_PRINT_DELETED] += c.deleted;
+    }
     w->saw[SAW_CUT_KEPT] += c.kept && flying && failed_over && r == REBALANCE_KEEP_SOURCE;
     slot_trace(w, "key %d (%x v%u | %x v%u)%s%s%s: %s", k, a->bits, a->version, b->bits, b->version,
                flying ? ", in flight" : "", failed_over ? ", failed over" : "",
@@ -239,8 +313,10 @@ void resolve(struct world *w, int g, int t)
     if (w->c.node[g].life != UP || w->c.node[t].life != UP || !w->c.node[g].primary ||
         !w->c.node[t].primary || w->c.node[g].promoted_at != w->s.elected[giver_of(w)])
         return; /* neither reads nor writes: READONLY */
-    if (!leftovers)
+    if (!leftovers) {
         judge_cut(w, g, t);
+        judge_record(w, g, t);
+    }
     for (int k = 0; k < KEYS; k++) {
         const bool there = w->c.node[g].data.key[k].present;
         if (there && (leftovers || w->c.node[t].data.key[k].present)) {
@@ -252,7 +328,8 @@ void resolve(struct world *w, int g, int t)
         if (RULE(WAIT_RESOLVED) && !all_have(&w->c, i, w->c.shard[i].head, true))
             return;
     s->conflict = s->uncertain = false;
-    s->cut = s->kept = 0;
+    s->cut = s->kept = s->deleted = 0;
+    s->deleted_known = false;
     s->giver = w->db.giver = giver_now(w);
     w->db.in_flight = w->db.copying = 0;
 }

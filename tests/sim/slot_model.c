@@ -254,6 +254,7 @@ bool promote(struct cluster *c, int node)
         n->map = (int8_t)node;
     s->primary = (int8_t)node;
     s->generation++;
+    s->inherited = n->pos;
     s->head = 0;
     s->log[0] = n->data;
     for (int m = shard_of(node) * MEMBERS; m < (shard_of(node) + 1) * MEMBERS; m++)
@@ -295,7 +296,7 @@ void run_write(struct cluster *c, int node, int key, uint32_t write)
     struct value *v = &c->node[node].data.key[key];
 
     if (!v->present)
-        *v = (struct value){ .present = true };
+        *v = (struct value){ .present = true, .born = c->now };
     v->bits |= 1u << write;
     v->version++;
     v->touched = c->now;

@@ -19,6 +19,7 @@ enum key_type { TYPE_SET, TYPE_HASH, TYPE_STRING, KEY_TYPES };
 struct value {     /* of a key: the writes in it, whatever its type */
     uint32_t bits; /* bit i: write i */
     uint32_t version;
+    uint32_t born;    /* step number of the write that made it: a print tells it from another */
     uint32_t touched; /* step number of the last write or RESTORE here */
     uint32_t noted;   /* as the primary that ran it knows */
     bool present;
@@ -48,6 +49,7 @@ struct node {
 struct shard {
     int8_t primary;      /* the one that the cluster elected; it may be down */
     uint32_t generation; /* elections so far */
+    uint32_t inherited;  /* how far the primary had come in the history of the one before */
     uint32_t head;
     struct data log[LOG];
 };

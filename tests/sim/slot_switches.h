@@ -27,6 +27,9 @@ enum slot_rule {
     SLOT_CUT_ORDER,       /* that went before */
     SLOT_CUT_UNUSED,      /* and the taker's are unused */
     SLOT_IDLE_NOTED,      /* a node that had a child process since does not know who used a key */
+    SLOT_PRINT_INHERITED, /* a print says nothing of a source that did not inherit the printed state
+                           */
+    SLOT_PRINT_COVERS,    /* an unwritten copy at the target gives way to one that has all of it */
     SLOT_CLIENTS_CUT,     /* who waits for a copy that is dropped is cut off */
     SLOT_WAIT_UNION,      /* the taker's replicas have a union before the giver's copy goes */
     SLOT_WAIT_RESOLVED,   /* replicas have heard of all that before it counts as compared */

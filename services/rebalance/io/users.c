@@ -33,7 +33,10 @@ static const struct {
                                /* slots: half-open states are never seen, copies are compared */
                                "+time +multi +exec +watch +unwatch +cluster|delslots "
                                "+cluster|bumpepoch +object|idletime +object|encoding +eval "
-                               "+hset +hincrby +hexists +hgetall +hlen +scard +zcard +llen +xlen" },
+                               "+hset +hincrby +hexists +hgetall +hlen +scard +zcard +llen +xlen "
+                               /* prints of values, from a replica where there is one */
+                               "+readonly +fcall_ro|prism_print +pexpiretime +strlen +zrange "
+                               "+lrange" },
 };
 
 enum pr_code rebalance_user_init(struct rebalance_user *u, enum rebalance_user_kind kind,

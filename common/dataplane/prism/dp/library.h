@@ -6,8 +6,8 @@
 enum { PR_LIBRARY_VERSION = 1 };
 extern const char pr_library_code[]; /* NUL-terminated Lua source */
 
-/* Functions, all with one vertex key (promote: vertex key, staging key); every
- * reply is an array whose first element is a status word:
+/* Functions, all with one vertex key (promote: vertex key, staging key; print: any keys of a
+ * slot); every reply but that of print is an array whose first element is a status word:
  *   FCALL prism_take key E            -> LIVE v dump | STUB "<p>:<e>" | ABSENT | REFUSED e
  *   FCALL prism_fence key v d E       -> OK | REFUSED why
  *   FCALL prism_promote key gkey E    -> OK | DONE | ALARM
@@ -28,6 +28,10 @@ extern const char pr_library_code[]; /* NUL-terminated Lua source */
  *                                     -> LIVE cursor id weight ... | MOVED m | ABSENT | DELETED
  *                                        dir "o" or "i"; cursor "0" starts and ends
  *   FCALL_RO prism_version key        -> OK 1
+ *   FCALL_RO prism_print key ...      -> text ...   (no status word: a fingerprint of each key's
+ *                                        value and expiry; "": none. What has the library without
+ *                                        it, by an older release, has the same version: whoever
+ *                                        asks does without)
  *
  * v and e in replies, and the 1 of prism_version, are RESP integers; everything
  * else (status words, dump, stubs, cursor, values) is a bulk string, a missing

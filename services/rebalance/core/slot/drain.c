@@ -244,6 +244,29 @@ static bool gap_counts(const struct rebalance_conflict *c)
     return c->gap_unacknowledged && !c->served_on && !(c->in_flight && c->unanswered);
 }
 
+/* A vertex that has moved before is not made anew: that begins at epoch 0. */
+static bool same_vertex(const struct rebalance_copy *s, const struct rebalance_copy *t)
+{
+    return s->vertex && t->vertex && s->epoch > 0 && s->epoch == t->epoch;
+}
+
+/* Both copies have the printed state in their past. Who still has it was not written: the other
+ * has all that it has. The source's may also have been made anew, without what was in the printed
+ * one; then it counts only if nothing of that can be missing. False: the prints do not decide. */
+static bool printed(const struct rebalance_conflict *c, struct resolution *out)
+{
+    const struct rebalance_copy *s = &c->source, *t = &c->target;
+    if (c->source_as_sent)
+        *out = (struct resolution){ REBALANCE_KEEP_TARGET,
+                                    "in flight, and the source's copy is as it was sent" };
+    else if (c->target_as_sent && (set_as_a_whole(c) || c->covers || same_vertex(s, t)))
+        *out = (struct resolution){ REBALANCE_KEEP_SOURCE,
+                                    "in flight, and the target's copy is as it was sent" };
+    else
+        return false;
+    return true;
+}
+
 /* Both copies come from one: the source's was to be deleted, and that was lost
  * with the old primary. The target's has what was written through ASK since. */
 static struct resolution in_flight(const struct rebalance_conflict *c)
@@ -251,6 +274,9 @@ static struct resolution in_flight(const struct rebalance_conflict *c)
     const struct rebalance_copy *s = &c->source, *t = &c->target;
     const enum when since = touched(s->idle_s, c->source_promoted_ms);
     const bool sets = s->type == t->type && s->type == REBALANCE_TYPE_SET;
+    struct resolution by_print;
+    if (printed(c, &by_print))
+        return by_print;
     if (c->served_on && !sets)
         return (struct resolution){ REBALANCE_STOP,
                                     "its MIGRATE broke off, and both copies may have been written "
@@ -321,7 +347,7 @@ enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conf
         r = (struct resolution){ REBALANCE_KEEP_SOURCE,
                                  "clients were served at the source all the time" };
     else
-        r = c->in_flight ? in_flight(c) : made_anew(c);
+        r = c->in_flight && !c->deleted ? in_flight(c) : made_anew(c);
     if (r.what == REBALANCE_STOP && gap_counts(c))
         r = (struct resolution){ REBALANCE_KEEP_TARGET,
                                  "the copies cannot be united, and the target has all that was "
@@ -353,6 +379,18 @@ size_t rebalance_cut_kept(const struct rebalance_cut_key *k, size_t n, int64_t s
     return sent_ms > 0 ? first : n;
 }
 
+size_t rebalance_deleted_before(const struct rebalance_sent_key *k, size_t n)
+{
+    size_t before = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!k[i].on_source && k[i].target_as_sent)
+            before = i;
+    for (size_t i = 0; i < before; i++)
+        if (k[i].source_as_sent)
+            return 0;
+    return before;
+}
+
 /* --- replicas to wait for --------------------------------------------------- */
 
 struct rebalance_wait rebalance_wait_policy(const char *shard, int live, int wanted,
@@ -376,15 +414,49 @@ struct rebalance_wait rebalance_wait_policy(const char *shard, int live, int wan
 
 /* --- keys in flight --------------------------------------------------------- */
 
+enum { HISTORY = 40, POINT = HISTORY + 8, PRINT = 8 };
+static const uint32_t PRINTED = UINT32_C(1) << 31, IS_POINT = UINT32_C(1) << 30;
+
 void rebalance_in_flight_add(struct pr_buf *b, const void *key, size_t len)
 {
     pr_buf_u32le(b, (uint32_t)len);
     pr_buf_add(b, key, len);
 }
 
-static size_t length_at(const unsigned char *p)
+void rebalance_in_flight_print(struct pr_buf *b, const void *key, size_t len, uint64_t print)
 {
-    return (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
+    if (print == 0) {
+        rebalance_in_flight_add(b, key, len);
+        return;
+    }
+    pr_buf_u32le(b, (uint32_t)len | PRINTED);
+    pr_buf_add(b, key, len);
+    pr_buf_u64le(b, print);
+}
+
+void rebalance_in_flight_point(struct pr_buf *b, const struct rebalance_written *point)
+{
+    char history[HISTORY] = { 0 };
+    memcpy(history, point->history, strnlen(point->history, HISTORY));
+    pr_buf_u32le(b, IS_POINT);
+    pr_buf_add(b, history, HISTORY);
+    pr_buf_u64le(b, (uint64_t)point->offset);
+}
+
+static uint64_t number_at(const unsigned char *p, size_t bytes)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < bytes; i++)
+        v |= (uint64_t)p[i] << 8 * i;
+    return v;
+}
+
+/* Bytes of what begins with this length, after it. */
+static size_t size_of(uint32_t length)
+{
+    if (length == IS_POINT)
+        return POINT;
+    return (size_t)(length & ~PRINTED) + ((length & PRINTED) != 0 ? PRINT : 0);
 }
 
 enum pr_code rebalance_in_flight_open(const void *data, size_t len, struct rebalance_in_flight *out,
@@ -392,15 +464,16 @@ enum pr_code rebalance_in_flight_open(const void *data, size_t len, struct rebal
 {
     *out = (struct rebalance_in_flight){ 0 };
     struct rebalance_in_flight r = { .data = data, .len = len };
-    for (size_t at = 0; at < len; r.keys++) {
+    for (size_t at = 0; at < len;) {
         if (len - at < 4)
             return pr_fail(err, PR_EDATA, "keys in flight: %zu bytes after key %zu, want a length",
                            len - at, r.keys);
-        const size_t n = length_at(r.data + at);
-        if (n > len - at - 4)
+        const uint32_t length = (uint32_t)number_at(r.data + at, 4);
+        if (size_of(length) > len - at - 4)
             return pr_fail(err, PR_EDATA, "keys in flight: key %zu of %zu bytes, %zu are left",
-                           r.keys + 1, n, len - at - 4);
-        at += 4 + n;
+                           r.keys + 1, size_of(length), len - at - 4);
+        r.keys += length != IS_POINT;
+        at += 4 + size_of(length);
     }
     *out = r;
     return PR_OK;
@@ -408,22 +481,38 @@ enum pr_code rebalance_in_flight_open(const void *data, size_t len, struct rebal
 
 bool rebalance_in_flight_next(struct rebalance_in_flight *r, const char **key, size_t *len)
 {
-    if (r->at >= r->len)
-        return false;
-    *len = length_at(r->data + r->at);
-    *key = (const char *)r->data + r->at + 4;
-    r->at += 4 + *len;
-    return true;
+    while (r->at < r->len) {
+        const uint32_t length = (uint32_t)number_at(r->data + r->at, 4);
+        const unsigned char *is = r->data + r->at + 4;
+        r->at += 4 + size_of(length);
+        if (length == IS_POINT) {
+            memcpy(r->sent.point.history, is, HISTORY);
+            r->sent.point.offset = (long long)number_at(is + HISTORY, 8);
+            continue;
+        }
+        *len = length & ~PRINTED;
+        *key = (const char *)is;
+        r->sent.print = (length & PRINTED) != 0 ? number_at(is + *len, PRINT) : 0;
+        r->sent.place++;
+        return true;
+    }
+    return false;
 }
 
-bool rebalance_in_flight_has(const struct rebalance_in_flight *r, const void *key, size_t len)
+bool rebalance_in_flight_find(const struct rebalance_in_flight *r, const void *key, size_t len,
+                              struct rebalance_sent *sent)
 {
-    struct rebalance_in_flight all = *r;
-    all.at = 0;
+    struct rebalance_in_flight all = { .data = r->data, .len = r->len, .keys = r->keys };
     const char *k;
     size_t n;
-    while (rebalance_in_flight_next(&all, &k, &n))
-        if (n == len && memcmp(k, key, len) == 0)
-            return true;
+    while (rebalance_in_flight_next(&all, &k, &n)) {
+        if (n != len || memcmp(k, key, len) != 0)
+            continue;
+        if (sent != NULL) {
+            *sent = all.sent;
+            sent->place--;
+        }
+        return true;
+    }
     return false;
 }

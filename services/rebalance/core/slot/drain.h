@@ -105,6 +105,13 @@ struct rebalance_conflict {
     /* What the promoted source has of it is what was sent to the target, and what clients wrote
      * since: rebalance_cut_kept says so. */
     bool kept;
+    /* Its deletion reached the promoted source (rebalance_deleted_before): what is there was made
+     * anew. */
+    bool deleted;
+    /* A copy has the print that was taken before the key was sent, of a state that the promoted
+     * source inherited (rebalance_sent). */
+    bool source_as_sent, target_as_sent;
+    bool covers; /* a hash: the source's has every field that the target's has */
     /* The DUMPs are; or, since a hash or set that is a hash table dumps in an order
      * of its own on each node, the fields or members are. */
     bool equal;
@@ -142,6 +149,18 @@ struct rebalance_cut_key {                /* in the order in which they were sen
 size_t rebalance_cut_kept(const struct rebalance_cut_key *k, size_t n, int64_t sent_ms,
                           int64_t promoted_ms);
 
+/* Prints of recorded keys on both sides, before anything moved them on; in the order in which the
+ * keys were sent. */
+struct rebalance_sent_key {
+    bool on_source;                      /* the promoted one, now */
+    bool source_as_sent, target_as_sent; /* as in rebalance_conflict */
+};
+/* Of the keys before that place the deletion reached the promoted source; 0: nothing says so. Keys
+ * are deleted in the order in which they are sent: one that the source lacks, while the target
+ * still has what was sent, speaks for all before it, unless one of these is at the source as it
+ * was sent. */
+size_t rebalance_deleted_before(const struct rebalance_sent_key *k, size_t n);
+
 /* --- replicas to wait for --------------------------------------------------- */
 struct rebalance_wait {
     int replicas;        /* WAIT's argument; 0: no WAIT */
@@ -153,11 +172,28 @@ struct rebalance_wait rebalance_wait_policy(const char *shard, int live, int wan
                                             bool allow_no_replicas);
 
 /* --- keys in flight --------------------------------------------------------- */
-/* steps.in_flight: for each key its length (uint32, little endian) and its bytes. */
+/* A point in a primary's history, from its INFO replication, or that of a replica of it. */
+struct rebalance_written {
+    char history[41]; /* master_replid; "": unknown */
+    long long offset;
+};
+/* Of a key before it was sent. */
+struct rebalance_sent {
+    uint64_t print;                 /* of its value and expiry; 0: unknown */
+    struct rebalance_written point; /* the state that was printed is of then, or before */
+    size_t place;                   /* among the keys of the record */
+};
+
+/* steps.in_flight: for each key its length (uint32, little endian; below 2^30) and its bytes. With
+ * 2^31 added to the length its print (uint64) follows; a length of 2^30 is no key, but the point
+ * (40 bytes, int64) of the prints that follow. */
 void rebalance_in_flight_add(struct pr_buf *b, const void *key, size_t len);
+void rebalance_in_flight_point(struct pr_buf *b, const struct rebalance_written *point);
+void rebalance_in_flight_print(struct pr_buf *b, const void *key, size_t len, uint64_t print);
 struct rebalance_in_flight { /* a reader; borrows data */
     const unsigned char *data;
-    size_t len, at, keys; /* keys: in all */
+    size_t len, at, keys;       /* keys: in all */
+    struct rebalance_sent sent; /* of the key that was read last; place: of the next */
 };
 /* PR_EDATA: malformed; the reader is then empty. */
 PR_CHECKED enum pr_code rebalance_in_flight_open(const void *data, size_t len,
@@ -165,6 +201,13 @@ PR_CHECKED enum pr_code rebalance_in_flight_open(const void *data, size_t len,
                                                  struct pr_err *err);
 /* false: no more. */
 bool rebalance_in_flight_next(struct rebalance_in_flight *r, const char **key, size_t *len);
-bool rebalance_in_flight_has(const struct rebalance_in_flight *r, const void *key, size_t len);
+/* sent: NULL, or of the key. */
+bool rebalance_in_flight_find(const struct rebalance_in_flight *r, const void *key, size_t len,
+                              struct rebalance_sent *sent);
+static inline bool rebalance_in_flight_has(const struct rebalance_in_flight *r, const void *key,
+                                           size_t len)
+{
+    return rebalance_in_flight_find(r, key, len, NULL);
+}
 
 #endif

@@ -87,18 +87,50 @@ static enum pr_code equal(const struct rebalance_judge *j, const struct rebalanc
 
 /* --- judging ----------------------------------------------------------------------------- */
 
-static bool was_in_flight(const struct rebalance_pair *p, const char *key, size_t len)
+static bool was_in_flight(const struct rebalance_pair *p, const char *key, size_t len,
+                          struct rebalance_sent *sent)
 {
     struct rebalance_in_flight r;
     for (int i = 0; i < REBALANCE_LANES; i++)
         if (rebalance_in_flight_open(p->recent[i].data, p->recent[i].len, &r, NULL) == PR_OK &&
-            rebalance_in_flight_has(&r, key, len))
+            rebalance_in_flight_find(&r, key, len, sent))
             return true;
     /* Who began it remembers the last batches; of others there is the record alone. */
     return p->resumed &&
            rebalance_in_flight_open(p->step->in_flight.data, p->step->in_flight.len, &r, NULL) ==
                PR_OK &&
-           rebalance_in_flight_has(&r, key, len);
+           rebalance_in_flight_find(&r, key, len, sent);
+}
+
+static enum pr_code print_at(const struct rebalance_judge *j, bool at_taker, uint64_t *print,
+                             struct pr_err *err)
+{
+    const struct rebalance_copy_at at = rebalance_judge_at(j, at_taker);
+    bool asks;
+    const enum pr_code rc = rebalance_print_append(&at, j->key, j->len, err);
+    return rc == PR_OK ? rebalance_print_read(&at, print, &asks, err) : rc;
+}
+
+/* What the prints say, under WATCH: of a state that the promoted giver did not inherit they say
+ * nothing of its copy. */
+static enum pr_code compare_prints(const struct rebalance_judge *j,
+                                   const struct rebalance_sent *was, struct rebalance_conflict *c,
+                                   struct pr_err *err)
+{
+    const struct rebalance_copy_at giver = rebalance_judge_at(j, false),
+                                   taker = rebalance_judge_at(j, true);
+    uint64_t g = 0, t = 0;
+    if (was->print == 0 || !rebalance_copies_inherited(j->info, &was->point))
+        return PR_OK;
+    enum pr_code rc = print_at(j, false, &g, err);
+    if (rc == PR_OK)
+        rc = print_at(j, true, &t, err);
+    c->source_as_sent = g == was->print;
+    c->target_as_sent = t == was->print;
+    if (rc == PR_OK && c->target_as_sent && c->source.type == REBALANCE_TYPE_HASH &&
+        c->target.type == REBALANCE_TYPE_HASH)
+        rc = rebalance_copies_cover(&giver, &taker, j->key, j->len, &c->covers, err);
+    return rc;
 }
 
 /* Still: a replica that has come in step may have acknowledged writes since. */
@@ -111,20 +143,22 @@ static bool no_replica_yet(const struct rebalance_judge *j)
     return r->str != NULL && rebalance_replicas_in_step(r->str) == 0;
 }
 
-static enum rebalance_resolution judge_it(const struct rebalance_judge *j,
-                                          const struct rebalance_copy_read *g,
-                                          const struct rebalance_copy_read *t, bool is_equal,
-                                          const char **why)
+static enum pr_code judge_it(const struct rebalance_judge *j, const struct rebalance_copy_read *g,
+                             const struct rebalance_copy_read *t, bool is_equal,
+                             enum rebalance_resolution *what, const char **why, struct pr_err *err)
 {
+    struct rebalance_sent sent = { .print = 0 };
+    enum pr_code rc = PR_OK;
     const struct rebalance_pair *p = j->p;
     const int64_t now_us = pr_mono_us(), promoted_us = p->promoted_us[rebalance_pair_giver(p)];
-    const struct rebalance_conflict c = {
-        .in_flight = was_in_flight(p, j->key, j->len),
+    struct rebalance_conflict c = {
+        .in_flight = was_in_flight(p, j->key, j->len, &sent),
         .source_failed_over = p->giver_failed,
         .served_on = p->step->served_on,
         .gap_unacknowledged = !is_equal && p->gap_unacknowledged && no_replica_yet(j),
         .unanswered = rebalance_pair_unanswered(p, j->key, j->len),
         .kept = rebalance_pair_kept(p, j->key, j->len),
+        .deleted = rebalance_pair_deleted(p, j->info, j->key, j->len),
         .strings_are_set = p->run->cfg->strings_are_set,
         .equal = is_equal,
         .source_promoted_ms = promoted_us > 0 ? (now_us - promoted_us) / 1000 + 1 : 0,
@@ -134,9 +168,13 @@ static enum rebalance_resolution judge_it(const struct rebalance_judge *j,
     /* The slot was handed over before the key was seen: the owner served clients since. */
     if (j->taker_owns && !is_equal && !p->giver_failed) {
         *why = "a left-over of a slot that the taker owns";
-        return REBALANCE_KEEP_TARGET;
+        *what = REBALANCE_KEEP_TARGET;
+        return PR_OK;
     }
-    return rebalance_conflict_resolve(&c, why);
+    if (p->giver_failed && c.in_flight && !is_equal)
+        rc = compare_prints(j, &sent, &c, err);
+    *what = rebalance_conflict_resolve(&c, why);
+    return rc;
 }
 
 static void report(const struct rebalance_judge *j, enum rebalance_resolution what, const char *why)
@@ -157,6 +195,7 @@ static enum pr_code one_try(const struct rebalance_judge *j, bool *again, struct
 {
     struct rebalance_copy_read g = { 0 }, t = { 0 };
     redisReply *r = NULL;
+    enum rebalance_resolution what = REBALANCE_STOP;
     bool same = false;
     const char *why = "";
     enum pr_code rc = j->taker_owns ? PR_OK : rebalance_judge_ask(j, false, "WATCH", NULL, &r, err);
@@ -168,8 +207,9 @@ static enum pr_code one_try(const struct rebalance_judge *j, bool *again, struct
     const bool both = rc == PR_OK && g.dump->str != NULL && t.dump->str != NULL;
     if (both)
         rc = equal(j, &g, &t, &same, err);
+    if (rc == PR_OK && both)
+        rc = judge_it(j, &g, &t, same, &what, &why, err);
     if (rc == PR_OK && both) {
-        const enum rebalance_resolution what = judge_it(j, &g, &t, same, &why);
         report(j, what, why);
         rc = what == REBALANCE_STOP
                  ? pr_fail(err, PR_ECONFLICT, "key \"%.*s\" is on both sides: %s",
@@ -259,7 +299,7 @@ static enum pr_code import_from_taker(struct rebalance_pair *p, struct pr_redis 
 enum pr_code rebalance_pair_resolve(struct rebalance_pair *p, bool taker_owns, struct pr_err *err)
 {
     struct rebalance_judge j = { .p = p, .taker_owns = taker_owns };
-    redisReply *got = NULL;
+    redisReply *got = NULL, *info = NULL;
     rebalance_pair_unlink(p); /* answers of before would be taken for ours */
     enum pr_code rc = rebalance_pair_reader(p, &j.giver, err);
     if (rc == PR_OK)
@@ -277,10 +317,14 @@ enum pr_code rebalance_pair_resolve(struct rebalance_pair *p, bool taker_owns, s
     if (rc == PR_OK)
         rc = pr_redis_command(j.giver, &got, err, "CLUSTER GETKEYSINSLOT %d %d", p->step->slot,
                               count);
+    if (rc == PR_OK)
+        rc = pr_redis_command(j.giver, &info, err, "INFO replication");
+    j.info = rc == PR_OK && info->str != NULL ? info->str : "";
     if (rc == PR_OK && !taker_owns)
-        rc = rebalance_pair_judge_cuts(p, j.giver, j.taker, err);
+        rc = rebalance_pair_judge_cuts(p, j.giver, j.taker, j.info, err);
     if (rc == PR_OK)
         rc = judge_keys(&j, got, err);
+    rebalance_reply_drop(info);
     rebalance_reply_drop(got); /* the mark is seen, and closed, by the machine */
     rebalance_pair_unlink(p);
     return rc;

@@ -8,7 +8,8 @@
 struct rebalance_judge { /* of one key; all borrowed */
     struct rebalance_pair *p;
     struct pr_redis *giver, *taker;
-    bool taker_owns; /* the slot; the giver answers ASKING alone then, and no client */
+    bool taker_owns;  /* the slot; the giver answers ASKING alone then, and no client */
+    const char *info; /* INFO replication of the giver */
     const char *key;
     size_t len;
 };

@@ -19,7 +19,8 @@ static int by_text(const void *a, const void *b)
 /* A member, or a field with the value behind it: the first of each decides. */
 static void sort(redisReply *r, size_t width)
 {
-    qsort(r->element, r->elements / width, width * sizeof(struct redisReply *), by_text);
+    if (r->elements > 0)
+        qsort(r->element, r->elements / width, width * sizeof(struct redisReply *), by_text);
 }
 
 bool rebalance_copies_equal(redisReply *a, redisReply *b, size_t width)
@@ -27,8 +28,6 @@ bool rebalance_copies_equal(redisReply *a, redisReply *b, size_t width)
     if (a->type != REDIS_REPLY_ARRAY || b->type != REDIS_REPLY_ARRAY ||
         a->elements != b->elements || a->elements % width != 0)
         return false;
-    if (a->elements == 0)
-        return true;
     sort(a, width);
     sort(b, width);
     for (size_t i = 0; i < a->elements; i++)
@@ -104,6 +103,36 @@ enum pr_code rebalance_copies_same(const struct rebalance_copy_at *a,
         *same = x->str != NULL && y->str != NULL && by_text(&x, &y) == 0;
     else
         *same = rebalance_copies_equal(x, y, type == REBALANCE_TYPE_HASH ? 2 : 1);
+    return PR_OK;
+}
+
+enum pr_code rebalance_copies_cover(const struct rebalance_copy_at *a,
+                                    const struct rebalance_copy_at *b, const char *key, size_t len,
+                                    bool *covers, struct pr_err *err)
+{
+    static const char *const HGETALL = "HGETALL";
+    const char *const argv[] = { HGETALL, key };
+    const size_t lens[] = { strlen(HGETALL), len };
+    redisReply *got[2] = { NULL, NULL };
+    enum pr_code rc = rebalance_copy_ask(a, 2, argv, lens, &got[0], err);
+    if (rc == PR_OK)
+        rc = rebalance_copy_ask(b, 2, argv, lens, &got[1], err);
+    PR_AUTO(redisReply) *x = got[0];
+    PR_AUTO(redisReply) *y = got[1];
+    *covers = false;
+    if (rc != PR_OK || x->type != REDIS_REPLY_ARRAY || y->type != REDIS_REPLY_ARRAY)
+        return rc;
+    sort(x, 2);
+    sort(y, 2);
+    size_t i = 0, k = 0;
+    while (i < x->elements && k < y->elements) {
+        const int order = by_text(&x->element[i], &y->element[k]);
+        if (order > 0) /* y's field is not in x */
+            return PR_OK;
+        i += 2;
+        k += order == 0 ? 2 : 0;
+    }
+    *covers = k >= y->elements;
     return PR_OK;
 }
 

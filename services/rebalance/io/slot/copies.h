@@ -33,6 +33,11 @@ PR_CHECKED enum pr_code rebalance_copies_same(const struct rebalance_copy_at *a,
                                               size_t len, enum rebalance_key_type type, bool *same,
                                               struct pr_err *err);
 
+/* Of two hashes: the first has every field that the second has. */
+PR_CHECKED enum pr_code rebalance_copies_cover(const struct rebalance_copy_at *a,
+                                               const struct rebalance_copy_at *b, const char *key,
+                                               size_t len, bool *covers, struct pr_err *err);
+
 /* Deletes a key that conn WATCHes unless somebody wrote to it since. *changed: somebody
  * did, and it is there. asking: the slot is being imported there. All answers are read
  * even when one of them is an error. */
@@ -53,11 +58,6 @@ struct rebalance_forks {
 /* info: INFO stats persistence, read at now_us. Begin with zero: who never forked says so. */
 void rebalance_copies_forks(const char *info, int64_t now_us, struct rebalance_forks *f);
 
-/* A point in a primary's history, from its INFO replication. */
-struct rebalance_written {
-    char history[41]; /* master_replid; "": unknown */
-    long long offset;
-};
 struct rebalance_written rebalance_copies_point(const char *info);
 /* info of a promoted replica: it had come at least as far when it was promoted, so
  * nothing written up to there was lost. Of its last promotion alone. */

@@ -102,11 +102,7 @@ static void remember(struct rebalance_pair *p, unsigned lane, const struct batch
     rebalance_pair_landed(p, lane);
     p->deleted[lane] = (struct rebalance_written){ .history = "" };
     p->cut[lane].sent_us = pr_mono_us();
-    for (size_t i = 0; i < b->n; i++) {
-        size_t len;
-        const char *key = rebalance_key_at(b->keys, b->from + i, &len);
-        rebalance_in_flight_add(&p->recent[lane], key, len);
-    }
+    rebalance_keys_record(b->keys, b->from, b->n, &p->recent[lane]);
 }
 
 /* The machine has become slower since the keys were judged: no lease covers them now. */
@@ -357,14 +353,12 @@ static enum pr_code prepare_late(struct rebalance_pair *p, const redisReply *lef
         p->known = p->calm = false;
         return PR_OK;
     }
+    struct rebalance_keys *const late[] = { &p->late };
+    rebalance_prints_take(p, &p->printer, rebalance_pair_giver(p), late, 1);
     pr_buf_reset(&s->in_flight);
     for (int i = 0; i < REBALANCE_LANES; i++) /* those before are not settled yet */
         pr_buf_add(&s->in_flight, p->recent[i].data, p->recent[i].len);
-    for (size_t i = 0; i < p->late.n; i++) {
-        size_t len;
-        const char *key = rebalance_key_at(&p->late, i, &len);
-        rebalance_in_flight_add(&s->in_flight, key, len);
-    }
+    rebalance_keys_record(&p->late, 0, p->late.n, &s->in_flight);
     if (s->in_flight.failed)
         return pr_fail(err, PR_ENOMEM, "keys of slot %d", s->slot);
     return rebalance_pair_intend(p, s, err);

@@ -12,6 +12,7 @@ void rebalance_keys_done(struct rebalance_keys *k)
     pr_buf_done(&k->text);
     free(k->at);
     free(k->size);
+    free(k->print);
     *k = (struct rebalance_keys){ 0 };
 }
 
@@ -19,6 +20,7 @@ void rebalance_keys_reset(struct rebalance_keys *k)
 {
     pr_buf_reset(&k->text);
     k->n = 0;
+    k->point = (struct rebalance_written){ .history = "" };
 }
 
 static bool reserve(struct rebalance_keys *k, size_t n)
@@ -31,7 +33,10 @@ static bool reserve(struct rebalance_keys *k, size_t n)
     struct rebalance_key_size *size = realloc(k->size, n * sizeof *size);
     if (size != NULL)
         k->size = size;
-    if (at == NULL || size == NULL)
+    uint64_t *print = realloc(k->print, n * sizeof *print);
+    if (print != NULL)
+        k->print = print;
+    if (at == NULL || size == NULL || print == NULL)
         return false;
     k->cap = n;
     return true;
@@ -47,10 +52,23 @@ enum pr_code rebalance_keys_add(struct rebalance_keys *k, const redisReply *list
             return pr_fail(err, PR_EDATA, "GETKEYSINSLOT: something that is no key");
         k->at[k->n] = k->text.len;
         k->size[k->n] = (struct rebalance_key_size){ 0 };
+        k->print[k->n] = 0;
         pr_buf_add(&k->text, list->element[i]->str, list->element[i]->len);
         k->at[++k->n] = k->text.len;
     }
     return k->text.failed ? pr_fail(err, PR_ENOMEM, "%zu keys", k->n) : PR_OK;
+}
+
+void rebalance_keys_record(const struct rebalance_keys *k, size_t from, size_t n,
+                           struct pr_buf *record)
+{
+    if (n > 0 && k->point.history[0] != '\0')
+        rebalance_in_flight_point(record, &k->point);
+    for (size_t i = from; i < from + n; i++) {
+        size_t len;
+        const char *key = rebalance_key_at(k, i, &len);
+        rebalance_in_flight_print(record, key, len, k->print[i]);
+    }
 }
 
 /* --- sizes --------------------------------------------------------------------------- */

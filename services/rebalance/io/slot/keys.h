@@ -10,6 +10,8 @@ struct rebalance_keys {
     struct pr_buf text;              /* all keys, one after the other */
     size_t *at;                      /* [n + 1]: where in text each begins */
     struct rebalance_key_size *size; /* [n] */
+    uint64_t *print;                 /* [n] of their values, at point; 0: unknown */
+    struct rebalance_written point;
     size_t n, cap;
     bool asking; /* the slot is being imported where they are */
 };
@@ -22,6 +24,10 @@ static inline const char *rebalance_key_at(const struct rebalance_keys *k, size_
 }
 PR_CHECKED enum pr_code rebalance_keys_add(struct rebalance_keys *k, const redisReply *list,
                                            struct pr_err *err);
+
+/* Adds keys [from, from + n) to a record of keys in flight, with their prints. */
+void rebalance_keys_record(const struct rebalance_keys *k, size_t from, size_t n,
+                           struct pr_buf *record);
 
 /* At most max keys of the slot on conn, with their sizes: MEMORY USAGE of each, and
  * type and number of elements of those that are large. */

@@ -17,6 +17,7 @@ struct scout {
     struct rebalance_pair *p;
     struct pr_db *db;
     struct pr_redis *conn; /* to the source's primary */
+    struct rebalance_printer printer;
     struct rebalance_verifier verifier;
     struct rebalance_slot_step **end; /* [cap] verified or refused, not recorded yet */
     size_t ends;
@@ -165,11 +166,7 @@ static enum pr_code record(struct scout *s, struct rebalance_window *w, struct p
         intent[i] = w->piece[i].step;
         intent[i]->at.state = REBALANCE_SLOT_HANDOFF;
         pr_buf_reset(&intent[i]->in_flight);
-        for (size_t j = 0; j < k->n; j++) {
-            size_t len;
-            const char *key = rebalance_key_at(k, j, &len);
-            rebalance_in_flight_add(&intent[i]->in_flight, key, len);
-        }
+        rebalance_keys_record(k, 0, k->n, &intent[i]->in_flight);
         if (intent[i]->in_flight.failed)
             return pr_fail(err, PR_ENOMEM, "%zu keys in flight", k->n);
     }
@@ -177,6 +174,15 @@ static enum pr_code record(struct scout *s, struct rebalance_window *w, struct p
     for (size_t i = 0; i < w->n; i++)
         intent[i]->at.state = REBALANCE_SLOT_PLANNED; /* what it is; intent[i]->on is recorded */
     return rc;
+}
+
+/* What the keys are like before they are sent. */
+static void print(struct scout *s, struct rebalance_window *w)
+{
+    struct rebalance_keys *lists[REBALANCE_WINDOW_SLOTS];
+    for (size_t i = 0; i < w->n; i++)
+        lists[i] = &w->piece[i].keys;
+    rebalance_prints_take(s->p, &s->printer, 0, lists, w->n);
 }
 
 static enum pr_code prepare(struct scout *s, struct pr_err *err)
@@ -195,6 +201,7 @@ static enum pr_code prepare(struct scout *s, struct pr_err *err)
         s->conn = NULL;
     } else {
         judge(s, w);
+        print(s, w);
         rc = record(s, w, err);
     }
     if (rc != PR_OK) {
@@ -340,6 +347,7 @@ static void *scout_main(void *arg)
             nap(p);
     }
     pr_redis_close(s.conn);
+    rebalance_printer_close(&s.printer);
     rebalance_verifier_close(&s.verifier);
     pr_db_close(s.db);
     free(s.end);

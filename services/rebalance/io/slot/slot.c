@@ -223,6 +223,7 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     for (unsigned i = 0; i < REBALANCE_LANES; i++)
         rebalance_pair_landed(p, i);
     p->resumed = !step->fresh;
+    p->deleted_known = false;
     p->known = false;
     if (p->calm && piece != NULL && step->fresh && p->turn == 0) {
         /* Nothing has happened since the pair was looked at, and a node that thinks
@@ -290,6 +291,7 @@ static void change_roles(struct rebalance_pair *p)
     rebalance_pair_unlink(p);
     p->view.settled = p->calm = s->served_on = false;
     p->reopened = p->gap_unacknowledged = false; /* they were of the former giver */
+    p->deleted_known = false;
     memset(p->cut, 0, sizeof p->cut);
     if (s->at.back) {
         memset(p->failovers, 0, sizeof p->failovers);
@@ -314,12 +316,14 @@ static enum pr_code stop_here(struct rebalance_pair *p, const struct rebalance_s
 
 /* A pause must take effect within a second: a slot that takes longer is held open and
  * served from both sides. One that is canceled, or whose shards changed while it was
- * held, is brought to an end. */
+ * held, is brought to an end. Who takes one over first compares what may be on both sides:
+ * later nobody knows what was in flight when the giver fails over. */
 bool rebalance_pair_leaves(struct rebalance_pair *p)
 {
     enum { PATIENCE_US = 600000 };
     const int order = rebalance_slot_run_order(p->run);
-    if (order != REBALANCE_FINISH || p->urgent || atomic_load(&p->run->to_the_end) ||
+    const bool compares = p->resumed && p->view.conflict;
+    if (order != REBALANCE_FINISH || p->urgent || compares || atomic_load(&p->run->to_the_end) ||
         atomic_load(p->run->roll_back)) {
         p->told_us = 0;
         return order == REBALANCE_ABANDON;
