@@ -60,6 +60,18 @@ static void certificates_have_the_roles_of_the_table(void **state)
         "URI=spiffe://prod/ns/ci/sa/robot");
 }
 
+/* As with tokens: a watch lasts no longer than what opened it. */
+static void a_watch_ends_with_its_certificate(void **state)
+{
+    (void)state;
+    char brief[PKI_PATH];
+    const struct pki_want w = { .cn = "ops laptop", .until_s = 5 };
+    pki_issue(edge_ca, &w, pki_path(brief, "brief.pem"), NULL);
+    assert_int_equal(get(NULL, brief, "/v1/events?watch=true"), 200);
+    assert_non_null(strstr(edge_r.text, "\"why\":\"token\""));
+    assert_true(get(NULL, ops_file, "/v1/audit") == 200);
+}
+
 static bool robot_reads_audit(void *ctx)
 {
     (void)ctx;
@@ -347,6 +359,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_api_is_behind_tls_and_the_probes_are_not),
         cmocka_unit_test(certificates_have_the_roles_of_the_table),
+        cmocka_unit_test(a_watch_ends_with_its_certificate),
         cmocka_unit_test(the_table_is_read_again_when_it_changes),
         cmocka_unit_test(prismctl_trusts_and_is_trusted),
         cmocka_unit_test(certificates_are_renewed),
