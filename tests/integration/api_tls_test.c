@@ -155,6 +155,22 @@ static void certificates_are_renewed(void **state)
 
 /* --- who is refused too often --------------------------------------------------------- */
 
+/* A good token that nobody has seen, while its address has to wait: its signature is not even
+ * checked. A second later it would be, so that a slow machine needs several tries. */
+static bool is_not_checked_meanwhile(void)
+{
+    char name[32];
+    for (int i = 0; i < 100; i++) {
+        while (get(NULL, NULL, "/v1/nodes") != 429)
+            assert_int_equal(edge_r.status, 401);
+        snprintf(name, sizeof name, "dave-%d", i);
+        if (get(edge_token(&key, name, "viewer"), NULL, "/v1/nodes") == 429)
+            return true;
+        assert_int_equal(edge_r.status, 200);
+    }
+    return false;
+}
+
 static void an_address_that_is_refused_too_often_waits(void **state)
 {
     (void)state;
@@ -177,8 +193,7 @@ static void an_address_that_is_refused_too_often_waits(void **state)
     assert_int_equal(get(known, NULL, "/v1/nodes"), 200);
     assert_int_equal(get(jwt, NULL, "/v1/nodes"), 200);
     assert_int_equal(get(NULL, ops_file, "/v1/nodes"), 200);
-    /* One that costs a check of its signature is not. */
-    assert_int_equal(get(edge_token(&key, "dave", "viewer"), NULL, "/v1/nodes"), 429);
+    assert_true(is_not_checked_meanwhile());
     assert_int_equal(get(NULL, NULL, "/openapi.json"), 200);
     assert_true(edge_metric("prism_api_denied_total{why=\"address\"}") >= 5);
     free(jwt);
