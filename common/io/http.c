@@ -105,14 +105,28 @@ static void start_trace(const struct conn *c)
     pr_log_trace(trace);
 }
 
+/* When libmicrohttpd refuses a request by itself (its headers are wrong, or too long) it tells
+ * nobody: what was made for the first line is kept with the connection until they are read. */
+static void forget_unbegun(struct pr_peer *peer)
+{
+    struct conn *c = pr_peer_held(peer);
+    if (c == NULL)
+        return;
+    pr_peer_hold(peer, NULL);
+    pr_arena_done(&c->arena);
+    free(c);
+}
+
 void *pr_http_on_line(void *cls, const char *target, struct MHD_Connection *mhd)
 {
-    struct conn *c = calloc(1, sizeof *c);
+    struct pr_peer *peer = pr_peer_of(mhd);
+    struct conn *c = peer == NULL ? NULL : calloc(1, sizeof *c);
+    forget_unbegun(peer);
     if (c == NULL)
         return NULL;
     c->h = cls;
     c->mhd = mhd;
-    c->peer = pr_peer_of(mhd);
+    c->peer = peer;
     pr_peer_asks(c->peer);
     c->start_us = pr_mono_us();
     c->res.status = 200;
@@ -124,6 +138,7 @@ void *pr_http_on_line(void *cls, const char *target, struct MHD_Connection *mhd)
         free(c);
         return NULL;
     }
+    pr_peer_hold(peer, c);
     return c;
 }
 
@@ -164,6 +179,17 @@ static void find_route(struct conn *c, const char *method)
         refuse(c, 503, "Service Unavailable", "starting; /readyz tells what is missing");
 }
 
+void pr_http_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                           enum MHD_ConnectionNotificationCode what)
+{
+    struct pr_http *h = cls;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        forget_unbegun(*context);
+        pr_peer_free(h->peers, *context);
+    } else
+        *context = pr_peer_new(h->peers, mhd);
+}
+
 static void check_connection(struct conn *c)
 {
     if (!pr_peer_over(c->peer))
@@ -198,6 +224,7 @@ static void check_length(struct conn *c, bool *early)
 static void begin(struct conn *c, const char *method, bool *early)
 {
     c->begun = true;
+    pr_peer_hold(c->peer, NULL);
     pthread_mutex_lock(&c->h->lock);
     c->h->active++;
     pthread_mutex_unlock(&c->h->lock);
@@ -360,6 +387,7 @@ void pr_http_on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
         return;
     *con_cls = NULL;
     pr_peer_rests(c->peer);
+    pr_peer_hold(c->peer, NULL);
     struct pr_http *h = c->h;
     bool begun = c->begun;
     if (c->sent)

@@ -27,7 +27,9 @@ struct pr_http {
     size_t active; /* requests between their headers and the end of their response; lock */
 };
 
-/* What libmicrohttpd calls for each request; cls is the server. */
+/* What libmicrohttpd calls for each connection and request; cls is the server. */
+void pr_http_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                           enum MHD_ConnectionNotificationCode what);
 void *pr_http_on_line(void *cls, const char *target, struct MHD_Connection *mhd);
 enum MHD_Result pr_http_on_request(void *cls, struct MHD_Connection *mhd, const char *url,
                                    const char *method, const char *version, const char *data,
