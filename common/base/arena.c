@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 64 * 1024 };
+/* The first block is one that malloc hands out of a thread's own store: a request that needs little
+ * takes no lock, and has nothing consolidated. Each next one is four times as large. */
+enum { FIRST_BYTES = 960, BLOCK_BYTES = 64 * 1024 };
 
 struct pr_arena_block {
     struct pr_arena_block *next;
@@ -55,7 +57,9 @@ void *pr_arena_alloc(struct pr_arena *a, size_t bytes)
 
     struct pr_arena_block *b = a->head;
     if (b == NULL || b->size - b->used < bytes) {
-        size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        size_t size = b == NULL ? FIRST_BYTES : b->size * 4;
+        size = size > BLOCK_BYTES ? BLOCK_BYTES : size;
+        size = size < bytes ? bytes : size;
         b = malloc(sizeof *b + size);
         if (b == NULL)
             return NULL;

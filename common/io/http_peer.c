@@ -21,6 +21,7 @@ struct pr_peer {
     _Atomic int64_t due_ms; /* monotonic; INT64_MAX: nothing is */
     struct pr_tls_peer *names;
     bool names_read;
+    void *held;
 };
 
 struct pr_peers {
@@ -157,6 +158,17 @@ struct pr_peer *pr_peer_of(struct MHD_Connection *mhd)
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info == NULL ? NULL : info->socket_context;
+}
+
+void pr_peer_hold(struct pr_peer *p, void *what)
+{
+    if (p != NULL)
+        p->held = what;
+}
+
+void *pr_peer_held(const struct pr_peer *p)
+{
+    return p == NULL ? NULL : p->held;
 }
 
 bool pr_peer_over(const struct pr_peer *p)

@@ -30,6 +30,9 @@ uint64_t pr_peers_cut(struct pr_peers *all); /* connections ended because they w
 struct pr_peer *pr_peer_new(struct pr_peers *all, struct MHD_Connection *mhd);
 void pr_peer_free(struct pr_peers *all, struct pr_peer *p); /* before its socket is closed */
 struct pr_peer *pr_peer_of(struct MHD_Connection *mhd);
+/* What is with the connection, for whoever ends it. NULL: nothing. */
+void pr_peer_hold(struct pr_peer *p, void *what);
+void *pr_peer_held(const struct pr_peer *p);
 bool pr_peer_over(const struct pr_peer *p); /* it came above the limit */
 
 /* What it has to do now, and by when. */

@@ -12,6 +12,8 @@ root=$(cd "$here/../.." && pwd)
 . "$root/tools/stack/postgres.sh"
 # shellcheck source=tools/stack/services.sh
 . "$root/tools/stack/services.sh"
+# shellcheck source=tools/stack/site.sh
+. "$root/tools/stack/site.sh"
 
 stack=$1 tree=$2
 seconds=${BENCH_SECONDS:-5} entries=153 homes=65536 # 65,536 x 153: 10 million

@@ -1,5 +1,5 @@
 foreach(name api api_dr api_work api_errors api_ctl api_fleet api_fleet_ctl api_events api_shell api_common api_versions
-        api_coordination api_tokens)
+        api_coordination api_tokens api_heat)
     prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_fixture.c
         LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
         FIXTURE stack TIMEOUT 120)

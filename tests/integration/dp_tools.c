@@ -15,7 +15,8 @@ struct pr_cluster *admin;
 const char *const *tool_env(const char *user)
 {
     static char seeds[4096], name[160], password[256];
-    static const char *env[4];
+    static char nats[300], nats_password[300];
+    static const char *env[7];
     char key[64];
     (void)snprintf(seeds, sizeof seeds, "PRISM_REDIS_SEEDS=%s", it_env("IT_REDIS_SEEDS"));
     (void)snprintf(key, sizeof key, "IT_%s_USER", user);
@@ -25,7 +26,13 @@ const char *const *tool_env(const char *user)
     env[0] = seeds;
     env[1] = name;
     env[2] = password;
-    env[3] = NULL;
+    (void)snprintf(nats, sizeof nats, "PRISM_NATS_URL=%s", it_env("IT_NATS_URL"));
+    (void)snprintf(nats_password, sizeof nats_password, "PRISM_NATS_PASSWORD=%s",
+                   it_env("IT_CLIENT_NATS_PASSWORD"));
+    env[3] = nats;
+    env[4] = "PRISM_NATS_USER=client";
+    env[5] = nats_password;
+    env[6] = NULL;
     return env;
 }
 

@@ -38,7 +38,9 @@ static const char CONFIG[] =
     "  publish: { allow: [\"prism.cmd.placement.>\", \"prism.cmd.rebalance.>\",\n"
     "    \"prism.rpc.>\", \"$JS.API.CONSUMER.CREATE.PRISM_EVT\",\n"
     "    \"$JS.API.CONSUMER.CREATE.PRISM_EVT.>\", \"$JS.API.CONSUMER.INFO.*.*\",\n"
-    "    \"$JS.API.STREAM.INFO.*\", \"$JS.ACK.PRISM_EVT.>\"] }\n"
+    "    \"$JS.API.STREAM.INFO.*\", \"$JS.ACK.PRISM_EVT.>\",\n"
+    "    \"$JS.API.CONSUMER.CREATE.PRISM_EDGES\", \"$JS.API.CONSUMER.CREATE.PRISM_EDGES.>\",\n"
+    "    \"$JS.ACK.PRISM_EDGES.>\"] }\n"
     "  subscribe: { allow: [\"_INBOX_metadata-api.>\"] } } }\n"
     "] }\n";
 

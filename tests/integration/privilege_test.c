@@ -332,6 +332,11 @@ static const struct attempt nats[] = {
     { "metadata-api", "sub prism.cmd.>", false },
     { "metadata-api", "sub _INBOX_admin.>", false },
 
+    { "client", "pub prism.edges.access", true },
+    { "client", "pub prism.edges.other", false },
+    { "client", "pub prism.cmd.rebalance.execute", false },
+    { "client", "sub prism.edges.>", false },
+
     { "admin", "pub $JS.API.STREAM.INFO.PRISM_CMD", true },
     { "admin", "sub _INBOX_placement.>", false },
     { "admin", "sub $SYS.>", false },
@@ -362,6 +367,8 @@ static const char *nats_password(const char *user)
         return it_env("IT_AUTOSCALE_NATS_PASSWORD");
     if (strcmp(user, "metadata-api") == 0)
         return it_env("IT_METADATA_API_NATS_PASSWORD");
+    if (strcmp(user, "client") == 0)
+        return it_env("IT_CLIENT_NATS_PASSWORD");
     return it_env("IT_NATS_ADMIN_PASSWORD");
 }
 

@@ -1,8 +1,11 @@
 /* prism-workload against a real cluster: what it counts, and what it proves. */
 #include "dp_tools.h"
 
+#include "prism/io/bus.h"
 #include "prism/slot.h"
+#include "prism/v1/edges.pb-c.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +260,84 @@ static void what_a_killed_workload_was_promised_can_be_verified(void **state)
     json_decref(end);
 }
 
+/* What was told of each partition, and how many messages there were. */
+struct told {
+    pthread_mutex_t lock;
+    uint64_t operations[PARTITIONS], all;
+    int messages, wrong;
+};
+
+static enum pr_code hear(void *ctx, const struct pr_msg *msg, struct pr_err *err)
+{
+    struct told *t = ctx;
+    (void)err;
+    Prism__V1__PartitionAccessEvent *e =
+        prism__v1__partition_access_event__unpack(NULL, msg->len, msg->data);
+    pthread_mutex_lock(&t->lock);
+    t->messages++;
+    t->wrong += e == NULL || e->n_partition != e->n_operations || e->sample_ratio != 1;
+    for (size_t i = 0; e != NULL && i < e->n_partition && i < e->n_operations; i++) {
+        t->wrong += e->partition[i] >= PARTITIONS;
+        t->operations[e->partition[i] % PARTITIONS] += e->operations[i];
+        t->all += e->operations[i];
+    }
+    pthread_mutex_unlock(&t->lock);
+    if (e != NULL)
+        prism__v1__partition_access_event__free_unpacked(e, NULL);
+    return PR_OK;
+}
+
+struct wanted_words {
+    struct told *told;
+    uint64_t operations;
+};
+
+static bool all_was_told(void *ctx)
+{
+    const struct wanted_words *w = ctx;
+    pthread_mutex_lock(&w->told->lock);
+    const bool all = w->told->all >= w->operations;
+    pthread_mutex_unlock(&w->told->lock);
+    return all;
+}
+
+static void tells_which_partitions_were_used(void **state)
+{
+    (void)state;
+    static struct told told = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    struct pr_bus *bus = NULL;
+    struct pr_err err = { 0 };
+    const struct pr_bus_options o = { .url = it_env("IT_NATS_URL"),
+                                      .user = it_env("IT_NATS_ADMIN_USER"),
+                                      .password = it_env("IT_NATS_ADMIN_PASSWORD"),
+                                      .name = "it" };
+    const char *const argv[] = { program,
+                                 "--graph",
+                                 graph,
+                                 "--partitions",
+                                 PARTITIONS_TEXT,
+                                 "--zones",
+                                 it_env("IT_ZONES"),
+                                 "--seconds",
+                                 "7",
+                                 "--tell",
+                                 "--json",
+                                 NULL };
+    it_bus_reset();
+    assert_ok(pr_bus_open(&bus, &o, &err), &err);
+    assert_ok(pr_bus_watch(bus, "PRISM_EDGES", "prism.edges.access", hear, &told, &err), &err);
+    json_t *end = run_tool("CLIENT_REDIS", argv, 0);
+    const struct wanted_words all = { &told, (uint64_t)number(end, "reads") * 9 / 10 };
+    assert_true(it_await(all_was_told, (void *)(uintptr_t)&all, 30000));
+    json_decref(end);
+    pr_bus_close(bus);
+    assert_int_equal(told.wrong, 0);
+    assert_true(told.messages >= 2); /* while it ran, and at its end */
+    for (int p = 0; p < PARTITIONS; p++)
+        if (told.operations[p] == 0)
+            fail_msg("nothing was told of partition %d", p);
+}
+
 static void survives_the_death_of_a_primary_without_loss(void **state)
 {
     (void)state;
@@ -308,7 +389,7 @@ static void bad_arguments_are_named(void **state)
         assert_error(run_tool("CLIENT_REDIS", row[i].argv, row[i].status), row[i].says);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(counts_bytes_by_zone_and_loses_nothing, no_ledger),
@@ -317,8 +398,11 @@ int main(void)
         cmocka_unit_test_setup(a_write_that_was_lost_or_changed_is_found_out, no_ledger),
         cmocka_unit_test_setup(runs_until_sigterm_and_then_verifies, no_ledger),
         cmocka_unit_test_setup(what_a_killed_workload_was_promised_can_be_verified, no_ledger),
+        cmocka_unit_test_setup(tells_which_partitions_were_used, no_ledger),
         cmocka_unit_test_setup(survives_the_death_of_a_primary_without_loss, no_ledger),
         cmocka_unit_test_setup(bad_arguments_are_named, no_ledger),
     };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, load_graph, tools_stop);
 }

@@ -202,6 +202,8 @@ data_plane() { # PROGRAM ARGS...
     seeds=$(stack_env "$dir" IT_REDIS_SEEDS)
     cmd=(env "PRISM_REDIS_USER=$(stack_env "$dir" IT_CLIENT_REDIS_USER)"
         "PRISM_REDIS_PASSWORD_FILE=$dir/secrets/redis-client"
+        "PRISM_NATS_URL=$(stack_env "$dir" IT_NATS_URL)" PRISM_NATS_USER=client
+        "PRISM_NATS_PASSWORD_FILE=$dir/secrets/nats-client"
         "$dir/bin/prism-$program" --cluster "$seeds" "$@")
 }
 
@@ -252,7 +254,7 @@ workload() { # SECONDS GRAPH ARGS...: sets cmd
     shift 2
     data_plane workload --graph "$graph" --partitions "$partitions" \
         --zones "$(stack_env "$dir" IT_ZONES)" --seconds "$seconds" --zipf 1.2 \
-        --write-ratio 0.2 --ledger "$out/ledger" --json "$@"
+        --write-ratio 0.2 --ledger "$out/ledger" --tell --json "$@"
 }
 
 # Where moved vertices live, as a client fetches it: page after page.

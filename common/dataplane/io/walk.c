@@ -57,6 +57,8 @@ static uint32_t cached(const struct walk *w, const struct dp_vertex *v)
 static void remember(struct walk *w, const struct dp_op *op)
 {
     const uint32_t home = pr_home_partition(op->vertex->hash, w->exec.partitions);
+    if (w->o->accessed != NULL)
+        atomic_fetch_add_explicit(&w->o->accessed[op->found_at], 1, memory_order_relaxed);
     if (op->found_at == op->cached)
         return;
     w->tally.stubs_followed++;

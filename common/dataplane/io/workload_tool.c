@@ -1,5 +1,6 @@
 #include "prism/dp/workload_tool.h"
 
+#include "prism/dp/access.h"
 #include "prism/io/clock.h"
 #include "prism/routes.h"
 #include "workload_print.h"
@@ -9,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { TELL_S = 5 };
 
 static const char usage[] =
     "usage: prism-workload --graph FILE --partitions P --zones host:port=zone,...\n"
@@ -38,6 +41,8 @@ static const char usage[] =
     "                     they are from the start, not asked for at home first\n"
     "  --ledger FILE      appends every attempted and acknowledged write\n"
     "  --verify           only reads back what --ledger FILE says was acknowledged\n"
+    "  --tell             tells others every few seconds which partitions were used, in\n"
+    "                     prism.edges.access (PRISM_NATS_URL, _USER, _PASSWORD or _PASSWORD_FILE)\n"
     "  --json             one JSON object a line\n"
     "Exit status: 0; 1 an acknowledged write or a vertex is lost, or it failed; 2 bad\n"
     "arguments.\n";
@@ -48,7 +53,7 @@ struct args {
     struct dp_zones zones;
     char *graph, *zones_text, *ledger, *writer, *routes;
     enum graph_format format;
-    bool json, help, verify, have_seconds;
+    bool json, help, verify, have_seconds, tell;
 };
 
 static enum pr_code integer(const char *option, const char *value, long long lo, long long hi,
@@ -121,6 +126,9 @@ static enum pr_code parse_option(struct args *a, int option, const char *value, 
     case 'v':
         a->verify = true;
         return PR_OK;
+    case 'T':
+        a->tell = true;
+        return PR_OK;
     case 'j':
         a->json = true;
         return PR_OK;
@@ -175,6 +183,7 @@ static enum pr_code parse_args(struct args *a, int argc, char **argv, struct pr_
         { "ledger", required_argument, NULL, 'l' },
         { "routes", required_argument, NULL, 'o' },
         { "verify", no_argument, NULL, 'v' },
+        { "tell", no_argument, NULL, 'T' },
         { "json", no_argument, NULL, 'j' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
@@ -191,12 +200,18 @@ static enum pr_code parse_args(struct args *a, int argc, char **argv, struct pr_
 
 struct show {
     bool json;
-    FILE *to; /* NULL: silent */
+    FILE *to;                 /* NULL: silent */
+    struct dp_access *access; /* NULL: nobody is told */
+    double told_s;
 };
 
 static void show_progress(void *ctx, const struct dp_tally *so_far, double seconds)
 {
-    const struct show *s = ctx;
+    struct show *s = ctx;
+    if (s->access != NULL && seconds - s->told_s >= TELL_S) {
+        s->told_s = seconds;
+        dp_access_tell(s->access, pr_now_ms());
+    }
     if (s->to != NULL)
         workload_print_progress(s->json, s->to, so_far, seconds);
 }
@@ -260,10 +275,16 @@ static enum pr_code run(struct args *a, int *status, struct pr_err *err)
         rc = dp_adjacency_build(&g, &adjacency, err);
         graph_edges_done(&g);
     }
+    if (rc == PR_OK && a->tell)
+        rc = dp_access_open(&show.access, a->store.partitions, err);
+    if (show.access != NULL)
+        a->o.accessed = dp_access_counters(show.access);
     if (rc == PR_OK)
         rc = dp_workload_new(&w, &adjacency, &a->o, err);
     if (rc == PR_OK) {
         rc = dp_workload_run(w, show_progress, &show, &r, err);
+        if (show.access != NULL)
+            dp_access_tell(show.access, pr_now_ms());
         if (show.to == stderr)
             (void)fputc('\n', stderr);
         if (rc == PR_OK)
@@ -273,6 +294,7 @@ static enum pr_code run(struct args *a, int *status, struct pr_err *err)
     }
     dp_workload_report_done(&r);
     dp_workload_free(w);
+    dp_access_close(show.access);
     dp_adjacency_done(&adjacency);
     pr_buf_done(&routes);
     return rc;

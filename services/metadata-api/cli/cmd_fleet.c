@@ -42,8 +42,9 @@ static int change(struct ctl *ctl, const char *method, const char *prefix, const
 int ctl_partition_list(struct ctl *ctl, const struct ctl_line *line)
 {
     static const struct ctl_column columns[] = {
-        { "PARTITION", "id" }, { "SLOT", "slot" },         { "ZONE", "zone" },
-        { "NODE", "node" },    { "VERTICES", "vertices" }, { "TEMPERATURE", "temperature" },
+        { "PARTITION", "id" },        { "SLOT", "slot" },         { "ZONE", "zone" },
+        { "NODE", "node" },           { "VERTICES", "vertices" }, { "TEMPERATURE", "temperature" },
+        { "ACCESSED", "accessedAt" },
     };
     char query[512] = "";
     const char *limit = ctl_opt(line, "limit");

@@ -10,12 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    KEEP_KEYS_H = 24,
-    SWEEP_MS = 600 * 1000,
-    MAX_BODY_BYTES = 1 << 20,
-    IDLE_TIMEOUT_S = 60
-};
+enum { KEEP_KEYS_H = 24, SWEEP_MS = 600 * 1000, MAX_BODY_BYTES = 1 << 20, IDLE_TIMEOUT_S = 60 };
 
 #define CONFIG(...) PR_CFG_ROW(struct api_config, __VA_ARGS__)
 static const struct pr_cfg_row config_rows[] = {
@@ -204,6 +199,24 @@ static enum pr_code heard(void *ctx, const struct pr_msg *msg, struct pr_err *er
     return PR_OK;
 }
 
+static enum pr_code heard_access(void *ctx, const struct pr_msg *msg, struct pr_err *err)
+{
+    struct api *api = ctx;
+    (void)err;
+    api_heat_hear(api->heat, msg, pr_now_ms());
+    return PR_OK;
+}
+
+/* Temperatures are nice to have: a NATS user that may not hear of accesses keeps nobody from
+ * looking vertices up. */
+static void listen_for_accesses(struct api *api)
+{
+    struct pr_err err = { 0 };
+    if (pr_bus_watch(api->svc->bus, "PRISM_EDGES", "prism.edges.access", heard_access, api, &err) !=
+        PR_OK)
+        pr_warn(PR_EV("api.accesses_unheard"), PR_E(&err));
+}
+
 enum pr_code api_open(struct api *api, struct pr_err *err)
 {
     struct pr_service *svc = api->svc;
@@ -220,8 +233,14 @@ enum pr_code api_open(struct api *api, struct pr_err *err)
                             err);
     if (rc == PR_OK)
         rc = api_feed_start(&api->feed, svc->common.db_uri, err);
+    const struct api_heat_rules heat = { c->hot_per_s, c->heat_half_life_s * 1000,
+                                         c->cold_after_s * 1000 };
+    if (rc == PR_OK)
+        rc = api_heat_new(&api->heat, &heat, err);
     if (rc == PR_OK)
         rc = pr_bus_watch(svc->bus, "PRISM_EVT", "prism.evt.>", heard, api, err);
+    if (rc == PR_OK)
+        listen_for_accesses(api);
     if (rc == PR_OK)
         rc = api_refresher_start(api->refresher, svc->common.db_uri, "metadata-api snapshot",
                                  c->token_ttl_ms, c->full_refresh_s * 1000, err);
@@ -253,6 +272,12 @@ static void measure(struct api *api)
     api_count_to(m, API_M_FEED_CHANGES, NULL, feed.changes);
     pr_metrics_set(m, API_M_FEED_HELD, NULL, (double)feed.held_ms / 1e3);
 
+    struct api_heat_stats heat;
+    api_heat_stats(api->heat, &heat);
+    api_count_to(m, API_M_ACCESS_EVENTS, "heard", heat.heard);
+    api_count_to(m, API_M_ACCESS_EVENTS, "dropped", heat.dropped);
+    api_count_to(m, API_M_HEAT_WRITES, NULL, heat.written);
+
     PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
     const int64_t now_ms = pr_mono_us() / 1000;
     api_standby_saw(api->standby,
@@ -275,6 +300,10 @@ enum pr_code api_tick(void *ctx, int64_t now_ms, struct pr_err *err)
     api_edge_tick(api, now_ms);
     api_watch_tick(api);
     enum pr_code rc = api_standby_audit(api->standby, api->svc->db, err);
+    if (rc == PR_OK && now_ms - api->heated_ms >= api->config.heat_write_s * 1000) {
+        rc = api_heat_write(api->heat, api->svc->db, now_ms, err);
+        api->heated_ms = now_ms;
+    }
     if (rc != PR_OK || now_ms - api->swept_ms < SWEEP_MS)
         return rc;
     rc = pr_db_exec(api->svc->db,
@@ -300,6 +329,7 @@ void api_free(struct api *api)
     api_refresher_free(api->refresher);
     api_blobs_close(api->blobs);
     api_feed_free(api->feed);
+    api_heat_free(api->heat);
     api_watchers_free(api->watchers);
     api_spec_free(api->spec);
     free(api->route_label);

@@ -7,6 +7,7 @@
 #include "api_snapshot.h"
 #include "blobs.h"
 #include "feed.h"
+#include "heat.h"
 #include "json.h"
 #include "jwt.h"
 #include "pool.h"
@@ -49,6 +50,7 @@ struct api {
     struct api_blobs *blobs;
     struct api_standby_gate *standby;
     struct api_feed *feed;
+    struct api_heat *heat;
     struct api_watchers *watchers;
     struct api_spec *spec;
     struct pr_tls *tls;              /* NULL: no TLS */
@@ -59,7 +61,8 @@ struct api {
     struct api_rates reads, changes; /* of each principal */
     struct api_rates refusals;       /* of each address */
     int64_t tls_warned_ms;
-    int64_t swept_ms; /* when old idempotency keys were last deleted */
+    int64_t heated_ms; /* when temperatures were last written */
+    int64_t swept_ms;  /* when old idempotency keys were last deleted */
 };
 
 /* How somebody is known: by a token of ours, one of the identity provider, or a certificate. */
@@ -70,7 +73,7 @@ struct api_principal {
     enum api_kind_of_principal by;
     enum api_role role;
     unsigned char hash[API_HASH_BYTES]; /* SHA-256 of the token; else of the name */
-    int64_t expires_ms;                 /* JWT */
+    int64_t expires_ms;                 /* of a JWT or a certificate */
 };
 static inline const char *api_who(const struct pr_http_req *req)
 {

@@ -25,6 +25,8 @@ struct dp_workload_options {
     size_t routes_bytes;     /* live from the start; 0: every one is learnt from its stub */
     uint64_t first_value;    /* written values start above: grows from run to run */
     const atomic_bool *stop;
+    atomic_uint
+        *accessed; /* [store->partitions]: counts operations by partition; NULL: nobody asks */
 };
 
 /* Counts of one worker, or of all. Rows of bytes: zone of the root. */

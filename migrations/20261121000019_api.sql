@@ -49,4 +49,8 @@ CREATE TRIGGER operations_wanted BEFORE UPDATE ON operations FOR EACH ROW
     WHEN (OLD.cancel_requested IS DISTINCT FROM NEW.cancel_requested)
     EXECUTE FUNCTION bump_generation();
 
+-- When a partition was last read or written, and how warm that makes it, as clients tell in
+-- prism.edges.access.
+GRANT UPDATE (accessed_at, temperature) ON partitions TO prism_metadata_api;
+
 -- migrate:down
