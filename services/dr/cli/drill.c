@@ -48,11 +48,13 @@ static void print(const char *shard, const struct dr_drilled *d)
     pr_buf_done(&b);
 }
 
-static enum pr_code one(struct dr_drill *what, const char *shard, bool *good, struct pr_err *err)
+static enum pr_code one(const struct dr_drill *of, const char *shard, bool *good,
+                        struct pr_err *err)
 {
     struct dr_drilled d;
-    what->shard = shard;
-    const enum pr_code rc = dr_drill_hold(what, &d, err);
+    struct dr_drill what = *of;
+    what.shard = shard;
+    const enum pr_code rc = dr_drill_hold(&what, &d, err);
     if (rc != PR_OK)
         return rc;
     print(shard, &d);
