@@ -26,7 +26,7 @@ add_dependencies(test_integration_dr_moved prism-dr prism-rebalance)
 prism_test(integration/dr_maps SLOW SOURCES ${T}/dr_maps_test.c ${T}/dr_bucket.c ${T}/dr_stage.c
     LINK dr_core prism_it prism_s3 prism_io prism_base FIXTURE stack s3 TIMEOUT 300)
 add_dependencies(test_integration_dr_maps prism-dr prism-rebalance)
-prism_test(integration/dr_slots SLOW SOURCES ${T}/dr_slots_test.c ${T}/rebalance_slot_stage.c
+prism_test(integration/dr_slots SLOW SOURCES ${T}/dr_slots_test.c ${T}/dr_slots_ledger.c ${T}/rebalance_slot_stage.c
     ${T}/dr_stage.c LINK rebalance_io prism_it PkgConfig::libxxhash FIXTURE stack2 s3 LABELS slots
     TIMEOUT 400)
 add_dependencies(test_integration_dr_slots prism-dr prism-rebalance)

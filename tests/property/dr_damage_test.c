@@ -72,7 +72,7 @@ static enum pr_code read_all(const void *data, size_t n, const struct dr_codec *
     }
     for (size_t i = 0; rc == PR_OK && i < got.pieces; i++) {
         const struct dr_piece *p = &got.piece[i];
-        assert_memory_equal(p, &m->piece[i], sizeof *p);
+        assert_true(dr_make_same(p, &m->piece[i]));
         rc = dr_piece_open(&got, i, object + p->at, p->stored_bytes, codec, &raw, &err);
         if (rc != PR_OK)
             continue;

@@ -47,6 +47,18 @@ static inline void dr_make_command(struct pr_rng *rng, struct pr_buf *b)
     }
 }
 
+/* Every field; what lies between them is anybody's. */
+static inline bool dr_make_same(const struct dr_piece *a, const struct dr_piece *b)
+{
+    return strcmp(a->shard, b->shard) == 0 &&
+           dr_generation_compare(&a->generation, &b->generation) == 0 &&
+           strcmp(a->replid, b->replid) == 0 && a->from == b->from && a->to == b->to &&
+           a->first_ms == b->first_ms && a->last_ms == b->last_ms && a->commands == b->commands &&
+           a->flags == b->flags && a->crc32c == b->crc32c &&
+           memcmp(a->sha256, b->sha256, DR_HASH) == 0 && memcmp(a->chain, b->chain, DR_HASH) == 0 &&
+           a->at == b->at && a->stored_bytes == b->stored_bytes;
+}
+
 /* A sealed piece of raw bytes behind another chain. */
 static inline struct dr_piece dr_make_piece(const char *shard, uint64_t from, const void *raw,
                                             size_t n, const uint8_t before[DR_HASH])

@@ -48,11 +48,13 @@ static void print(const char *shard, const struct dr_drilled *d)
     pr_buf_done(&b);
 }
 
-static enum pr_code one(struct dr_drill *what, const char *shard, bool *good, struct pr_err *err)
+static enum pr_code one(const struct dr_drill *of, const char *shard, bool *good,
+                        struct pr_err *err)
 {
     struct dr_drilled d;
-    what->shard = shard;
-    const enum pr_code rc = dr_drill_hold(what, &d, err);
+    struct dr_drill what = *of;
+    what.shard = shard;
+    const enum pr_code rc = dr_drill_hold(&what, &d, err);
     if (rc != PR_OK)
         return rc;
     print(shard, &d);
@@ -61,9 +63,10 @@ static enum pr_code one(struct dr_drill *what, const char *shard, bool *good, st
 }
 
 /* The bucket is read once for all of them. */
-static enum pr_code all(struct dr_drill *what, bool *good, struct pr_err *err)
+static enum pr_code all(const struct dr_drill *what, bool *good, struct pr_err *err)
 {
     struct dr_index ix;
+    struct dr_drill each = *what;
     enum pr_code rc = dr_index_open(&ix, what->store, NULL, what->cluster, NULL, err);
     if (rc != PR_OK)
         return rc;
@@ -72,9 +75,9 @@ static enum pr_code all(struct dr_drill *what, bool *good, struct pr_err *err)
     dr_index_want(&ix, INT64_MAX);
     if (rc == PR_OK)
         rc = dr_index_read(&ix, err);
-    what->index = &ix;
+    each.index = &ix;
     for (size_t i = 0; rc == PR_OK && i < ix.shards; i++)
-        rc = one(what, ix.shard[i].name, good, err);
+        rc = one(&each, ix.shard[i].name, good, err);
     dr_index_close(&ix);
     return rc;
 }
@@ -85,11 +88,11 @@ static int run(const char *shard, const char *scratch)
     struct pr_err err = { 0 };
     bool good = true;
     enum pr_code rc = dr_cli_open(&s, &err);
-    struct dr_drill what = { .store = &s.store.s3,
-                             .codec = &s.store.codec,
-                             .cluster = s.cfg.cluster,
-                             .scratch = scratch != NULL ? scratch : s.cfg.scratch_dir,
-                             .limits = { s.cfg.rpo_ms, s.cfg.rto_ms } };
+    const struct dr_drill what = { .store = &s.store.s3,
+                                   .codec = &s.store.codec,
+                                   .cluster = s.cfg.cluster,
+                                   .scratch = scratch != NULL ? scratch : s.cfg.scratch_dir,
+                                   .limits = { s.cfg.rpo_ms, s.cfg.rto_ms } };
     if (rc == PR_OK)
         rc = shard != NULL ? one(&what, shard, &good, &err) : all(&what, &good, &err);
     dr_cli_close(&s);
