@@ -69,7 +69,7 @@ function Values({ title, xs, series }) {
   const [open, set] = useState(false);
   const order = xs.map((_, i) => i).reverse().slice(0, 500);
   return html`<details class="values" onToggle=${(e) => set(e.target.open)}><summary>Values as a table</summary>
-    ${open ? html`<div class="table-scroll" role="region" aria-label=${title} tabindex="0"><table><caption class="sr-only">${title}</caption>
+    ${open ? html`<div class="table-scroll" role="group" aria-label=${title} tabindex="0"><table><caption class="sr-only">${title}</caption>
       <thead><tr><th scope="col">Time</th>${series.map((s) => html`<th scope="col" class="num" key=${s.label}>${s.label}</th>`)}</tr></thead>
       <tbody>${order.map((i) => html`<tr key=${i}><th scope="row">${stamp(xs[i] * 1000)}</th>${series.map((s) => html`<td class="num" key=${s.label}>${num(s.values[i]) === null ? DASH : s.write(s.values[i])}</td>`)}</tr>`)}</tbody></table></div>` : null}</details>`;
 }

@@ -31,7 +31,7 @@ export function ZoneMap({ zones, matrix, total }) {
 export function Matrix({ ids, matrix, total, write }) {
   const cell = (a, b) => num(matrix?.[a]?.[b]);
   const most = Math.max(...ids.flatMap((a) => ids.map((b) => cell(a, b) || 0)), 1);
-  return html`<div class="table-scroll" role="region" aria-label="Traffic between zones" tabindex="0"><table class="matrix">
+  return html`<div class="table-scroll" role="group" aria-label="Traffic between zones" tabindex="0"><table class="matrix">
     <caption class="sr-only">Edge weight from each zone (rows) to each zone (columns)</caption>
     <thead><tr><th scope="col"><span class="muted">from \\ to</span></th>${ids.map((b) => html`<th scope="col" key=${b} class="num">${cut(b, 16)}</th>`)}</tr></thead>
     <tbody>${ids.map((a) => html`<tr key=${a}><th scope="row">${cut(a, 16)}</th>${ids.map((b) => { const v = cell(a, b);

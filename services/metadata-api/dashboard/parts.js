@@ -124,11 +124,11 @@ const Inner = ({ make, children }) => (make ? make() : children);
 // cols: [{ head, cell(row), num, wide }]. The caption says what is listed, for those who hear the page.
 export function Table({ caption, cols, rows, keyOf, empty, rowClass }) {
   if (rows.length === 0) return html`<${Empty} title=${empty || "Nothing"} />`;
-  return html`<div class="table-scroll" role="region" aria-label=${caption} tabindex="0"><table>
+  return html`<div class="table-scroll" role="group" aria-label=${caption} tabindex="0"><table>
     <caption class="sr-only">${caption}</caption>
     <thead><tr>${cols.map((c) => html`<th scope="col" class=${c.num ? "num" : ""}>${c.head}</th>`)}</tr></thead>
     <tbody>${rows.map((r, i) => html`<tr key=${keyOf ? keyOf(r, i) : i} class=${rowClass ? rowClass(r) : ""}>
-      ${cols.map((c, k) => (k === 0 ? html`<th scope="row">${c.cell(r, i)}</th>` : html`<td class=${(c.num ? "num" : "") + (c.wide ? " wrap" : "")}>${c.cell(r, i)}</td>`))}</tr>`)}</tbody>
+      ${cols.map((c, k) => (k === 0 ? html`<th scope="row" class=${c.num ? "num" : ""}>${c.cell(r, i)}</th>` : html`<td class=${(c.num ? "num" : "") + (c.wide ? " wrap" : "")}>${c.cell(r, i)}</td>`))}</tr>`)}</tbody>
   </table></div>`;
 }
 
@@ -149,8 +149,8 @@ export const Choice = ({ label, parts, query, name, options }) => html`<nav clas
 export function Search({ label, value, hint, onGo, button = "Look up" }) {
   const field = useRef(null);
   useEffect(() => { if (field.current && document.activeElement !== field.current) field.current.value = value || ""; }, [value]);
-  return html`<form class="search" role="search" onSubmit=${(e) => { e.preventDefault(); onGo(field.current.value.trim()); }}>
-    <label>${label}<input ref=${field} type="search" autocomplete="off" spellcheck="false" maxlength="20000" placeholder=${hint} /></label>
+  return html`<form class="search" role="search" aria-label=${label} onSubmit=${(e) => { e.preventDefault(); onGo(field.current.value.trim()); }}>
+    <label>${label}<input ref=${field} type="search" autocomplete="off" spellcheck=${false} maxlength="20000" placeholder=${hint} /></label>
     <button type="submit">${button}</button></form>`;
 }
 

@@ -36,7 +36,7 @@ export function SignIn({ why, onIn }) {
     <p class="brand"><img src="ui/icon.svg" alt="" width="28" height="28" />Prism</p>
     <h1>Sign in</h1>
     <label for="token">API token</label>
-    <input id="token" ref=${field} type="password" autocomplete="off" spellcheck="false" aria-describedby="token-note" aria-invalid=${error ? "true" : undefined} />
+    <input id="token" ref=${field} type="password" autocomplete="off" spellcheck=${false} aria-describedby="token-note" aria-invalid=${error ? "true" : undefined} />
     <p class="note" id="token-note">It stays in this tab until you sign out or close it, and is never part of a link.</p>
     <div aria-live="assertive">${error ? html`<p class="state failed slim">${cut(error.detail || error.title, 300)}</p>` : null}</div>
     <button type="submit" class="primary" disabled=${busy} aria-busy=${busy}>${busy ? "Asking the server" : "Sign in"}</button>

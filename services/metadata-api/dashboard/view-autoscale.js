@@ -45,7 +45,7 @@ function Fleet({ name, query }) {
   const path = "v1/autoscale/fleets/" + encodeURIComponent(name), e = useGet(path, { on: ["autoscale/fleets/" + name, "autoscale/decisions"], everyMs: 60000 });
   return html`<p class="crumbs"><a href=${to("autoscale")}>Autoscale</a></p><h1>Fleet <${Name} v=${name} most=${40} code=${false} /></h1>
     <${Panel} title="Now" from=${e} wide><${Ready} of=${e}>${(f) => { const s = f.sample || {};
-      return html`<${Stats}><${Stat} label="Wanted" path=${path} value=${count(f.desired)} note=${"looked at"} /><${Stat} label="Serving" path=${path} value=${count(s.serving)} note=${num(s.silent) ? plural(s.silent, "member") + " silent" : ""} />
+      return html`<${Stats}><${Stat} label="Wanted" path=${path} value=${count(f.desired)} note=${html`looked at <${Time} at=${f.evaluatedAt} />`} /><${Stat} label="Serving" path=${path} value=${count(s.serving)} note=${num(s.silent) ? plural(s.silent, "member") + " silent" : ""} />
           <${Stat} label="CPU, mean" path=${path} value=${load(s.cpuPct)} /><${Stat} label="Memory, mean" path=${path} value=${load(s.memoryPct)} /><${Stat} label="Network" path=${path} value=${num(s.networkBps) === null ? "\u2013" : rate(s.networkBps / 8)} />
           <${Stat} label="Backlog" path=${path} value=${count(s.backlog)} note=${num(s.backlog) === null ? "" : "messages"} /></${Stats}>
         <${Facts} rows=${[["State", f.enabled ? html`<${State} v=${f.mode === "act" ? "acts" : "advises only"} tone=${f.mode === "act" ? "good" : "busy"} />` : html`<${State} v="off" tone="plain" />`], ["Policy", plain(f.policy)], ["Looked at", html`<${Time} at=${f.evaluatedAt} />`],
@@ -58,12 +58,12 @@ function Fleet({ name, query }) {
 }
 
 function Timeline({ name, path, query }) {
-  const span = { "": 24, "6": 6, "168": 168 }[query.hours || ""] || 24;
+  const span = { 24: 24, 168: 168 }[query.hours] || 6;
   // A whole minute, so that the call stays the same while the page is looked at.
   const from = useMemo(() => new Date(Math.floor((Date.now() - span * 3600000) / 60000) * 60000).toISOString(), [span, name]);
   const at = query.hours ? api(path + "/samples", { from, points: 300 }) : api(path + "/samples", { points: 300 });
   const e = useGet(at, { everyMs: 60000, on: ["autoscale/decisions"] });
-  return html`<${Panel} title="Size and load" from=${e} wide actions=${html`<${Choice} label="Last" parts=${["autoscale", name]} query=${query} name="hours" options=${[["6", "6 h"], ["", "a day"], ["168", "a week"]]} />`}>
+  return html`<${Panel} title="Size and load" from=${e} wide actions=${html`<${Choice} label="Last" parts=${["autoscale", name]} query=${query} name="hours" options=${[["", "6 h"], ["24", "a day"], ["168", "a week"]]} />`}>
     <${Ready} of=${e} lines=${6}>${(d) => html`<${Lines} d=${d} />`}</${Ready}></${Panel}>`;
 }
 

@@ -47,21 +47,23 @@ export function alarms(d) {
 
 // What goes on, and what will: { state, what, more, href, ratio }.
 export function ahead(d) {
-  const out = [];
-  for (const p of list(d.plans?.items)) if (["running", "paused", "approved", "proposed", "pending"].includes(p.state)) out.push({ state: p.state, what: planWords(p), more: planAhead(p), href: to(["plans", String(p.id)]), at: p.startedAt || p.createdAt, ratio: p.progress?.ratio });
-  for (const r of list(d.runs?.items)) if (r.state === "pending" || r.state === "running") out.push({ state: r.state, what: "Placement run " + r.id, more: "computes where every vertex belongs", href: to(["runs", String(r.id)]), at: r.startedAt || r.createdAt });
+  const out = [], work = Object.fromEntries(list(d.operations?.items).map((o) => [o.resource, o])), shown = new Set();
+  for (const p of list(d.plans?.items)) if (["running", "paused", "approved", "proposed", "pending"].includes(p.state)) shown.add("rebalance/plans/" + p.id), out.push({ state: p.state, what: planWords(p), more: planAhead(p), href: to(["plans", String(p.id)]), at: p.startedAt || p.createdAt, ratio: p.state === "running" ? work["rebalance/plans/" + p.id]?.progressRatio : null });
+  for (const r of list(d.runs?.items)) if (r.state === "pending" || r.state === "running") shown.add("placement/runs/" + r.id), out.push({ state: r.state, what: "Placement run " + r.id, more: "computes where every vertex belongs", href: to(["runs", String(r.id)]), at: r.startedAt || r.createdAt, ratio: work["placement/runs/" + r.id]?.progressRatio });
   for (const x of list(d.decisions?.items)) if ((x.state === "decided" || x.state === "acting") && x.move !== "hold") out.push({ state: x.state, what: "Fleet " + cut(x.fleet, 20) + ": " + x.from + " \u2192 " + x.to, more: x.why, href: to(["autoscale", x.fleet, String(x.id)]), at: x.at });
   for (const x of list(d.drills?.items)) if (x.state !== "done") out.push({ state: x.state, what: "Drill of shard " + cut(x.shard, 20), more: "restores it from the bucket and looks", href: to("dr"), at: x.createdAt });
   for (const f of list(d.failovers?.items)) if (["checking", "running", "aborting"].includes(f.state)) out.push({ state: f.state, what: "Region fail-over to " + plain(f.to), more: "asked for by " + plain(f.by), href: to("dr"), at: f.begunAt });
-  const known = new Set(out.map((o) => o.href));
-  for (const o of list(d.operations?.items)) if (!/^(rebalance|placement|dr|autoscale)\//.test(text(o.resource)) || !known.size) out.push({ state: o.state, what: plain(o.kind), more: text(o.phase), href: to("operations"), at: o.createdAt, ratio: o.progressRatio });
+  for (const o of Object.values(work)) if (!shown.has(o.resource)) out.push({ state: o.state, what: plain(o.kind), more: text(o.phase), href: to("operations"), at: o.createdAt, ratio: o.progressRatio });
   return out;
 }
 
 export function planWords(p) {
   if (p.kind === "vertices") return "Plan " + p.id + ": move vertices" + (p.runId ? " as run " + p.runId + " wants" : "");
-  const g = p.goal || {}, of = list(g.nodes).slice(0, 3).map((n) => cut(n, 20)).join(", ") + (list(g.nodes).length > 3 ? " and " + (g.nodes.length - 3) + " more" : "");
-  return "Plan " + p.id + ": " + cut([g.kind, of || (g.node ? cut(g.node, 20) + (g.with ? " by " + cut(g.with, 20) : "") : "")].filter(Boolean).join(" "), 90);
+  return "Plan " + p.id + ": " + goalWords(p.goal || {});
+}
+export function goalWords(g) {
+  const of = list(g.nodes).slice(0, 3).map((n) => cut(n, 20)).join(", ") + (list(g.nodes).length > 3 ? " and " + (g.nodes.length - 3) + " more" : "");
+  return cut([g.kind, of || (g.node ? cut(g.node, 20) + (g.with ? " by " + cut(g.with, 20) : "") : "")].filter(Boolean).join(" "), 90);
 }
 const planAhead = (p) => ({ pending: "is being computed", proposed: "waits for approval", approved: p.executeOperationId ? "starts" : "waits for its window", running: "at work", paused: p.error || "paused" }[p.state] || "");
 

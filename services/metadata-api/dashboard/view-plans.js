@@ -6,7 +6,7 @@ import { Bar, Choice, Empty, Facts, Name, Pager, Panel, Ready, Stat, State, Stat
 import { bytes, count, cut, dollars, list, num, percent, plain, plural, rate, seconds, text } from "./format.js";
 import { api, to } from "./route.js";
 import { Matrix } from "./draw.js";
-import { planWords } from "./view-overview.js";
+import { goalWords, planWords } from "./view-overview.js";
 
 const STATES = ["", "pending", "proposed", "approved", "running", "paused", "done", "failed", "canceled"];
 const OVER = ["done", "failed", "canceled"];
@@ -64,7 +64,7 @@ function verbs(p, etag) {
 }
 
 function One({ id, query }) {
-  const path = "v1/rebalance/plans/" + encodeURIComponent(id), plan = useGet(path, { on: ["rebalance/plans/" + id] });
+  const path = "v1/rebalance/plans/" + encodeURIComponent(id), plan = useGet(path, { on: ["rebalance/plans/" + id, "operations", "routes"] });
   const op = useGet(plan.data?.executeOperationId ? "v1/operations/" + encodeURIComponent(plan.data.executeOperationId) : null, { on: ["operations"] });
   return html`<p class="crumbs"><a href=${to("plans")}>Plans</a></p><${Ready} of=${plan}>${(p) => html`
     <h1>${planWords(p)}</h1><p class="headline"><${State} v=${p.state} /> made by <bdi>${cut(p.createdBy, 40)}</bdi>, <${Time} at=${p.createdAt} />${p.approvedBy ? html`; approved by <bdi>${cut(p.approvedBy, 40)}</bdi>` : null}</p>
@@ -74,7 +74,7 @@ function One({ id, query }) {
     <${Before} p=${p} plan=${plan} />
     ${p.kind === "fleet" ? html`<${Steps} id=${id} query=${query} /><${Why} id=${id} query=${query} />` : html`<${Batches} p=${p} plan=${plan} />`}
     <${Panel} title="Times" from=${plan}><${Facts} rows=${[["Made", html`<${Time} at=${p.createdAt} full />`], ["Started", html`<${Time} at=${p.startedAt} full />`], ["Finished", html`<${Time} at=${p.finishedAt} full />`],
-      ["For", p.runId ? html`<a href=${to(["runs", String(p.runId)])}>run ${p.runId}</a>` : p.goal ? cut(JSON.stringify(p.goal), 160) : "\u2013"],
+      ["For", p.runId ? html`<a href=${to(["runs", String(p.runId)])}>run ${p.runId}</a>` : p.goal ? goalWords(p.goal) : "\u2013"],
       ["Operation", html`<${Name} v=${p.executeOperationId || p.operationId} most=${40} href=${to("operations", { id: p.executeOperationId || p.operationId })} />`]]} /></${Panel}>`}</${Ready}>`;
 }
 
