@@ -29,7 +29,9 @@ is_proposed() { [ "$(api "/v1/rebalance/plans/$PRISM_PLAN" | jq -r .state)" = pr
 real_plan() {
     local run
     planted_graph "$graph" 60 100 7
+    mkdir -p "$dir/data"
     install -m 0644 "$graph" "$dir/data/graph.txt"
+    give "$dir/data"
     PRISM_REDIS_SEEDS=$(stack_env "$dir" IT_REDIS_SEEDS) PRISM_REDIS_USER=client \
         PRISM_REDIS_PASSWORD_FILE=$PRISM_STATE/secrets/redis-client \
         "$PRISM_STATE/bin/prism-load" --graph "$graph" --partitions 4096 --json >/dev/null || fail "prism-load"
@@ -51,7 +53,7 @@ big_api() {
     for name in "$settings"/*; do
         export "$(basename "$name")=$(<"$name")"
     done
-    PRISM_DB_URI=${PRISM_DB_URI%/prism}/big PRISM_HTTP_PORT=$port PRISM_API_TOKEN_TTL_MS=1000 \
+    PRISM_DB_URI=${PRISM_DB_URI%/prism}/big PRISM_HTTP_PORT=$port PRISM_API_FULL_REFRESH_S=5 \
         "$PRISM_STATE/bin/prism-metadata-api" >"$PRISM_STATE.big.log" 2>&1 &
     big=$!
     PRISM_BIG=http://127.0.0.1:$port

@@ -37,7 +37,11 @@ function Refusal({ error }) {
 export function Confirm({ act, onClose }) {
   const dialog = useRef(null), once = useRef(key()), [busy, setBusy] = useState(false), [error, setError] = useState(null);
   const [values, setValues] = useState(act.values || {});
-  useEffect(() => { const from = document.activeElement; dialog.current.showModal(); return () => { if (from && from.focus) from.focus(); }; }, []);
+  useEffect(() => {
+    const from = document.activeElement, d = dialog.current;
+    d.showModal();
+    return () => { d.close(); if (from && from.isConnected) from.focus(); }; // closed first: it keeps the rest from the focus
+  }, []);
   const close = () => { if (!busy) onClose(); };
   async function send(e) {
     e.preventDefault();

@@ -104,7 +104,7 @@ function understood(r, answer) {
   }
 }
 
-// { status, data, etag, ageS, atMs (the server's clock), warning, text, tookMs }; throws ApiError.
+// { status, data, etag, ageS (null: not of the server's memory), atMs (the server's clock), warning, text, tookMs }; throws ApiError.
 export async function call(method, path, options = {}) {
   await enter();
   try {
@@ -113,7 +113,7 @@ export async function call(method, path, options = {}) {
     if (r.status === 401 && !options.as) refused(problemOf(401, r.headers, data).detail);
     if (!r.ok && r.status !== 304) throw problemOf(r.status, r.headers, data);
     return {
-      status: r.status, data, etag: r.headers.get("ETag"), ageS: Number(r.headers.get("Age")) || 0,
+      status: r.status, data, etag: r.headers.get("ETag"), ageS: r.headers.has("Age") ? Number(r.headers.get("Age")) || 0 : null,
       atMs: serverNow(), warning: r.headers.get("Warning"), text: answer, tookMs,
     };
   } finally {

@@ -6,6 +6,7 @@ import * as live from "./live.js";
 
 const GAP_MS = 1000;        // however many events come
 const SLOW_MS = 2500;
+const BEHIND_MS = 5000;
 const OLD_AGE_S = 45;       // the server reads its own copy again every 30 s; Age says how old it is
 const KEEP_UNUSED_MS = 60000;
 const entries = new Map();
@@ -17,7 +18,7 @@ function entry(path) {
   if (!e) {
     e = {
       path, users: new Set(), topics: [], everyMs: 0, version: 0, data: null, error: null, etag: null, atMs: null, ageS: 0,
-      warning: null, busy: false, slow: false, again: false, startedAt: -Infinity, timer: 0, failures: 0, unusedAt: 0,
+      warning: null, wantMs: 0, busy: false, slow: false, again: false, startedAt: -Infinity, timer: 0, failures: 0, unusedAt: 0,
     };
     entries.set(path, e);
   }
@@ -55,9 +56,14 @@ async function read(e) {
   if (was !== generation) return;
   if (e.error && e.error.passes) plan(e, Math.max(e.error.retryMs, Math.min(2000 * 2 ** e.failures++, 30000)));
   else if (e.again) plan(e, GAP_MS);
+  else if (!e.error && behindMs(e) > -1000) plan(e, behindMs(e) > 0 ? BEHIND_MS : 1500); // Age has whole seconds
   else if (e.everyMs) plan(e, e.everyMs);
   tell(e);
 }
+
+// The server answers some reads from memory, which may be older than a change that was told already: how far, or less
+// than 0 when the change is in it.
+const behindMs = (e) => (e.ageS === null || e.atMs === null ? -Infinity : e.wantMs - (e.atMs - e.ageS * 1000));
 
 function soon(e) {
   if (e.busy) e.again = true;
@@ -70,6 +76,7 @@ export const handlers = {
   change(event) {
     for (const e of entries.values())
       if (e.topics.some((t) => about(t, event.resource))) {
+        e.wantMs = Math.max(e.wantMs, Date.parse(event.at) || 0);
         if (e.users.size) soon(e);
         else entries.delete(e.path);
       }
@@ -81,6 +88,10 @@ export const handlers = {
     }
   },
 };
+
+// Whether it is live is part of what is shown.
+let phase = "";
+live.watch((s) => { if (s.phase !== phase) { phase = s.phase; entries.forEach(tell); } });
 
 let generation = 0;
 export function forget() {
@@ -96,6 +107,7 @@ export function staleWhy(e) {
   if (!e.data) return "";
   if (e.error) return e.error.detail || e.error.title;
   if (e.warning) return e.warning.replace(/^\d+ \S+ "?|"$/g, "");
+  if (behindMs(e) > 0) return "a newer change is not in it yet";
   if (e.ageS > OLD_AGE_S) return "the server's own copy is " + e.ageS + " s old";
   if (e.topics.length && ["broken", "paused"].includes(live.state.phase)) return "changes are not coming in";
   return "";

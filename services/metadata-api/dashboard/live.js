@@ -82,7 +82,7 @@ async function connect(stop) {
 }
 
 function gone(e) {
-  if (e.status !== 410 && e.why !== "gone") return false;
+  if (e.status !== 410 && e.why !== "gone" && !(e.status === 400 && lastId)) return false; // 400: no place that the server knows
   lastId = null;
   state.gaps++;
   return true;

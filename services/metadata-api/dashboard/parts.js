@@ -95,10 +95,12 @@ export const Loading = ({ slow, lines = 3 }) => html`<div class="state loading" 
   ${slow ? html`<p class="note">The server takes its time. Still waiting.</p>` : null}</div>`;
 
 // Shows children(data) once all entries have data; before that, and when they fail, what is the matter.
-export function Ready({ of, lines, children }) {
+// title: the heading that children would have drawn.
+export function Ready({ of, lines, title, children }) {
   const all = [].concat(of), bad = all.find((e) => e.error && !e.data);
-  if (bad) return html`<${Failure} error=${bad.error} path=${bad.path} />`;
-  if (all.some((e) => !e.data)) return html`<${Loading} slow=${all.some((e) => e.slow)} lines=${lines} />`;
+  const head = title ? html`<h1>${title}</h1>` : null;
+  if (bad) return html`${head}<${Failure} error=${bad.error} path=${bad.path} />`;
+  if (all.some((e) => !e.data)) return html`${head}<${Loading} slow=${all.some((e) => e.slow)} lines=${lines} />`;
   return html`<${Guard} on=${all[0].path}>${() => children(...all.map((e) => e.data))}</${Guard}>`;
 }
 

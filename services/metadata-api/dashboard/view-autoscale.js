@@ -84,7 +84,7 @@ function Lines({ d }) {
 
 function Decision({ fleet, id }) {
   const e = useGet("v1/autoscale/decisions/" + encodeURIComponent(id) + "/explain", { on: ["autoscale/decisions/" + id] });
-  return html`<p class="crumbs"><a href=${to("autoscale")}>Autoscale</a> / <a href=${to(["autoscale", fleet])}>${cut(fleet, 30)}</a></p><${Ready} of=${e} lines=${8}>${(x) => html`<h1>Fleet ${cut(x.fleet, 30)} ${MOVES[x.move] || plain(x.move)}${x.from === x.to ? " at " + count(x.to) : ": " + size(x)}</h1>
+  return html`<p class="crumbs"><a href=${to("autoscale")}>Autoscale</a> / <a href=${to(["autoscale", fleet])}>${cut(fleet, 30)}</a></p><${Ready} of=${e} lines=${8} title=${"Decision " + cut(id, 20)}>${(x) => html`<h1>Fleet ${cut(x.fleet, 30)} ${MOVES[x.move] || plain(x.move)}${x.from === x.to ? " at " + count(x.to) : ": " + size(x)}</h1>
     <p class="headline"><${Move} d=${x} /> <${Time} at=${x.at} full /></p>
     ${x.alarm ? html`<div class="state failed" role="alert"><p class="state-title">Somebody should look</p><p>${cut(x.alarm, 400)}</p></div>` : null}
     <${Reason} x=${x} e=${e} /><div class="columns"><${Outcome} x=${x} e=${e} /><${Seen} x=${x} e=${e} /></div><${Votes} x=${x} e=${e} /><${Places} x=${x} e=${e} />

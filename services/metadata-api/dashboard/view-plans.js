@@ -66,7 +66,7 @@ function verbs(p, etag) {
 function One({ id, query }) {
   const path = "v1/rebalance/plans/" + encodeURIComponent(id), plan = useGet(path, { on: ["rebalance/plans/" + id, "operations", "routes"] });
   const op = useGet(plan.data?.executeOperationId ? "v1/operations/" + encodeURIComponent(plan.data.executeOperationId) : null, { on: ["operations"] });
-  return html`<p class="crumbs"><a href=${to("plans")}>Plans</a></p><${Ready} of=${plan}>${(p) => html`
+  return html`<p class="crumbs"><a href=${to("plans")}>Plans</a></p><${Ready} of=${plan} title=${"Plan " + cut(id, 20)}>${(p) => html`
     <h1>${planWords(p)}</h1><p class="headline"><${State} v=${p.state} /> made by <bdi>${cut(p.createdBy, 40)}</bdi>, <${Time} at=${p.createdAt} />${p.approvedBy ? html`; approved by <bdi>${cut(p.approvedBy, 40)}</bdi>` : null}</p>
     ${p.error ? html`<div class="state failed" role="alert"><p class="state-title">${text(p.error).startsWith("stuck:") ? "It needs a person" : "It says"}</p><p>${cut(p.error, 800)}</p></div>` : null}
     <${Actions} acts=${verbs(p, plan.etag)} label="What may be done to this plan" />

@@ -24,7 +24,7 @@ function All({ query }) {
 
 function One({ id }) {
   const e = useGet("v1/placement/runs/" + encodeURIComponent(id), { on: ["placement/runs/" + id] });
-  return html`<p class="crumbs"><a href=${to("runs")}>Placement runs</a></p><${Ready} of=${e}>${(r) => html`<h1>Run ${r.id}</h1>
+  return html`<p class="crumbs"><a href=${to("runs")}>Placement runs</a></p><${Ready} of=${e} title=${"Run " + cut(id, 20)}>${(r) => html`<h1>Run ${r.id}</h1>
     <p class="headline"><${State} v=${r.state} /> by <bdi>${cut(r.createdBy, 40)}</bdi>, <${Time} at=${r.createdAt} />${took(r) === null ? "" : ", took " + seconds(took(r))}</p>
     ${r.error ? html`<div class="state failed" role="alert"><p class="state-title">It failed</p><p>${cut(r.error, 600)}</p></div>` : null}
     ${r.state === "done" ? html`<${Actions} acts=${[{ title: "Plan the moves", main: true, pattern: "/v1/rebalance/plans", path: "v1/rebalance/plans", body: () => ({ runId: r.id }), button: "Make the plan", done: "The plan is being computed",

@@ -126,7 +126,7 @@ export async function ids(base) {
     for (const hash of ["nowhere", "plans/abc", "plans/999999999", "nodes/%zz", "nodes?slot=99999", "runs/-1", "autoscale/none", "autoscale/none/0", "source?path=https://example.com/", "source?path=v1/../x", "nodes?page=garbage", "dr?from=1e9", "zones?run=x&side=y", "%"]) {
       await page.goto("about:blank");
       await page.goto(page.base + "/#/" + hash);
-      await ready(page);
+      await ready(page).catch(() => { throw new Error("no end to " + hash); });
     }
     must(await page.evaluate(() => document.querySelector("main h1") !== null), "no page");
     calm(page);

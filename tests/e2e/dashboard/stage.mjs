@@ -72,8 +72,8 @@ export async function visit(page, hash) {
   return page.evaluate(() => ({ paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity, all: performance.now() }));
 }
 export const calm = (page) => must(page.complaints.length === 0, page.complaints.join("; "));
-export const body = (page) => page.evaluate(() => document.body.innerText);
-export const sees = (page, words) => page.waitForFunction((w) => document.body.innerText.includes(w), words);
+export const body = (page) => page.evaluate(() => document.body.innerText.replace(/\u202f/g, " ")); // narrow blanks, too
+export const sees = (page, words) => page.waitForFunction((w) => document.body.innerText.replace(/\u202f/g, " ").includes(w), words);
 
 export async function accessible(page, only) {
   await page.evaluate(axeSource);
