@@ -38,7 +38,7 @@ real_plan() {
     run=$(ctl -o json placement run --graph "$dir/data/graph.txt" --wait | jq -e .id) || fail "placement run"
     PRISM_PLAN=$(post /v1/rebalance/plans "{\"runId\": $run, \"params\": {\"batchVertices\": 1, \"workers\": 1}}" |
         jq -e .id) || fail "plan"
-    await 60 is_proposed || fail "plan $PRISM_PLAN: $(api "/v1/rebalance/plans/$PRISM_PLAN")"
+    await 60 "plan $PRISM_PLAN" is_proposed || fail "plan $PRISM_PLAN: $(api "/v1/rebalance/plans/$PRISM_PLAN")"
     PRISM_VERTEX=$(awk 'NR == 50 { print $1 }' "$graph")
     sql "INSERT INTO api_tokens (name, hash, role) VALUES ('operator', sha256('tok-operator'), 'operator')"
     export PRISM_PLAN PRISM_VERTEX
@@ -57,7 +57,7 @@ big_api() {
         "$PRISM_STATE/bin/prism-metadata-api" >"$PRISM_STATE.big.log" 2>&1 &
     big=$!
     PRISM_BIG=http://127.0.0.1:$port
-    await 60 curl -fsS -o /dev/null "$PRISM_BIG/readyz" || fail "the second API: $PRISM_STATE.big.log"
+    await 60 "the second API" curl -fsS -o /dev/null "$PRISM_BIG/readyz" || fail "the second API: $PRISM_STATE.big.log"
     export PRISM_BIG
 }
 
@@ -77,6 +77,7 @@ close_all() {
     return "$rc"
 }
 
+"$root/tests/unit/vendored.sh" "$PRISM_BROWSER_MODULES" || fail "what others wrote is not as npm has it"
 session_open 3 1
 dir=$(readlink -f "$PRISM_STATE")
 trap 'close_all; session_close' EXIT

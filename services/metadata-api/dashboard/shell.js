@@ -9,8 +9,10 @@ import { to } from "./route.js";
 import { Icon } from "./parts.js";
 
 export const NAV = [
-  ["overview", "Overview"], ["zones", "Zones and traffic"], ["vertex", "Find a vertex"], ["plans", "Plans"], ["runs", "Placement runs"],
-  ["nodes", "Nodes and slots"], ["autoscale", "Autoscale"], ["dr", "Disaster recovery"], ["operations", "Operations"], ["audit", "Audit"],
+  ["overview", "Overview"], ["zones", "Zones and traffic"], ["vertex", "Find a vertex"], ["plans", "Plans"],
+  ["runs", "Placement runs"],
+  ["nodes", "Nodes and slots"], ["autoscale", "Autoscale"], ["dr", "Disaster recovery"], ["operations", "Operations"],
+  ["audit", "Audit"],
 ];
 
 /* --- sign-in --- */
@@ -109,7 +111,7 @@ export function Frame({ me, at, onOut, children }) {
       </header>
       <nav id="nav" class=${"side" + (open ? " open" : "")} aria-label="Views"><div><ul>
         ${NAV.map(([id, words]) => html`<li key=${id}><a href=${to(id)} aria-current=${at === id ? "page" : undefined}><${Icon} name=${id} />${words}</a></li>`)}</ul>
-        <p class="note"><a href="docs">REST interface</a></p></div></nav>
+        <p class="note"><a href="docs">REST interface</a><br /><a href="ui/licences.txt">Licences</a></p></div></nav>
       <main id="main" ref=${main} tabindex="-1"><${StaleBanner} />${children}</main>
     </div><${Toasts} />`;
 }

@@ -21,21 +21,33 @@ const load = (v) => (num(v) === null ? "\u2013" : percent(v / 100));
 function Fleets() {
   const e = useGet("v1/autoscale/fleets?pageSize=50", { on: ["autoscale/fleets", "autoscale/decisions"] });
   return html`<h1>Autoscale</h1><p class="headline">How many members each fleet needs, decided once a minute; every decision keeps its reasons.</p>
-    <${Panel} title="Fleets" from=${e} wide><${Ready} of=${e}>${(d) => html`<${Table} caption="Fleets" rows=${list(d.items)} keyOf=${(f) => f.name} empty="No fleet is scaled: prismctl autoscale set" cols=${[
-      { head: "Fleet", cell: (f) => html`<${Name} v=${f.name} href=${to(["autoscale", text(f.name)])} />` }, { head: "State", cell: (f) => (f.enabled ? html`<${State} v=${f.mode === "act" ? "acts" : "advises"} tone=${f.mode === "act" ? "good" : "busy"} />` : html`<${State} v="off" tone="plain" />`) },
-      { head: "Wanted", num: true, cell: (f) => count(f.desired) }, { head: "Serving", num: true, cell: (f) => count(f.sample?.serving) }, { head: "CPU", num: true, cell: (f) => load(f.sample?.cpuPct ?? f.sample?.cpu_pct) }, { head: "Decided by", cell: (f) => plain(f.policy) },
-      { head: "Newest decision", wide: true, cell: (f) => (f.decision ? html`<a href=${to(["autoscale", text(f.name), String(f.decision.id)])}>${size(f.decision)}</a> <span class="muted">${cut(f.decision.why, 120)}</span>` : html`<span class="muted">none yet</span>`) }, { head: "Looked at", cell: (f) => html`<${Time} at=${f.evaluatedAt} />` }]} />`}</${Ready}></${Panel}>
+    <${Panel} title="Fleets" from=${e} wide>
+        <${Ready} of=${e}>${(d) => html`<${Table} caption="Fleets" rows=${list(d.items)} keyOf=${(f) => f.name} empty="No fleet is scaled: prismctl autoscale set" cols=${[
+      { head: "Fleet", cell: (f) => html`<${Name} v=${f.name} href=${to(["autoscale", text(f.name)])} />` },
+      { head: "State", cell: (f) => (f.enabled ? html`<${State} v=${f.mode === "act" ? "acts" : "advises"} tone=${f.mode === "act" ? "good" : "busy"} />` : html`<${State} v="off" tone="plain" />`) },
+      { head: "Wanted", num: true, cell: (f) => count(f.desired) },
+      { head: "Serving", num: true, cell: (f) => count(f.sample?.serving) },
+      { head: "CPU", num: true, cell: (f) => load(f.sample?.cpuPct ?? f.sample?.cpu_pct) },
+      { head: "Decided by", cell: (f) => plain(f.policy) },
+      { head: "Newest decision", wide: true, cell: (f) => (f.decision ? html`<a href=${to(["autoscale", text(f.name), String(f.decision.id)])}>${size(f.decision)}</a> <span class="muted">${cut(f.decision.why, 120)}</span>` : html`<span class="muted">none yet</span>`) },
+      { head: "Looked at", cell: (f) => html`<${Time} at=${f.evaluatedAt} />` }]} />`}</${Ready}></${Panel}>
     <${Decisions} query=${{}} parts="autoscale" />`;
 }
 
 function Decisions({ fleet, query, parts }) {
   const e = useGet(api("v1/autoscale/decisions", { fleet, pageSize: 50, move: query.move, state: query.state, alarm: query.alarm, pageToken: query.page }), { on: ["autoscale/decisions"] });
   return html`<${Panel} title="Decisions" from=${e} wide note="Why it scaled, and why not: open one.">
-    ${fleet ? html`<div class="filters"><${Choice} label="Move" parts=${parts} query=${query} name="move" options=${[["", "any"], ["out", "grows"], ["in", "shrinks"], ["hold", "stays"], ["unknown"]]} />
-      <${Choice} label="Alarm" parts=${parts} query=${query} name="alarm" options=${[["", "any"], ["true", "only alarms"]]} /></div>` : null}
+    ${fleet ? html`<div class="filters"><${Choice} label="Move" parts=${parts} query=${query} name="move" options=${[["", "any"],
+        ["out", "grows"], ["in", "shrinks"], ["hold", "stays"], ["unknown"]]} />
+      <${Choice} label="Alarm" parts=${parts} query=${query} name="alarm" options=${[["", "any"],
+          ["true", "only alarms"]]} /></div>` : null}
     <${Ready} of=${e}>${(d) => html`<${Table} caption="Decisions, newest first" rows=${list(d.items)} keyOf=${(x) => x.id} empty=${query.move || query.alarm ? "No decision is like that" : "Nothing was decided yet"} rowClass=${(x) => (x.alarm ? "alarm" : "")} cols=${[
-      { head: "When", cell: (x) => html`<a href=${to(["autoscale", text(x.fleet), String(x.id)])}><${Time} at=${x.at} /></a>` }, ...(fleet ? [] : [{ head: "Fleet", cell: (x) => html`<${Name} v=${x.fleet} most=${24} />` }]), { head: "It", cell: (x) => html`<${Move} d=${x} />` }, { head: "Members", num: true, cell: (x) => size(x) },
-      { head: "Why", wide: true, cell: (x) => html`${cut(x.why, 220)}${x.alarm ? html` <${State} v=${cut(x.alarmWhy || "alarm", 80)} tone="bad" />` : null}` }, { head: "State", cell: (x) => html`<${State} v=${x.advice ? "advice" : x.state} tone=${x.advice ? "plain" : undefined} />` }, { head: "Plan", cell: (x) => (num(x.planId) === null ? "\u2013" : html`<a href=${to(["plans", String(x.planId)])}>plan ${x.planId}</a>`) }]} />
+      { head: "When", cell: (x) => html`<a href=${to(["autoscale", text(x.fleet), String(x.id)])}><${Time} at=${x.at} /></a>` }, ...(fleet ? [] : [
+      { head: "Fleet", cell: (x) => html`<${Name} v=${x.fleet} most=${24} />` }]),
+      { head: "It", cell: (x) => html`<${Move} d=${x} />` }, { head: "Members", num: true, cell: (x) => size(x) },
+      { head: "Why", wide: true, cell: (x) => html`${cut(x.why, 220)}${x.alarm ? html` <${State} v=${cut(x.alarmWhy || "alarm", 80)} tone="bad" />` : null}` },
+      { head: "State", cell: (x) => html`<${State} v=${x.advice ? "advice" : x.state} tone=${x.advice ? "plain" : undefined} />` },
+      { head: "Plan", cell: (x) => (num(x.planId) === null ? "\u2013" : html`<a href=${to(["plans", String(x.planId)])}>plan ${x.planId}</a>`) }]} />
       <${Pager} data=${d} parts=${parts} query=${query} shown="50" />`}</${Ready}></${Panel}>`;
 }
 
@@ -45,11 +57,17 @@ function Fleet({ name, query }) {
   const path = "v1/autoscale/fleets/" + encodeURIComponent(name), e = useGet(path, { on: ["autoscale/fleets/" + name, "autoscale/decisions"], everyMs: 60000 });
   return html`<p class="crumbs"><a href=${to("autoscale")}>Autoscale</a></p><h1>Fleet <${Name} v=${name} most=${40} code=${false} /></h1>
     <${Panel} title="Now" from=${e} wide><${Ready} of=${e}>${(f) => { const s = f.sample || {};
-      return html`<${Stats}><${Stat} label="Wanted" path=${path} value=${count(f.desired)} note=${html`looked at <${Time} at=${f.evaluatedAt} />`} /><${Stat} label="Serving" path=${path} value=${count(s.serving)} note=${num(s.silent) ? plural(s.silent, "member") + " silent" : ""} />
-          <${Stat} label="CPU, mean" path=${path} value=${load(s.cpuPct)} /><${Stat} label="Memory, mean" path=${path} value=${load(s.memoryPct)} /><${Stat} label="Network" path=${path} value=${num(s.networkBps) === null ? "\u2013" : rate(s.networkBps / 8)} />
+      return html`<${Stats}>
+          <${Stat} label="Wanted" path=${path} value=${count(f.desired)} note=${html`looked at <${Time} at=${f.evaluatedAt} />`} />
+          <${Stat} label="Serving" path=${path} value=${count(s.serving)} note=${num(s.silent) ? plural(s.silent, "member") + " silent" : ""} />
+          <${Stat} label="CPU, mean" path=${path} value=${load(s.cpuPct)} />
+          <${Stat} label="Memory, mean" path=${path} value=${load(s.memoryPct)} />
+          <${Stat} label="Network" path=${path} value=${num(s.networkBps) === null ? "\u2013" : rate(s.networkBps / 8)} />
           <${Stat} label="Backlog" path=${path} value=${count(s.backlog)} note=${num(s.backlog) === null ? "" : "messages"} /></${Stats}>
-        <${Facts} rows=${[["State", f.enabled ? html`<${State} v=${f.mode === "act" ? "acts" : "advises only"} tone=${f.mode === "act" ? "good" : "busy"} />` : html`<${State} v="off" tone="plain" />`], ["Policy", plain(f.policy)], ["Looked at", html`<${Time} at=${f.evaluatedAt} />`],
-          ["Newest decision", f.decision ? html`<a href=${to(["autoscale", name, String(f.decision.id)])}>${size(f.decision)}</a>: ${cut(f.decision.why, 200)}` : "none yet"], ["Settings", html`version ${f.version}, by <bdi>${cut(f.changedBy, 30)}</bdi>, <${Time} at=${f.changedAt} />`]]} />
+        <${Facts} rows=${[["State", f.enabled ? html`<${State} v=${f.mode === "act" ? "acts" : "advises only"} tone=${f.mode === "act" ? "good" : "busy"} />` : html`<${State} v="off" tone="plain" />`],
+            ["Policy", plain(f.policy)], ["Looked at", html`<${Time} at=${f.evaluatedAt} />`],
+          ["Newest decision", f.decision ? html`<a href=${to(["autoscale", name, String(f.decision.id)])}>${size(f.decision)}</a>: ${cut(f.decision.why, 200)}` : "none yet"],
+          ["Settings", html`version ${f.version}, by <bdi>${cut(f.changedBy, 30)}</bdi>, <${Time} at=${f.changedAt} />`]]} />
         <${Actions} label="Fleet" acts=${[f.enabled
           ? { title: "Disable", danger: true, pattern: "/v1/autoscale/fleets/{id}:disable", path: path + ":disable", etag: e.etag, done: "Nothing is decided for the fleet any more", text: ["Nothing is decided for this fleet until somebody enables it. What is under way is finished."] }
           : { title: "Enable", main: true, pattern: "/v1/autoscale/fleets/{id}:enable", path: path + ":enable", etag: e.etag, done: "The fleet is decided for again", text: ["From the next minute on it is decided how many members this fleet needs" + (f.mode === "act" ? ", and that is carried out." : "; the fleet only advises.")] }]} />`; }}</${Ready}></${Panel}>
@@ -63,7 +81,8 @@ function Timeline({ name, path, query }) {
   const from = useMemo(() => new Date(Math.floor((Date.now() - span * 3600000) / 60000) * 60000).toISOString(), [span, name]);
   const at = query.hours ? api(path + "/samples", { from, points: 300 }) : api(path + "/samples", { points: 300 });
   const e = useGet(at, { everyMs: 60000, on: ["autoscale/decisions"] });
-  return html`<${Panel} title="Size and load" from=${e} wide actions=${html`<${Choice} label="Last" parts=${["autoscale", name]} query=${query} name="hours" options=${[["", "6 h"], ["24", "a day"], ["168", "a week"]]} />`}>
+  return html`<${Panel} title="Size and load" from=${e} wide actions=${html`<${Choice} label="Last" parts=${["autoscale", name]} query=${query} name="hours" options=${[["", "6 h"],
+      ["24", "a day"], ["168", "a week"]]} />`}>
     <${Ready} of=${e} lines=${6}>${(d) => html`<${Lines} d=${d} />`}</${Ready}></${Panel}>`;
 }
 
@@ -84,10 +103,12 @@ function Lines({ d }) {
 
 function Decision({ fleet, id }) {
   const e = useGet("v1/autoscale/decisions/" + encodeURIComponent(id) + "/explain", { on: ["autoscale/decisions/" + id] });
-  return html`<p class="crumbs"><a href=${to("autoscale")}>Autoscale</a> / <a href=${to(["autoscale", fleet])}>${cut(fleet, 30)}</a></p><${Ready} of=${e} lines=${8} title=${"Decision " + cut(id, 20)}>${(x) => html`<h1>Fleet ${cut(x.fleet, 30)} ${MOVES[x.move] || plain(x.move)}${x.from === x.to ? " at " + count(x.to) : ": " + size(x)}</h1>
+  return html`<p class="crumbs"><a href=${to("autoscale")}>Autoscale</a> / <a href=${to(["autoscale", fleet])}>${cut(fleet, 30)}</a></p>
+      <${Ready} of=${e} lines=${8} title=${"Decision " + cut(id, 20)}>${(x) => html`<h1>Fleet ${cut(x.fleet, 30)} ${MOVES[x.move] || plain(x.move)}${x.from === x.to ? " at " + count(x.to) : ": " + size(x)}</h1>
     <p class="headline"><${Move} d=${x} /> <${Time} at=${x.at} full /></p>
     ${x.alarm ? html`<div class="state failed" role="alert"><p class="state-title">Somebody should look</p><p>${cut(x.alarm, 400)}</p></div>` : null}
-    <${Reason} x=${x} e=${e} /><div class="columns"><${Outcome} x=${x} e=${e} /><${Seen} x=${x} e=${e} /></div><${Votes} x=${x} e=${e} /><${Places} x=${x} e=${e} />
+    <${Reason} x=${x} e=${e} />
+        <div class="columns"><${Outcome} x=${x} e=${e} /><${Seen} x=${x} e=${e} /></div><${Votes} x=${x} e=${e} /><${Places} x=${x} e=${e} />
     ${x.text ? html`<${Panel} title="As a note" from=${e}><pre tabindex="0">${plain(x.text).slice(0, 20000)}</pre></${Panel}>` : null}`}</${Ready}>`;
 }
 
@@ -96,25 +117,51 @@ const unit = (rule) => (/backlog|message/i.test(text(rule)) ? count : load);
 function Reason({ x, e }) {
   const w = x.why || {}, write = unit(w.rule), f = x.floors || {};
   return html`<${Panel} title=${x.move === "hold" ? "Why not more, why not less" : "Why"} from=${e} wide><p><strong>${cut(w.text, 500)}</strong></p>
-    <${Stats}><${Stat} label="Rule" path=${e.path} value=${cut([w.policy, w.rule].filter(Boolean).join(" / ") || "a floor or limit", 40)} /><${Stat} label="Observed" path=${e.path} value=${num(w.observed) === null ? "\u2013" : write(w.observed)} note=${num(w.threshold) === null ? "" : "threshold " + write(w.threshold)} />
-      <${Stat} label="Over" path=${e.path} value=${num(w.windowS) ? seconds(w.windowS) : "one minute"} note="mean of this time" /><${Stat} label="Costs a month" path=${e.path} value=${dollars(x.cost?.usdPerMonthAfter)} note=${num(x.cost?.usdPerMonthChange) === null ? "" : (x.cost.usdPerMonthChange >= 0 ? "+" : "") + dollars(x.cost.usdPerMonthChange)} /></${Stats}>
-    <${Facts} rows=${[["Cooldown until", w.cooldownUntil ? html`<${Time} at=${w.cooldownUntil} full />` : "none"], ["Limited by", w.limited || "nothing"], ["Floor", count(f.instances) + (f.why ? " (" + cut(f.why, 120) + ")" : "")], ["Limits", count(f.min) + " to " + count(f.max)], ["Useful in", num(x.usefulInS) === null ? "\u2013" : seconds(x.usefulInS)], x.advice ? ["Advice", cut(x.advice, 200)] : null]} /></${Panel}>`;
+    <${Stats}>
+    <${Stat} label="Rule" path=${e.path} value=${cut([w.policy, w.rule].filter(Boolean).join(" / ") || "a floor or limit", 40)} />
+    <${Stat} label="Observed" path=${e.path} value=${num(w.observed) === null ? "\u2013" : write(w.observed)} note=${num(w.threshold) === null ? "" : "threshold " + write(w.threshold)} />
+      <${Stat} label="Over" path=${e.path} value=${num(w.windowS) ? seconds(w.windowS) : "one minute"} note="mean of this time" />
+      <${Stat} label="Costs a month" path=${e.path} value=${dollars(x.cost?.usdPerMonthAfter)} note=${num(x.cost?.usdPerMonthChange) === null ? "" : (x.cost.usdPerMonthChange >= 0 ? "+" : "") + dollars(x.cost.usdPerMonthChange)} /></${Stats}>
+    <${Facts} rows=${[["Cooldown until", w.cooldownUntil ? html`<${Time} at=${w.cooldownUntil} full />` : "none"],
+        ["Limited by", w.limited || "nothing"], ["Floor", count(f.instances) + (f.why ? " (" + cut(f.why, 120) + ")" : "")],
+        ["Limits", count(f.min) + " to " + count(f.max)],
+        ["Useful in", num(x.usefulInS) === null ? "\u2013" : seconds(x.usefulInS)], x.advice ? ["Advice", cut(x.advice, 200)] : null]} /></${Panel}>`;
 }
 
 const Outcome = ({ x, e }) => { const o = x.outcome || {};
   return html`<${Panel} title="What came of it" from=${e}><p><${State} v=${o.advice ? "advice" : o.state} tone=${o.advice ? "plain" : undefined} /> ${cut(o.text, 400)}</p>
-    <${Facts} rows=${[["Since", html`<${Time} at=${o.since} full />`], o.plan ? ["Plan", html`<a href=${to(["plans", String(o.plan.id)])}>plan ${o.plan.id}</a> <${State} v=${o.plan.state} />`] : null, num(o.supersededBy) === null ? null : ["Replaced by", html`<a href=${to(["autoscale", text(x.fleet), String(o.supersededBy)])}>decision ${o.supersededBy}</a>`], ["Settings", "version " + x.settingsVersion]]} /></${Panel}>`; };
+    <${Facts} rows=${[["Since", html`<${Time} at=${o.since} full />`], o.plan ? ["Plan", html`<a href=${to(["plans", String(o.plan.id)])}>plan ${o.plan.id}</a> <${State} v=${o.plan.state} />`] : null, num(o.supersededBy) === null ? null : ["Replaced by", html`<a href=${to(["autoscale", text(x.fleet), String(o.supersededBy)])}>decision ${o.supersededBy}</a>`],
+        ["Settings", "version " + x.settingsVersion]]} /></${Panel}>`; };
 
 const Seen = ({ x, e }) => { const s = x.seen || {};
-  return html`<${Panel} title="What it knew" from=${e}><${Facts} rows=${[["Serving", count(s.serving) + " of " + count(s.desired) + " wanted"], ["CPU", load(s.cpuPct)], ["Memory", load(s.memoryPct)], ["Network", num(s.networkBps) === null ? "\u2013" : rate(s.networkBps / 8)], ["Backlog", count(s.backlog)], ["Silent", count(s.silent)], ["Minutes", count(s.minutes)], ["Newest", html`<${Time} at=${s.at} full />`]]} /></${Panel}>`; };
+  return html`<${Panel} title="What it knew" from=${e}>
+      <${Facts} rows=${[["Serving", count(s.serving) + " of " + count(s.desired) + " wanted"], ["CPU", load(s.cpuPct)],
+      ["Memory", load(s.memoryPct)], ["Network", num(s.networkBps) === null ? "\u2013" : rate(s.networkBps / 8)],
+      ["Backlog", count(s.backlog)], ["Silent", count(s.silent)], ["Minutes", count(s.minutes)],
+      ["Newest", html`<${Time} at=${s.at} full />`]]} /></${Panel}>`; };
 
-const Votes = ({ x, e }) => html`<${Panel} title="Votes" from=${e} wide note="Every policy says what it wants; one of them decides."><${Table} caption="Votes of the policies" rows=${list(x.votes)} empty="No policy voted" cols=${[
-  { head: "Policy", cell: (v) => html`${plain(v.policy) || "\u2013"}${v.decides ? html` <${State} v="decides" tone="good" />` : null}` }, { head: "Wants", cell: (v) => html`<${Move} d=${v} />` }, { head: "Members", num: true, cell: (v) => count(v.desired) + (v.wanted !== v.desired ? " (wanted " + count(v.wanted) + ")" : "") }, { head: "Rule", cell: (v) => cut(v.rule, 30) || "\u2013" },
-  { head: "Observed", num: true, cell: (v) => (num(v.observed) === null ? "\u2013" : unit(v.rule)(v.observed)) }, { head: "Threshold", num: true, cell: (v) => (num(v.threshold) === null ? "\u2013" : unit(v.rule)(v.threshold)) }, { head: "Why", wide: true, cell: (v) => cut([v.why, v.limited ? "limited: " + v.limited : ""].filter(Boolean).join("; "), 240) }]} /></${Panel}>`;
+const Votes = ({ x, e }) => html`<${Panel} title="Votes" from=${e} wide note="Every policy says what it wants; one of them decides.">
+    <${Table} caption="Votes of the policies" rows=${list(x.votes)} empty="No policy voted" cols=${[
+  { head: "Policy", cell: (v) => html`${plain(v.policy) || "\u2013"}${v.decides ? html` <${State} v="decides" tone="good" />` : null}` },
+  { head: "Wants", cell: (v) => html`<${Move} d=${v} />` },
+  { head: "Members", num: true, cell: (v) => count(v.desired) + (v.wanted !== v.desired ? " (wanted " + count(v.wanted) + ")" : "") },
+  { head: "Rule", cell: (v) => cut(v.rule, 30) || "\u2013" },
+  { head: "Observed", num: true, cell: (v) => (num(v.observed) === null ? "\u2013" : unit(v.rule)(v.observed)) },
+  { head: "Threshold", num: true, cell: (v) => (num(v.threshold) === null ? "\u2013" : unit(v.rule)(v.threshold)) },
+  { head: "Why", wide: true, cell: (v) => cut([v.why, v.limited ? "limited: " + v.limited : ""].filter(Boolean).join("; "), 240) }]} /></${Panel}>`;
 
 function Places({ x, e }) {
   const rows = list(x.places).filter((p) => p.join || p.leave || p.return), leaves = list(x.leaves?.nodes);
   if (!rows.length && !leaves.length) return null;
-  return html`<${Panel} title="Where" from=${e} wide>${x.placesWhy ? html`<p>${cut(x.placesWhy, 400)}</p>` : null}<${Table} caption="Places" rows=${rows} empty="Nobody comes or goes" cols=${[{ head: "Zone", cell: (p) => html`<${Zone} id=${p.zone} />` }, { head: "Group", cell: (p) => cut(p.group, 30) || "\u2013" }, { head: "Join", num: true, cell: (p) => count(p.join) }, { head: "of them primaries", num: true, cell: (p) => count(p.primaries) }, { head: "Return", num: true, cell: (p) => count(p.return) }, { head: "Leave", num: true, cell: (p) => count(p.leave) }]} />
-    ${leaves.length ? html`<h3>Who leaves</h3><p>${cut(x.leaves.why, 300)}</p><${Table} caption="Members that leave" rows=${leaves} keyOf=${(n) => n.id} cols=${[{ head: "Node", cell: (n) => html`<${Name} v=${n.id} href=${to(["nodes", text(n.id)])} />` }, { head: "Zone", cell: (n) => html`<${Zone} id=${n.zone} />` }, { head: "Slots", num: true, cell: (n) => count(n.slots) }, { head: "Bytes", num: true, cell: (n) => bytes(n.bytes) }, { head: "Why", wide: true, cell: (n) => cut(n.why, 200) }]} />` : null}</${Panel}>`;
+  return html`<${Panel} title="Where" from=${e} wide>${x.placesWhy ? html`<p>${cut(x.placesWhy, 400)}</p>` : null}<${Table} caption="Places" rows=${rows} empty="Nobody comes or goes" cols=${[
+      { head: "Zone", cell: (p) => html`<${Zone} id=${p.zone} />` },
+      { head: "Group", cell: (p) => cut(p.group, 30) || "\u2013" }, { head: "Join", num: true, cell: (p) => count(p.join) },
+      { head: "of them primaries", num: true, cell: (p) => count(p.primaries) },
+      { head: "Return", num: true, cell: (p) => count(p.return) }, { head: "Leave", num: true, cell: (p) => count(p.leave) }]} />
+    ${leaves.length ? html`<h3>Who leaves</h3><p>${cut(x.leaves.why, 300)}</p>
+        <${Table} caption="Members that leave" rows=${leaves} keyOf=${(n) => n.id} cols=${[
+        { head: "Node", cell: (n) => html`<${Name} v=${n.id} href=${to(["nodes", text(n.id)])} />` },
+        { head: "Zone", cell: (n) => html`<${Zone} id=${n.zone} />` }, { head: "Slots", num: true, cell: (n) => count(n.slots) },
+        { head: "Bytes", num: true, cell: (n) => bytes(n.bytes) },
+        { head: "Why", wide: true, cell: (n) => cut(n.why, 200) }]} />` : null}</${Panel}>`;
 }

@@ -116,7 +116,8 @@ export function Overview() {
 }
 
 function ZoneList({ topology, zones }) {
-  return html`<${Panel} title="Zones" from=${[zones]} actions=${html`<a href=${to("zones")}>Traffic between them</a>`}><${Ready} of=${[topology, zones]}>${(t, z) => {
+  return html`<${Panel} title="Zones" from=${[zones]} actions=${html`<a href=${to("zones")}>Traffic between them</a>`}>
+      <${Ready} of=${[topology, zones]}>${(t, z) => {
     const state = Object.fromEntries(list(z.zones).map((x) => [x.id, x]));
     return list(t.zones).length === 0 ? html`<${Empty} title="No zone is registered" />` : html`<ul class="rows">${t.zones.map((x) => html`<li key=${x.id}><a href=${to("nodes", { zone: x.id })}><${State} v=${state[x.id]?.state || "unknown"} />
       <span><strong>${cut(x.id, 24)}</strong> ${plural(x.nodes, "node")}, ${plural(x.primaries, "primary", "primaries")}, ${plural(x.replicas, "replica")}, ${plural(x.slots, "slot")}</span></a></li>`)}</ul>`;

@@ -22,6 +22,8 @@ function Call({ path }) {
     <${Panel} title="Call" actions=${html`<${Copy} v=${line} />`}><pre tabindex="0">${cut(line, 3000)}</pre><p class="note">$TOKEN stands for your token. All calls: <a href="docs">REST interface</a>.${events ? " Changes are streamed with Accept: text/event-stream." : ""}</p></${Panel}>
     <${Panel} title="Answer" actions=${e.data ? html`<${Copy} v=${answer} />` : null}>
       ${e.error && !e.data ? html`<${Failure} error=${e.error} path=${path} />` : !e.data ? html`<${Loading} slow=${e.slow} lines=${8} />`
-        : html`<${Facts} rows=${[["Read at", clock(e.atMs)], ["The server's copy was", e.ageS === null ? "read from the database" : e.ageS + " s old"], ["ETag", e.etag ? html`<code>${cut(e.etag, 60)}</code>` : "none"]]} />
+        : html`<${Facts} rows=${[["Read at", clock(e.atMs)],
+            ["The server's copy was", e.ageS === null ? "read from the database" : e.ageS + " s old"],
+            ["ETag", e.etag ? html`<code>${cut(e.etag, 60)}</code>` : "none"]]} />
           <pre tabindex="0" aria-label="Answer">${plain(answer).slice(0, MOST)}${answer.length > MOST ? "\n\u2026 " + answer.length.toLocaleString("en-US") + " characters in all" : ""}</pre>`}</${Panel}>`;
 }

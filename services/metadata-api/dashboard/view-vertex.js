@@ -6,7 +6,7 @@ import { Empty, Facts, Failure, Loading, Name, Panel, Ready, Search, State, Tabl
 import { count, cut, list, num, percent, plain } from "./format.js";
 import { go, to } from "./route.js";
 
-const MOST_BYTES = 1024; // of an id, in UTF-8; more is none of a vertex
+const MOST_BYTES = 128; // of an id, in UTF-8; more is none of a vertex
 
 export function View({ query }) {
   const id = query.id || "", long = new TextEncoder().encode(id).length > MOST_BYTES;
@@ -20,7 +20,8 @@ export function View({ query }) {
 function Found({ id }) {
   const path = "v1/vertices/" + encodeURIComponent(id), v = useGet(path, { on: ["routes", "rebalance/routes"] });
   const why = useGet("v1/placement/explain/" + encodeURIComponent(id), { on: ["placement/runs"] });
-  return html`<${Panel} title="Where it is" from=${v} wide><${Ready} of=${v}>${(x) => html`<${Place} x=${x} />`}</${Ready}></${Panel}>
+  return html`<${Panel} title="Where it is" from=${v} wide>
+      <${Ready} of=${v}>${(x) => html`<${Place} x=${x} />`}</${Ready}></${Panel}>
     <${Panel} title="Why it is there" from=${why} wide><${Why} e=${why} zone=${v.data?.zone} /></${Panel}>`;
 }
 
@@ -45,10 +46,15 @@ function Why({ e, zone }) {
   const x = { ...e.data, zones: list(e.data.zones) }, weight = x.zones.reduce((s, z) => s + (num(z.edgeWeight) || 0), 0);
   return html`<p><strong>${cut(x.why, 600)}</strong></p><div class="columns">
     <${Neighbourhood} explanation=${x} zone=${zone} />
-    <div><${Facts} rows=${[["Neighbours", count(x.neighbors)], ["Wanted zone", html`<${Zone} id=${x.zone} />`], ["Most edges lead to", html`<${Zone} id=${x.preferredZone} />`],
-        ["Gain if it were there", count(x.gain) + " edge weight"], ["Computed by", html`<a href=${to(["runs", String(x.runId)])}>run ${x.runId}</a>`]]} />
+    <div><${Facts} rows=${[["Neighbours", count(x.neighbors)], ["Wanted zone", html`<${Zone} id=${x.zone} />`],
+        ["Most edges lead to", html`<${Zone} id=${x.preferredZone} />`],
+        ["Gain if it were there", count(x.gain) + " edge weight"],
+        ["Computed by", html`<a href=${to(["runs", String(x.runId)])}>run ${x.runId}</a>`]]} />
       <${Table} caption="Edges by zone" keyOf=${(z) => z.zone} rows=${x.zones} cols=${[
-        { head: "Zone", cell: (z) => html`<${Zone} id=${z.zone} />` }, { head: "Edge weight", num: true, cell: (z) => count(z.edgeWeight) }, { head: "Share", num: true, cell: (z) => (weight ? percent(z.edgeWeight / weight) : "\u2013") },
-        { head: "Vertices there", num: true, cell: (z) => count(z.vertices) }, { head: "of at most", num: true, cell: (z) => count(z.capacity) }]} />
+        { head: "Zone", cell: (z) => html`<${Zone} id=${z.zone} />` },
+        { head: "Edge weight", num: true, cell: (z) => count(z.edgeWeight) },
+        { head: "Share", num: true, cell: (z) => (weight ? percent(z.edgeWeight / weight) : "\u2013") },
+        { head: "Vertices there", num: true, cell: (z) => count(z.vertices) },
+        { head: "of at most", num: true, cell: (z) => count(z.capacity) }]} />
       <p class="note">The picture: dots are neighbours (48 at most), lines as thick as their edges weigh; the thick rim is the wanted zone.</p></div></div>`;
 }

@@ -45,12 +45,14 @@ export function View({ query }) {
   return html`<h1>Zones and traffic</h1><p class="headline">Traffic that crosses zones is slow and is paid for. The goal: at most 5${"\u202f"}% of it.</p>
     <${Panel} title="Share and cost" from=${costs} wide><${Ready} of=${costs}>${(c) => c.after === null
       ? html`<${Empty} title="Not computed yet">A placement run measures it: <code>prismctl placement run --graph FILE</code>.</${Empty}>`
-      : html`<${Stats}><${Stat} label="Between zones" path="v1/costs" value=${percent(c.after?.crossShare)} tone=${c.after?.crossShare <= GOAL ? "good" : "warn"} note=${"was " + percent(c.before?.crossShare) + " before run " + c.runId} />
+      : html`<${Stats}>
+          <${Stat} label="Between zones" path="v1/costs" value=${percent(c.after?.crossShare)} tone=${c.after?.crossShare <= GOAL ? "good" : "warn"} note=${"was " + percent(c.before?.crossShare) + " before run " + c.runId} />
           <${Stat} label="Cost a day" path="v1/costs" value=${dollars(num(c.after?.usdPerMonth) === null ? null : c.after.usdPerMonth / 30)} note=${"was " + dollars(num(c.before?.usdPerMonth) === null ? null : c.before.usdPerMonth / 30)} />
           <${Stat} label="Cost of 30 days" path="v1/costs" value=${dollars(c.after?.usdPerMonth)} note="designed, not an invoice" />
           <${Stat} label="Reference traffic" path="v1/costs" value=${rate(c.price?.trafficBytesPerS)} note=${"at $" + c.price?.usdPerGb + " a GB, " + plural(c.price?.billedSides, "billed side")} /></${Stats}>
         <${Goal} share=${num(c.after?.crossShare)} before=${num(c.before?.crossShare)} />`}</${Ready}></${Panel}>
-    ${r.error ? html`<${Panel} title="Traffic between zones"><${Failure} error=${r.error} /></${Panel}>` : !r.ready ? html`<${Panel} title="Traffic between zones" from=${r.runs}><${Ready} of=${r.runs}>${() => html`<${Loading} lines=${6} />`}</${Ready}></${Panel}>`
+    ${r.error ? html`<${Panel} title="Traffic between zones"><${Failure} error=${r.error} /></${Panel}>` : !r.ready ? html`<${Panel} title="Traffic between zones" from=${r.runs}>
+        <${Ready} of=${r.runs}>${() => html`<${Loading} lines=${6} />`}</${Ready}></${Panel}>`
       : html`<${Traffic} run=${run} runs=${r.reports} side=${side} query=${query} topology=${topology} states=${states} />`}
     ${r.ready && r.reports.length ? html`<${History} reports=${r.reports} />` : null}`;
 }
@@ -60,15 +62,20 @@ function Traffic({ run, runs, side, query, topology, states }) {
   const total = totalOf(ids, figures?.matrix), state = Object.fromEntries(list(states.data?.zones).map((z) => [z.id, z.state]));
   const of = Object.fromEntries(list(topology.data?.zones).map((z) => [z.id, z]));
   const zones = ids.map((id) => ({ id, state: state[id], lines: of[id] ? [plural(of[id].nodes, "node"), count(of[id].slots) + " slots"] : [] }));
-  const choose = run ? html`<div class="filters"><${Choice} label="Run" parts="zones" query=${query} name="run" options=${runs.slice(0, 6).map((x, i) => [i === 0 ? "" : String(x.id), String(x.id)])} />
-    <${Choice} label="Side" parts="zones" query=${query} name="side" options=${[["", "after"], ["before", "before"]]} /></div>` : null;
+  const choose = run ? html`<div class="filters">
+      <${Choice} label="Run" parts="zones" query=${query} name="run" options=${runs.slice(0, 6).map((x, i) => [i === 0 ? "" : String(x.id), String(x.id)])} />
+    <${Choice} label="Side" parts="zones" query=${query} name="side" options=${[["", "after"],
+        ["before", "before"]]} /></div>` : null;
   return html`<div class="columns">
-    <${Panel} title="Zones" from=${[topology, states]} note=${figures ? "Lines: share of the edge weight between two zones, both directions." : undefined}><${Ready} of=${topology}>${() => ids.length === 0 ? html`<${Empty} title="No zone is registered" />`
+    <${Panel} title="Zones" from=${[topology, states]} note=${figures ? "Lines: share of the edge weight between two zones, both directions." : undefined}>
+        <${Ready} of=${topology}>${() => ids.length === 0 ? html`<${Empty} title="No zone is registered" />`
       : html`<${ZoneMap} zones=${zones} matrix=${figures?.matrix} total=${total} />`}</${Ready}></${Panel}>
     <${Panel} title="Traffic matrix" from=${run ? [{ path: runPath(run.id), topics: [] }] : []} note=${run ? "Edge weight of the graph, " + side + " placement run " + run.id + "." : undefined}>
       ${choose}${figures ? html`<${Matrix} ids=${ids} matrix=${figures.matrix} total=${total} write=${count} />
-        <${Facts} rows=${[["Between zones", percent(figures.crossShare)], ["Cut edge weight", count(figures.cutWeight)], ["Imbalance", percent(figures.imbalance)],
-          ["Vertices", ids.map((z) => z + " " + count(figures.vertices?.[z])).join(", ")], ["Run", html`<a href=${to(["runs", String(run.id)])}>report of run ${run.id}</a>, <${Time} at=${run.finishedAt} />`]]} />`
+        <${Facts} rows=${[["Between zones", percent(figures.crossShare)], ["Cut edge weight", count(figures.cutWeight)],
+            ["Imbalance", percent(figures.imbalance)],
+          ["Vertices", ids.map((z) => z + " " + count(figures.vertices?.[z])).join(", ")],
+          ["Run", html`<a href=${to(["runs", String(run.id)])}>report of run ${run.id}</a>, <${Time} at=${run.finishedAt} />`]]} />`
         : html`<${Empty} title="No placement run is done">The matrix is counted by a run.</${Empty}>`}</${Panel}></div>`;
 }
 
