@@ -17,6 +17,9 @@ PACKAGES_S3=(openssl ceph-mon ceph-osd radosgw)
 # Those that play AWS and Kubernetes, too (Debian's python3 has botocore, no other).
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_SERVERS=(python3-botocore "${PACKAGES_S3[@]}" "${PACKAGES_DR[@]}")
+# What the tests of the dashboard look at it with (driven by npm packages: tools/browser).
+# shellcheck disable=SC2034 # used by ./dev
+PACKAGES_BROWSER=(chromium fonts-dejavu-core)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_FUZZ=(clang libclang-rt-dev)
 # shellcheck disable=SC2034 # used by ./dev

@@ -10,7 +10,8 @@ SERVER_TESTS=3 # at a time
 
 cmd_test() {
     local all=$root/build/all tree later=(asan tsan clang)
-    ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_SERVERS[@]}"
+    ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_SERVERS[@]}" \
+        "${PACKAGES_BROWSER[@]}"
     if [ $# -eq 2 ] && [ "$1" = fuzz ] && [[ $2 =~ ^[1-9][0-9]*$ ]]; then
         fuzz "$2"
         return

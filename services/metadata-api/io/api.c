@@ -26,9 +26,12 @@ static const struct pr_metric_row metric_rows[] = {
 
 const struct pr_http_route api_routes[] = {
     { "GET", "/openapi.json", api_description_get, API_OPEN },
-    { "GET", "/docs", api_docs_get, API_OPEN },
-    { "GET", "/docs.css", api_docs_css_get, API_OPEN },
-    { "GET", "/docs.js", api_docs_js_get, API_OPEN },
+    { "GET", "/docs", api_file_get, API_OPEN },
+    { "GET", "/docs.css", api_file_get, API_OPEN },
+    { "GET", "/docs.js", api_file_get, API_OPEN },
+    { "GET", "/", api_file_get, API_OPEN },
+    { "GET", "/ui/{file}", api_file_get, API_OPEN },
+    { "GET", "/v1/whoami", api_whoami_get, API_READ },
     { "GET", "/v1/vertices/{id}", api_vertex_get, API_READ },
     { "POST", "/v1/vertices:batchGet", api_vertex_batch, API_READ },
     { "GET", "/v1/routes", api_routes_get, API_READ },

@@ -189,6 +189,6 @@ pr_http_fn api_failover_resume, api_failover_abort;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
 pr_http_fn api_token_list, api_token_get, api_token_create, api_token_revoke;
 pr_http_fn api_audit_list, api_event_list, api_cost_get, api_description_get;
-pr_http_fn api_docs_get, api_docs_css_get, api_docs_js_get;
+pr_http_fn api_file_get, api_whoami_get;
 
 #endif
