@@ -303,7 +303,8 @@ static void nothing_secret_is_in_a_log_or_a_metric(void **state)
                                     "prism_0123456789abcdef",
                                     "Bearer tok",
                                     "Bearer ey",
-                                    it_env("IT_METADATA_API_NATS_PASSWORD") };
+                                    it_env("IT_METADATA_API_NATS_PASSWORD"),
+                                    it_env("IT_METADATA_API_DB_PASSWORD") };
     log = edge_log();
     assert_non_null(strstr(log, "\"event\":\"http.request\"")); /* it did log at its loudest */
     assert_int_equal(
