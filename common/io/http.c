@@ -1,49 +1,23 @@
 #include "prism/io/http.h"
 
-#include "http_internal.h"
 #include "http_peer.h"
-#include "http_route.h"
+#include "http_server.h"
 #include "http_stream.h"
 #include "http_trace.h"
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
-#include "prism/io/rest.h"
 
-#include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
-    HEADER_BYTES = 32 * 1024,         /* per connection; above: 431 from libmicrohttpd */
     URL_BYTES = 8 * 1024,             /* above: 414 */
     ARENA_BYTES = 256 * 1024 * 1024,  /* per request */
     DISCARD_BYTES = 16 * 1024 * 1024, /* of a refused body read so that the client hears why */
-    SPARE_CONNECTIONS = 64,           /* above the limit, to say 503 and to answer probes */
-    REQUEST_S = 30,                   /* from a request's first line to its last byte */
-    SLOWEST_BYTES_PER_S = 16 * 1024,  /* at which answers are taken */
-    STACK_BYTES = 1 << 20,            /* of a connection's thread */
-    DRAIN_S = 10,                     /* what closing gives running requests to be answered */
-};
-
-struct pr_http {
-    struct pr_http_options mount[PR_HTTP_MOUNTS];
-    struct pr_route_table table[PR_HTTP_MOUNTS];
-    size_t n_mounts;
-    unsigned max_connections;
-    int port;
-    struct MHD_Daemon *daemon;
-    struct pr_peers *peers;
-    atomic_bool closing;
-    atomic_bool held[PR_HTTP_MOUNTS];
-    pthread_mutex_t lock;
-    pthread_cond_t idle;
-    size_t active; /* requests between their headers and the end of their response; lock */
 };
 
 /* One request, from its request line to the end of its response. */
@@ -104,9 +78,11 @@ const char *pr_http_client(const struct pr_http_req *r, size_t i)
     return who == NULL || i >= who->n ? NULL : who->name[i];
 }
 
-int pr_http_port(const struct pr_http *h)
+int64_t pr_http_client_expires_ms(const struct pr_http_req *r)
 {
-    return h->port;
+    const struct conn *c = r->conn_;
+    const struct pr_tls_peer *who = pr_peer_tls(c->peer, c->mhd, pr_now_ms());
+    return who == NULL ? 0 : who->expires_ms;
 }
 
 static void refuse(struct conn *c, int status, const char *title, const char *detail)
@@ -131,7 +107,7 @@ static void start_trace(const struct conn *c)
 
 /* When libmicrohttpd refuses a request by itself (its headers are wrong, or too long) it tells
  * nobody: what was made for the first line is kept with the connection until they are read. */
-static void forget_unbegun(struct pr_peer *peer)
+void pr_http_forget(struct pr_peer *peer)
 {
     struct conn *c = pr_peer_held(peer);
     if (c == NULL)
@@ -141,11 +117,11 @@ static void forget_unbegun(struct pr_peer *peer)
     free(c);
 }
 
-static void *on_request_line(void *cls, const char *target, struct MHD_Connection *mhd)
+void *pr_http_on_line(void *cls, const char *target, struct MHD_Connection *mhd)
 {
     struct pr_peer *peer = pr_peer_of(mhd);
     struct conn *c = peer == NULL ? NULL : calloc(1, sizeof *c);
-    forget_unbegun(peer);
+    pr_http_forget(peer);
     if (c == NULL)
         return NULL;
     c->h = cls;
@@ -201,17 +177,6 @@ static void find_route(struct conn *c, const char *method)
             c->mount = &c->h->mount[i];
     if (atomic_load(&c->h->held[c->mount - c->h->mount]))
         refuse(c, 503, "Service Unavailable", "starting; /readyz tells what is missing");
-}
-
-static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
-                          enum MHD_ConnectionNotificationCode what)
-{
-    struct pr_http *h = cls;
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        forget_unbegun(*context);
-        pr_peer_free(h->peers, *context);
-    } else
-        *context = pr_peer_new(h->peers, mhd);
 }
 
 static void check_connection(struct conn *c)
@@ -363,9 +328,9 @@ static enum MHD_Result answer(struct conn *c)
     return rc;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url,
-                                  const char *method, const char *version, const char *data,
-                                  size_t *n, void **con_cls)
+enum MHD_Result pr_http_on_request(void *cls, struct MHD_Connection *mhd, const char *url,
+                                   const char *method, const char *version, const char *data,
+                                   size_t *n, void **con_cls)
 {
     struct conn *c = *con_cls;
     (void)cls;
@@ -400,8 +365,8 @@ static void call_done(struct conn *c)
     }
 }
 
-static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
-                         enum MHD_RequestTerminationCode why)
+void pr_http_on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
+                          enum MHD_RequestTerminationCode why)
 {
     struct conn *c = *con_cls;
     (void)cls;
@@ -428,129 +393,4 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
     if (--h->active == 0)
         pthread_cond_broadcast(&h->idle);
     pthread_mutex_unlock(&h->lock);
-}
-
-static void on_server_log(void *cls, const char *fmt, va_list ap) PR_PRINTF(2, 0);
-
-static void on_server_log(void *cls, const char *fmt, va_list ap)
-{
-    struct pr_err text;
-    (void)cls;
-    (void)pr_vfail(&text, PR_OK, fmt, ap); /* one line of it */
-    pr_debug(PR_EV("http.server"), PR_E(&text));
-}
-
-/* ---- the server ---- */
-
-static enum pr_code start(struct pr_http *h, int fd, struct pr_err *err)
-{
-    const struct pr_http_options *o = &h->mount[0];
-    const unsigned idle_s = o->idle_timeout_s > 0 ? (unsigned)o->idle_timeout_s : 30;
-    h->max_connections = o->max_connections > 0 ? (unsigned)o->max_connections : 512;
-    h->port = pr_http_bound_port(fd);
-    const struct pr_peer_limits limits = {
-        .connections = h->max_connections,
-        .idle_ms = idle_s * 1000LL,
-        .request_ms = (o->request_timeout_s > 0 ? o->request_timeout_s : REQUEST_S) * 1000LL,
-        .slowest_bytes_per_s =
-            o->slowest_bytes_per_s > 0 ? o->slowest_bytes_per_s : SLOWEST_BYTES_PER_S,
-    };
-    enum pr_code rc = pr_peers_open(&h->peers, &limits, o->tls, err);
-    if (rc != PR_OK)
-        return rc;
-    h->daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-            MHD_USE_ITC | MHD_USE_ERROR_LOG | (o->tls == NULL ? 0u : (unsigned)MHD_USE_TLS),
-        0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_server_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        h->max_connections + SPARE_CONNECTIONS, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
-        o->tls == NULL ? MHD_OPTION_END : MHD_OPTION_HTTPS_PRIORITIES,
-        o->tls == NULL ? NULL : pr_tls_priorities(o->tls), MHD_OPTION_HTTPS_CERT_CALLBACK2,
-        pr_tls_retrieve, MHD_OPTION_END);
-    if (h->daemon != NULL)
-        return PR_OK;
-    pr_peers_close(h->peers); /* libmicrohttpd may have closed fd: leave it alone */
-    return pr_fail(err, PR_EUNAVAIL, "cannot start the HTTP server on port %d", h->port);
-}
-
-static void free_server(struct pr_http *h)
-{
-    pthread_cond_destroy(&h->idle);
-    pthread_mutex_destroy(&h->lock);
-    free(h);
-}
-
-enum pr_code pr_http_open_mounts(struct pr_http **out, const struct pr_http_options *o, size_t n,
-                                 struct pr_err *err)
-{
-    struct pr_http *h = calloc(1, sizeof *h);
-    int fd = -1;
-    if (h == NULL)
-        return pr_fail(err, PR_ENOMEM, "HTTP server: out of memory");
-    pr_cond_init(&h->idle);
-    (void)pthread_mutex_init(&h->lock, NULL);
-    h->n_mounts = n;
-    for (size_t i = 1; i < n; i++)
-        atomic_store(&h->held[i], true);
-    for (size_t i = 0; i < n; i++) {
-        h->mount[i] = o[i];
-        h->table[i] = (struct pr_route_table){ o[i].routes, o[i].n_routes };
-        if (h->mount[i].max_body_bytes == 0)
-            h->mount[i].max_body_bytes = 1024 * 1024;
-    }
-    enum pr_code rc = pr_routes_valid(h->table, n, err);
-    if (rc == PR_OK)
-        rc = pr_http_listen(o[0].bind, o[0].port, &fd, err);
-    if (rc == PR_OK)
-        rc = start(h, fd, err);
-    if (rc != PR_OK) {
-        free_server(h);
-        return rc;
-    }
-    *out = h;
-    return PR_OK;
-}
-
-enum pr_code pr_http_open(struct pr_http **h, const struct pr_http_options *o, struct pr_err *err)
-{
-    return pr_http_open_mounts(h, o, 1, err);
-}
-
-uint64_t pr_http_too_slow(const struct pr_http *h)
-{
-    return pr_peers_cut(h->peers);
-}
-
-void pr_http_hold(struct pr_http *h, size_t mount, bool on)
-{
-    atomic_store(&h->held[mount], on);
-}
-
-void pr_http_close(struct pr_http *h)
-{
-    if (h == NULL)
-        return;
-    atomic_store(&h->closing, true);
-    int fd = MHD_quiesce_daemon(h->daemon); /* nobody new from here on */
-    if (fd >= 0)
-        (void)close(fd);
-
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += DRAIN_S;
-    int rc = 0;
-    pthread_mutex_lock(&h->lock);
-    while (h->active > 0 && rc == 0)
-        rc = pthread_cond_timedwait(&h->idle, &h->lock, &until);
-    if (h->active > 0)
-        pr_warn(PR_EV("http.drain_late"), PR_I("running", h->active));
-    pthread_mutex_unlock(&h->lock);
-
-    MHD_stop_daemon(h->daemon); /* joins every thread, so every handler */
-    pr_peers_close(h->peers);
-    free_server(h);
 }

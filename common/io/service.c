@@ -236,10 +236,9 @@ enum pr_code pr_service_open(struct pr_service *svc, const struct pr_service_def
     struct pr_shell *sh = new_shell(svc);
     if (sh == NULL)
         return pr_fail(err, PR_ENOMEM, "out of memory");
-    if (def->configured != NULL)
+    rc = pr_service_signals(sh, err); /* before any other thread, which would get them */
+    if (rc == PR_OK && def->configured != NULL)
         rc = def->configured(def->configured_ctx, &svc->common, err);
-    if (rc == PR_OK)
-        rc = pr_service_signals(sh, err);
     if (rc == PR_OK)
         rc = pr_service_listen(sh, err);
     if (rc != PR_OK)

@@ -47,6 +47,7 @@ static const char *value_of(const char *pattern)
         { "/v1/zones/", "a" },
         { "/v1/operations/", "22222222-2222-2222-2222-222222222222" },
         { "/v1/autoscale/fleets/", "proxies" },
+        { "/v1/tokens/", "viewer" },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++)
         if (strncmp(pattern, row[i].prefix, strlen(row[i].prefix)) == 0)
@@ -169,6 +170,16 @@ static void changes_answer_as_described(void **state)
         { "operator", "POST", "/v1/dr/drills", "{\"shard\":\"n2\"}", NULL, 202 },
         { "operator", "POST", "/v1/operations/22222222-2222-2222-2222-222222222222:cancel", NULL,
           NULL, 202 },
+        { "admin", "POST", "/v1/tokens", "{\"id\":\"ci\",\"role\":\"viewer\"}",
+          "Idempotency-Key: t", 201 },
+        { "admin", "POST", "/v1/tokens", "{\"id\":\"ci\",\"role\":\"viewer\"}",
+          "Idempotency-Key: t", 201 },
+        { "admin", "POST", "/v1/tokens", "{\"id\":\"ci\",\"role\":\"admin\"}", NULL, 409 },
+        { "admin", "POST", "/v1/tokens?dryRun=true",
+          "{\"id\":\"cd\",\"role\":\"viewer\",\"expiresAt\":\"2130-01-01T00:00:00Z\"}", NULL, 200 },
+        { "admin", "POST", "/v1/tokens/ci:revoke?dryRun=true", NULL, NULL, 200 },
+        { "admin", "POST", "/v1/tokens/ci:revoke", NULL, NULL, 200 },
+        { "admin", "POST", "/v1/tokens/nobody:revoke", NULL, NULL, 404 },
         { "viewer", "POST", "/v1/zones", "{\"id\":\"e\"}", NULL, 403 },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {

@@ -72,12 +72,11 @@ static int show(struct ctl *ctl, json_t *made, const char *path, int fd)
 int ctl_token_create(struct ctl *ctl, const struct ctl_line *line)
 {
     const char *path = ctl_opt(line, "file"), *expires = ctl_opt(line, "expires");
-    const bool dry = ctl_opt(line, "dry-run") != NULL;
     char at[40];
     struct ctl_reply r;
     int fd = -1;
     int code = expires == NULL ? CTL_OK : ctl_time_ahead("expires", expires, at);
-    if (code == CTL_OK && !dry)
+    if (code == CTL_OK && !ctl->dry)
         code = open_file(path, &fd);
     if (code != CTL_OK)
         return code;
@@ -85,9 +84,9 @@ int ctl_token_create(struct ctl *ctl, const struct ctl_line *line)
     ctl_text_option(line, "role", body, "role");
     if (expires != NULL)
         json_object_set_new(body, "expiresAt", json_string(at));
-    code = ctl_must(ctl, "POST", dry ? "/v1/tokens?dryRun=true" : tokens, body, NULL, &r);
+    code = ctl_must(ctl, "POST", tokens, body, NULL, &r);
     if (code == CTL_OK)
-        code = show(ctl, r.body, dry ? NULL : path, fd);
+        code = show(ctl, r.body, fd < 0 ? NULL : path, fd);
     if (fd >= 0)
         close(fd);
     if (fd >= 0 && code != CTL_OK)

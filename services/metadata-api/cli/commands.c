@@ -594,7 +594,7 @@ const struct ctl_command ctl_commands[] = {
       "NAME",
       1,
       1,
-      { { NULL, NULL } },
+      { { "dry-run", NULL } },
       ctl_token_revoke,
       "End a token, for good: it is refused everywhere within seconds" },
     { "costs",

@@ -73,7 +73,7 @@ struct api_principal {
     enum api_kind_of_principal by;
     enum api_role role;
     unsigned char hash[API_HASH_BYTES]; /* SHA-256 of the token; else of the name */
-    int64_t expires_ms;                 /* JWT */
+    int64_t expires_ms;                 /* of a JWT or a certificate */
 };
 static inline const char *api_who(const struct pr_http_req *req)
 {

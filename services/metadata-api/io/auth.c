@@ -197,7 +197,8 @@ static int check_certificate(struct api *api, const char *name, enum api_role ro
 {
     if (!api_allowed(role, route->access))
         return low_role(api, req, route, "this certificate", role, res);
-    return admit_named(api, req, name, API_BY_CERTIFICATE, role, INT64_MAX, res);
+    return admit_named(api, req, name, API_BY_CERTIFICATE, role, pr_http_client_expires_ms(req),
+                       res);
 }
 
 static int no_token(struct api *api, struct pr_http_res *res)
@@ -222,10 +223,11 @@ static int unknown_yet(struct api *api, const char *text, const struct pr_http_r
 bool api_still_good(struct api *api, const struct api_snapshot *s, const struct api_principal *who,
                     int access)
 {
-    if (who->by == API_BY_JWT)
-        return pr_now_ms() < who->expires_ms && api_allowed(who->role, access);
-    if (who->by == API_BY_CERTIFICATE)
-        return api_allowed(api_role_of_name(api->roles, who->name), access);
+    if (who->by != API_BY_TOKEN) {
+        const enum api_role role =
+            who->by == API_BY_CERTIFICATE ? api_role_of_name(api->roles, who->name) : who->role;
+        return pr_now_ms() < who->expires_ms && api_allowed(role, access);
+    }
     const struct api_token *t = api_token_find(s->tokens, who->hash);
     return t != NULL && !t->revoked && pr_now_ms() < t->expires_ms &&
            api_allowed(t->role, access) &&

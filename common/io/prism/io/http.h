@@ -32,6 +32,7 @@ const char *pr_http_query_name(const struct pr_http_req *r, size_t i);
 /* The i-th name of the client by the certificate that it has shown and that is good: "URI=...",
  * "DNS=...", "EMAIL=...", "CN=..."; NULL: there are not so many. */
 const char *pr_http_client(const struct pr_http_req *r, size_t i);
+int64_t pr_http_client_expires_ms(const struct pr_http_req *r); /* that certificate; 0: none */
 /* The client's address, or that of the last proxy before us: bytes of it, 4 or 16; 0: unknown. */
 size_t pr_http_address(const struct pr_http_req *r, unsigned char out[16]);
 /* The connection's socket, to shut it down when the client does not take what it is sent; -1:

@@ -1,0 +1,158 @@
+/* The server's life: listening, connections, closing. */
+#include "http_server.h"
+
+#include "http_peer.h"
+#include "prism/io/log.h"
+#include "prism/io/rest.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    HEADER_BYTES = 32 * 1024,        /* per connection; above: 431 from libmicrohttpd */
+    SPARE_CONNECTIONS = 64,          /* above the limit, to say 503 and to answer probes */
+    REQUEST_S = 30,                  /* from a request's first line to its last byte */
+    SLOWEST_BYTES_PER_S = 16 * 1024, /* at which answers are taken */
+    STACK_BYTES = 1 << 20,           /* of a connection's thread */
+    DRAIN_S = 10,                    /* what closing gives running requests to be answered */
+};
+
+int pr_http_port(const struct pr_http *h)
+{
+    return h->port;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct pr_http *h = cls;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        pr_http_forget(*context);
+        pr_peer_free(h->peers, *context);
+    } else
+        *context = pr_peer_new(h->peers, mhd);
+}
+
+static void on_server_log(void *cls, const char *fmt, va_list ap) PR_PRINTF(2, 0);
+
+static void on_server_log(void *cls, const char *fmt, va_list ap)
+{
+    struct pr_err text;
+    (void)cls;
+    (void)pr_vfail(&text, PR_OK, fmt, ap); /* one line of it */
+    pr_debug(PR_EV("http.server"), PR_E(&text));
+}
+
+static enum pr_code start(struct pr_http *h, int fd, struct pr_err *err)
+{
+    const struct pr_http_options *o = &h->mount[0];
+    const unsigned idle_s = o->idle_timeout_s > 0 ? (unsigned)o->idle_timeout_s : 30;
+    h->max_connections = o->max_connections > 0 ? (unsigned)o->max_connections : 512;
+    h->port = pr_http_bound_port(fd);
+    const struct pr_peer_limits limits = {
+        .connections = h->max_connections,
+        .idle_ms = idle_s * 1000LL,
+        .request_ms = (o->request_timeout_s > 0 ? o->request_timeout_s : REQUEST_S) * 1000LL,
+        .slowest_bytes_per_s =
+            o->slowest_bytes_per_s > 0 ? o->slowest_bytes_per_s : SLOWEST_BYTES_PER_S,
+    };
+    enum pr_code rc = pr_peers_open(&h->peers, &limits, o->tls, err);
+    if (rc != PR_OK)
+        return rc;
+    h->daemon = MHD_start_daemon(
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+            MHD_USE_ITC | MHD_USE_ERROR_LOG | (o->tls == NULL ? 0u : (unsigned)MHD_USE_TLS),
+        0, NULL, NULL, pr_http_on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_server_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        h->max_connections + SPARE_CONNECTIONS, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, pr_http_on_line, h,
+        MHD_OPTION_NOTIFY_COMPLETED, pr_http_on_completed, h,
+        o->tls == NULL ? MHD_OPTION_END : MHD_OPTION_HTTPS_PRIORITIES,
+        o->tls == NULL ? NULL : pr_tls_priorities(o->tls), MHD_OPTION_HTTPS_CERT_CALLBACK2,
+        pr_tls_retrieve, MHD_OPTION_END);
+    if (h->daemon != NULL)
+        return PR_OK;
+    pr_peers_close(h->peers); /* libmicrohttpd may have closed fd: leave it alone */
+    return pr_fail(err, PR_EUNAVAIL, "cannot start the HTTP server on port %d", h->port);
+}
+
+static void free_server(struct pr_http *h)
+{
+    pthread_cond_destroy(&h->idle);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
+enum pr_code pr_http_open_mounts(struct pr_http **out, const struct pr_http_options *o, size_t n,
+                                 struct pr_err *err)
+{
+    struct pr_http *h = calloc(1, sizeof *h);
+    int fd = -1;
+    if (h == NULL)
+        return pr_fail(err, PR_ENOMEM, "HTTP server: out of memory");
+    pr_cond_init(&h->idle);
+    (void)pthread_mutex_init(&h->lock, NULL);
+    h->n_mounts = n;
+    for (size_t i = 1; i < n; i++)
+        atomic_store(&h->held[i], true);
+    for (size_t i = 0; i < n; i++) {
+        h->mount[i] = o[i];
+        h->table[i] = (struct pr_route_table){ o[i].routes, o[i].n_routes };
+        if (h->mount[i].max_body_bytes == 0)
+            h->mount[i].max_body_bytes = 1024 * 1024;
+    }
+    enum pr_code rc = pr_routes_valid(h->table, n, err);
+    if (rc == PR_OK)
+        rc = pr_http_listen(o[0].bind, o[0].port, &fd, err);
+    if (rc == PR_OK)
+        rc = start(h, fd, err);
+    if (rc != PR_OK) {
+        free_server(h);
+        return rc;
+    }
+    *out = h;
+    return PR_OK;
+}
+
+enum pr_code pr_http_open(struct pr_http **h, const struct pr_http_options *o, struct pr_err *err)
+{
+    return pr_http_open_mounts(h, o, 1, err);
+}
+
+uint64_t pr_http_too_slow(const struct pr_http *h)
+{
+    return pr_peers_cut(h->peers);
+}
+
+void pr_http_hold(struct pr_http *h, size_t mount, bool on)
+{
+    atomic_store(&h->held[mount], on);
+}
+
+void pr_http_close(struct pr_http *h)
+{
+    if (h == NULL)
+        return;
+    atomic_store(&h->closing, true);
+    int fd = MHD_quiesce_daemon(h->daemon); /* nobody new from here on */
+    if (fd >= 0)
+        (void)close(fd);
+
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += DRAIN_S;
+    int rc = 0;
+    pthread_mutex_lock(&h->lock);
+    while (h->active > 0 && rc == 0)
+        rc = pthread_cond_timedwait(&h->idle, &h->lock, &until);
+    if (h->active > 0)
+        pr_warn(PR_EV("http.drain_late"), PR_I("running", h->active));
+    pthread_mutex_unlock(&h->lock);
+
+    MHD_stop_daemon(h->daemon); /* joins every thread, so every handler */
+    pr_peers_close(h->peers);
+    free_server(h);
+}
