@@ -487,6 +487,7 @@ end
 
 local PRINT_ELEMENTS = 512     -- a collection with more has no print
 local PRINT_BYTES = 65536      -- nor has a value that is longer
+local SHA1_BYTES = 40          -- what is no longer than its SHA-1 is its own print
 local YOUNG_FIELDS = 10        -- of a vertex that is printed as a whole
 
 -- What `list` says, `width` elements after another belonging together, in one text that no
@@ -508,7 +509,9 @@ end
 local PRINTS = {
     hash = {'HLEN', function(key) return told(call('HGETALL', key), 2, true) end},
     set = {'SCARD', function(key) return told(call('SMEMBERS', key), 1, true) end},
-    zset = {'ZCARD', function(key) return told(call('ZRANGE', key, '0', '-1', 'WITHSCORES'), 2) end},
+    zset = {'ZCARD', function(key)
+        return told(call('ZRANGE', key, '0', '-1', 'WITHSCORES'), 2)
+    end},
     list = {'LLEN', function(key) return told(call('LRANGE', key, '0', '-1'), 1) end},
 }
 
@@ -523,14 +526,17 @@ local function print_of(key)
             -- and soon has as many writes and fields as another that is young.
             local fields = call('HLEN', key)
             local young = r[2] == '0' and fields <= YOUNG_FIELDS
-            return format('v%s.%s.%s.%s.%d.%s.%d', r[1] or '', r[2] or '', r[3] or '',
-                r[4] or '', fields, young and redis.sha1hex(concat(call('HGETALL', key), ' ')) or '', call('PEXPIRETIME', key))
+            return concat({'v' .. (r[1] or ''), r[2] or '', r[3] or '', r[4] or '',
+                format('%d.%d', fields, call('PEXPIRETIME', key)),
+                young and redis.sha1hex(concat(call('HGETALL', key), ' ')) or ''}, '.')
         end
     end
     local how = PRINTS[kind]
     if how and call(how[1], key) <= PRINT_ELEMENTS then text = how[2](key) end
     if not text then return '' end
-    return format('%s.%s.%d', kind, redis.sha1hex(text), call('PEXPIRETIME', key))
+    -- No format('%s'): it ends a text at its first zero byte.
+    return kind .. format('.%d.', call('PEXPIRETIME', key)) ..
+        (#text > SHA1_BYTES and redis.sha1hex(text) or text)
 end
 
 -- print key ... -> text ...

@@ -1,6 +1,7 @@
 /* Rounds, in which the contenders take turns, and the tables. */
 #include "rebalance_bench.h"
 
+#include "prism/dp/library.h"
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
@@ -20,16 +21,18 @@ static const char usage[] =
     "  --batch N        keys of one MIGRATE of ours (the setting's default)\n"
     "  --server PATH    another redis-server; ./dev starts it\n"
     "  --only DIGITS    contenders: 0 redis-cli, 1 its pipeline 100, 2-4 ours with 1-3\n"
-    "                   pairs, 5 nothing\n"
+    "                   pairs, 5 nothing (012345); 6 ours with one pair and without\n"
+    "                   prints of the keys, as with the library of an older release\n"
     "  --json FILE      every run\n";
 
-enum { DEFAULT_CLI, CLI_100, OURS_1, OURS_2, OURS_3, IDLE, CONTENDERS, MAX_ROUNDS = 25 };
+enum { DEFAULT_CLI, CLI_100, OURS_1, OURS_2, OURS_3, IDLE, OURS_BARE, CONTENDERS, MAX_ROUNDS = 25 };
 static const char *const NAME[] = { "redis-cli reshard (pipeline 10)",
                                     "redis-cli reshard, pipeline 100",
                                     "ours, one pair",
                                     "ours, two pairs",
                                     "ours, three pairs",
-                                    "nothing moves" };
+                                    "nothing moves",
+                                    "ours, one pair, no prints" };
 
 struct result {
     double keys_per_s[MAX_ROUNDS], p50_ms[MAX_ROUNDS], p99_ms[MAX_ROUNDS], max_ms[MAX_ROUNDS];
@@ -139,6 +142,27 @@ static void learn(struct bench *b)
     }
 }
 
+/* The library says prints of the keys before they move. */
+static void set_library(struct bench *b, bool there)
+{
+    struct pr_err err = { 0 };
+    const struct pr_topology *t = pr_cluster_topology(b->cluster);
+    enum pr_code rc = there ? pr_cluster_load_library(b->cluster, pr_library_code, &err) : PR_OK;
+    for (size_t i = 0; i < t->nodes && !there && rc == PR_OK; i++) {
+        struct pr_redis *conn = NULL;
+        redisReply *r = NULL;
+        if (!t->node[i].primary)
+            continue;
+        rc = pr_cluster_conn(b->cluster, t->node[i].id, &conn, &err);
+        if (rc == PR_OK)
+            rc = pr_redis_command(conn, &r, &err, "FUNCTION DELETE prism");
+        if (r != NULL)
+            freeReplyObject(r);
+    }
+    if (rc != PR_OK)
+        bench_fail("the library", &err);
+}
+
 static void set_up(struct bench *b)
 {
     struct pr_err err = { 0 };
@@ -169,6 +193,7 @@ static void set_up(struct bench *b)
     pr_cluster_close(service);
     b->plan = (int64_t)(pr_now_ms() / 1000);
     learn(b);
+    set_library(b, true);
 }
 
 /* --- runs
@@ -178,6 +203,8 @@ static void one_run(struct bench *b, struct table *t, int who, int round)
 {
     struct bench_client seen;
     const int pairs = who == OURS_3 ? 3 : who == OURS_2 ? 2 : 1;
+    if (who == OURS_BARE)
+        set_library(b, false);
     struct bench_load *client = bench_client_start(b, pairs, (unsigned)round + 1);
     (void)usleep(200000); /* it is under way */
     double seconds = 2;
@@ -188,6 +215,8 @@ static void one_run(struct bench *b, struct table *t, int who, int round)
                   : who == CLI_100   ? bench_move_cli(b, 100)
                                      : bench_move_ours(b, pairs);
     bench_client_stop(client, &seen);
+    if (who == OURS_BARE)
+        set_library(b, true);
     const double keys = (double)pairs * b->pair[0].slots * b->keys_per_slot;
     struct result *r = &t->of[who];
     r->keys_per_s[r->n] = who == IDLE ? 0 : keys / seconds;

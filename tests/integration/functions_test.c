@@ -266,6 +266,10 @@ static void reads_tell_live_moved_absent_and_deleted_apart(void **state)
     assert_int_equal(PR_LIBRARY_VERSION, 1);
 }
 
+/* A script without blanks: these part the words of a command. */
+#define TIMES "EVAL for\ti=1,"
+#define DO    "\tdo\tredis.call("
+
 /* What it says of two values as `make` made them; same: one print. */
 static void prints(const char *first, const char *second, bool same)
 {
@@ -303,6 +307,10 @@ static void a_print_changes_with_the_value(void **state)
         { "SET " K " abc", "SET " K " abd", false },
         { "SET " K " abc", "SET " K " abc", true },
         { "SET " K " abc", "SET " K " abc PXAT 33177117420000", false },
+        { TIMES "1" DO "'SET',KEYS[1],'a\\0b')end 1 " K,
+          TIMES "1" DO "'SET',KEYS[1],'a\\0c')end 1 " K, false },
+        { "SET " K " 0123456789012345678901234567890123456789a",
+          "SET " K " 0123456789012345678901234567890123456789b", false },
         { "SADD " K " a b c", "SADD " K " c b a", true },
         { "SADD " K " a b c", "SADD " K " a bc", false },
         { "SADD " K " a", "RPUSH " K " a", false },
@@ -313,10 +321,6 @@ static void a_print_changes_with_the_value(void **state)
     for (size_t i = 0; i < COUNT(row); i++)
         prints(row[i].first, row[i].second, row[i].same);
 }
-
-/* A script without blanks: these part the words of a command. */
-#define TIMES "EVAL for\ti=1,"
-#define DO    "\tdo\tredis.call("
 
 /* Of a vertex there is one whatever its size: it costs no more. */
 static void what_is_large_has_no_print(void **state)

@@ -3,6 +3,7 @@
 #include "t.h"
 
 #include "core/slot/drain.h"
+#include "core/slot/flight.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -143,6 +143,7 @@ static enum pr_code turn(struct rebalance_executor *e, struct pr_err *err)
     if (rc != PR_OK || e->lease.epoch == 0)
         return rc;
     rebalance_takeover_tend(e); /* first: what is below may wait for a primary */
+    rebalance_chains_tend(e);
     if (e->recovered != e->lease.epoch) {
         if ((rc = rebalance_execute_recovery(e, err)) != PR_OK)
             return rc;

@@ -38,6 +38,9 @@ struct rebalance_executor {
     int64_t next_forget_us;   /* when steps of old plans are deleted again */
     int64_t next_standing_us; /* when the standing orders are looked at again */
     int64_t next_takeover_us; /* when it is looked whether somebody must take over unelected */
+    int64_t next_chains_us;   /* when it is looked whether a replica follows a replica */
+    int64_t chained_since_us;
+    char chained[PR_NODE_ID]; /* one that does; "": none */
     char takeover_said[200];  /* of that, what was logged last */
     uint64_t held;            /* hash of the nodes that came back too often, as logged last */
     struct pr_hist probe[2];  /* PING latency in us: this window, the last */
@@ -68,6 +71,9 @@ PR_CHECKED enum pr_code rebalance_standing_orders(struct rebalance_executor *e, 
 /* fleet/takeover.c: where nobody can elect, what the setting allows. Every other second at most;
  * what is wrong is logged, and looked at again. */
 void rebalance_takeover_tend(struct rebalance_executor *e);
+/* fleet/chains.c: a replica that has followed another one for some seconds follows its shard's
+ * primary again. Every other second at most. */
+void rebalance_chains_tend(struct rebalance_executor *e);
 /* fleet/spares.c: nodes that shall stand in for replicas which were lost with a zone, by
  * core/zones.h; *n is 0 when none shall. In the arena. */
 PR_CHECKED enum pr_code rebalance_spares(struct rebalance_executor *e, struct pr_arena *arena,

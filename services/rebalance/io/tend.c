@@ -73,6 +73,7 @@ enum pr_code rebalance_tend_cluster(struct rebalance_executor *e, struct rebalan
                                     struct pr_err *err)
 {
     rebalance_takeover_tend(e);
+    rebalance_chains_tend(e);
     enum pr_code rc = pr_cluster_refresh(e->cluster, err);
     if (rc == PR_OK)
         rc = rebalance_tend_users(e, atomic_exchange(&run->users_missing, false), err);

@@ -216,6 +216,7 @@ static void tend(void *ctx)
     const bool missing = x->slots != NULL && atomic_exchange(&x->slots->users_missing, false);
     if (now_us >= x->next_cluster_us || missing) {
         rebalance_takeover_tend(e);
+        rebalance_chains_tend(e);
         if (pr_cluster_refresh(e->cluster, &err) == PR_OK &&
             rebalance_tend_users(e, missing, &err) == PR_EFENCED)
             atomic_store(&x->stop, REBALANCE_ABANDON);

@@ -1,7 +1,7 @@
 /* Moving the keys of one slot, few at a time and with care: nothing is known of who
  * left them there, so no copy is ever overwritten, and one is deleted only when the
  * other side holds the same. */
-#include "core/slot/drain.h"
+#include "core/slot/flight.h"
 #include "io/fleet/repair_private.h"
 #include "io/slot/copies.h"
 #include "io/slot/keys.h"
@@ -19,7 +19,7 @@ struct drain {
     int slot;
     struct repair_side_of from, to;
     struct rebalance_drain_limits limits;
-    struct pr_buf stuck; /* keys that stay, as core/slot/drain.h packs them */
+    struct pr_buf stuck; /* keys that stay, as core/slot/flight.h packs them */
     size_t n_stuck;
     char *left;
     size_t left_size;

@@ -3,6 +3,7 @@
 #define REBALANCE_SLOT_KEYS_H
 
 #include "core/slot/drain.h"
+#include "core/slot/flight.h"
 
 #include "prism/io/redis.h"
 

@@ -15,7 +15,7 @@ struct rebalance_slot_step {
     struct rebalance_slot_at at;
     uint64_t expected_keys, expected_bytes;
     uint64_t keys, bytes;        /* moved by us */
-    struct pr_buf in_flight;     /* as recorded; core/slot/drain.h */
+    struct pr_buf in_flight;     /* as recorded; core/slot/flight.h */
     bool fresh;                  /* planned when it was loaded */
     bool failed_over;            /* the giver, since keys on both sides were compared */
     bool served_on;              /* the giver, after a batch of it broke off; until compared */

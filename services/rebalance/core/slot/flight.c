@@ -1,0 +1,106 @@
+#include "core/slot/flight.h"
+
+#include <string.h>
+
+enum { HISTORY = 40, POINT = HISTORY + 8, PRINT = 8 };
+static const uint32_t PRINTED = UINT32_C(1) << 31, IS_POINT = UINT32_C(1) << 30;
+
+void rebalance_in_flight_add(struct pr_buf *b, const void *key, size_t len)
+{
+    pr_buf_u32le(b, (uint32_t)len);
+    pr_buf_add(b, key, len);
+}
+
+void rebalance_in_flight_print(struct pr_buf *b, const void *key, size_t len, uint64_t print)
+{
+    if (print == 0) {
+        rebalance_in_flight_add(b, key, len);
+        return;
+    }
+    pr_buf_u32le(b, (uint32_t)len | PRINTED);
+    pr_buf_add(b, key, len);
+    pr_buf_u64le(b, print);
+}
+
+void rebalance_in_flight_point(struct pr_buf *b, const struct rebalance_written *point)
+{
+    char history[HISTORY] = { 0 };
+    memcpy(history, point->history, strnlen(point->history, HISTORY));
+    pr_buf_u32le(b, IS_POINT);
+    pr_buf_add(b, history, HISTORY);
+    pr_buf_u64le(b, (uint64_t)point->offset);
+}
+
+static uint64_t number_at(const unsigned char *p, size_t bytes)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < bytes; i++)
+        v |= (uint64_t)p[i] << 8 * i;
+    return v;
+}
+
+/* Bytes of what begins with this length, after it. */
+static size_t size_of(uint32_t length)
+{
+    if (length == IS_POINT)
+        return POINT;
+    return (size_t)(length & ~PRINTED) + ((length & PRINTED) != 0 ? PRINT : 0);
+}
+
+enum pr_code rebalance_in_flight_open(const void *data, size_t len, struct rebalance_in_flight *out,
+                                      struct pr_err *err)
+{
+    *out = (struct rebalance_in_flight){ 0 };
+    struct rebalance_in_flight r = { .data = data, .len = len };
+    for (size_t at = 0; at < len;) {
+        if (len - at < 4)
+            return pr_fail(err, PR_EDATA, "keys in flight: %zu bytes after key %zu, want a length",
+                           len - at, r.keys);
+        const uint32_t length = (uint32_t)number_at(r.data + at, 4);
+        if (size_of(length) > len - at - 4)
+            return pr_fail(err, PR_EDATA, "keys in flight: key %zu of %zu bytes, %zu are left",
+                           r.keys + 1, size_of(length), len - at - 4);
+        r.keys += length != IS_POINT;
+        at += 4 + size_of(length);
+    }
+    *out = r;
+    return PR_OK;
+}
+
+bool rebalance_in_flight_next(struct rebalance_in_flight *r, const char **key, size_t *len)
+{
+    while (r->at < r->len) {
+        const uint32_t length = (uint32_t)number_at(r->data + r->at, 4);
+        const unsigned char *is = r->data + r->at + 4;
+        r->at += 4 + size_of(length);
+        if (length == IS_POINT) {
+            memcpy(r->sent.point.history, is, HISTORY);
+            r->sent.point.offset = (long long)number_at(is + HISTORY, 8);
+            continue;
+        }
+        *len = length & ~PRINTED;
+        *key = (const char *)is;
+        r->sent.print = (length & PRINTED) != 0 ? number_at(is + *len, PRINT) : 0;
+        r->sent.place++;
+        return true;
+    }
+    return false;
+}
+
+bool rebalance_in_flight_find(const struct rebalance_in_flight *r, const void *key, size_t len,
+                              struct rebalance_sent *sent)
+{
+    struct rebalance_in_flight all = { .data = r->data, .len = r->len, .keys = r->keys };
+    const char *k;
+    size_t n;
+    while (rebalance_in_flight_next(&all, &k, &n)) {
+        if (n != len || memcmp(k, key, len) != 0)
+            continue;
+        if (sent != NULL) {
+            *sent = all.sent;
+            sent->place--;
+        }
+        return true;
+    }
+    return false;
+}
