@@ -6,11 +6,11 @@ static void every_role_and_access_has_one_answer(void **state)
 {
     (void)state;
     static const bool want[API_ADMIN + 1][API_ACCESS_COUNT] = {
-        /*                 open  read   run    fleet  trail  fail-over: read, do */
-        [API_NOBODY] = { true, false, false, false, false, false, false },
-        [API_VIEWER] = { true, true, false, false, false, true, false },
-        [API_OPERATOR] = { true, true, true, false, false, true, false },
-        [API_ADMIN] = { true, true, true, true, true, true, true },
+        /*                 open  read   run    fleet  trail  fail-over: read, do; keys */
+        [API_NOBODY] = { true, false, false, false, false, false, false, false },
+        [API_VIEWER] = { true, true, false, false, false, true, false, false },
+        [API_OPERATOR] = { true, true, true, false, false, true, false, false },
+        [API_ADMIN] = { true, true, true, true, true, true, true, true },
     };
     for (int role = API_NOBODY; role <= API_ADMIN; role++)
         for (int access = 0; access < API_ACCESS_COUNT; access++)
