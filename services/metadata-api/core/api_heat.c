@@ -21,8 +21,9 @@ enum api_temperature api_temperature_parse(const char *name)
 
 static double decayed(double score, int64_t from_ms, int64_t to_ms, const struct api_heat_rules *r)
 {
-    return to_ms <= from_ms ? score
-                            : score * exp2(-(double)(to_ms - from_ms) / (double)r->half_life_ms);
+    return to_ms <= from_ms
+               ? score
+               : score * exp(-log(2) * (double)(to_ms - from_ms) / (double)r->half_life_ms);
 }
 
 void api_heat_add(struct api_heat_spot *s, const struct api_heat_rules *r, int64_t at_ms,
