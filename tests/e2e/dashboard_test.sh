@@ -47,8 +47,8 @@ real_plan() {
 # An API of its own on a database of its own, with rows that no cluster on one machine has.
 big_api() {
     local name settings=$dir/settings/metadata-api port=$((PRISM_PORT_BASE + 15))
-    pg_sql "$dir" postgres -c 'CREATE DATABASE big' && pg_migrate "$dir" big "$root/migrations" >/dev/null ||
-        fail "database"
+    pg_sql "$dir" postgres -c 'CREATE DATABASE big' || fail "CREATE DATABASE big"
+    pg_migrate "$dir" big "$root/migrations" >/dev/null || fail "migrations"
     pg_sql "$dir" big -f "$root/tests/e2e/dashboard/seed.sql" >/dev/null || fail "seed.sql"
     for name in "$settings"/*; do
         export "$(basename "$name")=$(<"$name")"

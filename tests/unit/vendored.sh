@@ -12,8 +12,7 @@ complain() {
 while IFS=$'\t' read -r file package path licence sum; do
     [[ $file != \#* ]] || continue
     [ "$(sha256sum <"$file" | cut -d' ' -f1)" = "$sum" ] || complain "$file: not as in vendored.tsv"
-    [ -n "$licence" ] && grep -qiF "${package/@/ }" licences.txt ||
-        complain "$file: $package is not in licences.txt"
+    grep -qiF "${package/@/ }" licences.txt || complain "$file: $package ($licence) is not in licences.txt"
     [ $# -eq 0 ] || cmp "$1/${package%@*}/$path" "$file" || complain "$file: not as in $package"
     grep -qF "\"${package%@*}\": \"${package#*@}\"" ../../../tools/browser/package.json ||
         complain "$file: tools/browser/package.json has another version than $package"
@@ -26,8 +25,8 @@ fi
 if grep -nE '<style|style=|<script>|\son[a-z]+=|https?://' index.html; then
     complain 'index.html: code, style or something from elsewhere'
 fi
-for file in $(grep -o 'ui/[a-z-]*\.[a-z]*' index.html); do
+while read -r file; do
     [ -e "${file#ui/}" ] || complain "index.html: there is no $file"
-done
+done < <(grep -o 'ui/[a-z-]*\.[a-z]*' index.html)
 [ "$bad" = 0 ] && echo 'the vendored files are as they were taken over'
 exit "$bad"

@@ -82,7 +82,7 @@ async function ask(method, path, { body, headers = {}, timeoutMs = TIMEOUT_MS, a
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     noteDate(r.headers.get("Date"), sentAt, performance.now());
-    const answer = r.status === 304 ? "" : await r.text();
+    const answer = await r.text();
     return { r, answer, tookMs: performance.now() - sentAt };
   } catch {
     throw give_up.signal.aborted
@@ -111,7 +111,7 @@ export async function call(method, path, options = {}) {
     const { r, answer, tookMs } = await ask(method, path, options);
     const data = understood(r, answer);
     if (r.status === 401 && !options.as) refused(problemOf(401, r.headers, data).detail);
-    if (!r.ok && r.status !== 304) throw problemOf(r.status, r.headers, data);
+    if (!r.ok) throw problemOf(r.status, r.headers, data);
     return {
       status: r.status, data, etag: r.headers.get("ETag"), ageS: r.headers.has("Age") ? Number(r.headers.get("Age")) || 0 : null,
       atMs: serverNow(), warning: r.headers.get("Warning"), text: answer, tookMs,

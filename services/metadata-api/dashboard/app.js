@@ -19,7 +19,7 @@ const VIEWS = {
 };
 
 function View({ route }) {
-  const name = route.parts[0] || "overview", v = VIEWS[name], [, bump] = useState(0), [failed, setFailed] = useState(null), heading = useRef(null);
+  const name = route.parts[0] || "overview", v = VIEWS[name], [, bump] = useState(0), [failed, setFailed] = useState(null), moved = useRef(false);
   useEffect(() => {
     if (!v || v.show) return;
     setFailed(null);
@@ -29,12 +29,17 @@ function View({ route }) {
   const words = (NAV.find(([id]) => id === name) || [null, name === "source" ? "Source" : "Not found"])[1];
   const place = route.parts.join("/");
   useEffect(() => { document.title = words + (route.parts.length > 1 ? " " + route.parts.slice(1).join(" ").slice(0, 60) : "") + " \u00b7 Prism"; }, [place]);
-  useEffect(() => { // whoever hears the page is told where it went
-    if (heading.current === place) return;
-    const first = heading.current === null;
-    heading.current = place;
-    if (!first) { const h = document.querySelector("main h1"); if (h) { h.tabIndex = -1; h.focus({ preventScroll: true }); } scrollTo(0, 0); }
-  });
+  useEffect(() => { // whoever hears the page is told where it went, also when the heading is drawn again with what came
+    if (!moved.current) { moved.current = true; return undefined; }
+    const main = document.getElementById("main"), stop = new AbortController();
+    const focus = () => { const h = main.querySelector("h1"); if (h) { h.tabIndex = -1; h.focus({ preventScroll: true }); } };
+    const lost = new MutationObserver(() => { if (document.activeElement === document.body) focus(); });
+    for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => lost.disconnect(), { signal: stop.signal, capture: true });
+    lost.observe(main, { childList: true, subtree: true });
+    focus();
+    scrollTo(0, 0);
+    return () => { lost.disconnect(); stop.abort(); };
+  }, [place]);
   if (!v) return html`<h1>There is no such view</h1><p>The link names <code>${place.slice(0, 80)}</code>. <a href="#/overview">Go to the overview</a>.</p>`;
   if (failed) return html`<h1>${words}</h1><${Failure} error=${failed} onAgain=${() => location.reload()} />`;
   if (!v.show) return html`<h1>${words}</h1><${Loading} />`;

@@ -31,10 +31,8 @@ function plan(e, ms) {
 }
 
 function good(e, r) {
-  const odd = r.status !== 304 && (r.data === null || typeof r.data !== "object");
-  if (odd) throw new ApiError("garbage", r.status, "Not understood", "The answer is no object.");
-  if (r.status !== 304) { e.data = r.data; e.etag = r.etag; }
-  Object.assign(e, { error: null, atMs: r.atMs, ageS: r.ageS, warning: r.warning, failures: 0 });
+  if (r.data === null || typeof r.data !== "object") throw new ApiError("garbage", r.status, "Not understood", "The answer is no object.");
+  Object.assign(e, { data: r.data, etag: r.etag, error: null, atMs: r.atMs, ageS: r.ageS, warning: r.warning, failures: 0 });
 }
 
 async function read(e) {
@@ -44,7 +42,8 @@ async function read(e) {
   const was = generation;
   tell(e);
   try {
-    const r = await call("GET", e.path, e.etag && e.data ? { headers: { "If-None-Match": e.etag } } : {});
+    // Never with If-None-Match: a plan's ETag is its revision, and its moves go on without a new one.
+    const r = await call("GET", e.path);
     if (was === generation) good(e, r);
   } catch (error) {
     e.error = error;

@@ -72,7 +72,7 @@ export function SlotMap({ of, pick, onPick, zones }) {
       const o = of(s);
       g.fillStyle = o ? colors[zoneIndex(o.zone, zones) % 6] : none;
       g.globalAlpha = o && o.odd ? 0.72 : 1;
-      g.fillRect((s % N) * S, Math.floor(s / N) * S, S - 0.6, S - 0.6);
+      g.fillRect((s % N) * S, Math.floor(s / N) * S, S, S);
     }
     g.globalAlpha = 1;
     if (pick !== null) { g.strokeStyle = strong; g.lineWidth = 2; g.strokeRect((pick % N) * S - 2, Math.floor(pick / N) * S - 2, S + 4, S + 4); }

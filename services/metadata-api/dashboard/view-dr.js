@@ -15,20 +15,20 @@ function useWorst(dr, drills) {
   const worst = useRef({ ms: null, since: serverNow() }), lag = num(dr.data?.lagMs);
   if (lag !== null && (worst.current.ms === null || lag > worst.current.ms)) worst.current.ms = lag;
   const day = list(drills.data?.items).filter((d) => num(d.rpoMs) !== null && when(d.startedAt) !== null && serverNow() - when(d.startedAt) < DAY_MS);
-  return { seen: worst.current, drills: day.length, ms: day.length ? Math.max(...day.map((d) => d.rpoMs)) : null, rto: day.length ? Math.max(...day.map((d) => num(d.rtoMs) || 0)) : null };
+  return { seen: worst.current, drills: day.length, more: day.length > 0 && day.length === list(drills.data?.items).length && !!drills.data.nextPageToken, ms: day.length ? Math.max(...day.map((d) => d.rpoMs)) : null, rto: day.length ? Math.max(...day.map((d) => num(d.rtoMs) || 0)) : null };
 }
 
 export function View({ query }) {
-  const dr = useGet("v1/dr", { everyMs: 10000 }), drills = useGet("v1/dr/drills?pageSize=100", { on: ["dr/drills"] }), w = useWorst(dr, drills);
+  const dr = useGet("v1/dr", { everyMs: 10000 }), drills = useGet("v1/dr/drills?pageSize=500&readMask=id,rpoMs,rtoMs,startedAt", { on: ["dr/drills"] }), w = useWorst(dr, drills);
   const off = dr.data && list(dr.data.groups).length === 0;
   return html`<h1>Disaster recovery</h1><p class="headline">${off ? "The dr service does not run here: nothing is copied to another region." : "How old the other region's copy is, and whether it comes back."}</p>
     <${Panel} title="Recovery point" from=${[dr, drills]} wide>
         <${Ready} of=${dr} lines=${2}>${(d) => { const bad = list(d.shards).filter((s) => list(s.alarms).length).length, by = (s) => list(d.shards).filter((x) => x.state === s).length;
       return html`<${Stats}>
           <${Stat} label="RPO now" path=${dr.path} value=${millis(d.lagMs)} tone=${num(d.lagMs) > 4000 ? "bad" : num(d.lagMs) === null ? "" : "good"} note="age of the newest durable data of the shard that is furthest behind" />
-        <${Stat} label="Worst RPO of 24 h, by drills" path=${drills.path} value=${millis(w.ms)} note=${drills.data ? plural(w.drills, "drill") + " measured it" : ""} />
+        <${Stat} label="Worst RPO, 24 h" path=${drills.path} value=${millis(w.ms)} note=${drills.data ? (w.more ? "measured by the newest " : "measured by ") + plural(w.drills, "drill") : ""} />
         <${Stat} label="Worst lag seen here" path=${dr.path} value=${millis(w.seen.ms)} note="since this page was opened" />
-        <${Stat} label="Longest restore of 24 h" path=${drills.path} value=${millis(w.rto)} note="RTO measured by drills" />
+        <${Stat} label="Longest RTO, 24 h" path=${drills.path} value=${millis(w.rto)} note="of the same drills" />
         <${Stat} label="Shards streaming" path=${dr.path} value=${count(by("streaming")) + " of " + count(list(d.shards).length)} tone=${bad && !off ? "bad" : ""} note=${off ? "dr does not run" : bad ? plural(bad, "shard") + " with alarms" : "no alarm"} /></${Stats}>`; }}</${Ready}></${Panel}>
     <${Shards} dr=${dr} query=${query} /><${Drills} query=${query} dr=${dr} /><${Zones} /><${Failovers} />`;
 }

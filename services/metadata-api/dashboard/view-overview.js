@@ -71,7 +71,7 @@ function Cost({ costs }) {
   const after = costs.after, share = num(after?.crossShare), met = share !== null && share <= GOAL;
   return html`<${Stat} label="Between zones" path=${PATH.costs} value=${percent(share)} tone=${share === null ? "" : met ? "good" : "warn"}
     note=${share === null ? "no placement run is done yet" : met ? "within the goal of 5 %" : "goal: 5 %; was " + percent(costs.before?.crossShare)} />
-   <${Stat} label="Traffic between zones, a day" path=${PATH.costs} value=${num(after?.usdPerMonth) === null ? "\u2013" : dollars(after.usdPerMonth / 30)}
+   <${Stat} label="What that costs a day" path=${PATH.costs} value=${num(after?.usdPerMonth) === null ? "\u2013" : dollars(after.usdPerMonth / 30)}
     note=${num(costs.savedUsdPerMonth) === null ? "designed, not an invoice" : dollars(costs.savedUsdPerMonth / 30) + " a day less than before"} />`;
 }
 

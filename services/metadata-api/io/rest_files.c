@@ -54,10 +54,9 @@ static json_t *denied_to(enum api_role role)
     for (size_t i = 0; i < api_route_count; i++)
         if (!api_allowed(role, api_routes[i].access))
             (void)json_array_append_new(
-                denied,
-                json_pack("{s:s,s:s,s:s}", "method", api_routes[i].method, "path",
-                          api_routes[i].pattern, "needs",
-                          api_role_name(api_access_needs(api_routes[i].access))));
+                denied, json_pack("{s:s,s:s,s:s}", "method", api_routes[i].method, "path",
+                                  api_routes[i].pattern, "needs",
+                                  api_role_name(api_access_needs(api_routes[i].access))));
     return denied;
 }
 

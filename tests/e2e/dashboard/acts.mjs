@@ -107,7 +107,7 @@ export async function realPlan(base, plan) {
     await sees(page, "What it would do");
     await act(page, "Execute now");
     await state(["running"]);
-    await page.waitForSelector("#progress");
+    await page.waitForSelector("#progress"); // and from here on nothing is loaded anew
     const before = await moved();
     await page.waitForFunction((b) => { const s = [...document.querySelectorAll("#progress .stat")].find((x) => x.querySelector("dt").textContent === "Vertices moved"); return s && Number(s.querySelector(".value").textContent.replace(/,/g, "")) > b; }, before);
     calm(page);
