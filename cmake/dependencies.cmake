@@ -3,7 +3,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
 foreach(module libnats libpq hiredis libmicrohttpd jansson libxxhash libzstd liblzma zlib
-        libprotobuf-c libcurl expat libcrypto cmocka)
+        libprotobuf-c libcurl expat libcrypto gnutls librhonabwy cmocka)
     pkg_check_modules(${module} REQUIRED IMPORTED_TARGET ${module})
 endforeach()
 

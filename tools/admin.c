@@ -7,22 +7,19 @@
 #include "prism/io/db.h"
 #include "prism/io/log.h"
 #include "prism/io/redis.h"
+#include "prism/io/token.h"
 #include "prism/slot.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 enum {
     REDIS_TIMEOUT_MS = 5000,
     PARTITION_BATCH = 8192, /* rows an INSERT */
-    TOKEN_BYTES = 32,
-    HASH_BYTES = 32
 };
 
 #define CONFIG(...) PR_CFG_FIELD(__VA_ARGS__)
@@ -192,23 +189,8 @@ static enum pr_code run_store(const struct admin_config *cfg, const struct optio
 
 /* --- token ----------------------------------------------------------------- */
 
-static enum pr_code make_token(char token[TOKEN_BYTES * 2 + 8], unsigned char hash[HASH_BYTES],
-                               struct pr_err *err)
-{
-    unsigned char secret[TOKEN_BYTES];
-    unsigned got = 0;
-    if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret)
-        return pr_fail(err, PR_EUNAVAIL, "token: no random numbers: %s", strerror(errno));
-    int at = snprintf(token, 8, "prism_");
-    for (size_t i = 0; i < sizeof secret; i++)
-        at += snprintf(token + at, 3, "%02x", secret[i]);
-    if (EVP_Digest(token, (size_t)at, hash, &got, EVP_sha256(), NULL) != 1 || got != HASH_BYTES)
-        return pr_fail(err, PR_EINTERNAL, "token: SHA-256 failed");
-    return PR_OK;
-}
-
 static enum pr_code store_token(struct pr_db *db, const struct options *o,
-                                const unsigned char hash[HASH_BYTES], struct pr_err *err)
+                                const unsigned char hash[PR_TOKEN_HASH], struct pr_err *err)
 {
     static const char INSERT[] = "INSERT INTO api_tokens (name, hash, role, expires_at) "
                                  "VALUES ($1, $2, $3, $4::timestamptz)";
@@ -218,7 +200,7 @@ static enum pr_code store_token(struct pr_db *db, const struct options *o,
         "ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, role = excluded.role, "
         "expires_at = excluded.expires_at, created_at = now(), revoked_at = NULL";
     enum pr_code rc = pr_db_exec(db, o->replace ? REPLACE : INSERT,
-                                 PR_ARGS(pr_text(o->name), pr_bytes(hash, HASH_BYTES),
+                                 PR_ARGS(pr_text(o->name), pr_bytes(hash, PR_TOKEN_HASH),
                                          pr_text(o->role), pr_text(o->expires)),
                                  NULL, err);
     if (rc == PR_EEXISTS)
@@ -229,16 +211,20 @@ static enum pr_code store_token(struct pr_db *db, const struct options *o,
 static enum pr_code run_token(const struct admin_config *cfg, const struct options *o,
                               struct pr_err *err)
 {
-    char token[TOKEN_BYTES * 2 + 8];
-    unsigned char hash[HASH_BYTES];
+    char token[PR_TOKEN_TEXT];
+    unsigned char hash[PR_TOKEN_HASH];
     struct pr_db *db = NULL;
 
     if (o->name == NULL || o->name[0] == '\0')
         return pr_fail(err, PR_EINVAL, "token: --name is missing");
+    if (!pr_token_name_valid(o->name))
+        return pr_fail(err, PR_EINVAL,
+                       "token: --name %.80s: want 1 to %d letters, digits, '.', '_' or '-'",
+                       o->name, PR_TOKEN_NAME - 1);
     if (o->role == NULL || (strcmp(o->role, "viewer") != 0 && strcmp(o->role, "operator") != 0 &&
                             strcmp(o->role, "admin") != 0))
         return pr_fail(err, PR_EINVAL, "token: --role: want viewer, operator or admin");
-    enum pr_code rc = make_token(token, hash, err);
+    enum pr_code rc = pr_token_make(token, hash, err);
     if (rc == PR_OK)
         rc = open_db(cfg, &db, err);
     if (rc == PR_OK)
@@ -246,6 +232,7 @@ static enum pr_code run_token(const struct admin_config *cfg, const struct optio
     pr_db_close(db);
     if (rc == PR_OK)
         puts(token);
+    explicit_bzero(token, sizeof token);
     return rc;
 }
 

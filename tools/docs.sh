@@ -80,7 +80,7 @@ page_settings_elsewhere() {
     printf '## Data-plane tools and prismctl\n\n'
     printf '`prism-load` and its kin read `PRISM_REDIS_SEEDS`, `PRISM_REDIS_USER` and\n'
     printf '`PRISM_REDIS_PASSWORD` (each also as `_FILE`); options override them. `prismctl` reads\n'
-    printf '`PRISM_API_URL`, `PRISM_TOKEN` and `PRISM_TOKEN_FILE`. See [the programs](cli.md).\n'
+    printf '`PRISM_API_URL`, `PRISM_TOKEN`, `PRISM_CA_FILE` and others. See [the programs](cli.md).\n'
 }
 
 # --- metrics ----------------------------------------------------------------

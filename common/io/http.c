@@ -1,6 +1,7 @@
 #include "prism/io/http.h"
 
 #include "http_internal.h"
+#include "http_peer.h"
 #include "http_route.h"
 #include "http_stream.h"
 #include "http_trace.h"
@@ -24,6 +25,9 @@ enum {
     ARENA_BYTES = 256 * 1024 * 1024,  /* per request */
     DISCARD_BYTES = 16 * 1024 * 1024, /* of a refused body read so that the client hears why */
     SPARE_CONNECTIONS = 64,           /* above the limit, to say 503 and to answer probes */
+    REQUEST_S = 30,                   /* from a request's first line to its last byte */
+    SLOWEST_BYTES_PER_S = 16 * 1024,  /* at which answers are taken */
+    STACK_BYTES = 1 << 20,            /* of a connection's thread */
     DRAIN_S = 10,                     /* what closing gives running requests to be answered */
 };
 
@@ -34,8 +38,8 @@ struct pr_http {
     unsigned max_connections;
     int port;
     struct MHD_Daemon *daemon;
+    struct pr_peers *peers;
     atomic_bool closing;
-    atomic_uint connections;
     atomic_bool held[PR_HTTP_MOUNTS];
     pthread_mutex_t lock;
     pthread_cond_t idle;
@@ -46,6 +50,7 @@ struct pr_http {
 struct conn {
     struct pr_http *h;
     struct MHD_Connection *mhd;
+    struct pr_peer *peer;
     struct pr_arena arena;
     char *target;                        /* as sent; in the arena */
     const struct pr_http_options *mount; /* of the route; NULL: none */
@@ -86,6 +91,19 @@ int pr_http_socket(const struct pr_http_req *r)
     return info == NULL ? -1 : info->connect_fd;
 }
 
+size_t pr_http_address(const struct pr_http_req *r, unsigned char out[16])
+{
+    const struct conn *c = r->conn_;
+    return pr_peer_address(c->mhd, out);
+}
+
+const char *pr_http_client(const struct pr_http_req *r, size_t i)
+{
+    const struct conn *c = r->conn_;
+    const struct pr_tls_peer *who = pr_peer_tls(c->peer, c->mhd, pr_now_ms());
+    return who == NULL || i >= who->n ? NULL : who->name[i];
+}
+
 int pr_http_port(const struct pr_http *h)
 {
     return h->port;
@@ -118,6 +136,8 @@ static void *on_request_line(void *cls, const char *target, struct MHD_Connectio
         return NULL;
     c->h = cls;
     c->mhd = mhd;
+    c->peer = pr_peer_of(mhd);
+    pr_peer_asks(c->peer);
     c->start_us = pr_mono_us();
     c->res.status = 200;
     c->res.content_type = "application/json";
@@ -168,24 +188,19 @@ static void find_route(struct conn *c, const char *method)
         refuse(c, 503, "Service Unavailable", "starting; /readyz tells what is missing");
 }
 
-/* Marks connections above the limit. */
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode what)
 {
-    static char over;
     struct pr_http *h = cls;
-    (void)mhd;
     if (what == MHD_CONNECTION_NOTIFY_CLOSED)
-        atomic_fetch_sub(&h->connections, 1);
-    else if (atomic_fetch_add(&h->connections, 1) >= h->max_connections)
-        *context = &over;
+        pr_peer_free(h->peers, *context);
+    else
+        *context = pr_peer_new(h->peers, mhd);
 }
 
 static void check_connection(struct conn *c)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    if (info == NULL || info->socket_context == NULL)
+    if (!pr_peer_over(c->peer))
         return;
     c->close = true; /* makes room */
     if (c->route == NULL || c->route->access != PR_HTTP_PROBE)
@@ -293,6 +308,8 @@ static void add_headers(const struct conn *c, struct MHD_Response *r, bool has_b
             (void)MHD_add_response_header(r, standard[i].name, standard[i].value);
     if (has_body && c->res.content_type != NULL)
         (void)MHD_add_response_header(r, "Content-Type", c->res.content_type);
+    if (c->h->mount[0].tls != NULL)
+        (void)MHD_add_response_header(r, "Strict-Transport-Security", "max-age=31536000");
     if (c->close || atomic_load(&c->h->closing))
         (void)MHD_add_response_header(r, "Connection", "close");
 }
@@ -314,6 +331,10 @@ static enum MHD_Result answer(struct conn *c)
         r = MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
     if (r == NULL)
         return MHD_NO;
+    if (streams) /* for as long as it lasts */
+        pr_peer_waits(c->peer);
+    else
+        pr_peer_takes(c->peer, n);
     /* Nothing of a kind is of that kind, too; no JSON is empty, though. */
     add_headers(c, r,
                 streams || n > 0 ||
@@ -346,6 +367,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
         *n = 0;
         return take_body(c, data, len) ? MHD_YES : MHD_NO;
     }
+    pr_peer_waits(c->peer);
     if (!c->refused)
         run_handler(c);
     return answer(c);
@@ -371,6 +393,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
     if (c == NULL)
         return;
     *con_cls = NULL;
+    pr_peer_rests(c->peer);
     struct pr_http *h = c->h;
     bool begun = c->begun;
     if (c->sent)
@@ -404,21 +427,36 @@ static void on_server_log(void *cls, const char *fmt, va_list ap)
 static enum pr_code start(struct pr_http *h, int fd, struct pr_err *err)
 {
     const struct pr_http_options *o = &h->mount[0];
+    const unsigned idle_s = o->idle_timeout_s > 0 ? (unsigned)o->idle_timeout_s : 30;
     h->max_connections = o->max_connections > 0 ? (unsigned)o->max_connections : 512;
-    unsigned idle_s = o->idle_timeout_s > 0 ? (unsigned)o->idle_timeout_s : 30;
     h->port = pr_http_bound_port(fd);
+    const struct pr_peer_limits limits = {
+        .connections = h->max_connections,
+        .idle_ms = idle_s * 1000LL,
+        .request_ms = (o->request_timeout_s > 0 ? o->request_timeout_s : REQUEST_S) * 1000LL,
+        .slowest_bytes_per_s =
+            o->slowest_bytes_per_s > 0 ? o->slowest_bytes_per_s : SLOWEST_BYTES_PER_S,
+    };
+    enum pr_code rc = pr_peers_open(&h->peers, &limits, o->tls, err);
+    if (rc != PR_OK)
+        return rc;
     h->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-            MHD_USE_ITC | MHD_USE_ERROR_LOG,
+            MHD_USE_ITC | MHD_USE_ERROR_LOG | (o->tls == NULL ? 0u : (unsigned)MHD_USE_TLS),
         0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_server_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         h->max_connections + SPARE_CONNECTIONS, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_URI_LOG_CALLBACK,
-        on_request_line, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
-    if (h->daemon == NULL) /* libmicrohttpd may have closed fd: leave it alone */
-        return pr_fail(err, PR_EUNAVAIL, "cannot start the HTTP server on port %d", h->port);
-    return PR_OK;
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+        o->tls == NULL ? MHD_OPTION_END : MHD_OPTION_HTTPS_PRIORITIES,
+        o->tls == NULL ? NULL : pr_tls_priorities(o->tls), MHD_OPTION_HTTPS_CERT_CALLBACK2,
+        pr_tls_retrieve, MHD_OPTION_END);
+    if (h->daemon != NULL)
+        return PR_OK;
+    pr_peers_close(h->peers); /* libmicrohttpd may have closed fd: leave it alone */
+    return pr_fail(err, PR_EUNAVAIL, "cannot start the HTTP server on port %d", h->port);
 }
 
 static void free_server(struct pr_http *h)
@@ -464,6 +502,11 @@ enum pr_code pr_http_open(struct pr_http **h, const struct pr_http_options *o, s
     return pr_http_open_mounts(h, o, 1, err);
 }
 
+uint64_t pr_http_too_slow(const struct pr_http *h)
+{
+    return pr_peers_cut(h->peers);
+}
+
 void pr_http_hold(struct pr_http *h, size_t mount, bool on)
 {
     atomic_store(&h->held[mount], on);
@@ -490,5 +533,6 @@ void pr_http_close(struct pr_http *h)
     pthread_mutex_unlock(&h->lock);
 
     MHD_stop_daemon(h->daemon); /* joins every thread, so every handler */
+    pr_peers_close(h->peers);
     free_server(h);
 }

@@ -236,7 +236,9 @@ enum pr_code pr_service_open(struct pr_service *svc, const struct pr_service_def
     struct pr_shell *sh = new_shell(svc);
     if (sh == NULL)
         return pr_fail(err, PR_ENOMEM, "out of memory");
-    rc = pr_service_signals(sh, err);
+    rc = pr_service_signals(sh, err); /* before any other thread, which would get them */
+    if (rc == PR_OK && def->configured != NULL)
+        rc = def->configured(def->configured_ctx, &svc->common, err);
     if (rc == PR_OK)
         rc = pr_service_listen(sh, err);
     if (rc != PR_OK)
@@ -244,6 +246,9 @@ enum pr_code pr_service_open(struct pr_service *svc, const struct pr_service_def
     pr_info(PR_EV("service.starting"), PR_S("instance", svc->instance),
             PR_S("version", PRISM_VERSION), PR_S("bind", svc->common.http_bind),
             PR_I("port", pr_http_port(svc->http)));
+    if (svc->https != NULL)
+        pr_info(PR_EV("service.tls"), PR_S("bind", def->http->bind),
+                PR_I("port", pr_http_port(svc->https)));
     rc = connect_all(sh, err);
     if (rc == PR_OK && !sh->db.up)
         pr_bus_pause(svc->bus, true); /* as when it goes away later */
@@ -308,7 +313,7 @@ enum pr_code pr_service_run(struct pr_service *svc,
 
     set_state(sh, PR_RUNNING);
     if (svc->def.http != NULL)
-        pr_http_hold(svc->http, 1, false);
+        pr_http_hold(svc->https != NULL ? svc->https : svc->http, 1, false);
     pr_info(PR_EV("service.running"));
     do {
         int64_t now_us = pr_mono_us();
@@ -338,8 +343,9 @@ void pr_service_drain(struct pr_service *svc)
     set_state(sh, PR_DRAINING);
     if (svc->bus != NULL)
         pr_bus_pause(svc->bus, true);
-    struct pr_http *http = svc->http;
-    svc->http = NULL;
+    struct pr_http *https = svc->https, *http = svc->http;
+    svc->https = svc->http = NULL;
+    pr_http_close(https);
     pr_http_close(http);
     pr_relay_stop(svc->relay);
     svc->relay = NULL;

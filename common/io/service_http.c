@@ -163,10 +163,18 @@ enum pr_code pr_service_listen(struct pr_shell *sh, struct pr_err *err)
           .done = count_request },
     };
     const struct pr_http_options *more = sh->svc->def.http;
-    if (more != NULL) {
-        o[0].max_connections = more->max_connections;
-        o[0].idle_timeout_s = more->idle_timeout_s;
-        o[1] = *more;
+    if (more == NULL || more->tls != NULL) {
+        enum pr_code rc = pr_http_open_mounts(&sh->svc->http, o, 1, err);
+        if (rc != PR_OK || more == NULL)
+            return rc;
+        o[0].bind = more->bind;
+        o[0].port = more->port;
+        o[0].n_routes = 0; /* what we measure is for those inside */
+        o[0].tls = more->tls;
     }
-    return pr_http_open_mounts(&sh->svc->http, o, more == NULL ? 1 : 2, err);
+    o[0].max_connections = more->max_connections;
+    o[0].idle_timeout_s = more->idle_timeout_s;
+    o[0].request_timeout_s = more->request_timeout_s;
+    o[1] = *more;
+    return pr_http_open_mounts(more->tls != NULL ? &sh->svc->https : &sh->svc->http, o, 2, err);
 }

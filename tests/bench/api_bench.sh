@@ -170,6 +170,10 @@ start_api PRISM_API_FULL_REFRESH_S=1 PRISM_API_TOKEN_TTL_MS=200
 wrk_once "$api_port" 16 >/dev/null
 read -r _ _ _ _ r_p999 r_max < <(open)
 stop_api
+# Moves as the executor commits them, against a database and a service of the test's own.
+PRISM_IT_DIR=$stack PRISM_BIN_DIR=$tree/bin PRISM_FRESHNESS_MOVES=500 \
+    "$tree/tests/test_integration_api_freshness" >"$work/fresh" 2>&1 || die "$(<"$work/fresh")"
+fresh() { sed -n "s/^freshness $1: .*$2 \\([0-9]*\\) ms.*/\\1/p" "$work/fresh"; }
 
 printf '\nLook-ups on one processor, the load on another (%s s each)\n\n' "$seconds"
 row "nginx return 200, 64 connections: requests/s" "$n_rps / $n2_rps" "p50 $n_p50 ms, p99 $n_p99 ms"
@@ -189,6 +193,10 @@ row "API at 127, 128, 129, 256 connections: p99 ms" \
 bytes=$(awk -v a="$after_kb" -v b="$before_kb" -v n="$routed" 'BEGIN { printf "%.1f", (a - b) * 1024 / n }')
 row "$homes partitions, $routed routed vertices: bytes each" "$bytes" "$(verdict "$bytes" '<=' 20)"
 row "look-up with a cold blob: p99 ms" "$cold_p99" "$(verdict "$cold_p99" '<=' 20)"
+row "a committed move is seen, with events: p50, p99 ms" "$(fresh 'with events' p50) / $(fresh 'with events' p99)" \
+    "$(verdict "$(fresh 'with events' p99)" '<=' 1000)"
+row "  without any event: p50, p99 ms" "$(fresh 'without events' p50) / $(fresh 'without events' p99)" \
+    "$(verdict "$(fresh 'without events' p99)" '<=' 30000)"
 row "batchGet of 1,000 ids: p50 ms" "$batch_p50" "$(verdict "$batch_p50" '<=' 5)"
 row "  p99 ms; of cold ones: p50 ms" \
     "$(quantile 0.99 <"$work/batch") / $(quantile 0.5 <"$work/batches")" ""

@@ -18,12 +18,26 @@ static const struct {
     { "method=GET query=list-type=2", READING },
 };
 
+enum { ANEW = 20 };
+
+/* Another bucket: a pass of the scrub reads all that is there, bases first, and a bucket with a new
+ * base every second is soon so full that the next one does not come in time. */
+static void begin_anew(void)
+{
+    dr_rules("%s", "");
+    dr_ledger_stop();
+    dr_kill();
+    dr_fresh();
+    dr_serve();
+    dr_ledger_await_acked(20);
+}
+
 /* New bases and scrubs all the time: every kind of call is made every few seconds, and those of a
  * take-over when it is killed. */
 void dr_bucket_fails_at_any_call(void **state)
 {
     (void)state;
-    const long strikes = dr_strikes(42);
+    const long strikes = dr_strikes(70);
     dr_stage_set("PRISM_DR_REBASE_MS", "1000");
     dr_stage_set("PRISM_DR_SCRUB_MS", "1000");
     dr_stage_write(1, 100);
@@ -50,6 +64,8 @@ void dr_bucket_fails_at_any_call(void **state)
         dr_struck(DR_RESUMED);
         if (i % 5 == 4)
             dr_check(i);
+        if (i % ANEW == ANEW - 1 && i + 1 < strikes)
+            begin_anew();
     }
     dr_rules("%s", "");
     dr_ends_well();

@@ -1,8 +1,23 @@
-foreach(name api api_dr api_work api_errors api_ctl api_fleet api_fleet_ctl api_events api_shell api_common)
+foreach(name api api_dr api_work api_errors api_ctl api_fleet api_fleet_ctl api_events api_shell api_common api_versions
+        api_coordination api_tokens)
     prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_fixture.c
         LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
         FIXTURE stack TIMEOUT 120)
     add_dependencies(test_integration_${name} prism-metadata-api prismctl)
+endforeach()
+foreach(name api_jwt api_tls)
+    prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_edge_stage.c ${T}/api_fixture.c
+        LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
+             PkgConfig::librhonabwy PkgConfig::gnutls
+        FIXTURE stack TIMEOUT 300)
+    add_dependencies(test_integration_${name} prism-metadata-api prismctl)
+endforeach()
+foreach(name api_connections api_freshness)
+    prism_test(integration/${name}
+        SOURCES ${T}/${name}_test.c ${T}/api_wire.c ${T}/api_fixture.c
+        LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
+        FIXTURE stack TIMEOUT 300)
+    add_dependencies(test_integration_${name} prism-metadata-api)
 endforeach()
 foreach(name api_autoscale api_autoscale_ask api_autoscale_ctl)
     prism_test(integration/${name}
@@ -16,8 +31,8 @@ prism_test(integration/api_autoscale_service
     LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
     FIXTURE stack TIMEOUT 120)
 add_dependencies(test_integration_api_autoscale_service prism-metadata-api prism-autoscale)
-foreach(name api_matrix api_contract)
-    prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_fixture.c
+foreach(name api_matrix api_contract api_fuzz)
+    prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_fixture.c ${T}/api_wire.c
         LINK prism_it metadata_api_io PkgConfig::libcurl FIXTURE stack TIMEOUT 600)
     add_dependencies(test_integration_${name} prism-metadata-api)
 endforeach()

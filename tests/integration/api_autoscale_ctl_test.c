@@ -82,8 +82,9 @@ static void settings_are_set_shown_and_turned_off(void **state)
 
     expect("operator", "autoscale disable redis", 0);
     assert_says("enabled      no");
-    expect("operator", "autoscale enable redis", 0);
-    expect("viewer", "autoscale enable redis", 4);
+    expect("operator", "autoscale enable redis", 2); /* nobody to ask */
+    expect("operator", "autoscale enable redis --yes", 0);
+    expect("viewer", "autoscale enable redis --yes", 4);
     expect("operator", "autoscale disable nobody", 5);
     expect("viewer", "autoscale history redis", 0);
     assert_says("VERSION");

@@ -28,6 +28,13 @@ static const char *const seed[] = {
     "INSERT INTO autoscale_fleets (name, settings, changed_by) VALUES ('proxies', '{}', 'x')",
     "INSERT INTO pins (kind, value, why, created_by) VALUES ('slot', '1', 'why', 'x')",
     "INSERT INTO dr_drills (shard_id, asked_by) VALUES ('n1', 'x')",
+    "INSERT INTO dr_drills (shard_id, asked_by, state, outcome, finished_at, generation, "
+    "base_bytes, "
+    "stream_bytes, keys, rto_ms, rpo_ms) VALUES ('n1', 'schedule', 'done', 'good', now(), "
+    "'0000000000000012-0002', 10, 5, 3, 900, 100)",
+    "INSERT INTO dr_generations (shard_id, epoch, n, verified_at) VALUES ('n1', 18, 2, now())",
+    "INSERT INTO leases VALUES ('rebalance', 'r-1', 3, now())",
+    "INSERT INTO outbox (service, subject, payload) VALUES ('nobody', 'x', '')",
 };
 
 /* What stands for {id} and the like under a path. */
@@ -55,6 +62,10 @@ static void fill(const char *pattern, char *out, size_t cap)
             const char *value = strncmp(p, "{kind}", 6) == 0 ? "slot" : value_of(pattern);
             if (strncmp(p, "{version}", 9) == 0)
                 value = "1";
+            if (strncmp(p, "{shard}", 7) == 0)
+                value = "n1";
+            if (strncmp(p, "{generation}", 12) == 0)
+                value = "0000000000000012-0002";
             n += (size_t)snprintf(out + n, cap - n, "%s", value);
             p += strcspn(p, "}");
         } else
@@ -147,14 +158,14 @@ static void changes_answer_as_described(void **state)
         { "operator", "POST", "/v1/vertices:batchGet", "{\"ids\":[\"1\",\"2\"]}", NULL, 200 },
         { "operator", "POST", "/v1/placement/runs",
           "{\"source\":{\"file\":\"/data/g.txt\"},\"params\":{\"seed\":1}}", NULL, 202 },
-        { "operator", "POST", "/v1/rebalance/plans/1:approve", "{}", NULL, 200 },
-        { "operator", "POST", "/v1/rebalance/plans/1:cancel", NULL, NULL, 200 },
+        { "operator", "POST", "/v1/rebalance/plans/1:approve", "{}", "If-Match: *", 200 },
+        { "operator", "POST", "/v1/rebalance/plans/1:cancel", NULL, "If-Match: *", 200 },
         { "operator", "POST", "/v1/rebalance:stop", NULL, NULL, 200 },
-        { "operator", "POST", "/v1/rebalance:start?dryRun=true", NULL, NULL, 200 },
-        { "operator", "POST", "/v1/rebalance:start", NULL, NULL, 200 },
+        { "operator", "POST", "/v1/rebalance:start?dryRun=true", NULL, "If-Match: *", 200 },
+        { "operator", "POST", "/v1/rebalance:start", NULL, "If-Match: *", 200 },
         { "admin", "PUT", "/v1/rebalance/policy", "{\"auto\":[\"failback\"]}", "If-Match: *", 200 },
         { "operator", "POST", "/v1/autoscale/fleets/proxies:disable", NULL, NULL, 200 },
-        { "operator", "POST", "/v1/autoscale/fleets/proxies:enable", NULL, NULL, 200 },
+        { "operator", "POST", "/v1/autoscale/fleets/proxies:enable", NULL, "If-Match: *", 200 },
         { "operator", "POST", "/v1/dr/drills", "{\"shard\":\"n2\"}", NULL, 202 },
         { "operator", "POST", "/v1/operations/22222222-2222-2222-2222-222222222222:cancel", NULL,
           NULL, 202 },

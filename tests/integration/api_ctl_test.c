@@ -68,6 +68,7 @@ static void zones_and_nodes_are_set_up(void **state)
     expect("admin", "node register n2 127.0.0.1 7002 --zone b", 0);
     expect("admin", "node register n3 127.0.0.1 7003 --dry-run", 0);
     expect("viewer", "node get n3", 5);
+    expect("admin", "node set-zone n2 a --dry-run", 0);
     expect("admin", "node set-zone n2 a", 0);
     expect_json("viewer", "node list --zone=a");
     assert_int_equal(json_array_size(json_object_get(j, "items")), 2);
@@ -75,8 +76,10 @@ static void zones_and_nodes_are_set_up(void **state)
     assert_non_null(strstr(out, "NODE"));
     assert_non_null(strstr(out, "n1"));
     expect("admin", "node set-zone n2 -", 0);
-    expect("admin", "node delete n2", 0);
-    expect("admin", "node delete n2", 5);
+    expect("admin", "node delete n2", 2); /* nobody to ask */
+    expect("admin", "node delete n2 --dry-run", 0);
+    expect("admin", "node delete n2 --yes", 0);
+    expect("admin", "node delete n2 --yes", 5);
     expect("viewer", "zone list", 0);
 }
 
@@ -145,7 +148,7 @@ static void long_work_is_started_waited_for_and_shown(void **state)
     snprintf(line, sizeof line, "plan create --run %lld --workers 2", run);
     expect_json("operator", line);
     snprintf(plan, sizeof plan, "%lld", (long long)json_integer_value(json_object_get(j, "id")));
-    snprintf(line, sizeof line, "plan execute %s", plan);
+    snprintf(line, sizeof line, "plan execute %s --yes", plan);
     expect("operator", line, 6);
     api_sql("UPDATE plans SET state = 'proposed'");
     finish("rebalance.plan", "done");
@@ -154,9 +157,14 @@ static void long_work_is_started_waited_for_and_shown(void **state)
     api_sql("UPDATE plans SET state = 'running'");
     snprintf(line, sizeof line, "plan pause %s", plan);
     expect("operator", line, 0);
-    snprintf(line, sizeof line, "plan resume %s", plan);
+    snprintf(line, sizeof line, "plan resume %s --yes", plan);
     expect("operator", line, 0);
     snprintf(line, sizeof line, "plan cancel %s", plan);
+    expect("operator", line, 2); /* nobody to ask */
+    snprintf(line, sizeof line, "plan cancel %s --dry-run", plan);
+    expect_json("operator", line);
+    assert_true(json_is_true(json_object_get(j, "dryRun")));
+    snprintf(line, sizeof line, "plan cancel %s --yes", plan);
     expect("operator", line, 0);
     snprintf(line, sizeof line, "plan show %s", plan);
     expect("viewer", line, 0);
@@ -221,7 +229,7 @@ static void bash_completion_knows_groups_verbs_and_options(void **state)
     const char *argv[] = { "/bin/bash", "-c", script, PRISM_BIN_DIR "/prismctl", NULL };
     assert_int_equal(it_run(NULL, argv, out, sizeof out, 10000), 0);
     assert_string_equal(out, "[placement plan]\n[execute]\n"
-                             "[--allow-big-keys --allow-no-replicas --wait]\n");
+                             "[--allow-big-keys --allow-no-replicas --wait --yes --dry-run]\n");
 }
 
 /* The numbers of the events are shown with the plan and with its operation. */

@@ -37,7 +37,7 @@ static const char *const seed_small[] = {
 
 static int setup(bool small)
 {
-    memset(&fx, 0, sizeof fx);
+    memset(&fx, 0, sizeof fx); /* over TLS only once the test says so */
     it_bus_reset();
     it_database("api", fx.uri);
     api_sql("%s", seed_tokens);
@@ -142,15 +142,24 @@ void api_reply_done(struct reply *r)
     *r = (struct reply){ 0 };
 }
 
+static const char *api_base(char out[64])
+{
+    if (fx.ca == NULL)
+        snprintf(out, 64, "%s", fx.service.url);
+    else
+        snprintf(out, 64, "https://localhost:%d", fx.tls_port);
+    return out;
+}
+
 void api_call(struct reply *r, const char *role, const char *method, const char *path,
               const char *body, const char *header)
 {
-    char url[4096], line[300];
+    char url[4096], base[64], line[16384];
     struct curl_slist *headers = NULL;
     CURL *c = curl_easy_init();
     assert_non_null(c);
     api_reply_done(r);
-    snprintf(url, sizeof url, "%s%s", fx.service.url, path);
+    snprintf(url, sizeof url, "%s%s", api_base(base), path);
     snprintf(line, sizeof line, "Authorization: Bearer tok-%s", role == NULL ? "" : role);
     headers = curl_slist_append(headers, "Expect:");
     if (role != NULL)
@@ -163,6 +172,12 @@ void api_call(struct reply *r, const char *role, const char *method, const char 
     }
     curl_easy_setopt(c, CURLOPT_URL, url);
     curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+    if (fx.ca != NULL) {
+        curl_easy_setopt(c, CURLOPT_CAINFO, fx.ca);
+        curl_easy_setopt(c, CURLOPT_IPRESOLVE, CURL_IPRESOLVE_V4);
+        curl_easy_setopt(c, CURLOPT_SSLCERT, fx.cert);
+        curl_easy_setopt(c, CURLOPT_SSLKEY, fx.cert);
+    }
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(c, CURLOPT_TIMEOUT, 20L);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data);
@@ -209,7 +224,7 @@ int api_ctl(const char *role, const char *const *more, const char *line, char *o
 {
     enum { MAX_WORDS = 24, MAX_ENV = 8 };
     const char *argv[MAX_WORDS + 1], *env[MAX_ENV + 3];
-    char words[2048], url[160], token[64], *save = NULL;
+    char words[2048], base[64], url[160], token[64], *save = NULL;
     size_t args = 0, envs = 0;
     argv[args++] = PRISM_BIN_DIR "/prismctl";
     snprintf(words, sizeof words, "%s", line);
@@ -218,7 +233,7 @@ int api_ctl(const char *role, const char *const *more, const char *line, char *o
         argv[args++] = w;
     argv[args] = NULL;
     if (role != NULL) {
-        snprintf(url, sizeof url, "PRISM_API_URL=%s", fx.service.url);
+        snprintf(url, sizeof url, "PRISM_API_URL=%s", api_base(base));
         snprintf(token, sizeof token, "PRISM_TOKEN=tok-%s", role);
         env[envs++] = url;
         env[envs++] = token;

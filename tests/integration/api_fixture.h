@@ -13,6 +13,10 @@ enum { API_PARTITIONS = 64 };
 struct api_fixture {
     char uri[IT_URI]; /* superuser */
     struct it_service service;
+    /* Over TLS, when ca is set: https://localhost:tls_port, trusting that file, known by cert (a
+     * file with its key; NULL: by none). */
+    const char *ca, *cert;
+    int tls_port;
 };
 extern struct api_fixture fx;
 /* More settings of the service, "NAME=VALUE", NULL-terminated; set before the set-up. */

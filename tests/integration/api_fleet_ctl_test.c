@@ -233,7 +233,7 @@ static pid_t start_balance(void)
     char line[100];
     orders(3, false, NULL);
     expect_json("operator", "plan create --goal balance --pairs 2");
-    snprintf(line, sizeof line, "plan execute %lld --wait", last_plan());
+    snprintf(line, sizeof line, "plan execute %lld --wait --yes", last_plan());
     pid_t pid = it_spawn(environment("operator"), words(line));
     assert_true(it_await(is_executing, NULL, 10000));
     return pid;
@@ -256,9 +256,9 @@ static void what_a_plan_is_stuck_at_is_allowed_by_an_option(void **state)
     static const struct {
         const char *verb, *options, *before, *params; /* allow_big_keys, allow_no_replicas */
     } row[] = {
-        { "approve", "--allow-no-replicas", "proposed", "true" },
-        { "execute", "", "approved", "true" },
-        { "resume", "--allow-big-keys --allow-no-replicas", "paused", "true true" },
+        { "approve", "--yes --allow-no-replicas", "proposed", "true" },
+        { "execute", "--yes", "approved", "true" },
+        { "resume", "--yes --allow-big-keys --allow-no-replicas", "paused", "true true" },
     };
     char line[100];
     orders(3, false, NULL);
@@ -421,7 +421,7 @@ static void a_plan_is_shown_as_people_read_it(void **state)
     expect("viewer", "plan explain --slot 2 --node n1", 2);
     expect("viewer", "plan explain", 2);
     expect("viewer", "plan explain --slot 2", 3); /* no rebalance service runs here */
-    snprintf(line, sizeof line, "plan approve %lld", last_plan());
+    snprintf(line, sizeof line, "plan approve %lld --yes", last_plan());
     expect("operator", line, 0);
     expect("operator", line, 6);
     expect("viewer", "plan list --kind fleet", 0);
@@ -435,9 +435,10 @@ static void everything_is_stopped_and_started(void **state)
     orders(3, true, NULL);
     expect("operator", "plan create --goal balance", 0);
     expect("operator", "rebalance stop", 0);
-    snprintf(line, sizeof line, "plan execute %lld", last_plan());
+    snprintf(line, sizeof line, "plan execute %lld --yes", last_plan());
     expect("operator", line, 6);
-    expect("operator", "rebalance start", 0);
+    expect("operator", "rebalance start", 2); /* nobody to ask */
+    expect("operator", "rebalance start --yes", 0);
     expect("operator", line, 0);
 }
 
@@ -464,8 +465,9 @@ static void policies_and_pins_are_set(void **state)
     expect("operator", "pin add node nobody", 5);
     expect("viewer", "pin list", 0);
     assert_non_null(strstr(out, "looked-at"));
-    expect("operator", "pin delete slot 5", 0);
-    expect("operator", "pin delete slot 5", 5);
+    expect("operator", "pin delete slot 5 --yes --dry-run", 0);
+    expect("operator", "pin delete slot 5 --yes", 0);
+    expect("operator", "pin delete slot 5 --yes", 5);
 }
 
 int main(void)

@@ -30,7 +30,7 @@ static void post_verb(long long id, const char *verb, int status)
 {
     char path[100];
     snprintf(path, sizeof path, "/v1/rebalance/plans/%lld:%s", id, verb);
-    api_call(&r, "operator", "POST", path, NULL, NULL);
+    api_call(&r, "operator", "POST", path, NULL, "If-Match: *");
     assert_status(&r, status);
 }
 
@@ -297,10 +297,12 @@ static void an_approved_plan_waits_until_it_is_executed(void **state)
     post_verb(id, "execute", 409);
     assert_non_null(strstr(r.text, "one plan at a time"));
     api_sql("UPDATE plans SET state = 'done' WHERE id = %lld", other);
-    api_call(&r, "admin", "POST", path, NULL, NULL);
+    api_call(&r, "admin", "POST", path, NULL, "If-Match: *");
     assert_status(&r, 409);
     snprintf(path, sizeof path, "/v1/rebalance/plans/%lld:execute", id);
     api_call(&r, "admin", "POST", path, NULL, NULL);
+    assert_status(&r, 428);
+    api_call(&r, "admin", "POST", path, NULL, "If-Match: *");
     assert_status(&r, 202);
     assert_string_equal(api_str(&r, "approvedBy"), "operator"); /* who approved it did */
     post_verb(id, "execute", 409);
@@ -338,7 +340,7 @@ static void post_body(const char *role, long long id, const char *verb, const ch
 {
     char path[100];
     snprintf(path, sizeof path, "/v1/rebalance/plans/%lld:%s", id, verb);
-    api_call(&r, role, "POST", path, body, NULL);
+    api_call(&r, role, "POST", path, body, "If-Match: *");
     assert_status(&r, status);
 }
 
@@ -414,6 +416,7 @@ static void a_plan_of_vertices_is_allowed_nothing(void **state)
 static void while_everything_is_stopped_nothing_begins(void **state)
 {
     (void)state;
+    char header[64];
     const long long id = balance_plan();
     api_sql("UPDATE plans SET state = 'proposed' WHERE id = %lld", id);
     api_call(&r, "viewer", "POST", "/v1/rebalance:stop", NULL, NULL);
@@ -434,6 +437,12 @@ static void while_everything_is_stopped_nothing_begins(void **state)
                                 id),
                         "none");
     api_call(&r, "operator", "POST", "/v1/rebalance:start", NULL, NULL);
+    assert_status(&r, 428); /* stopped by whom, and why? */
+    snprintf(header, sizeof header, "If-Match: \"%lld\"", revision - 1);
+    api_call(&r, "operator", "POST", "/v1/rebalance:start", NULL, header);
+    assert_status(&r, 412);
+    snprintf(header, sizeof header, "If-Match: \"%lld\"", revision);
+    api_call(&r, "operator", "POST", "/v1/rebalance:start", NULL, header);
     assert_status(&r, 200);
     assert_true(json_is_false(json_object_get(r.j, "halted")));
     post_verb(id, "execute", 202);

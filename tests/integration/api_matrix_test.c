@@ -123,6 +123,9 @@ int main(void)
         cmocka_unit_test(every_route_asks_for_the_role_of_the_table),
         cmocka_unit_test(arguments_that_are_not_described_are_refused),
     };
+    /* Whoever is refused so often would be told to wait. */
+    static const char *const settings[] = { "PRISM_API_REFUSALS_PER_S=1000000", NULL };
+    api_settings = settings;
     int failed = cmocka_run_group_tests(tests, api_small_setup, api_teardown);
     api_reply_done(&r);
     return failed;

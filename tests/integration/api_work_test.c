@@ -161,7 +161,7 @@ static void plan_post(long long id, const char *verb, int status)
 {
     char path[100];
     snprintf(path, sizeof path, "/v1/rebalance/plans/%lld:%s", id, verb);
-    api_call(&r, "operator", "POST", path, NULL, NULL);
+    api_call(&r, "operator", "POST", path, NULL, "If-Match: *");
     assert_status(&r, status);
 }
 

@@ -5,6 +5,8 @@
 #include "dr_stage.h"
 
 #include "io/life_store.h"
+#include "io/region/journal.h"
+#include "io/region/marker.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -300,15 +302,19 @@ static void a_new_base_takes_nothing_back(void **state)
 
 /* --- retention -------------------------------------------------------------------------------- */
 
+static const char *home; /* where markers are; NULL: there are none */
+
 static struct dr_retained retain(int64_t now_ms, int64_t keep_ms, bool dry)
 {
     struct dr_mark *mark;
     struct dr_retained out;
     struct pr_db *db;
     struct pr_err err;
-    struct dr_retain r = {
-        .store = &dr_bucket_store, .cluster = dr.cluster, .rule = { now_ms, keep_ms }, .dry = dry
-    };
+    struct dr_retain r = { .store = &dr_bucket_store,
+                           .cluster = dr.cluster,
+                           .home = home,
+                           .rule = { now_ms, keep_ms },
+                           .dry = dry };
     assert_ok(pr_db_open(&db, dr.role, "test", &err), &err);
     assert_ok(dr_life_marks(db, &mark, &r.marks, &err), &err);
     r.mark = mark;
@@ -322,7 +328,8 @@ static void every_shard_restores_as_it_is(void)
 {
     char to[128];
     (void)snprintf(to, sizeof to, "%s/r", dir);
-    const char *mk[] = { "/bin/mkdir", "-p", to, NULL };
+    const char *rm[] = { "/bin/rm", "-rf", to, NULL }, *mk[] = { "/bin/mkdir", "-p", to, NULL };
+    assert_int_equal(it_run(NULL, rm, NULL, 0, 20000), 0);
     assert_int_equal(it_run(NULL, mk, NULL, 0, 20000), 0);
     for (size_t i = 0; i < shards; i++) {
         char out[2048], want[64], got[64];
@@ -335,6 +342,95 @@ static void every_shard_restores_as_it_is(void)
         assert_string_equal(want, got);
         (void)it_stop(pid);
     }
+}
+
+/* --- earlier names: the store was here, was moved, and moved back ---------------------------- */
+
+enum { LIVES = 3 };
+static char life[LIVES][DR_NAME]; /* home, the second, another store's */
+
+static size_t below(const char *name, const char *kind)
+{
+    char prefix[DR_KEY];
+    struct dr_objects found;
+    struct pr_err err = { 0 };
+    (void)snprintf(prefix, sizeof prefix, "%s/%s/", name, kind);
+    assert_ok(dr_catalog_list(dr_bucket, prefix, "", 0, &found, &err), &err);
+    const size_t n = found.n;
+    dr_objects_done(&found);
+    return n;
+}
+
+static size_t of_life(int i)
+{
+    return below(life[i], "gen") + below(life[i], "base") + below(life[i], "log") +
+           below(life[i], "map");
+}
+
+static void put_lives(void)
+{
+    static const char *const object[] = { "gen/s/0000000000000001-0001",
+                                          "base/s/0000000000000001-0001/00000",
+                                          "log/g0/0000000000000001/0000000000000000",
+                                          "map/0000000000000002/0000000000000000",
+                                          "map/0000000000000002/0000000000000001" };
+    char key[DR_KEY];
+    struct pr_err err = { 0 };
+    (void)snprintf(life[0], DR_NAME, "%s.home", dr.cluster);
+    (void)snprintf(life[1], DR_NAME, "%s.home.1", dr.cluster);
+    (void)snprintf(life[2], DR_NAME, "%s.home.12", dr.cluster);
+    for (int l = 0; l < LIVES; l++)
+        for (size_t i = 0; i < PR_COUNT(object); i++) {
+            (void)snprintf(key, sizeof key, "%s/%s", life[l], object[i]);
+            assert_ok(pr_s3_put(dr_bucket, key, "x", 1, NULL, NULL, &err), &err);
+        }
+}
+
+static void put_marker(uint64_t epoch, const char *site, const char *data, int64_t at_ms)
+{
+    struct pr_err err = { 0 };
+    struct dr_marker m = { .epoch = epoch, .failover = epoch, .at_ms = at_ms };
+    (void)snprintf(m.site, sizeof m.site, "%s", site);
+    (void)snprintf(m.data, sizeof m.data, "%s", data);
+    assert_ok(dr_marker_write(dr_bucket, home, &m, &err), &err);
+}
+
+/* 30 hours later, of which `keep` are kept. */
+static void earlier_go(int64_t now_ms, int keep, size_t want)
+{
+    const size_t had[] = { of_life(0), of_life(1), of_life(2) };
+    const struct dr_retained would = retain(now_ms + 30 * H, keep * H, true);
+    assert_int_equal(would.earlier, want);
+    assert_true(of_life(0) == had[0] && of_life(1) == had[1]);
+    const struct dr_retained did = retain(now_ms + 30 * H, keep * H, false);
+    assert_int_equal(did.earlier, want);
+    assert_int_equal(had[0] + had[1] - of_life(0) - of_life(1), want);
+    assert_int_equal(of_life(2), had[2]);
+}
+
+static void what_was_shipped_under_earlier_names_goes(int64_t now_ms)
+{
+    struct dr_journal j;
+    struct pr_err err = { 0 };
+    const struct dr_region_facts facts = { .from = "east", .to = "west", .by = "test" };
+    home = life[0];
+    put_lives();
+    earlier_go(now_ms, 1, 0); /* no marker names anything */
+    put_marker(1, "west", life[1], now_ms - H);
+    earlier_go(now_ms, 1, 0); /* it is another site's */
+    put_marker(2, "east", dr.cluster, now_ms);
+    assert_ok(dr_journal_open(&j, dr_bucket, home, &err), &err);
+    assert_ok(dr_journal_begin(&j, &facts, false, &err), &err);
+    assert_ok(dr_journal_write(&j, DR_REGION_ABORT, DR_REGION_CHECK, NULL, "", &err), &err);
+    earlier_go(now_ms, 1, 0); /* what is being taken back may name the one before again */
+    assert_ok(dr_journal_write(&j, DR_REGION_END, DR_REGION_CHECK, NULL, "", &err), &err);
+    dr_journal_done(&j);
+    earlier_go(now_ms, 29, 0); /* a time before it may be asked for */
+    earlier_go(now_ms, 1, 10);
+    earlier_go(now_ms, 1, 0);
+    assert_int_equal(below(home, "site"), 2);
+    assert_int_equal(below(home, "failover"), 3);
+    home = NULL;
 }
 
 static void retention_keeps_what_it_must(void **state)
@@ -361,25 +457,29 @@ static void retention_keeps_what_it_must(void **state)
     assert_int_equal(run(env, "retention", "--dry-run", NULL, out), 0);
     assert_non_null(strstr(out, "{\"generations\":0,\"parts\":0,\"orphans\":0,\"containers\":0,"));
 
-    /* Parts that nobody finished. */
-    (void)snprintf(key, sizeof key, "%s/base/%s/0000000000000001-00ff/00000", dr.cluster,
-                   shard[0].id);
-    assert_ok(pr_s3_put(dr_bucket, key, "x", 1, NULL, NULL, &err), &err);
+    /* Parts that nobody finished: of a generation before all, and of one after. */
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(key, sizeof key, "%s/base/%s/%d000000000000001-00ff/00000", dr.cluster,
+                       shard[0].id, i);
+        assert_ok(pr_s3_put(dr_bucket, key, "x", 1, NULL, NULL, &err), &err);
+    }
 
     /* 30 hours later, of which one is kept: the last generation alone, and what it needs. */
     const struct dr_retained would = retain(now_ms + 30 * H, H, true);
     assert_int_equal(dr_bucket_count("gen"), generations);
-    assert_int_equal(dr_bucket_count("base"), bases + 1);
+    assert_int_equal(dr_bucket_count("base"), bases + 2);
     assert_int_equal(dr_bucket_count("log"), logs);
     const struct dr_retained did = retain(now_ms + 30 * H, H, false);
     assert_memory_equal(&would, &did, sizeof did);
     assert_int_equal(did.manifests, generations - shards);
-    assert_int_equal(did.parts + did.orphans, bases + 1 - dr_bucket_count("base"));
+    assert_int_equal(did.parts + did.orphans, bases + 2 - dr_bucket_count("base"));
     assert_int_equal(dr_bucket_count("base"), shards); /* each of one part */
-    assert_true(did.orphans >= 1); /* and what a base had that was stopped half-way */
+    assert_true(did.orphans >= 1); /* and what a base had that was stopped half-way, if any */
     assert_int_equal(dr_bucket_count("gen"), shards);
     assert_true(did.containers > 0 && did.containers < logs);
     assert_int_equal(dr_bucket_count("log"), logs - did.containers);
+    every_shard_restores_as_it_is();
+    what_was_shipped_under_earlier_names_goes(now_ms);
     every_shard_restores_as_it_is();
 
     /* Nothing is verified: then everything stays. */

@@ -285,6 +285,35 @@ void region_stage_fresh(void)
     region_service_start("east");
 }
 
+static void each_east(void (*fn)(const char *name))
+{
+    for (size_t i = 0; i < region.easts; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "redis-%d", region.east[i]);
+        fn(name);
+    }
+}
+
+static void keep_down(const char *name)
+{
+    it_server_kill(name, true);
+}
+
+void region_east_down(void)
+{
+    each_east(keep_down);
+}
+
+void region_east_up(void)
+{
+    each_east(it_server_up);
+    for (size_t i = 0; i < region.easts; i++) {
+        redisContext *c = it_redis_admin(region.east[i]);
+        add_user(c, region.east[i]);
+        redisFree(c);
+    }
+}
+
 /* --- the program ---------------------------------------------------------------------------------
  */
 

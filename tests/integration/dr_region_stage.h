@@ -29,6 +29,11 @@ void region_sites(const char *west_switch, bool ghost);
 void region_service_start(const char *site); /* until it ships every shard */
 void region_service_stop(void);
 
+/* Every node of east dies, and stays down; comes back with the users of its file, and the site's
+ * own one, which in earnest is of the file too. */
+void region_east_down(void);
+void region_east_up(void);
+
 /* prism-dr failover ARG...; NULL-terminated. Its JSON to out. Exit status. */
 int region_failover(char *out, const char *const *arg);
 pid_t region_failover_spawn(const char *const *arg, const char *endpoint);

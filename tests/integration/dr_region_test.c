@@ -252,20 +252,6 @@ static void an_abort_gives_the_old_side_back(void **state)
 /* --- a side that is down, and comes back ---------------------------------------------------------
  */
 
-static void each_east(void (*fn)(const char *name))
-{
-    for (size_t i = 0; i < region.easts; i++) {
-        char name[32];
-        (void)snprintf(name, sizeof name, "redis-%d", region.east[i]);
-        fn(name);
-    }
-}
-
-static void kill_it(const char *name)
-{
-    it_server_kill(name, true);
-}
-
 static void an_old_side_that_comes_back_stays_out(void **state)
 {
     (void)state;
@@ -275,24 +261,16 @@ static void an_old_side_that_comes_back_stays_out(void **state)
     dr_ledger_await_acked(50);
     region_service_stop();
     dr_ledger_stop();
-    each_east(kill_it);
+    region_east_down();
     assert_int_equal(region_failover(out, TO_WEST), 4);
     has("do not answer");
     run_ok(DOWN);
     print_message("old side down: RPO %ld ms, RTO %ld ms\n", number("rpo_ms"), number("rto_ms"));
     assert_in_range(number("rpo_ms"), 0, 60000);
     region_check(region_west(), NULL);
-    each_east(it_server_up);
+    region_east_up();
     it_cluster_await(DR_AWAIT_MS);
     assert_true(region_user_gets_in(region.east[0])); /* they have their users from the file */
-    /* The site's own user, too, is of the file in earnest; here it has to be made anew. */
-    for (size_t i = 0; i < region.easts; i++) {
-        redisContext *c = it_redis_admin(region.east[i]);
-        freeReplyObject(redisCommand(c, "ACL SETUSER region on >%s ~* &* +@all", "x"));
-        const char *argv[] = { "ACL", "SETUSER", "region", ">only for tests" };
-        freeReplyObject(redisCommandArgv(c, 4, argv, NULL));
-        redisFree(c);
-    }
     dr_stage_set("PRISM_DR_SITE", "east");
     it_service(&region.service, "dr", dr.uri, dr.env);
     if (!it_await(region_locked_out, region_east(), 20000))

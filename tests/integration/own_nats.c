@@ -37,8 +37,8 @@ static const char CONFIG[] =
     "{ user: metadata-api, password: m, permissions: {\n"
     "  publish: { allow: [\"prism.cmd.placement.>\", \"prism.cmd.rebalance.>\",\n"
     "    \"prism.rpc.>\", \"$JS.API.CONSUMER.CREATE.PRISM_EVT\",\n"
-    "    \"$JS.API.CONSUMER.CREATE.PRISM_EVT.>\", \"$JS.API.CONSUMER.INFO.PRISM_EVT.*\",\n"
-    "    \"$JS.ACK.PRISM_EVT.>\"] }\n"
+    "    \"$JS.API.CONSUMER.CREATE.PRISM_EVT.>\", \"$JS.API.CONSUMER.INFO.*.*\",\n"
+    "    \"$JS.API.STREAM.INFO.*\", \"$JS.ACK.PRISM_EVT.>\"] }\n"
     "  subscribe: { allow: [\"_INBOX_metadata-api.>\"] } } }\n"
     "] }\n";
 

@@ -103,8 +103,7 @@ static long looked(const char *kind, const int pair[][2], size_t pairs)
     return run;
 }
 
-/* To the replica in that zone, until it stays: one that follows another too soon is taken
- * back. */
+/* To the replica in that zone. */
 static void fail_over_to(int shard, const char *zone)
 {
     int port = 0;
@@ -112,7 +111,7 @@ static void fail_over_to(int shard, const char *zone)
         if (strcmp(fs_text("SELECT zone_id FROM nodes WHERE port = %d", fs.shard[shard].port[m]),
                    zone) == 0)
             port = fs.shard[shard].port[m];
-    for (int i = 0; i < 5 && fs_primary(shard) != port; i++)
+    if (fs_primary(shard) != port)
         fs_fail_over(port);
     assert_int_equal(fs_primary(shard), port);
 }

@@ -180,6 +180,10 @@ static void if_match_is_a_list_of_tags_or_a_star(void **state)
     } row[] = {
         { "\"12\"", true, true },
         { "\"13\"", false, true },
+        { "\"12-9f\"", true, true }, /* what follows the dash is of the status */
+        { "\"12-\"", true, true },
+        { "\"-12\"", false, true },
+        { "\"13-12\"", false, true },
         { "*", true, true },
         { " * ", true, true },
         { "\"1\", \"12\"", true, true },

@@ -61,6 +61,54 @@ static void a_full_table_still_answers(void **state)
     assert_int_equal(api_rates_take(&all, &ten, 99999, 100000000), 0);
 }
 
+static void who_was_quiet_gives_his_place_up(void **state)
+{
+    (void)state;
+    static struct api_rates all;
+    const int64_t now = 1000000;
+    /* Every place that this key may have is somebody's who is at his limit. */
+    for (uint64_t i = 0; i < API_RATE_PROBES; i++)
+        for (int k = 0; k < 4; k++)
+            assert_int_equal(api_rates_take(&all, &ten, 5 + i + API_RATE_SLOTS, now), 0);
+    assert_true(api_rates_wait(&all, &ten, 5, now) > 0); /* shares, for want of room */
+    assert_true(api_rates_take(&all, &ten, 5, now) > 0);
+    /* They have waited their time: nothing is held against them, and the places are free. */
+    assert_int_equal(api_rates_wait(&all, &ten, 5, now + 400000), 0);
+    for (int k = 0; k < 4; k++)
+        assert_int_equal(api_rates_take(&all, &ten, 5, now + 400000), 0);
+    assert_true(api_rates_take(&all, &ten, 5, now + 400000) > 0);
+    assert_int_equal(api_rates_take(&all, &ten, 5 + API_RATE_SLOTS, now + 400000), 0);
+}
+
+static void asking_takes_nothing(void **state)
+{
+    (void)state;
+    static struct api_rates all;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(api_rates_wait(&all, &ten, 9, 1000000), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(api_rates_take(&all, &ten, 9, 1000000), 0);
+    assert_int_equal(api_rates_wait(&all, &ten, 9, 1000000), 100000);
+    assert_int_equal(api_rates_wait(&all, &ten, 9, 1000000), 100000);
+    assert_int_equal(api_rates_wait(&all, &ten, 10, 1000000), 0); /* a neighbour */
+}
+
+static void addresses_are_told_apart_as_networks_are(void **state)
+{
+    (void)state;
+    static const unsigned char a[16] = { 0x20, 1, 13, 0xb8, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8 },
+                               same_net[16] = { 0x20, 1, 13, 0xb8, 0, 0, 0, 1, 9, 9 },
+                               other_net[16] = { 0x20, 1, 13, 0xb8, 0, 0, 0, 2, 1, 2 },
+                               v4[4] = { 192, 0, 2, 1 }, other_v4[4] = { 192, 0, 2, 2 },
+                               zero[16] = { 0 };
+    assert_true(api_rate_address(a, 16) == api_rate_address(same_net, 16));
+    assert_true(api_rate_address(a, 16) != api_rate_address(other_net, 16));
+    assert_true(api_rate_address(v4, 4) != api_rate_address(other_v4, 4));
+    assert_true(api_rate_address(zero, 4) != 0);
+    assert_true(api_rate_address(zero, 16) != 0);
+    assert_true(api_rate_address(NULL, 0) != 0);
+}
+
 static struct api_rates shared;
 static void *hammer(void *arg)
 {
@@ -92,6 +140,9 @@ int main(void)
         cmocka_unit_test(idling_saves_no_more_than_the_burst),
         cmocka_unit_test(principals_have_rates_of_their_own),
         cmocka_unit_test(a_full_table_still_answers),
+        cmocka_unit_test(who_was_quiet_gives_his_place_up),
+        cmocka_unit_test(asking_takes_nothing),
+        cmocka_unit_test(addresses_are_told_apart_as_networks_are),
         cmocka_unit_test(threads_together_get_what_one_gets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

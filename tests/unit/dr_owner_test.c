@@ -31,11 +31,42 @@ static void newest_owner_of_those_with_keys(void **state)
         { "who took it and has no keys does not count",
           { { true, 9, 0, 1 }, { true, 5, 4, 0 }, { false, 1, 2, 1 } },
           2 },
+        { "keys came to it since, by a move that nothing tells",
+          { { true, 9, 0, 1 }, { false, 5, 0, 1 } },
+          1 },
         { "an epoch that is not known is older", { { true, 0, 0, 0 }, { true, 1, 0, 0 } }, 1 },
         { "none is known: the first", { { true, 0, 0, 0 }, { true, 0, 0, 0 } }, 0 },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++)
         if (dr_slot_owner(row[i].claim, 3) != row[i].want)
+            fail_msg("%s", row[i].what);
+}
+
+static void it_is_said_when_it_may_be_another(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct dr_claim claim[3];
+        uint64_t unread;
+        bool want;
+    } row[] = {
+        { "nobody has keys", { { true, 1, 0, 0 }, { true, 1, 0, 0 } }, 9, false },
+        { "one has keys", { { true, 1, 0, 1 }, { true, 1, 3, 0 } }, 9, false },
+        { "what is damaged is older", { { true, 1, 0, 1 }, { false, 1, 4, 1 } }, 3, false },
+        { "what is damaged is newer", { { true, 1, 0, 1 }, { false, 1, 4, 1 } }, 5, true },
+        { "the one that took it last has no keys left",
+          { { true, 1, 3, 1 }, { false, 1, 4, 1 }, { false, 1, 9, 0 } },
+          5,
+          true },
+        { "none is told, some is damaged", { { true, 1, 0, 1 }, { true, 2, 0, 1 } }, 1, true },
+        { "bases of two owners in turn", { { true, 1, 0, 1 }, { true, 2, 0, 1 } }, 0, false },
+        { "of the same epoch", { { true, 2, 0, 1 }, { true, 2, 0, 1 } }, 0, true },
+        { "keys came to one since", { { true, 9, 0, 1 }, { false, 2, 0, 1 } }, 0, true },
+        { "neither owned it", { { false, 1, 0, 1 }, { false, 2, 0, 1 } }, 0, true },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++)
+        if (dr_slot_unsure(row[i].claim, 3, row[i].unread) != row[i].want)
             fail_msg("%s", row[i].what);
 }
 
@@ -96,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newest_owner_of_those_with_keys),
+        cmocka_unit_test(it_is_said_when_it_may_be_another),
         cmocka_unit_test(a_replica_answers_for_its_primary),
         cmocka_unit_test(who_does_not_know_is_not_believed),
     };

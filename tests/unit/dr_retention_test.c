@@ -198,6 +198,32 @@ static void an_object_of_taken_slots_goes_months_before_all_floors(void **state)
             fail_msg("%s", row[i].what);
 }
 
+static void an_earlier_life_goes_when_this_one_has_the_window(void **state)
+{
+    (void)state;
+    const struct dr_floor floor[] = { { .shard = "a", .some = true },
+                                      { .shard = "b", .some = true },
+                                      { .shard = "c", .some = false } };
+    const int64_t last = rule.now_ms - rule.keep_ms - DR_SKEW_MS - 1;
+    const struct {
+        const char *what;
+        size_t floors;
+        bool bare;
+        int64_t claim_ms;
+        bool goes;
+    } row[] = {
+        { "long ago", 2, false, last, true },
+        { "within the window", 2, false, last + 1, false },
+        { "a shard is not verified yet", 3, false, last, false },
+        { "a shard has no generation yet", 2, true, last, false },
+        { "nothing is shipped here yet", 0, false, last, false },
+    };
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+        if (dr_retention_life(&rule, floor, row[i].floors, row[i].bare, row[i].claim_ms) !=
+            row[i].goes)
+            fail_msg("%s", row[i].what);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_container_goes_when_nobody_needs_it),
         cmocka_unit_test(a_base_of_a_lost_lease_is_heeded),
         cmocka_unit_test(parts_without_a_manifest_go_after_a_day),
+        cmocka_unit_test(an_earlier_life_goes_when_this_one_has_the_window),
         cmocka_unit_test(an_object_of_taken_slots_goes_months_before_all_floors),
     };
     return cmocka_run_group_tests_name("dr retention", tests, NULL, NULL);

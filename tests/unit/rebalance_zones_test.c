@@ -387,6 +387,24 @@ static void nothing_lost_takes_no_spare(void **state)
     assert_int_equal(n, 0);
 }
 
+static void what_was_refused_is_tried_again(void **state)
+{
+    (void)state;
+    static const struct {
+        struct rebalance_stand_ins made;
+        bool may;
+    } row[] = {
+        { { false, 0, 0 }, true },      { { true, 0, 0 }, false },
+        { { false, 1, 9999 }, false },  { { false, 1, 10000 }, true },
+        { { false, 2, 19999 }, false }, { { false, 2, 20000 }, true },
+        { { true, 2, 599999 }, false }, { { false, 7, REBALANCE_STAND_IN_MS }, false },
+        { { false, 7, 640000 }, true }, { { false, UINT32_MAX, 640000 }, true },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++)
+        if (rebalance_zones_may_stand_in(&row[i].made) != row[i].may)
+            fail_msg("row %zu", i);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -402,6 +420,7 @@ int main(void)
         T(spares_go_where_the_shard_has_nobody),
         T(no_zone_is_doubled),
         T(nothing_lost_takes_no_spare),
+        T(what_was_refused_is_tried_again),
     };
     return cmocka_run_group_tests_name("zones", tests, NULL, NULL);
 }

@@ -124,7 +124,7 @@ bench_api() (
     [ "${1:-}" != --help ] || { echo "usage: ./dev bench api [--quick]" && return; }
     ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_BENCH_API[@]}"
     step "build"
-    build "$root" release api-open-loop prism-metadata-api prism-admin
+    build "$root" release api-open-loop prism-metadata-api prism-admin test_integration_api_freshness
     trap '"$root/tools/localstack" stop "$home"; rm -rf "$(readlink -f "$home")" "$home"' EXIT
     step "servers"
     "$root/tools/localstack" start "$home" --fresh --shards 3 --replicas 0 ||

@@ -54,7 +54,7 @@ second_round() { # GRAPH
     ctl planned2 plan show "$plan" || exit 1
     step "demo 9/9: move $(jq -r .summary.moves "$out/planned2.json") vertices, measure"
     if [ "$(jq .summary.moves "$out/planned2.json")" -gt 0 ]; then
-        long execute2 executeOperationId plan execute "$plan"
+        long execute2 executeOperationId plan execute "$plan" --yes
     fi
     ctl result2 plan show "$plan" || exit 1
     fetch_routes
@@ -117,7 +117,7 @@ stop_plans() {
         WHERE state IN ('approved', 'running', 'paused') ORDER BY id") || die "cannot read the plans"
     for plan in $plans; do
         step "demo: cancel plan $plan, left by an earlier demo"
-        prismctl plan cancel "$plan" >/dev/null || # it may have ended meanwhile
+        prismctl plan cancel "$plan" --yes >/dev/null || # it may have ended meanwhile
             say "plan $plan could not be canceled: waiting for its end"
     done
     await "${PRISM_CANCEL_S:-60}" "plans to end" nothing_moves ||
@@ -294,7 +294,7 @@ move_live() { # GRAPH PLAN
     pid=$!
     # shellcheck disable=SC2064 # this pid, now
     trap "kill -TERM $pid 2>/dev/null || true" EXIT
-    (long execute executeOperationId plan execute "$2") || moved=1
+    (long execute executeOperationId plan execute "$2" --yes) || moved=1
     kill -TERM "$pid" 2>/dev/null || true
     wait "$pid" || rc=$?
     trap - EXIT

@@ -2,7 +2,7 @@
 # Debian packages: installs what is missing, without starting anybody's daemons.
 
 PACKAGES_UP=(gcc libc6-dev cmake ninja-build pkgconf libnats-dev libpq-dev libhiredis-dev
-    libmicrohttpd-dev libjansson-dev libxxhash-dev libzstd-dev liblzma-dev zlib1g-dev
+    libmicrohttpd-dev libgnutls28-dev librhonabwy-dev libjansson-dev libxxhash-dev libzstd-dev liblzma-dev zlib1g-dev
     libssl-dev libprotobuf-c-dev protobuf-c-compiler libcurl4-openssl-dev libexpat1-dev libcmocka-dev
     postgresql nats-server redis-server runit jq xz-utils zstd curl)
 # shellcheck disable=SC2034 # used by ./dev

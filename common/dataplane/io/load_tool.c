@@ -1,6 +1,5 @@
 #include "prism/dp/load_tool.h"
 
-#include "prism/dp/library.h"
 #include "prism/dp/load.h"
 #include "prism/io/clock.h"
 #include "prism/slot.h"
@@ -130,10 +129,8 @@ static enum pr_code load_graph(const struct args *a, struct dp_adjacency *adjace
 
 static enum pr_code check_store(const struct args *a, struct pr_err *err)
 {
-    struct pr_cluster *c = NULL;
-    enum pr_code rc = dp_store_open(&a->store, &c, err);
-    if (rc == PR_OK)
-        rc = pr_cluster_check(c, PR_LIBRARY_VERSION, err);
+    struct pr_cluster *c;
+    const enum pr_code rc = dp_store_ready(&a->store, &c, err);
     pr_cluster_close(c);
     return rc;
 }

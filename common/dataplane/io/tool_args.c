@@ -1,5 +1,7 @@
 #include "prism/dp/tool_args.h"
 
+#include "prism/dp/library.h"
+#include "prism/io/clock.h"
 #include "prism/io/config.h"
 #include "prism/slot.h"
 
@@ -9,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { READY_MS = 30000, CHECK_AGAIN_MS = 250 };
 
 struct env {
     pr_cfg_STR seeds, user, password;
@@ -90,6 +95,23 @@ enum pr_code dp_store_open(const struct dp_store *s, struct pr_cluster **c, stru
 {
     const struct pr_redis_auth auth = { s->user, s->password };
     return pr_cluster_open(c, s->seeds, &auth, s->timeout_ms, err);
+}
+
+enum pr_code dp_store_ready(const struct dp_store *s, struct pr_cluster **c, struct pr_err *err)
+{
+    const int64_t until_us = pr_mono_us() + READY_MS * 1000LL;
+    *c = NULL;
+    enum pr_code rc = dp_store_open(s, c, err);
+    if (rc != PR_OK)
+        return rc;
+    while ((rc = pr_cluster_check(*c, PR_LIBRARY_VERSION, err)) == PR_EUNAVAIL &&
+           pr_mono_us() < until_us) {
+        nanosleep(&(struct timespec){ .tv_nsec = CHECK_AGAIN_MS * 1000000L }, NULL);
+        const enum pr_code seen = pr_cluster_refresh(*c, err);
+        if (seen != PR_OK && seen != PR_EUNAVAIL)
+            return seen;
+    }
+    return rc;
 }
 
 int dp_replicas(const struct pr_topology *t)

@@ -1,7 +1,6 @@
 /* Workers, the clock, replication's bytes, the final verification. */
 #include "prism/dp/workload.h"
 
-#include "prism/dp/library.h"
 #include "prism/io/clock.h"
 #include "prism/routes.h"
 #include "walk.h"
@@ -234,9 +233,7 @@ enum pr_code dp_workload_new(struct dp_workload **out, const struct dp_adjacency
     l->o = *o;
     l->ledger_fd = -1;
     pthread_mutex_init(&l->lock, NULL);
-    enum pr_code rc = dp_store_open(o->store, &l->cluster, err);
-    if (rc == PR_OK)
-        rc = pr_cluster_check(l->cluster, PR_LIBRARY_VERSION, err);
+    enum pr_code rc = dp_store_ready(o->store, &l->cluster, err);
     if (rc == PR_OK)
         rc = check_zones(l, err);
     if (rc == PR_OK)

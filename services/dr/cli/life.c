@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "io/gives.h"
 #include "io/life_store.h"
+#include "io/region/marker.h"
 #include "io/scrub.h"
 
 #include "prism/io/clock.h"
@@ -145,7 +146,9 @@ static const char retention_usage[] =
     "usage: prism-dr retention --dry-run\n"
     "The name of every object that would be deleted now, and a JSON line with the sums. What was\n"
     "verified is known from PostgreSQL (PRISM_DB_URI); PRISM_DR_KEEP_HOURS says how far back must\n"
-    "be kept. The service deletes by itself; this never does. Exit status: 0; 1 failed; 2 wrong\n"
+    "be kept. With PRISM_DR_SITE it is the name that the store ships under now that is looked at,\n"
+    "and those it had before the last region fail-overs. The service deletes by itself; this never "
+    "does. Exit status: 0; 1 failed; 2 wrong\n"
     "arguments.\n";
 
 static void print_key(void *ctx, const char *key)
@@ -154,11 +157,26 @@ static void print_key(void *ctx, const char *key)
     (void)printf("%s\n", key);
 }
 
+/* The name that the store ships under since the last fail-over. */
+static enum pr_code present(const struct dr_cli_store *s, struct dr_retain *what,
+                            struct dr_marker *now, struct pr_err *err)
+{
+    struct pr_s3 *s3 = NULL;
+    enum pr_code rc = pr_s3_open(&s->store.s3, NULL, &s3, err);
+    if (rc == PR_OK)
+        rc = dr_marker_newest(s3, s->cfg.cluster, now, err);
+    pr_s3_close(s3);
+    what->home = s->cfg.cluster;
+    what->cluster = now->data;
+    return rc;
+}
+
 static int retention(const char *uri)
 {
     struct dr_cli_store s;
     struct dr_mark *mark = NULL;
     struct dr_retained sum;
+    struct dr_marker now;
     struct pr_db *db = NULL;
     struct pr_err err = { 0 };
     enum pr_code rc = dr_cli_open(&s, &err);
@@ -167,6 +185,8 @@ static int retention(const char *uri)
                               .rule = { pr_now_ms(), s.cfg.keep_hours * 3600000 },
                               .dry = true,
                               .goes = print_key };
+    if (rc == PR_OK && s.cfg.site[0] != '\0')
+        rc = present(&s, &what, &now, &err);
     if (rc == PR_OK)
         rc = pr_db_open(&db, uri, "prism-dr-retention", &err);
     if (rc == PR_OK)
@@ -183,8 +203,10 @@ static int retention(const char *uri)
         (void)fprintf(stderr, "prism-dr retention: %s\n", err.text);
     else
         (void)printf("{\"generations\":%zu,\"parts\":%zu,\"orphans\":%zu,\"containers\":%zu,"
-                     "\"containers_that_stay\":%zu,\"bytes\":%" PRIu64 "}\n",
-                     sum.manifests, sum.parts, sum.orphans, sum.containers, sum.stay, sum.bytes);
+                     "\"of_earlier_names\":%zu,\"containers_that_stay\":%zu,\"bytes\":%" PRIu64
+                     "}\n",
+                     sum.manifests, sum.parts, sum.orphans, sum.containers, sum.earlier, sum.stay,
+                     sum.bytes);
     return rc == PR_OK ? 0 : 1;
 }
 

@@ -41,6 +41,10 @@ static const char usage[] =
     "  end at different times, and vertices that moved between them may be lost or rolled back.\n"
     "  Then nothing is restored: oldest_end_ms of the JSON as TIME avoids the loss (and gives up\n"
     "  what is newer on the other shards); --accept-loss takes it.\n"
+    "  Neither is anything restored where objects that say which shard took a slot last are "
+    "damaged\n"
+    "  or missing (damaged_moves), and two shards have different values of a key (doubtful_keys);\n"
+    "  --accept-loss takes one of the two.\n"
     "--partitions: of the store; with PRISM_DB_URI the database knows.\n"
     "--parallel: servers that are loaded at a time; without it as many as four fifths of the free\n"
     "  memory hold. When that is not all, each is loaded two to four times: to be looked at, "
@@ -50,7 +54,8 @@ static const char usage[] =
     "done), and redis-server in PATH. The bucket is that of the settings PRISM_DR_CLUSTER, "
     "PRISM_DR_S3_..., PRISM_DR_KEY_PATH.\n"
     "Prints JSON; what it is doing goes to stderr. Exit status: 0; 1 failed; 2 wrong arguments;\n"
-    "3 nothing was restored because vertices would be lost (named in the JSON).\n";
+    "3 nothing was restored because vertices would be lost, or keys are in doubt (named in the\n"
+    "JSON).\n";
 
 static const struct dr_cli_use use = { "restore-cluster", usage };
 
@@ -59,7 +64,7 @@ static void add_ids(struct pr_buf *b, const char *name, const struct pr_buf *lin
     const char *comma = "";
     pr_buf_printf(b, ",\"%s\":[", name);
     for (size_t at = 0; at < lines->len;) {
-        char id[256];
+        char id[DR_KEY];
         const size_t n = strcspn(lines->data + at, "\n");
         (void)snprintf(id, sizeof id, "%.*s", (int)n, lines->data + at);
         pr_buf_str(b, comma);
@@ -113,6 +118,9 @@ static void print(const struct dr_whole *w, const struct dr_whole_done *d)
                   m->homes_told, m->dropped, m->strays, m->epoch);
     add_ids(&b, "rolled_back", &m->rolled_back_ids);
     add_ids(&b, "lost", &m->lost_ids);
+    add_ids(&b, "damaged_moves", &d->damaged);
+    add_ids(&b, "doubtful_keys", &m->doubtful_keys);
+    pr_buf_printf(&b, ",\"unsure_slots\":%" PRIu64, d->unsure);
     if (d->refused)
         pr_buf_str(&b, ",\"refused\":true");
     else if (w->seeds != NULL)

@@ -1,6 +1,7 @@
-/* The object <cluster>/map/<number>/<0>: that a shard is about to take slots of another. It is in
- * the bucket before the first key moves. So where two restored shards hold keys of one slot, the
- * one that took it by the higher number has the newer ones. Pure.
+/* The object <cluster>/map/<number>/<0>, and the same again as <1>: that a shard is about to take
+ * slots of another. Both are in the bucket before the first key moves, <1> first. So where two
+ * restored shards hold keys of one slot, the one that took it by the higher number has the newer
+ * ones. Nothing else in the bucket says so, hence the copy. Pure.
  *
  *   prism-dr gives 1
  *   at 1700000000000        Unix ms
@@ -15,7 +16,7 @@
 
 #include "prism/buf.h"
 
-enum { DR_GIVES_MAX = 65536 }; /* bytes: every second slot alone is less */
+enum { DR_GIVES_MAX = 65536 /* bytes: every second slot alone is less */, DR_GIVES_COPIES = 2 };
 
 struct dr_gives {
     int64_t at_ms;

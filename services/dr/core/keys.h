@@ -6,9 +6,9 @@
  *   <cluster>/base/<shard>/<generation>/<part>   part of a base (RDB)
  *   <cluster>/gen/<shard>/<generation>           its manifest, written last
  *   <cluster>/map/<epoch>/<seq>                  who takes which slots: core/gives.h; epoch: a
- * number above all before, seq: 0 <cluster>/site/<epoch>                       marker: which site
- * owns the store (io/region) <cluster>/failover/<epoch>/<seq>             journal of a region
- * fail-over: its number as epoch
+ *                                                number above all before; seq: the copy
+ *   <cluster>/site/<epoch>                       marker: which site owns the store (io/region)
+ *   <cluster>/failover/<epoch>/<seq>             journal of a region fail-over: its number as epoch
  *
  * cluster, group and shard: 1 to 63 of [A-Za-z0-9._-], but not "." and "..", which clients of HTTP
  * take away. epoch and seq: 16 hex digits.

@@ -84,6 +84,15 @@ bool dr_retention_map(const struct dr_floor *floor, size_t floors, uint64_t live
            before_all(floor, floors, m->modified_ms + DR_MAP_MS);
 }
 
+bool dr_retention_life(const struct dr_retention *r, const struct dr_floor *floor, size_t floors,
+                       bool bare, int64_t claim_ms)
+{
+    for (size_t i = 0; i < floors; i++)
+        if (!floor[i].some)
+            return false;
+    return floors > 0 && !bare && claim_ms < r->now_ms - r->keep_ms - DR_SKEW_MS;
+}
+
 bool dr_retention_orphan(const struct dr_retention *r, int64_t modified_ms)
 {
     return modified_ms < r->now_ms - DR_ORPHAN_MS;

@@ -74,6 +74,13 @@ struct dr_held_map { /* an object of core/gives.h */
 bool dr_retention_map(const struct dr_floor *floor, size_t floors, uint64_t live,
                       const struct dr_held_map *m);
 
+/* Whether all of the store's life before a region fail-over may go: since claim_ms (Unix epoch, by
+ * a clock of ours) it ships under another name, and there every shard has a floor, so that each
+ * time in the window can be had from that. floor: of the present name's shards; bare: one of them
+ * has parts of a base, and no manifest. */
+bool dr_retention_life(const struct dr_retention *r, const struct dr_floor *floor, size_t floors,
+                       bool bare, int64_t claim_ms);
+
 /* Whether parts without a manifest, the newest of them written then, belong to nobody: a base
  * under way writes one part after another. */
 bool dr_retention_orphan(const struct dr_retention *r, int64_t modified_ms);

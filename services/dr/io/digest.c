@@ -195,3 +195,14 @@ enum pr_code dr_digest_both(const struct dr_digest_side *a, const struct dr_dige
     free(w);
     return rc;
 }
+
+enum pr_code dr_digest_value(struct pr_redis *c, const char *key, size_t n, uint64_t *out,
+                             struct pr_err *err)
+{
+    struct work w = { .c = c };
+    redisReply k = { .type = REDIS_REPLY_STRING, .str = (char *)key, .len = n }, *one = &k;
+    const redisReply all = { .type = REDIS_REPLY_ARRAY, .elements = 1, .element = &one };
+    const enum pr_code rc = page(&w, &all, err);
+    *out = w.sum.sum[0];
+    return rc;
+}

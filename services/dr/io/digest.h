@@ -22,5 +22,8 @@ PR_CHECKED enum pr_code dr_digest_both(const struct dr_digest_side *a,
                                        const struct dr_digest_side *b, unsigned threads,
                                        const atomic_bool *cancel, struct dr_digest *of_a,
                                        struct dr_digest *of_b, struct pr_err *err);
+/* Of one key, with its value; without how long it has to live. PR_EINVAL: of no known type. */
+PR_CHECKED enum pr_code dr_digest_value(struct pr_redis *c, const char *key, size_t n,
+                                        uint64_t *out, struct pr_err *err);
 
 #endif

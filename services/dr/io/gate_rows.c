@@ -74,9 +74,10 @@ static enum pr_code look_for_highest(struct dr_gates *g, struct pr_err *err)
     return rc;
 }
 
-/* The same row always makes the same object. */
-static enum pr_code put_object(struct dr_gates *g, const struct dr_gives_row *row, uint64_t number,
-                               struct pr_err *err)
+/* The same row always makes the same objects. The first is the last to be written: where it is,
+ * both are. */
+static enum pr_code put_objects(struct dr_gates *g, const struct dr_gives_row *row, uint64_t number,
+                                struct pr_err *err)
 {
     const struct pr_s3_put how = { .if_none_match = true,
                                    .same_is_done = true,
@@ -91,10 +92,13 @@ static enum pr_code put_object(struct dr_gates *g, const struct dr_gives_row *ro
     memcpy(gives.slots, row->give.slots, sizeof gives.slots);
     pr_buf_init(&text, 0);
     dr_gives_print(&gives, &text);
-    enum pr_code rc = text.failed ? pr_fail(err, PR_ENOMEM, "no memory for a list of slots")
-                                  : dr_key_print(&k, key, err);
-    if (rc == PR_OK)
-        rc = pr_s3_put(g->s3, key, text.data, text.len, &how, NULL, err);
+    enum pr_code rc =
+        text.failed ? pr_fail(err, PR_ENOMEM, "no memory for a list of slots") : PR_OK;
+    for (k.seq = DR_GIVES_COPIES; k.seq-- > 0 && rc == PR_OK;) {
+        rc = dr_key_print(&k, key, err);
+        if (rc == PR_OK)
+            rc = pr_s3_put(g->s3, key, text.data, text.len, &how, NULL, err);
+    }
     pr_buf_done(&text);
     return rc;
 }
@@ -141,7 +145,7 @@ static enum pr_code admit(struct dr_gates *g, struct dr_gives_row *row, struct p
     dr_group_shards(group, hold, &h);
     if (!h.held)
         return PR_OK; /* it is not followed yet */
-    rc = put_object(g, row, row->number, err);
+    rc = put_objects(g, row, row->number, err);
     if (rc == PR_OK)
         rc = dr_gives_tell(g->db, &lease, row->id, err);
     if (rc != PR_OK)

@@ -140,6 +140,7 @@ static enum pr_code retain(struct dr_life *l, int64_t now_ms, struct pr_err *err
     struct dr_retain r = { .store = &l->o.store->s3,
                            .cancel = &l->cancel,
                            .cluster = l->o.cfg->cluster,
+                           .home = l->o.home,
                            .rule = { now_ms, l->o.cfg->keep_hours * 3600000 },
                            .sure = sure,
                            .ctx = l };
@@ -154,12 +155,14 @@ static enum pr_code retain(struct dr_life *l, int64_t now_ms, struct pr_err *err
     }
     rc = dr_retain(&r, &done, err);
     free(mark);
-    const size_t objects = done.manifests + done.parts + done.orphans + done.containers + done.maps;
+    const size_t objects =
+        done.manifests + done.parts + done.orphans + done.containers + done.maps + done.earlier;
     pr_metrics_add(l->o.metrics, M_RETAINED, NULL, (double)objects);
     if (objects > 0 || done.uploads > 0)
         pr_info(PR_EV("dr.retention"), PR_I("generations", done.manifests),
                 PR_I("objects", objects), PR_I("orphans", done.orphans),
-                PR_I("uploads", done.uploads), PR_I("bytes", done.bytes));
+                PR_I("of_earlier_names", done.earlier), PR_I("uploads", done.uploads),
+                PR_I("bytes", done.bytes));
     if (rc == PR_ECANCELED || rc == PR_EFENCED)
         return rc;
     struct pr_err why = *err;
@@ -256,12 +259,14 @@ static enum pr_code scrub(struct dr_life *l, int64_t until_us, struct pr_err *er
     return dr_life_scrubbed(&l->store, &l->row, "", err);
 }
 
-/* The pass is taken up again from where it was saved. */
+/* The pass goes on with the same object; where it cannot, from where it was saved. */
 static enum pr_code scrub_failed(struct dr_life *l, enum pr_code rc, struct pr_err *err)
 {
     struct pr_err unsaved = { 0 };
-    dr_scrub_close(l->scrub);
-    l->scrub = NULL;
+    if (!pr_retryable(rc) || rc == PR_EFENCED) {
+        dr_scrub_close(l->scrub);
+        l->scrub = NULL;
+    }
     l->scrub_us = pr_mono_us() + RETRY_US;
     if (rc != PR_ECANCELED && rc != PR_EFENCED &&
         dr_life_scrubbed(&l->store, &l->row, err->text, &unsaved) != PR_OK)
@@ -275,7 +280,7 @@ static enum pr_code scrub_turn(struct dr_life *l, int64_t now_ms, struct pr_err 
     const bool open = l->row.scrub_begun_ms != 0 && l->row.scrub_ended_ms == 0;
     if (l->scrub == NULL && !open && now_ms < l->row.scrub_begun_ms + l->o.cfg->scrub_ms)
         return PR_OK;
-    if (l->scrub == NULL && pr_mono_us() < l->scrub_us)
+    if (pr_mono_us() < l->scrub_us)
         return PR_OK;
     if (l->scrub == NULL)
         rc = begin_pass(l, now_ms, err);

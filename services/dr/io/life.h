@@ -11,6 +11,7 @@ struct dr_life_options { /* borrowed */
     const char *db_uri, *holder;
     const struct dr_config *cfg;
     const struct dr_store *store;
+    const char *home; /* as of io/retention.h */
     struct pr_metrics *metrics;
 };
 PR_CHECKED enum pr_code dr_life_start(struct dr_life **out, const struct dr_life_options *o,

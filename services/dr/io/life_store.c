@@ -232,9 +232,9 @@ enum pr_code dr_life_retained(const struct dr_life_db *l, const struct dr_retain
     char done[300];
     (void)snprintf(done, sizeof done,
                    "{\"generations\":%zu,\"parts\":%zu,\"orphans\":%zu,\"containers\":%zu,"
-                   "\"uploads\":%zu,\"stay\":%zu,\"looked\":%zu,\"bytes\":%llu}",
-                   r->manifests, r->parts, r->orphans, r->containers, r->uploads, r->stay,
-                   r->looked, (unsigned long long)r->bytes);
+                   "\"uploads\":%zu,\"earlier\":%zu,\"stay\":%zu,\"looked\":%zu,\"bytes\":%llu}",
+                   r->manifests, r->parts, r->orphans, r->containers, r->uploads, r->earlier,
+                   r->stay, r->looked, (unsigned long long)r->bytes);
     enum pr_code rc = run(l,
                           "UPDATE dr_life SET retained_at = now(), retained = $2::jsonb, "
                           "retain_error = $3 WHERE id = $1",

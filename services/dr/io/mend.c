@@ -150,6 +150,24 @@ static enum pr_code mend_vertex(struct work *w, size_t from, size_t n, struct pr
     return rc;
 }
 
+static void note_doubt(struct dr_mend *m, const char *key, size_t n)
+{
+    m->doubtful++;
+    for (size_t i = 0; i < n && i < PR_MAX_KEY_BYTES; i++)
+        pr_buf_add(&m->doubtful_keys, key[i] >= ' ' && key[i] <= '~' ? &key[i] : "?", 1);
+    pr_buf_str(&m->doubtful_keys, "\n");
+}
+
+static bool unsure(const struct work *w, const struct dr_stray *s, size_t n, uint16_t slot)
+{
+    if (w->of->unsure == NULL || (w->of->unsure[slot / 8] >> slot % 8 & 1) == 0)
+        return false;
+    for (size_t i = 1; i < n; i++)
+        if (s[i].value != s[0].value)
+            return true;
+    return false;
+}
+
 /* Of a key that two shards hold, and of which nothing tells which is newer, the slot's owner has
  * the right one. Without an owner among them the first stays. */
 static enum pr_code mend_strays(struct work *w, struct pr_err *err)
@@ -159,12 +177,15 @@ static enum pr_code mend_strays(struct work *w, struct pr_err *err)
     for (size_t from = 0, end; from < s->strays && rc == PR_OK; from = end) {
         const struct dr_stray *first = &s->stray[from];
         const char *key = s->text.data + first->key;
+        const uint16_t slot = pr_slot_of_key(key, first->key_len);
         size_t keep = from;
         for (end = from; end < s->strays && s->stray[end].key_len == first->key_len &&
                          memcmp(s->text.data + s->stray[end].key, key, first->key_len) == 0;
              end++)
-            if ((int)s->stray[end].shard == w->of->owner[pr_slot_of_key(key, first->key_len)])
+            if ((int)s->stray[end].shard == w->of->owner[slot])
                 keep = end;
+        if (unsure(w, first, end - from, slot))
+            note_doubt(w->out, key, first->key_len);
         w->out->strays += end - from > 1;
         for (size_t i = from; i < end && rc == PR_OK; i++)
             if (i != keep)
@@ -180,6 +201,7 @@ enum pr_code dr_mend(const struct dr_mend_of *of, struct dr_mend *out, struct pr
     *out = (struct dr_mend){ .epoch = s->newest + 1 };
     pr_buf_init(&out->lost_ids, 0);
     pr_buf_init(&out->rolled_back_ids, 0);
+    pr_buf_init(&out->doubtful_keys, 0);
     if (w.owed == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for mending");
     enum pr_code rc = PR_OK;
@@ -192,7 +214,8 @@ enum pr_code dr_mend(const struct dr_mend_of *of, struct dr_mend *out, struct pr
     for (size_t i = 0; i < s->shards && rc == PR_OK; i++)
         rc = take_replies(&w, i, err); /* none are owed by those that were not told anything */
     free(w.owed);
-    if (rc == PR_OK && (out->lost_ids.failed || out->rolled_back_ids.failed))
+    if (rc == PR_OK &&
+        (out->lost_ids.failed || out->rolled_back_ids.failed || out->doubtful_keys.failed))
         rc = pr_fail(err, PR_ENOMEM, "no memory for the list of lost vertices");
     return rc;
 }
@@ -201,4 +224,5 @@ void dr_mend_done(struct dr_mend *m)
 {
     pr_buf_done(&m->lost_ids);
     pr_buf_done(&m->rolled_back_ids);
+    pr_buf_done(&m->doubtful_keys);
 }

@@ -1,10 +1,13 @@
 #include "io/retention.h"
 
+#include "io/region/journal.h"
+#include "io/region/marker.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 1000, THREADS = 16, HEAD = 4 << 10 };
+enum { BATCH = 1000, THREADS = 16, HEAD = 4 << 10, PAGE = 10000 };
 
 struct going {
     const struct dr_retain *r;
@@ -266,16 +269,97 @@ static enum pr_code drop_maps(struct going *g, struct pr_err *err)
     return rc == PR_OK ? flush(g, err) : rc;
 }
 
-/* --- all ---------------------------------------------------------------------------------------
- */
-
-static enum pr_code sweep(struct going *g, struct pr_err *err)
+/* Uploads in parts that nobody finished. */
+static enum pr_code sweep(struct going *g, const char *name, struct pr_err *err)
 {
     char prefix[DR_NAME + 1];
-    (void)snprintf(prefix, sizeof prefix, "%s/", g->r->cluster);
+    (void)snprintf(prefix, sizeof prefix, "%s/", name);
     return g->r->dry ? PR_OK
                      : pr_s3_sweep(g->s3, prefix, g->r->rule.now_ms - DR_ORPHAN_MS,
                                    &g->out->uploads, err);
+}
+
+/* --- earlier names ----------------------------------------------------------------------------
+ */
+
+static enum pr_code drop_below(struct going *g, const char *name, const char *kind,
+                               struct pr_err *err)
+{
+    char prefix[DR_KEY], after[DR_KEY] = "";
+    enum pr_code rc = PR_OK;
+    (void)snprintf(prefix, sizeof prefix, "%s/%s/", name, kind);
+    for (bool more = true; more && rc == PR_OK;) {
+        struct dr_objects found;
+        rc = dr_catalog_list(g->s3, prefix, after, PAGE, &found, err);
+        if (rc != PR_OK)
+            return rc;
+        more = found.n == PAGE;
+        if (more)
+            memcpy(after, found.object[found.n - 1].key, DR_KEY);
+        for (size_t i = 0; i < found.n && rc == PR_OK; i++)
+            rc = drop(g, &found.object[i], &g->out->earlier, err);
+        dr_objects_done(&found);
+        if (rc == PR_OK)
+            rc = flush(g, err);
+    }
+    return rc;
+}
+
+/* Markers and journals stay: they are few, and say what happened. */
+static enum pr_code drop_life(struct going *g, const char *name, struct pr_err *err)
+{
+    static const char *const kind[] = { "gen", "base", "log", "map" };
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < sizeof kind / sizeof kind[0] && rc == PR_OK; i++)
+        rc = drop_below(g, name, kind[i], err);
+    return rc == PR_OK ? sweep(g, name, err) : rc;
+}
+
+/* While one is under way an abort may name what it began with again. */
+static enum pr_code has_ended(struct going *g, bool *ended, struct pr_err *err)
+{
+    struct dr_journal j;
+    const enum pr_code rc = dr_journal_open(&j, g->s3, g->r->home, err);
+    *ended = rc == PR_OK && j.number > 0 && j.state.ended;
+    dr_journal_done(&j);
+    return rc;
+}
+
+static enum pr_code drop_earlier(struct going *g, bool bare, struct pr_err *err)
+{
+    struct dr_marker newest, m;
+    bool ended = false;
+    if (g->r->home == NULL)
+        return PR_OK;
+    enum pr_code rc = dr_marker_newest(g->s3, g->r->home, &newest, err);
+    if (rc != PR_OK || newest.epoch == 0 || strcmp(newest.data, g->r->cluster) != 0 ||
+        !dr_retention_life(&g->r->rule, g->floor, g->floors, bare, newest.at_ms))
+        return rc;
+    rc = has_ended(g, &ended, err);
+    if (rc != PR_OK || !ended)
+        return rc;
+    if (strcmp(g->r->home, newest.data) != 0)
+        rc = drop_life(g, g->r->home, err);
+    for (uint64_t epoch = 1; epoch < newest.epoch && rc == PR_OK; epoch++) {
+        rc = dr_marker_read(g->s3, g->r->home, epoch, &m, err);
+        if (rc == PR_OK && strcmp(m.data, newest.data) != 0 && strcmp(m.data, g->r->home) != 0)
+            rc = drop_life(g, m.data, err);
+    }
+    return rc;
+}
+
+/* --- all ---------------------------------------------------------------------------------------
+ */
+
+static bool has_bare(const struct dr_names *shards, const struct dr_names *based)
+{
+    for (size_t i = 0, k = 0; i < based->n; i++) {
+        while (k < shards->n && strcmp(shards->name[k], based->name[i]) < 0)
+            k++;
+        if (k == shards->n || strcmp(shards->name[k], based->name[i]) != 0)
+            return true;
+    }
+    return false;
 }
 
 static enum pr_code retain(struct going *g, struct pr_err *err)
@@ -297,7 +381,9 @@ static enum pr_code retain(struct going *g, struct pr_err *err)
     if (rc == PR_OK)
         rc = drop_maps(g, err);
     if (rc == PR_OK)
-        rc = sweep(g, err);
+        rc = sweep(g, g->r->cluster, err);
+    if (rc == PR_OK)
+        rc = drop_earlier(g, has_bare(&shards, &based), err);
     dr_names_done(&shards);
     dr_names_done(&based);
     dr_names_done(&groups);

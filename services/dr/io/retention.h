@@ -1,6 +1,7 @@
 /* Deletes from the bucket what no restore within the window needs (core/retention.h says what):
- * manifests first, so that nothing half deleted looks whole, then parts, then containers. Safe to
- * stop anywhere and to repeat. */
+ * manifests first, so that nothing half deleted looks whole, then parts, then containers. Where the
+ * store was moved by region fail-overs, also what it shipped under earlier names. Safe to stop
+ * anywhere and to repeat. */
 #ifndef DR_RETENTION_IO_H
 #define DR_RETENTION_IO_H
 
@@ -17,7 +18,10 @@ struct dr_mark { /* what reading a generation found */
 struct dr_retain {
     const struct pr_s3_store *store;
     const atomic_bool *cancel; /* may be NULL */
-    const char *cluster;
+    const char *cluster;       /* under which the store ships now */
+    const char *home; /* name below which the markers are (region/marker.h); NULL: there are
+                       * none. Unless the newest of them names `cluster`, and its fail-over has
+                       * ended, nothing of earlier names goes */
     struct dr_retention rule;
     const struct dr_mark *mark; /* [marks], borrowed, any order */
     size_t marks;
@@ -30,6 +34,7 @@ struct dr_retain {
 
 struct dr_retained {
     size_t manifests, parts, orphans, containers, maps; /* that went, or would */
+    size_t earlier;                                     /* objects of earlier names, as well */
     size_t uploads;                                     /* in parts, that nobody finished */
     size_t stay, looked; /* containers that stay; of which the head was read */
     uint64_t bytes;      /* that went */

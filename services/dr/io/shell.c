@@ -107,6 +107,7 @@ static enum pr_code start_groups(struct dr_shell *s, struct pr_err *err)
                                           .holder = s->svc->instance,
                                           .cfg = &s->led,
                                           .store = &s->store,
+                                          .home = s->guard != NULL ? s->cfg->cluster : NULL,
                                           .metrics = s->svc->metrics };
     const struct dr_gates_options gates = { .db_uri = s->svc->common.db_uri,
                                             .cfg = &s->led,

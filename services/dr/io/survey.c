@@ -1,13 +1,15 @@
 #include "io/survey.h"
 
+#include "io/digest.h"
 #include "io/each.h"
+#include "io/shard.h"
 
 #include "prism/slot.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 1000 };
+enum { PAGE = 1000, BEAT = sizeof DR_BEAT_KEY - 1 };
 
 struct part { /* what one thread finds on one shard */
     const struct dr_survey_of *of;
@@ -155,12 +157,34 @@ static enum pr_code take(struct part *p, const char *key, size_t n, const redisR
     return wanted(p, &f, key, n) ? keep_found(&p->s, &f, id, err) : PR_OK;
 }
 
+/* Where the owner is not sure it matters whether all have the same. What cannot be compared is
+ * different; heartbeats are no matter. */
+static enum pr_code weigh(struct part *p, size_t from, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    for (size_t i = from; i < p->s.strays && p->of->unsure != NULL && rc == PR_OK; i++) {
+        struct dr_stray *t = &p->s.stray[i];
+        const char *key = p->s.text.data + t->key;
+        const int slot = pr_slot_of_key(key, t->key_len);
+        if ((p->of->unsure[slot / 8] >> slot % 8 & 1) == 0 ||
+            (t->key_len > BEAT && memcmp(key, DR_BEAT_KEY, BEAT) == 0))
+            continue;
+        rc = dr_digest_value(p->of->conn[p->shard], key, t->key_len, &t->value, err);
+        if (rc == PR_EINVAL) {
+            t->value = p->shard;
+            rc = PR_OK;
+        }
+    }
+    return rc;
+}
+
 static const redisReply none = { .type = REDIS_REPLY_NIL };
 
 static enum pr_code page(void *ctx, const redisReply *keys, struct pr_err *err)
 {
     struct part *p = ctx;
     struct pr_redis *c = p->of->conn[p->shard];
+    const size_t strays = p->s.strays;
     enum pr_code rc = PR_OK;
     for (size_t i = 0; i < keys->elements && rc == PR_OK; i++) {
         const redisReply *k = keys->element[i];
@@ -181,7 +205,7 @@ static enum pr_code page(void *ctx, const redisReply *keys, struct pr_err *err)
         if (rc == PR_OK)
             rc = take(p, k->str, k->len, reply != NULL ? reply : &none, err);
     }
-    return rc;
+    return rc == PR_OK ? weigh(p, strays, err) : rc;
 }
 
 enum pr_code dr_scan(struct pr_redis *c, const atomic_bool *cancel, dr_page_fn *fn, void *ctx,
@@ -393,6 +417,7 @@ void dr_survey_write(const struct dr_survey *s, size_t from, size_t to, struct p
     pr_buf_u64le(out, s->strays);
     for (size_t i = 0; i < s->strays; i++) {
         pr_buf_u64le(out, s->stray[i].shard);
+        pr_buf_u64le(out, s->stray[i].value);
         pr_buf_u64le(out, s->stray[i].key_len);
         pr_buf_add(out, s->text.data + s->stray[i].key, s->stray[i].key_len);
     }
@@ -421,15 +446,15 @@ static enum pr_code read_found(struct dr_reader *r, struct dr_survey *s, struct 
 
 static enum pr_code read_stray(struct dr_reader *r, struct dr_survey *s, struct pr_err *err)
 {
-    struct part p = { .shard = (uint32_t)dr_read_u64(r) };
-    const uint64_t n = dr_read_u64(r);
-    const char *key = dr_read_bytes(r, n);
-    if (key == NULL || p.shard >= s->shards)
+    struct dr_stray t = { .shard = (uint32_t)dr_read_u64(r), .value = dr_read_u64(r) };
+    t.key_len = dr_read_u64(r);
+    const char *key = dr_read_bytes(r, t.key_len);
+    if (key == NULL || t.shard >= s->shards)
         return pr_fail(err, PR_EDATA, "what another part found is cut short");
     if (!more_room((void **)&s->stray, s->strays, &s->strays_room, sizeof *s->stray))
         return no_memory(err);
-    s->stray[s->strays] = (struct dr_stray){ .key_len = n, .shard = p.shard };
-    return keep_text(s, key, n, &s->stray[s->strays++].key, err);
+    s->stray[s->strays] = t;
+    return keep_text(s, key, t.key_len, &s->stray[s->strays++].key, err);
 }
 
 enum pr_code dr_survey_read(struct dr_reader *r, size_t from, size_t to, struct dr_survey *s,

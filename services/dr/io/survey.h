@@ -24,6 +24,7 @@ struct dr_found {  /* one key of a vertex */
 struct dr_stray {        /* a key of no vertex, in a slot of which several shards have keys */
     size_t key, key_len; /* in text */
     uint32_t shard;
+    uint64_t value; /* digest of it, where the slot's owner is not sure; else 0 */
 };
 
 struct dr_survey {          /* owned; dr_survey_done */
@@ -43,6 +44,7 @@ struct dr_survey_of {
     uint32_t partitions; /* of the store; 0: there are no vertices */
     unsigned threads;
     const atomic_bool *cancel; /* as of dr_scan */
+    const uint8_t *unsure;     /* [DR_SLOTS / 8] slots whose owner is not sure; NULL: none */
 };
 /* All of it at once: from is 0. Keys must not change meanwhile, except that their time may be up.
  * PR_EDATA: there are vertices though partitions is 0, or in a partition beyond them. */

@@ -25,6 +25,8 @@ static enum pr_code read_takes(struct dr_whole_run *r, struct pr_err *err)
     const enum pr_code rc = dr_takes_read(r->w->store, r->w->cluster, (const char(*)[DR_NAME])name,
                                           out->shards, r->w->until_ms, &r->takes, err);
     free(name);
+    if (rc == PR_OK && r->takes.objects > 0)
+        pr_buf_str(&r->out->damaged, r->takes.damaged.data);
     return rc;
 }
 
@@ -87,6 +89,10 @@ static enum pr_code assign_slots(struct dr_whole_run *r, const struct dr_survey 
                                           .keys = s->keys[i][slot] };
         }
         const int owner = dr_slot_owner(claim, s->shards);
+        if (dr_slot_unsure(claim, s->shards, r->takes.unread)) {
+            r->unsure[slot / 8] |= (uint8_t)(1u << slot % 8);
+            r->out->unsure++;
+        }
         last = owner != DR_NO_SHARD ? owner : last;
         r->owner[slot] = last;
     }
@@ -123,7 +129,8 @@ static enum pr_code look_again(struct dr_whole_run *r, void *ctx, struct pr_err 
                                      .to = r->to,
                                      .partitions = r->partitions,
                                      .threads = r->threads,
-                                     .cancel = r->w->cancel };
+                                     .cancel = r->w->cancel,
+                                     .unsure = r->unsure };
     return dr_survey_look_again(&of, &r->survey, &r->more, err);
 }
 
@@ -147,6 +154,8 @@ static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
     if (rc == PR_OK)
         rc = dr_part_facts(r, err);
     if (rc == PR_OK)
+        rc = assign_slots(r, &r->survey, err);
+    if (rc == PR_OK)
         rc = dr_survey_init(&r->more, n, err);
     if (rc == PR_OK)
         rc = dr_wave_each(r, asked, look_again, NULL, err);
@@ -157,11 +166,33 @@ static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
     dr_survey_done(&r->more);
     note_ends(r->out);
     if (rc == PR_OK)
-        rc = assign_slots(r, &r->survey, err);
-    if (rc == PR_OK)
         pr_info(PR_EV("dr.restore_surveyed"), PR_I("keys", r->survey.total),
                 PR_I("of_vertices_away", r->survey.n));
     return rc;
+}
+
+/* Vertices say themselves which copy is newer; of other keys it matters who took their slot. */
+static enum pr_code judge_doubts(struct dr_whole_run *r, struct pr_err *err)
+{
+    const struct dr_mend *m = &r->out->mend;
+    const struct dr_takes *t = &r->takes;
+    if (r->out->unsure == 0)
+        return PR_OK;
+    pr_warn(PR_EV("dr.restore_unsure"), PR_I("slots", r->out->unsure),
+            PR_I("keys_that_differ", m->doubtful), PR_I("objects_damaged", t->objects),
+            PR_I("accepted", r->w->accept_loss));
+    r->out->refused = m->doubtful > 0 && !r->w->accept_loss;
+    return r->out->refused
+               ? pr_fail(err, PR_ECONFLICT,
+                         "of %llu keys two shards have different values, and %s%.*s: nothing is "
+                         "restored unless it is accepted that some may be the older ones, or an "
+                         "earlier time is asked for",
+                         (unsigned long long)m->doubtful,
+                         t->objects > 0 ? "what says which is newer is damaged or missing: "
+                                        : "nothing in the bucket says which is newer",
+                         t->objects > 0 ? (int)strcspn(t->damaged.data, "\n") : 0,
+                         t->objects > 0 ? t->damaged.data : "")
+               : PR_OK;
 }
 
 /* Judged before anything is changed. */
@@ -170,12 +201,16 @@ static enum pr_code agree(struct dr_whole_run *r, struct pr_err *err)
     struct dr_mend *m = &r->out->mend;
     enum pr_code rc = survey(r, err);
     if (rc == PR_OK)
-        rc = dr_mend(&(struct dr_mend_of){ &r->survey, r->owner, NULL }, m, err);
+        rc = dr_mend(
+            &(struct dr_mend_of){ .survey = &r->survey, .owner = r->owner, .unsure = r->unsure }, m,
+            err);
     if (rc == PR_OK)
         pr_info(PR_EV("dr.restore_reconciled"), PR_I("vertices", m->vertices),
                 PR_I("forward", m->forward), PR_I("rolled_back", m->rolled_back),
                 PR_I("lost", m->lost), PR_I("homes_told", m->homes_told),
                 PR_I("dropped", m->dropped));
+    if (rc == PR_OK)
+        rc = judge_doubts(r, err);
     if (rc != PR_OK || m->lost + m->rolled_back == 0)
         return rc;
     pr_error(PR_EV("dr.restore_lost"), PR_I("lost", m->lost), PR_I("rolled_back", m->rolled_back),
@@ -243,6 +278,7 @@ enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *ou
 {
     struct dr_whole_run *r = calloc(1, sizeof *r);
     *out = (struct dr_whole_done){ .shards = 0 };
+    pr_buf_init(&out->damaged, 0);
     if (r == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for a restore");
     *r = (struct dr_whole_run){ .w = w,
@@ -270,6 +306,7 @@ enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *ou
 void dr_whole_done_free(struct dr_whole_done *d)
 {
     dr_mend_done(&d->mend);
+    pr_buf_done(&d->damaged);
     free(d->shard);
     *d = (struct dr_whole_done){ .shards = 0 };
 }

@@ -49,8 +49,10 @@ struct dr_whole_done {            /* owned: dr_whole_done_free */
     size_t shards, parallel;
     size_t first, last; /* [first, last) are this part's */
     struct dr_mend mend;
-    bool refused;      /* because of what is lost, or rolled back: see mend */
-    uint64_t gathered; /* keys brought to the shard that owns their slot (without seeds) */
+    bool refused;          /* because of what is lost, rolled back or doubtful: see mend */
+    struct pr_buf damaged; /* as of io/takes.h: moves of slots that cannot be read */
+    uint64_t unsure;       /* slots of which it is not known who has the newer keys */
+    uint64_t gathered;     /* keys brought to the shard that owns their slot (without seeds) */
     struct dr_copied copied;
     struct dr_digest digest;
     struct dr_routes routes;
@@ -60,7 +62,8 @@ struct dr_whole_done {            /* owned: dr_whole_done_free */
 
 /* Fills a cluster or a directory. What it is doing goes to the log. When it fails, a cluster that
  * was touched stays sealed (io/target.h), and a repetition may fill it; a directory is not there.
- * PR_ECONFLICT with out->refused: vertices would be lost; nothing was touched.
+ * PR_ECONFLICT with out->refused: vertices would be lost, or of keys of other kinds two shards have
+ * different values and what says which is newer is damaged or gone; nothing was touched.
  * PR_EEXISTS: the cluster or directory is not empty. PR_EFULL: this machine cannot hold it, see
  * core/room.h; nothing was touched. PR_EDATA: a shard cannot be restored, or what
  * arrived is not what was sent. Of several parts each waits for what the others found; when one

@@ -197,7 +197,7 @@ static enum pr_code compare_ways(const struct dr_survey *s, struct pr_err *err)
     for (int i = 0; i < DR_SLOTS && rc == PR_OK; i++)
         owner[i] = DR_NO_SHARD;
     if (rc == PR_OK)
-        rc = dr_mend(&(struct dr_mend_of){ &own, owner, NULL }, &m, err);
+        rc = dr_mend(&(struct dr_mend_of){ .survey = &own, .owner = owner }, &m, err);
     const uint64_t wrong = m.dropped + m.homes_told + m.forward + m.rolled_back + m.lost;
     if (rc == PR_OK && wrong > 0)
         rc = pr_fail(err, PR_EDATA, "%llu keys of vertices in the target do not agree",

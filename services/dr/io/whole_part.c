@@ -28,6 +28,13 @@ enum pr_code dr_part_begin(struct dr_whole_run *r, struct pr_err *err)
     return dr_exchange_begin(&r->exchange, err);
 }
 
+/* All must judge by the same: who took which slots. */
+static uint64_t takes_sum(const struct dr_whole_run *r)
+{
+    const struct dr_takes *t = &r->takes;
+    return XXH64(t->number, r->out->shards * sizeof *t->number, t->unread);
+}
+
 static enum pr_code take_facts(void *ctx, const char *data, size_t n, struct pr_err *err)
 {
     struct dr_whole_run *r = ctx;
@@ -36,6 +43,9 @@ static enum pr_code take_facts(void *ctx, const char *data, size_t n, struct pr_
     if (from > to || to > r->out->shards || (from < r->out->last && to > r->out->first))
         return pr_fail(err, PR_EDATA, "another part has shards %zu to %zu of %zu", from, to,
                        r->out->shards);
+    if (dr_read_u64(&in) != takes_sum(r))
+        return pr_fail(err, PR_EDATA,
+                       "another part read something else about who took which slots: begin again");
     for (size_t i = from; i < to; i++) {
         struct dr_restored *d = &r->out->shard[i].restored;
         d->last_ms = (int64_t)dr_read_u64(&in);
@@ -56,6 +66,7 @@ enum pr_code dr_part_facts(struct dr_whole_run *r, struct pr_err *err)
     pr_buf_init(&b, 0);
     pr_buf_u64le(&b, out->first);
     pr_buf_u64le(&b, out->last);
+    pr_buf_u64le(&b, takes_sum(r));
     for (size_t i = out->first; i < out->last; i++) {
         const struct dr_restored *d = &out->shard[i].restored;
         pr_buf_u64le(&b, (uint64_t)d->last_ms);

@@ -19,6 +19,7 @@ struct dr_whole_run {
     size_t wave, from, to;         /* servers at a time; those that run now */
     struct dr_survey survey, more; /* more: of the second look, while it goes on */
     int owner[DR_SLOTS];           /* shard */
+    uint8_t unsure[DR_SLOTS / 8];  /* slots of which owner may be wrong */
     struct dr_takes takes;         /* of those shards */
     uint32_t partitions;
     unsigned threads;

@@ -192,7 +192,8 @@ enum pr_code dr_wave_mend(struct dr_whole_run *r, struct pr_err *err)
 {
     struct dr_mend again = { .vertices = 0 }; /* counts what agree() counted */
     const enum pr_code rc =
-        dr_mend(&(struct dr_mend_of){ &r->survey, r->owner, r->conn }, &again, err);
+        dr_mend(&(struct dr_mend_of){ .survey = &r->survey, .owner = r->owner, .conn = r->conn },
+                &again, err);
     dr_mend_done(&again);
     return rc;
 }

@@ -139,8 +139,15 @@ static struct curl_slist *headers(const struct ctl *ctl, bool has_body, const ch
 
 void ctl_connection(const struct ctl *ctl, CURL *curl)
 {
-    if (ctl->ca != NULL)
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (ctl->ca != NULL) {
         curl_easy_setopt(curl, CURLOPT_CAINFO, ctl->ca);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); /* and nobody else */
+    }
+    if (ctl->cert != NULL) {
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, ctl->cert);
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, ctl->key != NULL ? ctl->key : ctl->cert);
+    }
 }
 
 /* One exchange; CURLE_OK when there was an answer. */
@@ -213,7 +220,8 @@ int ctl_call(struct ctl *ctl, const char *method, const char *path, json_t *body
     char *text = body == NULL ? NULL : ctl_json_text(body, JSON_COMPACT);
     json_decref(body);
     *r = (struct ctl_reply){ 0 };
-    snprintf(url, sizeof url, "%s%s", ctl->url, path);
+    snprintf(url, sizeof url, "%s%s%s", ctl->url, path,
+             changes && ctl->dry && strchr(path, '?') == NULL ? "?dryRun=true" : "");
     random_key(key);
     struct curl_slist *h = headers(ctl, text != NULL, changes ? key : NULL, if_match);
     CURLcode rc;

@@ -164,10 +164,10 @@ static int seen_version(struct ctl *ctl, const char *path, const char *fleet, ch
 
 int ctl_fleet_set(struct ctl *ctl, const struct ctl_line *line)
 {
-    char path[600], full[640], etag[64];
+    char path[600], etag[64];
     json_t *settings = NULL;
     struct ctl_reply r;
-    const bool anew = ctl_opt(line, "new") != NULL, dry = ctl_opt(line, "dry-run") != NULL;
+    const bool anew = ctl_opt(line, "new") != NULL;
     int code = read_settings(line->arg[1], &settings);
     ctl_path(path, sizeof path, fleets, line->arg[0], "");
     if (code == CTL_OK && !anew)
@@ -179,22 +179,22 @@ int ctl_fleet_set(struct ctl *ctl, const struct ctl_line *line)
     json_t *body = json_pack("{s:o}", "settings", settings);
     if (ctl_opt(line, "disabled") != NULL)
         json_object_set_new(body, "enabled", json_false());
-    snprintf(full, sizeof full, "%s%s", path, dry ? "?dryRun=true" : "");
-    code = ctl_must(ctl, "PUT", full, body, anew ? ctl_if_new : etag, &r);
+    code = ctl_must(ctl, "PUT", path, body, anew ? ctl_if_new : etag, &r);
     if (code == CTL_OK)
         print_fleet(ctl, r.body);
-    if (code == CTL_OK && dry && !ctl->json)
+    if (code == CTL_OK && ctl->dry && !ctl->json)
         puts("dry run: nothing was stored");
     ctl_reply_done(&r);
     return code;
 }
 
-static int turn(struct ctl *ctl, const struct ctl_line *line, const char *verb)
+static int turn(struct ctl *ctl, const struct ctl_line *line, const char *verb,
+                const char *if_match)
 {
     char path[600];
     struct ctl_reply r;
     ctl_path(path, sizeof path, fleets, line->arg[0], verb);
-    int code = ctl_must(ctl, "POST", path, NULL, NULL, &r);
+    int code = ctl_must(ctl, "POST", path, NULL, if_match, &r);
     if (code == CTL_OK)
         print_fleet(ctl, r.body);
     ctl_reply_done(&r);
@@ -203,12 +203,21 @@ static int turn(struct ctl *ctl, const struct ctl_line *line, const char *verb)
 
 int ctl_fleet_enable(struct ctl *ctl, const struct ctl_line *line)
 {
-    return turn(ctl, line, ":enable");
+    char path[600];
+    struct ctl_reply now;
+    ctl_path(path, sizeof path, fleets, line->arg[0], "");
+    int code = ctl_must(ctl, "GET", path, NULL, NULL, &now);
+    const char *mode = json_string_value(json_object_get(now.body, "mode"));
+    if (code == CTL_OK && ctl_consent(ctl, line, &code, "Let fleet %s be scaled (mode %s)",
+                                      line->arg[0], mode == NULL ? "unknown" : mode))
+        code = turn(ctl, line, ":enable", now.etag);
+    ctl_reply_done(&now);
+    return code;
 }
 
 int ctl_fleet_disable(struct ctl *ctl, const struct ctl_line *line)
 {
-    return turn(ctl, line, ":disable");
+    return turn(ctl, line, ":disable", NULL);
 }
 
 /* --- what was measured, and what if -------------------------------------------------- */

@@ -123,27 +123,29 @@ static int make_plan(struct ctl *ctl, const struct ctl_line *line, json_t *goal,
     return code;
 }
 
-/* True: carry it out. *code is what to exit with otherwise. */
-static bool consent(struct ctl *ctl, const struct ctl_line *line, json_int_t id, int *code)
+/* True: carry it out. *code is what to exit with otherwise: the plan stays where nobody can be
+ * asked, and is canceled after a no. */
+static bool consent(struct ctl *ctl, const struct ctl_line *line, json_int_t id, const char *etag,
+                    int *code)
 {
-    char answer[16];
+    char question[64];
     struct ctl_reply r;
     *code = CTL_OK;
     if (ctl_opt(line, "yes") != NULL)
         return true;
     if (!isatty(STDIN_FILENO)) {
-        *code = ctl_complain(
-            CTL_USAGE,
-            "nobody to ask: plan %" JSON_INTEGER_FORMAT " is proposed; carry it out with\n"
-            "  prismctl plan execute %" JSON_INTEGER_FORMAT " --wait\nor give --yes next time",
-            id, id);
+        *code = ctl_complain(CTL_USAGE,
+                             "nobody to ask: plan %" JSON_INTEGER_FORMAT
+                             " is proposed; carry it out with\n"
+                             "  prismctl plan execute %" JSON_INTEGER_FORMAT
+                             " --wait --yes\nor give --yes next time",
+                             id, id);
         return false;
     }
-    fprintf(stderr, "Carry out plan %" JSON_INTEGER_FORMAT "? [y/N] ", id);
-    fflush(stderr);
-    if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
+    snprintf(question, sizeof question, "Carry out plan %" JSON_INTEGER_FORMAT, id);
+    if (ctl_ask(question))
         return true;
-    *code = post_verb(ctl, id, "cancel", NULL, &r);
+    *code = post_verb(ctl, id, "cancel", etag, &r);
     if (*code == CTL_OK)
         fprintf(stderr, "plan %" JSON_INTEGER_FORMAT " was canceled; nothing was moved\n", id);
     ctl_reply_done(&r);
@@ -196,12 +198,12 @@ static int reach(struct ctl *ctl, const struct ctl_line *line, json_t *goal, boo
         *done = true;
         ctl_print_plan(ctl, r.body);
         fprintf(stderr, "nothing to do\n");
-        (void)post_verb(ctl, id, "cancel", NULL, &canceled);
+        (void)post_verb(ctl, id, "cancel", r.etag, &canceled);
         ctl_reply_done(&canceled);
     } else if (code == CTL_OK) {
         if (!ctl->json)
             ctl_print_plan(ctl, r.body);
-        if (consent(ctl, line, id, &code)) {
+        if (consent(ctl, line, id, r.etag, &code)) {
             code = execute(ctl, id, r.etag);
             *done = code == CTL_OK;
         }

@@ -99,7 +99,7 @@ int ctl_drill(struct ctl *ctl, const struct ctl_line *line)
     int code = ctl_must(ctl, "POST", "/v1/dr/drills", body, NULL, &r);
     json_t *list = json_incref(json_object_get(r.body, "drills"));
     ctl_reply_done(&r);
-    if (code == CTL_OK && ctl_opt(line, "no-wait") == NULL)
+    if (code == CTL_OK && !ctl->dry && ctl_opt(line, "no-wait") == NULL)
         code = follow(ctl, list);
     if (code == CTL_OK) {
         json_t *shown = json_pack("{s:O}", "items", list);

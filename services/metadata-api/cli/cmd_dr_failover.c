@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 static const char FAILOVERS[] = "/v1/dr/failovers";
@@ -207,24 +206,6 @@ static json_t *order_of(const struct ctl_line *line, int *code)
     return o;
 }
 
-static bool consent(const struct ctl_line *line, const char *what, int *code)
-{
-    char answer[16] = "";
-    *code = CTL_OK;
-    if (ctl_opt(line, "yes") != NULL)
-        return true;
-    if (!isatty(STDIN_FILENO)) {
-        *code = ctl_complain(CTL_USAGE, "nobody to ask: give --yes");
-        return false;
-    }
-    fprintf(stderr, "%s? [y/N] ", what);
-    fflush(stderr);
-    if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
-        return true;
-    fprintf(stderr, "nothing was changed\n");
-    return false;
-}
-
 /* Sends it, and follows it with --watch. */
 static int begin(struct ctl *ctl, const struct ctl_line *line, const char *path, json_t *body,
                  const char *good)
@@ -245,13 +226,12 @@ static int begin(struct ctl *ctl, const struct ctl_line *line, const char *path,
 
 static int execute(struct ctl *ctl, const struct ctl_line *line, json_t *order)
 {
-    char what[128];
     int code = CTL_OK;
-    snprintf(what, sizeof what, "Lock the old side out, and bring everything up at %s",
-             ctl_opt(line, "to"));
     if (ctl_opt(line, "yes") == NULL) /* else dr plans, and refuses, by itself */
         code = make_plan(ctl, json_incref(order), false);
-    if (code == CTL_OK && consent(line, what, &code))
+    if (code == CTL_OK &&
+        ctl_consent(ctl, line, &code, "Lock the old side out, and bring everything up at %s",
+                    ctl_opt(line, "to")))
         return begin(ctl, line, FAILOVERS, order, "done");
     json_decref(order);
     return code;
@@ -273,7 +253,7 @@ static int change(struct ctl *ctl, const struct ctl_line *line, json_t *body, co
              text_of(r.body, "to"), text_of(r.body, "state"));
     ctl_reply_done(&r);
     ctl_path(path, sizeof path, FAILOVERS, id, verb);
-    if (code == CTL_OK && consent(line, what, &code))
+    if (code == CTL_OK && ctl_consent(ctl, line, &code, "%s", what))
         return begin(ctl, line, path, body, good);
     json_decref(body);
     return code;

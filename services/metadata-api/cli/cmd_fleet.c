@@ -91,9 +91,7 @@ int ctl_node_register(struct ctl *ctl, const struct ctl_line *line)
                              number(line->arg[2]));
     if (body != NULL && zone != NULL)
         json_object_set_new(body, "zone", json_string(zone));
-    return ctl_submit(ctl, "POST",
-                      ctl_opt(line, "dry-run") == NULL ? "/v1/nodes" : "/v1/nodes?dryRun=true",
-                      body, NULL);
+    return ctl_submit(ctl, "POST", "/v1/nodes", body, NULL);
 }
 
 int ctl_node_get(struct ctl *ctl, const struct ctl_line *line)
@@ -109,6 +107,9 @@ int ctl_node_set_zone(struct ctl *ctl, const struct ctl_line *line)
 
 int ctl_node_delete(struct ctl *ctl, const struct ctl_line *line)
 {
+    int code;
+    if (!ctl_consent(ctl, line, &code, "Forget node %s and its zone", line->arg[0]))
+        return code;
     return change(ctl, "DELETE", "/v1/nodes", line->arg[0], NULL);
 }
 
@@ -149,9 +150,7 @@ int ctl_zone_create(struct ctl *ctl, const struct ctl_line *line)
 {
     json_t *body = zone_body(line);
     json_object_set_new(body, "id", json_string(line->arg[0]));
-    return ctl_submit(ctl, "POST",
-                      ctl_opt(line, "dry-run") == NULL ? "/v1/zones" : "/v1/zones?dryRun=true",
-                      body, NULL);
+    return ctl_submit(ctl, "POST", "/v1/zones", body, NULL);
 }
 
 int ctl_zone_set(struct ctl *ctl, const struct ctl_line *line)

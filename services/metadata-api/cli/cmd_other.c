@@ -65,18 +65,19 @@ int ctl_completion(struct ctl *ctl, const struct ctl_line *line)
     (void)ctl;
     if (strcmp(line->arg[0], "bash") != 0)
         return ctl_complain(CTL_USAGE, "completion is for bash, not %s", line->arg[0]);
-    printf(
-        "_prismctl() {\n"
-        "    local cur=${COMP_WORDS[COMP_CWORD]} words='' group='' verb='' w skip=\n"
-        "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-        "        if [ -n \"$skip\" ]; then skip=; continue; fi\n"
-        "        case $w in --url | --token | --token-file | --ca-file | --context | -o) skip=1 ;; "
-        "-*) ;;\n"
-        "        *) if [ -z \"$group\" ]; then group=$w; "
-        "elif [ -z \"$verb\" ]; then verb=$w; fi ;; esac\n"
-        "    done\n"
-        "    case $group/$verb in\n    /) words='--context --url --token --token-file --ca-file "
-        "-o");
+    printf("_prismctl() {\n"
+           "    local cur=${COMP_WORDS[COMP_CWORD]} words='' group='' verb='' w skip=\n"
+           "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+           "        if [ -n \"$skip\" ]; then skip=; continue; fi\n"
+           "        case $w in --url | --token | --token-file | --ca-file | --cert-file | "
+           "--key-file | "
+           "--context | -o) skip=1 ;; "
+           "-*) ;;\n"
+           "        *) if [ -z \"$group\" ]; then group=$w; "
+           "elif [ -z \"$verb\" ]; then verb=$w; fi ;; esac\n"
+           "    done\n"
+           "    case $group/$verb in\n    /) words='--context --url --token --token-file --ca-file "
+           "--cert-file --key-file -o");
     for (size_t i = 0; i < ctl_command_count; i++)
         if (strcmp(last, ctl_commands[i].group) != 0)
             printf(" %s", last = ctl_commands[i].group);
@@ -100,7 +101,8 @@ int ctl_completion(struct ctl *ctl, const struct ctl_line *line)
         }
     printf("    esac\n"
            "    case ${COMP_WORDS[COMP_CWORD-1]} in\n"
-           "    --graph | --file | --settings | --token-file | --ca-file) compopt -o filenames; "
+           "    --graph | --file | --settings | --token-file | --ca-file | --cert-file | "
+           "--key-file) compopt -o filenames; "
            "COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
            "    -o) words='table json yaml' ;;\n    esac\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"

@@ -64,9 +64,7 @@ int ctl_plan_create(struct ctl *ctl, const struct ctl_line *line)
         json_decref(body);
         return code;
     }
-    return ctl_start(ctl, line,
-                     ctl_opt(line, "dry-run") == NULL ? plans : "/v1/rebalance/plans?dryRun=true",
-                     body, plans, "operationId");
+    return ctl_start(ctl, line, plans, body, NULL, plans, "operationId");
 }
 
 int ctl_plan_list(struct ctl *ctl, const struct ctl_line *line)
@@ -205,9 +203,22 @@ int ctl_plan_explain(struct ctl *ctl, const struct ctl_line *line)
     return code;
 }
 
-static int plan_verb(struct ctl *ctl, const struct ctl_line *line, const char *verb)
+/* ask: "Carry out"; NULL: nobody is asked. What is acted on is the plan as it was when it was
+ * asked about. */
+static int plan_verb(struct ctl *ctl, const struct ctl_line *line, const char *verb,
+                     const char *ask)
 {
     char path[600];
+    struct ctl_reply now;
+    ctl_path(path, sizeof path, plans, line->arg[0], "");
+    int code = ctl_must(ctl, "GET", path, NULL, NULL, &now);
+    const char *state = json_string_value(json_object_get(now.body, "state"));
+    if (code != CTL_OK || (ask != NULL && !ctl_consent(ctl, line, &code, "%s plan %s, which is %s",
+                                                       ask, line->arg[0], state))) {
+        ctl_reply_done(&now);
+        return code;
+    }
+    ctl_reply_done(&now);
     json_t *body = json_object();
     ctl_flag_option(line, "allow-big-keys", body, "allowBigKeys");
     ctl_flag_option(line, "allow-no-replicas", body, "allowNoReplicas");
@@ -216,30 +227,30 @@ static int plan_verb(struct ctl *ctl, const struct ctl_line *line, const char *v
         body = NULL;
     }
     ctl_path(path, sizeof path, plans, line->arg[0], verb);
-    return ctl_start(ctl, line, path, body, plans, "executeOperationId");
+    return ctl_start(ctl, line, path, body, now.etag, plans, "executeOperationId");
 }
 
 int ctl_plan_execute(struct ctl *ctl, const struct ctl_line *line)
 {
-    return plan_verb(ctl, line, ":execute");
+    return plan_verb(ctl, line, ":execute", "Carry out");
 }
 
 int ctl_plan_approve(struct ctl *ctl, const struct ctl_line *line)
 {
-    return plan_verb(ctl, line, ":approve");
+    return plan_verb(ctl, line, ":approve", "Approve");
 }
 
 int ctl_plan_pause(struct ctl *ctl, const struct ctl_line *line)
 {
-    return plan_verb(ctl, line, ":pause");
+    return plan_verb(ctl, line, ":pause", NULL);
 }
 
 int ctl_plan_resume(struct ctl *ctl, const struct ctl_line *line)
 {
-    return plan_verb(ctl, line, ":resume");
+    return plan_verb(ctl, line, ":resume", "Go on with");
 }
 
 int ctl_plan_cancel(struct ctl *ctl, const struct ctl_line *line)
 {
-    return plan_verb(ctl, line, ":cancel");
+    return plan_verb(ctl, line, ":cancel", "Cancel");
 }

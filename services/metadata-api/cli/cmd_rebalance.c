@@ -14,8 +14,16 @@ int ctl_rebalance_stop(struct ctl *ctl, const struct ctl_line *line)
 
 int ctl_rebalance_start(struct ctl *ctl, const struct ctl_line *line)
 {
-    (void)line;
-    return ctl_submit(ctl, "POST", "/v1/rebalance:start", NULL, NULL);
+    struct ctl_reply now;
+    int code = ctl_must(ctl, "GET", "/v1/rebalance/policy", NULL, NULL, &now);
+    const char *who = json_string_value(json_object_get(now.body, "changedBy"));
+    if (code == CTL_OK &&
+        ctl_consent(ctl, line, &code, "Let plans run again (%shalted, changed last by %s)",
+                    json_is_true(json_object_get(now.body, "halted")) ? "" : "not ",
+                    who == NULL ? "nobody" : who))
+        code = ctl_submit(ctl, "POST", "/v1/rebalance:start", NULL, now.etag);
+    ctl_reply_done(&now);
+    return code;
 }
 
 int ctl_policy_show(struct ctl *ctl, const struct ctl_line *line)
@@ -84,10 +92,7 @@ int ctl_policy_set(struct ctl *ctl, const struct ctl_line *line)
         json_object_set(spec, kept[i], json_object_get(now.body, kept[i]));
     code = set_spec(line, spec);
     if (code == CTL_OK)
-        code = ctl_submit(ctl, "PUT",
-                          ctl_opt(line, "dry-run") == NULL ? "/v1/rebalance/policy"
-                                                           : "/v1/rebalance/policy?dryRun=true",
-                          json_incref(spec), now.etag);
+        code = ctl_submit(ctl, "PUT", "/v1/rebalance/policy", json_incref(spec), now.etag);
     json_decref(spec);
     ctl_reply_done(&now);
     return code;
@@ -136,6 +141,9 @@ int ctl_pin_add(struct ctl *ctl, const struct ctl_line *line)
 int ctl_pin_delete(struct ctl *ctl, const struct ctl_line *line)
 {
     char path[1200];
+    int code;
+    if (!ctl_consent(ctl, line, &code, "Let plans move %s %s", line->arg[0], line->arg[1]))
+        return code;
     pin_path(path, sizeof path, line);
     return ctl_change(ctl, "DELETE", path, NULL);
 }

@@ -82,10 +82,8 @@ int ctl_placement_run(struct ctl *ctl, const struct ctl_line *line)
         json_decref(body);
         return code;
     }
-    return ctl_start(ctl, line,
-                     ctl_opt(line, "dry-run") == NULL ? "/v1/placement/runs"
-                                                      : "/v1/placement/runs?dryRun=true",
-                     body, "/v1/placement/runs", "operationId");
+    return ctl_start(ctl, line, "/v1/placement/runs", body, NULL, "/v1/placement/runs",
+                     "operationId");
 }
 
 int ctl_placement_list(struct ctl *ctl, const struct ctl_line *line)
@@ -174,11 +172,9 @@ int ctl_operation_wait(struct ctl *ctl, const struct ctl_line *line)
 int ctl_operation_cancel(struct ctl *ctl, const struct ctl_line *line)
 {
     char path[512];
-    struct ctl_reply r;
+    int code;
+    if (!ctl_consent(ctl, line, &code, "Stop operation %s", line->arg[0]))
+        return code;
     ctl_path(path, sizeof path, "/v1/operations", line->arg[0], ":cancel");
-    int code = ctl_must(ctl, "POST", path, NULL, NULL, &r);
-    if (code == CTL_OK)
-        ctl_print(ctl, r.body);
-    ctl_reply_done(&r);
-    return code;
+    return ctl_submit(ctl, "POST", path, NULL, NULL);
 }

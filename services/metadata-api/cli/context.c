@@ -79,7 +79,7 @@ static void take(const json_t *context, const char *member, char **to)
         *to = strdup(value);
 }
 
-int ctl_context_apply(const char *name, char **url, char **token_file, char **ca)
+int ctl_context_apply(const char *name, struct ctl_target *t)
 {
     json_t *all = load();
     if (all == NULL)
@@ -90,9 +90,12 @@ int ctl_context_apply(const char *name, char **url, char **token_file, char **ca
     int code = name != NULL && context == NULL
                    ? ctl_complain(CTL_USAGE, "no context %s; see prismctl context list", name)
                    : CTL_OK;
-    take(context, "url", url);
-    take(context, "tokenFile", token_file);
-    take(context, "caFile", ca);
+    take(context, "url", &t->url);
+    take(context, "tokenFile", &t->token_file);
+    take(context, "caFile", &t->ca);
+    if (t->cert == NULL) /* a key belongs to its certificate */
+        take(context, "keyFile", &t->key);
+    take(context, "certFile", &t->cert);
     json_decref(all);
     return code;
 }
@@ -101,7 +104,7 @@ int ctl_context_list(struct ctl *ctl, const struct ctl_line *line)
 {
     static const struct ctl_column columns[] = {
         { "CURRENT", "current" },      { "NAME", "name" },      { "URL", "url" },
-        { "TOKEN FILE", "tokenFile" }, { "CA FILE", "caFile" },
+        { "TOKEN FILE", "tokenFile" }, { "CA FILE", "caFile" }, { "CERT FILE", "certFile" },
     };
     json_t *all = load(), *items = json_array(), *context;
     const char *name;
@@ -151,6 +154,8 @@ int ctl_context_set(struct ctl *ctl, const struct ctl_line *line)
     set(context, line, "url", "url");
     set(context, line, "token-file", "tokenFile");
     set(context, line, "ca-file", "caFile");
+    set(context, line, "cert-file", "certFile");
+    set(context, line, "key-file", "keyFile");
     if (!json_is_string(json_object_get(all, "current")))
         json_object_set_new(all, "current", json_string(line->arg[0]));
     int code = save(all);

@@ -20,10 +20,12 @@ enum ctl_exit {
 };
 
 struct ctl {
-    char *url;   /* owned */
-    char *token; /* owned; NULL: none */
-    char *ca;    /* file of the CA to trust; owned; NULL: the system's */
-    bool json;   /* -o json or yaml: for programs */
+    char *url;        /* owned */
+    char *token;      /* owned; NULL: none */
+    char *ca;         /* file of the CA to trust; owned; NULL: the system's */
+    char *cert, *key; /* files of our own certificate and its key; owned; NULL: none */
+    bool json;        /* -o json or yaml: for programs */
+    bool dry;         /* --dry-run: every change asks what would be, and changes nothing */
     CURL *curl;
 };
 
@@ -101,10 +103,14 @@ void ctl_query(char *query, size_t cap, const char *name, const char *value);
 void ctl_escape(char *out, size_t cap, const char *segment);
 /* The exit status for an HTTP status. */
 int ctl_exit_of(long status);
-/* What every connection of curl has: the CA. */
+/* What every connection of curl has: the CA, and our own certificate. */
 void ctl_connection(const struct ctl *ctl, CURL *curl);
+/* Where the API is, and what it knows us by besides a token; all owned, or NULL. */
+struct ctl_target {
+    char *url, *token_file, *ca, *cert, *key;
+};
 /* A context's values for what is still NULL. name NULL: the current one, if any. */
-int ctl_context_apply(const char *name, char **url, char **token_file, char **ca);
+int ctl_context_apply(const char *name, struct ctl_target *t);
 int ctl_complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- printing ------------------------------------------------------------ */
@@ -156,15 +162,22 @@ int ctl_show_list(struct ctl *ctl, const struct ctl_line *line, const char *path
 int ctl_time_option(const struct ctl_line *line, const char *option, const char *name, char *query,
                     size_t cap);
 int ctl_time_text(const char *option, const char *given, char out[40]);
+int ctl_time_ahead(const char *option, const char *given, char out[40]); /* "6h": in six hours */
 /* Sends a change and prints the answer. */
 int ctl_submit(struct ctl *ctl, const char *method, const char *path, json_t *body,
                const char *if_match);
 /* The same to a resource as it is now: its ETag is read first. */
 int ctl_change(struct ctl *ctl, const char *method, const char *path, json_t *body);
+/* Whether somebody wants it: --yes, a dry run, or y on a terminal. Else *code is what to exit
+ * with: CTL_USAGE where nobody can be asked, CTL_OK after a no. */
+bool ctl_consent(const struct ctl *ctl, const struct ctl_line *line, int *code, const char *fmt,
+                 ...) __attribute__((format(printf, 4, 5)));
+/* Asks y or N on a terminal. */
+bool ctl_ask(const char *question);
 /* Starts long work. With --wait follows it, then shows the resource as it is at
  * the end, whatever the end. */
 int ctl_start(struct ctl *ctl, const struct ctl_line *line, const char *path, json_t *body,
-              const char *collection, const char *operation_member);
+              const char *if_match, const char *collection, const char *operation_member);
 /* params of a fleet plan from its options. */
 int ctl_fleet_params(const struct ctl_line *line, json_t *params);
 /* A plan as people read it; -o json: as it is. */
@@ -188,8 +201,10 @@ ctl_run_fn ctl_fleet_list, ctl_fleet_get, ctl_fleet_set, ctl_fleet_enable, ctl_f
 ctl_run_fn ctl_fleet_history, ctl_fleet_samples, ctl_fleet_simulate;
 ctl_run_fn ctl_decision_list, ctl_decision_show, ctl_decision_explain, ctl_decision_input;
 ctl_run_fn ctl_decision_replay;
+ctl_run_fn ctl_generation_list, ctl_restore_list, ctl_coordination;
 ctl_run_fn ctl_dr_status, ctl_drill, ctl_drill_list, ctl_dr_zones, ctl_failover;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
+ctl_run_fn ctl_token_list, ctl_token_show, ctl_token_create, ctl_token_revoke;
 ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion, ctl_man, ctl_events;
 ctl_run_fn ctl_cost;
 ctl_run_fn ctl_context_list, ctl_context_set, ctl_context_use, ctl_context_delete;

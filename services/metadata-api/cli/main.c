@@ -100,18 +100,19 @@ static bool take_format(struct ctl *ctl, const char *v)
 }
 
 /* Where the API is and who we are, as options say it; NULL where they do not. */
-struct target {
-    const char *context, *url, *token, *token_file, *ca;
+struct given {
+    const char *context, *url, *token, *token_file, *ca, *cert, *key;
 };
 
 /* Options of prismctl itself, up to the command; returns its index or -1. */
-static int global_options(struct ctl *ctl, struct target *t, int argc, char **argv, int *code)
+static int global_options(struct ctl *ctl, struct given *t, int argc, char **argv, int *code)
 {
     const struct {
         const char *name, **value;
     } row[] = {
         { "--context", &t->context },       { "--url", &t->url },    { "--token", &t->token },
-        { "--token-file", &t->token_file }, { "--ca-file", &t->ca },
+        { "--token-file", &t->token_file }, { "--ca-file", &t->ca }, { "--cert-file", &t->cert },
+        { "--key-file", &t->key },
     };
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
@@ -142,29 +143,36 @@ static char *copy_of(const char *s)
 
 /* An option goes before a context that was named, that before the environment, that before the
  * current context. */
-static int settle(struct ctl *ctl, const struct target *t)
+static int settle(struct ctl *ctl, const struct given *g)
 {
-    const char *name = t->context != NULL ? t->context : getenv("PRISM_CONTEXT");
-    char *url = copy_of(t->url), *file = copy_of(t->token_file);
+    const char *name = g->context != NULL ? g->context : getenv("PRISM_CONTEXT");
+    struct ctl_target t = { copy_of(g->url), copy_of(g->token_file), copy_of(g->ca),
+                            copy_of(g->cert), copy_of(g->key) };
     int code = CTL_OK;
-    ctl->ca = copy_of(t->ca);
-    ctl->token = copy_of(t->token);
+    ctl->token = copy_of(g->token);
     if (name != NULL && *name != '\0')
-        code = ctl_context_apply(name, &url, &file, &ctl->ca);
-    if (url == NULL)
-        url = copy_of(getenv("PRISM_API_URL"));
-    if (ctl->ca == NULL)
-        ctl->ca = copy_of(getenv("PRISM_CA_FILE"));
-    if (ctl->token == NULL && file == NULL)
+        code = ctl_context_apply(name, &t);
+    if (t.url == NULL)
+        t.url = copy_of(getenv("PRISM_API_URL"));
+    if (t.ca == NULL)
+        t.ca = copy_of(getenv("PRISM_CA_FILE"));
+    if (t.cert == NULL && t.key == NULL)
+        t.key = copy_of(getenv("PRISM_KEY_FILE"));
+    if (t.cert == NULL)
+        t.cert = copy_of(getenv("PRISM_CERT_FILE"));
+    if (ctl->token == NULL && t.token_file == NULL)
         ctl->token = copy_of(getenv("PRISM_TOKEN"));
-    if (ctl->token == NULL && file == NULL)
-        file = copy_of(getenv("PRISM_TOKEN_FILE"));
-    if (code == CTL_OK && (url == NULL || (ctl->token == NULL && file == NULL) || ctl->ca == NULL))
-        code = ctl_context_apply(NULL, &url, &file, &ctl->ca);
-    if (code == CTL_OK && ctl->token == NULL && file != NULL)
-        code = read_token(ctl, file);
-    free(file);
-    ctl->url = url != NULL ? url : strdup("http://127.0.0.1:8080");
+    if (ctl->token == NULL && t.token_file == NULL)
+        t.token_file = copy_of(getenv("PRISM_TOKEN_FILE"));
+    if (code == CTL_OK)
+        code = ctl_context_apply(NULL, &t);
+    if (code == CTL_OK && ctl->token == NULL && t.token_file != NULL)
+        code = read_token(ctl, t.token_file);
+    free(t.token_file);
+    ctl->ca = t.ca;
+    ctl->cert = t.cert;
+    ctl->key = t.key;
+    ctl->url = t.url != NULL ? t.url : strdup("http://127.0.0.1:8080");
     return code;
 }
 
@@ -246,7 +254,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 {
     static struct ctl_line line; /* large */
     int code = CTL_OK;
-    struct target target = { 0 };
+    struct given target = { 0 };
     int at = global_options(ctl, &target, argc, argv, &code);
     if (at < 0)
         return code;
@@ -268,6 +276,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
         code = settle(ctl, &target);
     if (code != CTL_OK)
         return code;
+    ctl->dry = ctl_opt(&line, "dry-run") != NULL;
     /* These watch by themselves. */
     const bool itself = line.command->run == ctl_events || line.command->run == ctl_failover;
     return ctl_opt(&line, "watch") != NULL && !itself ? ctl_watch(ctl, &line)
@@ -292,5 +301,7 @@ int main(int argc, char **argv)
     free(ctl.url);
     free(ctl.token);
     free(ctl.ca);
+    free(ctl.cert);
+    free(ctl.key);
     return code;
 }

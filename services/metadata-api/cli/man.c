@@ -11,6 +11,8 @@ const struct ctl_note ctl_globals[] = {
     { "--token-file", "FILE", "The same, as the first line of a file" },
     { "--ca-file", "FILE",
       "The CA that signed the server's certificate, if the system does not know it" },
+    { "--cert-file", "FILE", "A certificate that the server knows us by, in PEM" },
+    { "--key-file", "FILE", "Its key; that of --cert-file when it is in the same file" },
     { "-o", "table|json|yaml", "How answers are written; may stand behind the command, too" },
 };
 const size_t ctl_global_count = sizeof ctl_globals / sizeof ctl_globals[0];
@@ -21,6 +23,8 @@ const struct ctl_note ctl_environment[] = {
     { "PRISM_TOKEN", "TOKEN", "As --token" },
     { "PRISM_TOKEN_FILE", "FILE", "As --token-file" },
     { "PRISM_CA_FILE", "FILE", "As --ca-file" },
+    { "PRISM_CERT_FILE", "FILE", "As --cert-file" },
+    { "PRISM_KEY_FILE", "FILE", "As --key-file" },
     { "PRISM_CONTEXTS", "FILE", "Where contexts are kept, not ~/.config/prism/contexts.json" },
 };
 const size_t ctl_environment_count = sizeof ctl_environment / sizeof ctl_environment[0];

@@ -1,10 +1,12 @@
 /* What commands about changes and long work share. */
 #include "ctl.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 int ctl_number_option(const struct ctl_line *line, const char *option, json_t *into,
                       const char *member, bool real)
@@ -36,7 +38,8 @@ void ctl_flag_option(const struct ctl_line *line, const char *option, json_t *in
         json_object_set_new(into, member, json_true());
 }
 
-int ctl_time_text(const char *option, const char *given, char out[40])
+/* sign: -1 for how long ago, 1 for in how long. */
+static int time_text(const char *option, const char *given, int sign, char out[40])
 {
     static const struct {
         char unit;
@@ -49,16 +52,24 @@ int ctl_time_text(const char *option, const char *given, char out[40])
         return CTL_OK; /* the API knows what a time is */
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
         if (*end == row[i].unit && end[1] == '\0' && n >= 0 && n <= 10000000) {
-            const time_t then = time(NULL) - n * row[i].seconds;
+            const time_t then = time(NULL) + sign * n * row[i].seconds;
             struct tm t;
             if (gmtime_r(&then, &t) == NULL || strftime(out, 40, "%Y-%m-%dT%H:%M:%SZ", &t) == 0)
                 break;
             return CTL_OK;
         }
-    return ctl_complain(CTL_USAGE,
-                        "--%s is a time (2026-11-21T10:00:00Z) or how long ago (6h), "
-                        "not %s",
-                        option, given);
+    return ctl_complain(CTL_USAGE, "--%s is a time (2026-11-21T10:00:00Z) or %s (6h), not %s",
+                        option, sign < 0 ? "how long ago" : "in how long", given);
+}
+
+int ctl_time_text(const char *option, const char *given, char out[40])
+{
+    return time_text(option, given, -1, out);
+}
+
+int ctl_time_ahead(const char *option, const char *given, char out[40])
+{
+    return time_text(option, given, 1, out);
 }
 
 int ctl_time_option(const struct ctl_line *line, const char *option, const char *name, char *query,
@@ -148,12 +159,41 @@ static int show_resource(struct ctl *ctl, const char *path)
     return code;
 }
 
+bool ctl_ask(const char *question)
+{
+    char answer[16];
+    fprintf(stderr, "%s? [y/N] ", question);
+    fflush(stderr);
+    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+bool ctl_consent(const struct ctl *ctl, const struct ctl_line *line, int *code, const char *fmt,
+                 ...)
+{
+    char question[256];
+    va_list ap;
+    *code = CTL_OK;
+    if (ctl->dry || ctl_opt(line, "yes") != NULL)
+        return true;
+    va_start(ap, fmt);
+    vsnprintf(question, sizeof question, fmt, ap);
+    va_end(ap);
+    if (!isatty(STDIN_FILENO)) {
+        *code = ctl_complain(CTL_USAGE, "%s? Nobody to ask: give --yes", question);
+        return false;
+    }
+    if (ctl_ask(question))
+        return true;
+    fprintf(stderr, "nothing was changed\n");
+    return false;
+}
+
 int ctl_start(struct ctl *ctl, const struct ctl_line *line, const char *path, json_t *body,
-              const char *collection, const char *operation_member)
+              const char *if_match, const char *collection, const char *operation_member)
 {
     struct ctl_reply r;
     char resource[128];
-    int code = ctl_must(ctl, "POST", path, body, NULL, &r);
+    int code = ctl_must(ctl, "POST", path, body, if_match, &r);
     const bool dry = json_is_true(json_object_get(r.body, "dryRun"));
     if (code != CTL_OK || dry || ctl_opt(line, "wait") == NULL) {
         if (code == CTL_OK)

@@ -15,7 +15,7 @@ static const char *const role_name[] = {
 static const enum api_role needs[API_ACCESS_COUNT] = {
     [API_OPEN] = API_NOBODY,    [API_READ] = API_VIEWER, [API_RUN] = API_OPERATOR,
     [API_FLEET] = API_ADMIN,    [API_TRAIL] = API_ADMIN, [API_FAILOVER_READ] = API_VIEWER,
-    [API_FAILOVER] = API_ADMIN,
+    [API_FAILOVER] = API_ADMIN, [API_KEYS] = API_ADMIN,
 };
 
 const char *api_role_name(enum api_role role)

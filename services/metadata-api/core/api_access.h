@@ -17,6 +17,7 @@ enum api_access {
     API_TRAIL,         /* reading the audit trail */
     API_FAILOVER_READ, /* looking at fail-overs to another region */
     API_FAILOVER,      /* carrying them out */
+    API_KEYS,          /* tokens: making, seeing, revoking them */
     API_ACCESS_COUNT
 };
 

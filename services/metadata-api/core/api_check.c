@@ -227,7 +227,7 @@ bool api_number_parse(const char *text, uint64_t max, uint64_t *out)
     return true;
 }
 
-bool api_etag_matches(const char *if_match, uint64_t revision, bool *well_formed)
+bool api_etag_matches(const char *if_match, uint64_t generation, bool *well_formed)
 {
     const char *p = if_match + strspn(if_match, " \t");
     bool matches = false;
@@ -242,11 +242,11 @@ bool api_etag_matches(const char *if_match, uint64_t revision, bool *well_formed
             *well_formed = false;
             return false;
         }
-        size_t n = (size_t)(end - p - 1);
-        if (n < sizeof digits) { /* a longer tag is well formed and of nothing here */
+        size_t n = strcspn(p + 1, "\"-"); /* what follows a dash is of the status */
+        if (n < sizeof digits) {          /* a longer tag is well formed and of nothing here */
             memcpy(digits, p + 1, n);
             digits[n] = '\0';
-            matches |= api_number_parse(digits, UINT64_MAX, &got) && got == revision;
+            matches |= api_number_parse(digits, UINT64_MAX, &got) && got == generation;
         }
         p = end + 1 + strspn(end + 1, " \t");
         if (*p == '\0')

@@ -62,9 +62,10 @@ bool api_uuid_valid(const char *text);
 /* Decimal 0..max without sign, blanks or leading zeros. */
 bool api_number_parse(const char *text, uint64_t max, uint64_t *out);
 
-/* If-Match: "*", or a list of entity tags such as "\"12\", \"13\"". True when
- * revision matches; *well_formed is false when it is neither. */
-bool api_etag_matches(const char *if_match, uint64_t revision, bool *well_formed);
+/* If-Match: "*", or a list of entity tags such as "\"12\", \"13-9fe0\"", of which what stands
+ * before the dash counts: a change of the status alone spoils none. True when generation
+ * matches; *well_formed is false when it is neither. */
+bool api_etag_matches(const char *if_match, uint64_t generation, bool *well_formed);
 
 /* cross_share -> crossShare; cut to cap - 1 bytes. */
 void api_camel(const char *snake, char *out, size_t cap);

@@ -27,7 +27,7 @@ struct api_node {
     char id[API_NAME], host[256], placement_group[API_NAME], redis_id[48], shard[API_NAME];
     char role[12], state[16], seen_at[40]; /* "" where unknown */
     int port, slots, zone;                 /* zone: index or API_NONE */
-    uint64_t revision;
+    uint64_t revision, generation;         /* generation: revision of what is wanted of it */
 };
 
 struct api_shard {

@@ -14,7 +14,6 @@ enum {
     KEEP_KEYS_H = 24,
     SWEEP_MS = 600 * 1000,
     MAX_BODY_BYTES = 1 << 20,
-    MAX_CONNECTIONS = 1024,
     IDLE_TIMEOUT_S = 60
 };
 
@@ -88,6 +87,9 @@ const struct pr_http_route api_routes[] = {
     { "GET", "/v1/autoscale/decisions/{id}/replay", api_decision_replay, API_READ },
     { "GET", "/v1/dr", api_dr_get, API_READ },
     { "GET", "/v1/dr/zones", api_dr_zones, API_READ },
+    { "GET", "/v1/dr/generations", api_generation_list, API_READ },
+    { "GET", "/v1/dr/generations/{shard}/{generation}", api_generation_get, API_READ },
+    { "GET", "/v1/dr/restores", api_restore_list, API_READ },
     { "GET", "/v1/dr/drills", api_drill_list, API_READ },
     { "GET", "/v1/dr/drills/{id}", api_drill_get, API_READ },
     { "POST", "/v1/dr/drills", api_drill_create, API_RUN },
@@ -96,12 +98,17 @@ const struct pr_http_route api_routes[] = {
     { "POST", "/v1/dr/failovers", api_failover_create, API_FAILOVER },
     { "POST", "/v1/dr/failovers/{id}:resume", api_failover_resume, API_FAILOVER },
     { "POST", "/v1/dr/failovers/{id}:abort", api_failover_abort, API_FAILOVER },
+    { "GET", "/v1/coordination", api_coordination_get, API_READ },
     { "GET", "/v1/operations", api_operation_list, API_READ },
     { "GET", "/v1/operations/{id}", api_operation_get, API_READ },
     { "POST", "/v1/operations/{id}:cancel", api_operation_cancel, API_RUN },
     { "GET", "/v1/costs", api_cost_get, API_READ },
     { "GET", "/v1/audit", api_audit_list, API_TRAIL },
     { "GET", "/v1/events", api_event_list, API_READ },
+    { "GET", "/v1/tokens", api_token_list, API_KEYS },
+    { "GET", "/v1/tokens/{name}", api_token_get, API_KEYS },
+    { "POST", "/v1/tokens", api_token_create, API_KEYS },
+    { "POST", "/v1/tokens/{name}:revoke", api_token_revoke, API_KEYS },
 };
 const size_t api_route_count = PR_COUNT(api_routes);
 
@@ -149,7 +156,6 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
     }
     api->http = (struct pr_http_options){
         .max_body_bytes = MAX_BODY_BYTES,
-        .max_connections = MAX_CONNECTIONS,
         .idle_timeout_s = IDLE_TIMEOUT_S,
         .routes = api_routes,
         .n_routes = PR_COUNT(api_routes),
@@ -167,6 +173,8 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
         .n_metrics = PR_COUNT(metric_rows),
         .http = &api->http,
         .relay = true,
+        .configured = api_configured,
+        .configured_ctx = api,
         .without_db = true, /* a site in standby has none, and takes fail-overs */
     };
     *out = api;
@@ -188,7 +196,8 @@ static enum pr_code heard(void *ctx, const struct pr_msg *msg, struct pr_err *er
             prism__v1__routes_changed_event__free_unpacked(e, NULL);
     } else if (strncmp(msg->subject, "prism.evt.topology.", 19) == 0 ||
                strncmp(msg->subject, "prism.evt.metadata.", 19) == 0) {
-        api_refresher_ask(api->refresher, API_TOPO, 0);
+        /* Elsewhere a token may have been revoked. */
+        api_refresher_ask(api->refresher, API_TOPO | API_TOKENS, 0);
     } else {
         api_refresher_ask(api->refresher, API_DELTAS, 0);
     }
@@ -219,8 +228,7 @@ enum pr_code api_open(struct api *api, struct pr_err *err)
     return rc;
 }
 
-/* Raises a counter to what was counted elsewhere. */
-static void count_to(struct pr_metrics *m, int id, const char *label, uint64_t total)
+void api_count_to(struct pr_metrics *m, int id, const char *label, uint64_t total)
 {
     pr_metrics_add(m, id, label, (double)total - pr_metrics_get(m, id, label));
 }
@@ -232,17 +240,17 @@ static void measure(struct api *api)
     struct api_blob_stats blobs;
     api_refresher_stats(api->refresher, &reads);
     api_blobs_stats(api->blobs, &blobs);
-    count_to(m, API_M_REFRESHES, "all", reads.reads);
-    count_to(m, API_M_REFRESHES, "failed", reads.failed);
+    api_count_to(m, API_M_REFRESHES, "all", reads.reads);
+    api_count_to(m, API_M_REFRESHES, "failed", reads.failed);
     pr_metrics_set(m, API_M_BLOB_BYTES, NULL, (double)blobs.bytes);
     pr_metrics_set(m, API_M_BLOBS, NULL, (double)blobs.entries);
-    count_to(m, API_M_BLOB_EVENTS, "hit", blobs.hits);
-    count_to(m, API_M_BLOB_EVENTS, "load", blobs.loads);
-    count_to(m, API_M_BLOB_EVENTS, "evict", blobs.evicted);
+    api_count_to(m, API_M_BLOB_EVENTS, "hit", blobs.hits);
+    api_count_to(m, API_M_BLOB_EVENTS, "load", blobs.loads);
+    api_count_to(m, API_M_BLOB_EVENTS, "evict", blobs.evicted);
 
     struct api_feed_stats feed;
     api_feed_stats(api->feed, &feed);
-    count_to(m, API_M_FEED_CHANGES, NULL, feed.changes);
+    api_count_to(m, API_M_FEED_CHANGES, NULL, feed.changes);
     pr_metrics_set(m, API_M_FEED_HELD, NULL, (double)feed.held_ms / 1e3);
 
     PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
@@ -264,6 +272,7 @@ enum pr_code api_tick(void *ctx, int64_t now_ms, struct pr_err *err)
 {
     struct api *api = ctx;
     measure(api);
+    api_edge_tick(api, now_ms);
     api_watch_tick(api);
     enum pr_code rc = api_standby_audit(api->standby, api->svc->db, err);
     if (rc != PR_OK || now_ms - api->swept_ms < SWEEP_MS)
@@ -298,5 +307,6 @@ void api_free(struct api *api)
     api_pool_close(api->pool);
     api_cell_free(api->cell);
     api_standby_close(api->standby);
+    api_edge_close(api);
     free(api);
 }

@@ -8,9 +8,11 @@
 #include "blobs.h"
 #include "feed.h"
 #include "json.h"
+#include "jwt.h"
 #include "pool.h"
 #include "prism/io/service.h"
 #include "refresh.h"
+#include "roles.h"
 #include "spec.h"
 #include "standby.h"
 #include "watch.h"
@@ -49,16 +51,26 @@ struct api {
     struct api_feed *feed;
     struct api_watchers *watchers;
     struct api_spec *spec;
+    struct pr_tls *tls;              /* NULL: no TLS */
+    struct api_roles *roles;         /* from api_configured on */
+    struct api_jwt *jwt;             /* NULL: no issuer is known */
     void *sha256;                    /* EVP_MD: fetched once */
     char (*route_label)[96];         /* [api_route_count]: "GET /v1/nodes", of metrics */
-    struct api_rates reads, changes; /* of each token */
-    int64_t swept_ms;                /* when old idempotency keys were last deleted */
+    struct api_rates reads, changes; /* of each principal */
+    struct api_rates refusals;       /* of each address */
+    int64_t tls_warned_ms;
+    int64_t swept_ms; /* when old idempotency keys were last deleted */
 };
 
+/* How somebody is known: by a token of ours, one of the identity provider, or a certificate. */
+enum api_kind_of_principal { API_BY_TOKEN, API_BY_JWT, API_BY_CERTIFICATE };
+enum { API_PRINCIPAL = 280 };
 struct api_principal {
-    const char *name;
+    char name[API_PRINCIPAL]; /* "ci", "jwt:alice", "CN=ops-laptop" */
+    enum api_kind_of_principal by;
     enum api_role role;
-    unsigned char token[API_HASH_BYTES]; /* SHA-256 */
+    unsigned char hash[API_HASH_BYTES]; /* SHA-256 of the token; else of the name */
+    int64_t expires_ms;                 /* JWT */
 };
 static inline const char *api_who(const struct pr_http_req *req)
 {
@@ -77,9 +89,21 @@ void api_free(struct api *api);
 int api_authorise(void *api, struct pr_http_req *req, const struct pr_http_route *route,
                   struct pr_http_res *res);
 
-/* Is the token with this hash still one, and may it have that access? */
-bool api_token_good(struct api *api, const struct api_snapshot *s,
-                    const unsigned char hash[API_HASH_BYTES], int access);
+/* What somebody was let in by: does it still count, and may it have that access? */
+bool api_still_good(struct api *api, const struct api_snapshot *s, const struct api_principal *who,
+                    int access);
+
+/* --- what lets people in (edge.c) ------------------------------------------------- */
+/* From the settings: TLS, the table of roles, the identity provider. PR_EINVAL names the setting.
+ */
+PR_CHECKED enum pr_code api_configured(void *api, const struct pr_common_config *common,
+                                       struct pr_err *err);
+/* Looks whether files were replaced, warns of a certificate that ends, and measures. */
+void api_edge_tick(struct api *api, int64_t now_ms);
+void api_edge_close(struct api *api);
+
+/* Raises a counter to what was counted elsewhere. */
+void api_count_to(struct pr_metrics *m, int id, const char *label, uint64_t total);
 
 /* Cuts off watchers that do not take what they are sent. */
 void api_watch_tick(struct api *api);
@@ -122,6 +146,9 @@ void api_list_rows(struct api *api, const struct api_list *list, const struct pr
 /* The list of one parent: $3 is its id, the filters follow. */
 void api_list_rows_of(struct api *api, const struct api_list *list, const char *of,
                       const struct pr_http_req *req, struct pr_http_res *res);
+/* The one row of a query, or NULL after writing a problem (404: `what` does not exist). */
+PGresult *api_one_row(struct api *api, const char *sql, const struct pr_arg *arg, size_t args,
+                      const char *what, struct pr_http_res *res);
 /* sql: one column json, $1 the id. what: "placement run 7" in a 404. */
 void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,
                  const struct pr_http_req *req, struct pr_http_res *res);
@@ -129,7 +156,8 @@ void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, cons
 void api_reply_row(const struct pr_http_req *req, struct pr_http_res *res, const char *json);
 /* JSON text as it comes from PostgreSQL, members renamed; NULL: out of memory. */
 json_t *api_from_sql(const char *text);
-void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t revision);
+/* Its generation; api_finish adds what tells one answer from another. */
+void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t generation);
 
 json_t *api_node_json(const struct api_node *n, const char *zone);
 json_t *api_zone_json(const struct api_zone *z);
@@ -152,9 +180,11 @@ pr_http_fn api_decision_list, api_decision_get, api_decision_input, api_decision
 pr_http_fn api_decision_replay;
 pr_http_fn api_dr_zones;
 pr_http_fn api_dr_get, api_drill_list, api_drill_get, api_drill_create;
+pr_http_fn api_generation_list, api_generation_get, api_restore_list, api_coordination_get;
 pr_http_fn api_failover_list, api_failover_get, api_failover_create;
 pr_http_fn api_failover_resume, api_failover_abort;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;
+pr_http_fn api_token_list, api_token_get, api_token_create, api_token_revoke;
 pr_http_fn api_audit_list, api_event_list, api_cost_get, api_description_get;
 pr_http_fn api_docs_get, api_docs_css_get, api_docs_js_get;
 

@@ -1,18 +1,26 @@
+/* Who is it? A token of ours, one of the identity provider, or a client's certificate. */
 #include "common.h"
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-enum { WAIT_MS = 1000, MIN_AGE_MS = 200, MAX_TOKEN = 512 };
+enum { WAIT_MS = 1000, MIN_AGE_MS = 200, LOG_MS = 1000 };
 
 static int deny(struct api *api, struct pr_http_res *res, int status, const char *why,
                 const char *detail, const char *challenge)
 {
     pr_metrics_add(api->svc->metrics, API_M_DENIED, why, 1);
-    pr_http_problem(res, status, status == 401 ? "Not authenticated" : "Not allowed", detail, NULL);
+    pr_http_problem(res, status,
+                    status == 401   ? "Not authenticated"
+                    : status == 429 ? "Too many requests"
+                                    : "Not allowed",
+                    detail, NULL);
     if (challenge != NULL)
         api_header(res, "WWW-Authenticate", challenge);
     return status;
@@ -31,16 +39,16 @@ static const char *bearer(const struct pr_http_req *req)
     if (h == NULL || strncasecmp(h, "Bearer ", 7) != 0)
         return NULL;
     h += 7 + strspn(h + 7, " ");
-    return *h == '\0' || strlen(h) > MAX_TOKEN ? NULL : h;
+    return *h == '\0' || strlen(h) >= API_JWT_BYTES ? NULL : h;
 }
 
 /* An unknown token may be newer than the snapshot: read again, but not more
- * than five times a second whoever asks. */
+ * than five times a second whoever asks, and never for an address that is refused too often. */
 static const struct api_token *find_token(struct api *api, struct api_snapshot **s,
-                                          const unsigned char hash[API_HASH_BYTES])
+                                          const unsigned char hash[API_HASH_BYTES], bool cheap)
 {
     const struct api_token *t = api_token_find((*s)->tokens, hash);
-    if (t != NULL || pr_mono_us() / 1000 - (*s)->tokens_at_ms < MIN_AGE_MS ||
+    if (t != NULL || cheap || pr_mono_us() / 1000 - (*s)->tokens_at_ms < MIN_AGE_MS ||
         api_refresher_wait(api->refresher, API_TOKENS, WAIT_MS, NULL) != PR_OK)
         return t;
     api_snapshot_unref(*s);
@@ -50,18 +58,38 @@ static const struct api_token *find_token(struct api *api, struct api_snapshot *
 
 static const char invalid[] = "Bearer realm=\"prism\", error=\"invalid_token\"";
 
-static int admit(struct pr_http_req *req, const char *name, enum api_role role,
-                 const unsigned char *hash, struct pr_http_res *res)
+static int no_memory(struct pr_http_res *res)
+{
+    pr_http_problem(res, 500, "Out of memory", "no memory for the request", NULL);
+    return 500;
+}
+
+static struct api_principal *admit(struct pr_http_req *req, const char *name, enum api_role role,
+                                   const unsigned char *hash)
 {
     struct api_principal *who = pr_arena_alloc(req->arena, sizeof *who);
-    char *copy = pr_arena_strdup(req->arena, name);
-    if (who == NULL || copy == NULL) {
-        pr_http_problem(res, 500, "Out of memory", "no memory for the request", NULL);
-        return 500;
-    }
-    *who = (struct api_principal){ .name = copy, .role = role };
-    memcpy(who->token, hash, sizeof who->token);
+    if (who == NULL)
+        return NULL;
+    *who = (struct api_principal){ .role = role };
+    (void)snprintf(who->name, sizeof who->name, "%s", name);
+    memcpy(who->hash, hash, sizeof who->hash);
     req->principal = who;
+    return who;
+}
+
+/* Of whom another authority names: the same name is the same principal, whatever it came with. */
+static int admit_named(struct api *api, struct pr_http_req *req, const char *name,
+                       enum api_kind_of_principal by, enum api_role role, int64_t expires_ms,
+                       struct pr_http_res *res)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE] = { 0 };
+    struct api_principal *who = EVP_Digest(name, strlen(name), hash, NULL, api->sha256, NULL) == 1
+                                    ? admit(req, name, role, hash)
+                                    : NULL;
+    if (who == NULL)
+        return no_memory(res);
+    who->by = by;
+    who->expires_ms = expires_ms;
     return 0;
 }
 
@@ -88,14 +116,24 @@ static int check_standby(struct api *api, const struct api_snapshot *s, const un
                     "token of an administrator",
                     invalid);
     pr_metrics_add(api->svc->metrics, API_M_STANDBY, NULL, 1);
-    return admit(req, "standby-token", API_ADMIN, hash, res);
+    return admit(req, "standby-token", API_ADMIN, hash) == NULL ? no_memory(res) : 0;
 }
 
-static int check(struct api *api, struct api_snapshot **s, const unsigned char *hash,
+static int low_role(struct api *api, struct pr_http_req *req, const struct pr_http_route *route,
+                    const char *what, enum api_role role, struct pr_http_res *res)
+{
+    return deny(api, res, 403, "role",
+                pr_arena_printf(req->arena, "%s %s needs role %s; %s has role %s", req->method,
+                                req->path, api_role_name(api_access_needs(route->access)), what,
+                                api_role_name(role)),
+                NULL);
+}
+
+static int check(struct api *api, struct api_snapshot **s, const unsigned char *hash, bool cheap,
                  struct pr_http_req *req, const struct pr_http_route *route,
                  struct pr_http_res *res)
 {
-    const struct api_token *t = find_token(api, s, hash);
+    const struct api_token *t = find_token(api, s, hash, cheap);
     if (t == NULL)
         return deny(api, res, 401, "bad_token", "this token is not known", invalid);
     if (t->revoked)
@@ -103,13 +141,63 @@ static int check(struct api *api, struct api_snapshot **s, const unsigned char *
     if (pr_now_ms() >= t->expires_ms)
         return deny(api, res, 401, "expired", "this token has expired", invalid);
     if (!api_allowed(t->role, route->access))
-        return deny(api, res, 403, "role",
-                    pr_arena_printf(req->arena, "%s %s needs role %s; this token has role %s",
-                                    req->method, req->path,
-                                    api_role_name(api_access_needs(route->access)),
-                                    api_role_name(t->role)),
-                    NULL);
-    return admit(req, t->name, t->role, hash, res);
+        return low_role(api, req, route, "this token", t->role, res);
+    return admit(req, t->name, t->role, hash) == NULL ? no_memory(res) : 0;
+}
+
+/* Why, for whoever runs this; once a second, for anybody may bring garbage. */
+static void log_refusal(enum api_jwt_why why)
+{
+    static _Atomic int64_t told_ms;
+    int64_t before = atomic_load(&told_ms);
+    const int64_t now_ms = pr_mono_us() / 1000;
+    if (now_ms - before >= LOG_MS && atomic_compare_exchange_strong(&told_ms, &before, now_ms))
+        pr_info(PR_EV("api.jwt_refused"), PR_S("why", api_jwt_label(why)));
+}
+
+static int check_jwt(struct api *api, const char *text, const unsigned char *hash, bool cheap,
+                     struct pr_http_req *req, const struct pr_http_route *route,
+                     struct pr_http_res *res)
+{
+    struct api_jwt_who who;
+    enum api_jwt_why why = API_JWT_SHAPE;
+    switch (api_jwt_check(api->jwt, text, hash, cheap, pr_now_ms(), &who, &why)) {
+    case PR_OK:
+        break;
+    case PR_EDENIED:
+        log_refusal(why);
+        return deny(api, res, 401, api_jwt_label(why), api_jwt_words(why), invalid);
+    case PR_EFULL: /* becomes 429 */
+        return deny(api, res, 401, "bad_token", "this token is not known", invalid);
+    default:
+        pr_metrics_add(api->svc->metrics, API_M_DENIED, "jwt_keys", 1);
+        pr_http_problem(res, 503, "Service Unavailable",
+                        "the keys of the identity provider could not be read yet", NULL);
+        api_header(res, "Retry-After", "5");
+        return 503;
+    }
+    if (!api_allowed(who.role, route->access))
+        return low_role(api, req, route, "this token", who.role, res);
+    return admit_named(api, req, who.name, API_BY_JWT, who.role, who.expires_ms, res);
+}
+
+/* The first of its names that has a role; NULL: none has. */
+static const char *certified(struct api *api, const struct pr_http_req *req, enum api_role *role)
+{
+    const char *name;
+    for (size_t i = 0; (name = pr_http_client(req, i)) != NULL; i++)
+        if ((*role = api_role_of_name(api->roles, name)) != API_NOBODY)
+            return name;
+    return NULL;
+}
+
+static int check_certificate(struct api *api, const char *name, enum api_role role,
+                             struct pr_http_req *req, const struct pr_http_route *route,
+                             struct pr_http_res *res)
+{
+    if (!api_allowed(role, route->access))
+        return low_role(api, req, route, "this certificate", role, res);
+    return admit_named(api, req, name, API_BY_CERTIFICATE, role, INT64_MAX, res);
 }
 
 static int no_token(struct api *api, struct pr_http_res *res)
@@ -131,24 +219,32 @@ static int unknown_yet(struct api *api, const char *text, const struct pr_http_r
                                invalid);
 }
 
-bool api_token_good(struct api *api, const struct api_snapshot *s,
-                    const unsigned char hash[API_HASH_BYTES], int access)
+bool api_still_good(struct api *api, const struct api_snapshot *s, const struct api_principal *who,
+                    int access)
 {
-    const struct api_token *t = api_token_find(s->tokens, hash);
+    if (who->by == API_BY_JWT)
+        return pr_now_ms() < who->expires_ms && api_allowed(who->role, access);
+    if (who->by == API_BY_CERTIFICATE)
+        return api_allowed(api_role_of_name(api->roles, who->name), access);
+    const struct api_token *t = api_token_find(s->tokens, who->hash);
     return t != NULL && !t->revoked && pr_now_ms() < t->expires_ms &&
            api_allowed(t->role, access) &&
            pr_mono_us() / 1000 - s->tokens_at_ms <= api->config.token_grace_s * 1000;
 }
 
-int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route *route,
-                  struct pr_http_res *res)
+static bool is_stale(const struct api *api, const struct api_snapshot *s)
 {
-    struct api *api = ctx;
-    if (route->access == API_OPEN)
-        return 0;
+    return pr_mono_us() / 1000 - s->tokens_at_ms > api->config.token_grace_s * 1000;
+}
+
+/* cheap: nothing that costs more than looking it up. */
+static int identify(struct api *api, bool cheap, struct pr_http_req *req,
+                    const struct pr_http_route *route, struct pr_http_res *res)
+{
     PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
     const char *text = bearer(req);
     unsigned char hash[EVP_MAX_MD_SIZE] = { 0 };
+    enum api_role role = API_NOBODY;
     if (text != NULL && EVP_Digest(text, strlen(text), hash, NULL, api->sha256, NULL) != 1) {
         pr_http_problem(res, 500, "Internal error", "SHA-256 is not available", NULL);
         return 500;
@@ -157,13 +253,48 @@ int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route
         return check_standby(api, s, hash, req, route, res);
     if (s == NULL)
         return unknown_yet(api, text, route, res);
-    if (pr_mono_us() / 1000 - s->tokens_at_ms > api->config.token_grace_s * 1000) {
+    /* These two know themselves how long they count. */
+    if (text != NULL && api->jwt != NULL && api_jwt_like(text))
+        return check_jwt(api, text, hash, cheap, req, route, res);
+    const char *name =
+        pr_http_header(req, "Authorization") == NULL ? certified(api, req, &role) : NULL;
+    if (name != NULL)
+        return check_certificate(api, name, role, req, route, res);
+    if (is_stale(api, s)) {
         pr_http_problem(res, 503, "Tokens are stale", "PostgreSQL could not be read for too long",
                         NULL);
         return 503;
     }
-    if (text == NULL)
-        return no_token(api, res);
-    const int status = check(api, &s, hash, req, route, res);
+    return text == NULL ? no_token(api, res) : check(api, &s, hash, cheap, req, route, res);
+}
+
+static int too_many_refusals(struct api *api, const struct pr_http_req *req, int64_t wait_us,
+                             struct pr_http_res *res)
+{
+    memset(res->header, 0, sizeof res->header);
+    deny(api, res, 429, "address",
+         "too many requests from this address were refused; what has been let in before goes on",
+         NULL);
+    api_header(res, "Retry-After",
+               pr_arena_printf(req->arena, "%" PRId64, (wait_us + 999999) / 1000000));
+    return 429;
+}
+
+int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route *route,
+                  struct pr_http_res *res)
+{
+    struct api *api = ctx;
+    if (route->access == API_OPEN)
+        return 0;
+    unsigned char address[16];
+    const uint64_t key = api_rate_address(address, pr_http_address(req, address));
+    const struct api_rate rate = { api->config.refusals_per_s,
+                                   api->config.refusals_burst_ms * 1000 };
+    const int64_t wait_us = api_rates_wait(&api->refusals, &rate, key, pr_mono_us());
+    const int status = identify(api, wait_us > 0, req, route, res);
+    if (status == 401 && wait_us > 0)
+        return too_many_refusals(api, req, wait_us, res);
+    if (status == 401)
+        (void)api_rates_take(&api->refusals, &rate, key, pr_mono_us());
     return status != 0 ? status : api_admit(api, req, route, res);
 }

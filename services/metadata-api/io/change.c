@@ -17,15 +17,25 @@ struct running {
     bool would; /* a dry run went through to its end */
 };
 
-/* Same key, same request: method, path and body. */
+static bool add_text(EVP_MD_CTX *md, const char *text)
+{
+    return EVP_DigestUpdate(md, text, strlen(text) + 1) == 1;
+}
+
+/* Same key, same request: method, path, query and body. */
 static bool digest_request(const struct pr_http_req *req, unsigned char *out)
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
+    const char *name;
     bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
-              EVP_DigestUpdate(md, req->method, strlen(req->method) + 1) == 1 &&
-              EVP_DigestUpdate(md, req->path, strlen(req->path) + 1) == 1 &&
-              EVP_DigestUpdate(md, req->body, req->body_len) == 1 &&
-              EVP_DigestFinal_ex(md, out, NULL) == 1;
+              add_text(md, req->method) && add_text(md, req->path);
+    for (size_t i = 0; ok && (name = pr_http_query_name(req, i)) != NULL; i++) {
+        const char *value = pr_http_query(req, name);
+        ok = add_text(md, name) && add_text(md, value == NULL ? "" : value);
+    }
+    ok = ok && add_text(md, "") && /* no name is empty: the query ends here */
+         EVP_DigestUpdate(md, req->body, req->body_len) == 1 &&
+         EVP_DigestFinal_ex(md, out, NULL) == 1;
     EVP_MD_CTX_free(md);
     return ok;
 }
@@ -38,7 +48,7 @@ static void forget(struct api_change *c)
     c->before = c->after = NULL;
     c->stored = NULL;
     c->status = 0;
-    c->etag = 0;
+    c->etag = c->revision = 0;
     c->operation[0] = c->resource[0] = c->field[0] = '\0';
     c->replayed = false;
 }
@@ -141,6 +151,8 @@ static void answer(struct api *api, struct api_change *c, const struct pr_http_r
         return;
     }
     locate(c, req, res);
+    if (c->after != NULL && c->once != NULL)
+        (void)json_object_update(c->after, c->once); /* it is written by now */
     if (c->after == NULL)
         res->status = c->status;
     else
@@ -159,11 +171,9 @@ static void replay(struct api_change *c, const struct pr_http_req *req, struct p
         api_header(res, "Location", req->path);
     else if (c->stored_status == 201 && id != NULL)
         api_header(res, "Location", pr_arena_printf(req->arena, "%s/%s", req->path, id));
-    json_int_t revision = json_integer_value(json_object_get(first, "revision"));
-    if (revision == 0) /* what has versions has them in its ETag */
-        revision = json_integer_value(json_object_get(first, "version"));
-    if (revision > 0)
-        api_etag(req, res, (uint64_t)revision);
+    const uint64_t generation = api_generation(first);
+    if (generation > 0)
+        api_etag(req, res, generation);
     api_header(res, "Idempotency-Replayed", "true");
     res->status = c->stored_status;
     pr_buf_str(&res->body, c->stored);
@@ -257,7 +267,25 @@ enum pr_code api_change_event(struct pr_db *db, const struct api_change *c, uint
     return pr_outbox_add(db, "prism.evt.metadata.changed", packed, n, err);
 }
 
-enum pr_code api_change_precondition(struct api_change *c, uint64_t revision, bool required,
+uint64_t api_generation(const json_t *resource)
+{
+    static const char *const names[] = { "generation", "version", "revision" };
+    json_int_t v = 0;
+    for (size_t i = 0; i < PR_COUNT(names) && v <= 0; i++)
+        v = json_integer_value(json_object_get(resource, names[i]));
+    return v <= 0 ? 0 : (uint64_t)v;
+}
+
+enum pr_code api_change_took(struct api_change *c, json_t *after, struct pr_err *err)
+{
+    json_decref(c->after);
+    c->after = after;
+    c->etag = api_generation(after);
+    c->revision = (uint64_t)json_integer_value(json_object_get(after, "revision"));
+    return after == NULL ? pr_fail(err, PR_ENOMEM, "%s", c->resource) : PR_OK;
+}
+
+enum pr_code api_change_precondition(struct api_change *c, uint64_t generation, bool required,
                                      struct pr_err *err)
 {
     const char *if_match = pr_http_header(c->req, "If-Match");
@@ -268,13 +296,13 @@ enum pr_code api_change_precondition(struct api_change *c, uint64_t revision, bo
         return api_change_fail(c, 428, err, PR_EINVAL,
                                "send If-Match with the ETag of the %s you mean to change",
                                c->resource);
-    if (api_etag_matches(if_match, revision, &well_formed))
+    if (api_etag_matches(if_match, generation, &well_formed))
         return PR_OK;
     if (!well_formed)
         return api_change_fail(c, 400, err, PR_EINVAL, "If-Match is not an entity tag: %.60s",
                                if_match);
-    return api_change_fail(c, 412, err, PR_ECONFLICT, "%s has revision %llu, If-Match says %.60s",
-                           c->resource, (unsigned long long)revision, if_match);
+    return api_change_fail(c, 412, err, PR_ECONFLICT, "%s is at %llu, If-Match says %.60s",
+                           c->resource, (unsigned long long)generation, if_match);
 }
 
 bool api_dry_run(const struct pr_http_req *req, bool *dry, struct pr_http_res *res)

@@ -17,6 +17,9 @@ struct api_change {
     const void *in;  /* the request, checked */
     int fresh_parts; /* of the snapshot, renewed before the answer */
     bool dry;        /* roll back, answer what would be */
+    /* Members that the answer has and nothing that is kept: not the audit row, not what an
+     * Idempotency-Key brings back. Borrowed; NULL: none. */
+    json_t *once;
 
     /* what fn made: */
     const struct pr_http_req *req;
@@ -24,7 +27,8 @@ struct api_change {
     json_t *before, *after; /* owned */
     int status;             /* of the answer; of the problem when fn failed and set it */
     char field[96];         /* of the problem: what it is about; "" */
-    uint64_t etag;          /* 0: none */
+    uint64_t etag;          /* the generation; 0: none */
+    uint64_t revision;      /* of the resource after it */
     char operation[40];     /* id, for Location; "" */
     bool created;           /* Location: the resource */
     /* set by api_change_run: */
@@ -44,8 +48,12 @@ PR_CHECKED enum pr_code api_change_operation(struct pr_db *db, struct api_change
 /* A Changed event of c->resource for the other replicas. */
 PR_CHECKED enum pr_code api_change_event(struct pr_db *db, const struct api_change *c,
                                          uint64_t revision, const char *state, struct pr_err *err);
-/* If-Match against revision. required: 428 without one. 412 when stale. */
-PR_CHECKED enum pr_code api_change_precondition(struct api_change *c, uint64_t revision,
+/* The resource as JSON after the change (taken over): answer, ETag and revision. */
+PR_CHECKED enum pr_code api_change_took(struct api_change *c, json_t *after, struct pr_err *err);
+/* What an ETag of a resource begins with: its generation; without one, its version or revision. */
+uint64_t api_generation(const json_t *resource);
+/* If-Match against the generation. required: 428 without one. 412 when stale. */
+PR_CHECKED enum pr_code api_change_precondition(struct api_change *c, uint64_t generation,
                                                 bool required, struct pr_err *err);
 /* Fails with a status of its own. */
 #define api_change_fail(c, st, err, code, ...)                                                     \

@@ -2,6 +2,7 @@
 
 #include "mask.h"
 #include "prism/io/clock.h"
+#include "prism/slot.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,7 +15,7 @@ static bool reads(const struct pr_http_route *route)
 static uint64_t key_of(const struct api_principal *who)
 {
     uint64_t key;
-    memcpy(&key, who->token, sizeof key); /* of a SHA-256: as good as random */
+    memcpy(&key, who->hash, sizeof key); /* of a SHA-256: as good as random */
     return key == 0 ? 1 : key;
 }
 
@@ -79,15 +80,24 @@ static void mask_body(const char *mask, const struct pr_http_req *req, struct pr
     (void)req;
 }
 
-static const char *etag_of(const struct pr_http_res *res)
+/* The ETag of what is about to be sent: what the handler wrote (the generation, for If-Match), and
+ * after a dash a digest of the body, so that If-None-Match hears of a change of the status alone.
+ */
+static const char *etag_of(const struct pr_http_req *req, struct pr_http_res *res)
 {
     for (size_t i = 0; i < PR_COUNT(res->header); i++)
-        if (res->header[i].name != NULL && strcmp(res->header[i].name, "ETag") == 0)
-            return res->header[i].value;
+        if (res->header[i].name != NULL && strcmp(res->header[i].name, "ETag") == 0 &&
+            res->header[i].value != NULL) {
+            const char *tag = res->header[i].value;
+            const char *whole =
+                pr_arena_printf(req->arena, "%.*s-%016" PRIx64 "\"", (int)(strlen(tag) - 1), tag,
+                                pr_vertex_hash(res->body.data, res->body.len));
+            return res->header[i].value = whole != NULL ? whole : tag;
+        }
     return NULL;
 }
 
-/* RFC 9110: "*" or a list; a revision is told by its tag alone. */
+/* RFC 9110: "*" or a list. */
 static bool has_already(const char *if_none_match, const char *etag)
 {
     const char *at = strstr(if_none_match, etag);
@@ -102,7 +112,7 @@ void api_finish(void *ctx, const struct pr_http_req *req, const struct pr_http_r
     if (!reads(route) || res->stream.more != NULL || (res->status != 0 && res->status != 200) ||
         strcmp(res->content_type, "application/json") != 0)
         return;
-    const char *have = pr_http_header(req, "If-None-Match"), *etag = etag_of(res);
+    const char *have = pr_http_header(req, "If-None-Match"), *etag = etag_of(req, res);
     if (have != NULL && etag != NULL && has_already(have, etag)) {
         pr_buf_done(&res->body);
         pr_buf_init(&res->body, 0);

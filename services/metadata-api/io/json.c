@@ -1,5 +1,7 @@
 #include "json.h"
 
+#include "prism/io/json_text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -180,20 +182,29 @@ void api_header(struct pr_http_res *res, const char *name, const char *value)
         }
 }
 
+/* Written by hand: what an error quotes may be no UTF-8, or be cut in the middle of a character. */
 void api_refuse(struct pr_http_res *res, int status, const char *title,
                 const struct api_errors *errs)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < errs->n; i++)
-        json_array_append_new(
-            list, json_pack("{s:s,s:s}", "field", errs->e[i].field, "detail", errs->e[i].detail));
+    struct pr_buf *b = &res->body;
     char detail[400];
-    snprintf(detail, sizeof detail, "%s: %s%s", errs->e[0].field, errs->e[0].detail,
-             errs->more    ? ", and many more"
-             : errs->n > 1 ? ", and more"
-                           : "");
-    api_reply(res, status,
-              json_pack("{s:s,s:s,s:i,s:s,s:o}", "type", "about:blank", "title", title, "status",
-                        status, "detail", detail, "errors", list));
+    (void)snprintf(detail, sizeof detail, "%s: %s%s", errs->e[0].field, errs->e[0].detail,
+                   errs->more    ? ", and many more"
+                   : errs->n > 1 ? ", and more"
+                                 : "");
+    pr_buf_str(b, "{\"type\":\"about:blank\",\"title\":");
+    pr_json_add(b, title);
+    pr_buf_printf(b, ",\"status\":%d,\"detail\":", status);
+    pr_json_add(b, detail);
+    pr_buf_str(b, ",\"errors\":[");
+    for (size_t i = 0; i < errs->n; i++) {
+        pr_buf_str(b, i == 0 ? "{\"field\":" : ",{\"field\":");
+        pr_json_add(b, errs->e[i].field);
+        pr_buf_str(b, ",\"detail\":");
+        pr_json_add(b, errs->e[i].detail);
+        pr_buf_str(b, "}");
+    }
+    pr_buf_str(b, "]}");
+    res->status = status;
     res->content_type = "application/problem+json";
 }

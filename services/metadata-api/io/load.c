@@ -35,6 +35,7 @@ void api_node_read(const PGresult *res, int row, struct api_node *n)
     n->slots = (int)pr_cell_i64(res, row, 9);
     copy(n->seen_at, sizeof n->seen_at, res, row, 10);
     n->revision = (uint64_t)pr_cell_i64(res, row, 11);
+    n->generation = (uint64_t)pr_cell_i64(res, row, 12);
 }
 
 static void newer(struct api_topo *t, uint64_t revision)

@@ -21,7 +21,7 @@ PR_CHECKED enum pr_code api_load_tokens(struct pr_db *db, struct api_tokens **ou
 #define API_NODE_COLUMNS                                                                           \
     "n.id, n.host, n.port, coalesce(n.zone_id, ''), coalesce(n.placement_group, ''), "             \
     "coalesce(n.redis_id, ''), n.role, coalesce(n.shard_id, ''), n.state, n.slots, "               \
-    "coalesce(to_json(n.seen_at)#>>'{}', ''), n.revision"
+    "coalesce(to_json(n.seen_at)#>>'{}', ''), n.revision, n.generation"
 #define API_ZONE_COLUMNS "z.id, coalesce(z.subnet::text, ''), z.capacity_ratio, z.revision"
 /* The zone's id stays in the result: column 3. */
 void api_node_read(const PGresult *res, int row, struct api_node *out);

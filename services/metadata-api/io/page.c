@@ -1,5 +1,6 @@
 #include "api.h"
 #include "api_page.h"
+#include "change.h"
 #include "prism/io/clock.h"
 
 #include <inttypes.h>
@@ -73,9 +74,9 @@ json_t *api_from_sql(const char *text)
     return j == NULL ? NULL : api_camel_all(j);
 }
 
-void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t revision)
+void api_etag(const struct pr_http_req *req, struct pr_http_res *res, uint64_t generation)
 {
-    api_header(res, "ETag", pr_arena_printf(req->arena, "\"%" PRIu64 "\"", revision));
+    api_header(res, "ETag", pr_arena_printf(req->arena, "\"%" PRIu64 "\"", generation));
 }
 
 void api_list_rows_of(struct api *api, const struct api_list *list, const char *of,
@@ -124,26 +125,34 @@ void api_list_rows(struct api *api, const struct api_list *list, const struct pr
 void api_reply_row(const struct pr_http_req *req, struct pr_http_res *res, const char *json)
 {
     json_t *j = api_from_sql(json);
-    api_etag(req, res, (uint64_t)json_integer_value(json_object_get(j, "revision")));
+    api_etag(req, res, api_generation(j));
     api_reply(res, 200, j);
+}
+
+PGresult *api_one_row(struct api *api, const char *sql, const struct pr_arg *arg, size_t args,
+                      const char *what, struct pr_http_res *res)
+{
+    struct pr_err err = { 0 };
+    struct pr_db *db = NULL;
+    PGresult *row = NULL;
+    enum pr_code rc = api_pool_take(api->pool, &db, &err);
+    if (rc == PR_OK) {
+        rc = pr_db_exec(db, sql, arg, args, &row, &err);
+        api_pool_give(api->pool, db);
+    }
+    if (rc == PR_OK && PQntuples(row) == 0)
+        rc = pr_fail(&err, PR_ENOTFOUND, "%s does not exist", what);
+    if (rc == PR_OK)
+        return row;
+    PQclear(row);
+    pr_http_fail(res, rc, &err);
+    return NULL;
 }
 
 void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,
                  const struct pr_http_req *req, struct pr_http_res *res)
 {
-    struct pr_err err = { 0 };
-    struct pr_db *db = NULL;
-    PR_AUTO(PGresult) *row = NULL;
-    enum pr_code rc = api_pool_take(api->pool, &db, &err);
-    if (rc == PR_OK) {
-        rc = pr_db_exec(db, sql, id, 1, &row, &err);
-        api_pool_give(api->pool, db);
-    }
-    if (rc == PR_OK && PQntuples(row) == 0)
-        rc = pr_fail(&err, PR_ENOTFOUND, "%s does not exist", what);
-    if (rc != PR_OK) {
-        pr_http_fail(res, rc, &err);
-        return;
-    }
-    api_reply_row(req, res, pr_cell(row, 0, 0));
+    PR_AUTO(PGresult) *row = api_one_row(api, sql, id, 1, what, res);
+    if (row != NULL)
+        api_reply_row(req, res, pr_cell(row, 0, 0));
 }

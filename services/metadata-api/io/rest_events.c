@@ -22,7 +22,7 @@ struct watch {
     struct api_watcher *place;
     struct api_cursor at;
     char prefix[API_RESOURCE_MAX]; /* "": everything */
-    unsigned char token[API_HASH_BYTES];
+    struct api_principal who;
     int access, socket;
     int64_t told_ms, checked_ms; /* monotonic */
 };
@@ -55,7 +55,7 @@ static bool still_allowed(struct watch *w, int64_t now_ms)
         return true;
     w->checked_ms = now_ms;
     PR_AUTO(api_snapshot) *s = api_cell_get(w->api->cell);
-    return api_token_good(w->api, s, w->token, w->access);
+    return api_still_good(w->api, s, &w->who, w->access);
 }
 
 /* The last words of a stream. */
@@ -202,7 +202,7 @@ static void begin(struct api *api, struct watch *w, const struct pr_http_req *re
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER_BYTES }, sizeof(int));
     w->socket = fd;
-    memcpy(w->token, who->token, sizeof w->token);
+    w->who = *who;
     w->checked_ms = mono_ms();
     res->content_type = "text/event-stream";
     res->stream = (struct pr_http_stream){ first_or_more, end, w };

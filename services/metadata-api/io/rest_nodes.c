@@ -13,11 +13,12 @@ static json_t *text_or_null(const char *s)
 
 json_t *api_node_json(const struct api_node *n, const char *zone)
 {
-    return json_pack("{s:s,s:s,s:i,s:o,s:o,s:o,s:s,s:o,s:s,s:i,s:o,s:I}", "id", n->id, "host",
+    return json_pack("{s:s,s:s,s:i,s:o,s:o,s:o,s:s,s:o,s:s,s:i,s:o,s:I,s:I}", "id", n->id, "host",
                      n->host, "port", n->port, "zone", text_or_null(zone), "placementGroup",
                      text_or_null(n->placement_group), "redisId", text_or_null(n->redis_id), "role",
                      n->role, "shard", text_or_null(n->shard), "state", n->state, "slots", n->slots,
-                     "seenAt", text_or_null(n->seen_at), "revision", (json_int_t)n->revision);
+                     "seenAt", text_or_null(n->seen_at), "generation", (json_int_t)n->generation,
+                     "revision", (json_int_t)n->revision);
 }
 
 static const char *zone_of(const struct api_topo *t, const struct api_node *n)
@@ -56,7 +57,7 @@ void api_node_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *
         return;
     }
     const struct api_node *n = &s->topo->node[i];
-    api_etag(req, res, n->revision);
+    api_etag(req, res, n->generation);
     api_reply(res, 200, api_node_json(n, zone_of(s->topo, n)));
 }
 
@@ -66,7 +67,8 @@ static enum pr_code took(struct api_change *c, const PGresult *row, struct pr_er
     struct api_node n = { 0 };
     api_node_read(row, 0, &n);
     c->after = api_node_json(&n, pr_cell(row, 0, API_NODE_ZONE_COLUMN));
-    c->etag = n.revision;
+    c->etag = n.generation;
+    c->revision = n.revision;
     return c->after == NULL ? pr_fail(err, PR_ENOMEM, "node %s", n.id) : PR_OK;
 }
 
@@ -113,7 +115,7 @@ static enum pr_code create(struct pr_db *db, struct api_change *c, struct pr_err
         rc = took(c, row, err);
     c->status = 201;
     c->created = true;
-    return rc == PR_OK ? api_change_event(db, c, c->etag, "registered", err) : rc;
+    return rc == PR_OK ? api_change_event(db, c, c->revision, "registered", err) : rc;
 }
 
 void api_node_create(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
@@ -157,7 +159,7 @@ static enum pr_code lock(struct pr_db *db, struct api_change *c, struct api_node
         return rc;
     api_node_read(row, 0, was);
     c->before = api_node_json(was, pr_cell(row, 0, API_NODE_ZONE_COLUMN));
-    return api_change_precondition(c, was->revision, true, err);
+    return api_change_precondition(c, was->generation, true, err);
 }
 
 static enum pr_code patch(struct pr_db *db, struct api_change *c, struct pr_err *err)
@@ -175,7 +177,7 @@ static enum pr_code patch(struct pr_db *db, struct api_change *c, struct pr_err 
     if (rc == PR_OK)
         rc = took(c, row, err);
     c->status = rc == PR_OK ? 200 : c->status;
-    return rc == PR_OK ? api_change_event(db, c, c->etag, was.state, err) : rc;
+    return rc == PR_OK ? api_change_event(db, c, c->revision, was.state, err) : rc;
 }
 
 void api_node_patch(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)

@@ -8,7 +8,7 @@
     "phase, 'progressRatio', progress_ratio, 'etaS', eta_s, 'progress', progress, 'error', "       \
     "error, 'cancelRequested', cancel_requested, 'createdBy', created_by, 'createdAt', "           \
     "created_at, 'updatedAt', "                                                                    \
-    "updated_at, 'finishedAt', finished_at, 'revision', revision)"
+    "updated_at, 'finishedAt', finished_at, 'generation', generation, 'revision', revision)"
 
 void api_operation_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
@@ -42,7 +42,8 @@ void api_operation_get(void *ctx, const struct pr_http_req *req, struct pr_http_
                 pr_arena_printf(req->arena, "operation %s", req->param[0]), req, res);
 }
 
-/* Stopping is a request: whoever works on it sees it and ends in "canceled". */
+/* Stopping is a request: whoever works on it sees it and ends in "canceled". An operation is one
+ * piece of work and never becomes another, so no If-Match is asked for. */
 static enum pr_code cancel(struct pr_db *db, struct api_change *c, struct pr_err *err)
 {
     const char *id = c->in;
@@ -60,20 +61,17 @@ static enum pr_code cancel(struct pr_db *db, struct api_change *c, struct pr_err
     if (strcmp(state, "pending") != 0 && strcmp(state, "running") != 0)
         return api_change_fail(c, 409, err, PR_ECONFLICT, "operation %s is %s already", id, state);
     c->before = api_from_sql(pr_cell(was, 0, 1));
-    rc = api_change_precondition(
-        c, (uint64_t)json_integer_value(json_object_get(c->before, "revision")), false, err);
+    rc = api_change_precondition(c, api_generation(c->before), false, err);
     if (rc != PR_OK)
         return rc;
     rc = pr_db_exec(db,
                     "UPDATE operations SET cancel_requested = true, updated_at = now() "
                     "WHERE id = $1::uuid RETURNING " OPERATION_JSON,
                     PR_ARGS(pr_text(id)), &now, err);
-    if (rc != PR_OK)
-        return rc;
-    c->after = api_from_sql(pr_cell(now, 0, 0));
-    c->etag = (uint64_t)json_integer_value(json_object_get(c->after, "revision"));
-    c->status = 202;
-    return api_change_event(db, c, c->etag, "cancel_requested", err);
+    if (rc == PR_OK)
+        rc = api_change_took(c, api_from_sql(pr_cell(now, 0, 0)), err);
+    c->status = rc == PR_OK ? 202 : c->status;
+    return rc == PR_OK ? api_change_event(db, c, c->revision, "cancel_requested", err) : rc;
 }
 
 void api_operation_cancel(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)

@@ -44,28 +44,13 @@ void api_pin_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *r
 {
     struct wanted_pin w = { 0 };
     struct api_errors errs = { 0 };
-    struct pr_err err = { 0 };
-    struct pr_db *db = NULL;
-    PR_AUTO(PGresult) *row = NULL;
     if (!read_path(req, &w, &errs, res))
         return;
-    enum pr_code rc = api_pool_take(((struct api *)ctx)->pool, &db, &err);
-    if (rc == PR_OK) {
-        rc = pr_db_exec(db, "SELECT " PIN_JSON " FROM " THIS_PIN,
-                        PR_ARGS(pr_text(w.kind), pr_text(w.value)), &row, &err);
-        api_pool_give(((struct api *)ctx)->pool, db);
-    }
-    if (rc == PR_OK && PQntuples(row) == 0)
-        rc = pr_fail(&err, PR_ENOTFOUND, "%s %s is not pinned", w.kind, w.value);
-    if (rc != PR_OK)
-        pr_http_fail(res, rc, &err);
-    else
+    PR_AUTO(PGresult) *row = api_one_row(
+        ctx, "SELECT " PIN_JSON " FROM " THIS_PIN, PR_ARGS(pr_text(w.kind), pr_text(w.value)),
+        pr_arena_printf(req->arena, "the pin of %s %s", w.kind, w.value), res);
+    if (row != NULL)
         api_reply_row(req, res, pr_cell(row, 0, 0));
-}
-
-static uint64_t revision_of(const json_t *pin)
-{
-    return (uint64_t)json_integer_value(json_object_get(pin, "revision"));
 }
 
 /* The pin as it is, locked; If-Match must know it when there is one. */
@@ -79,7 +64,7 @@ static enum pr_code was(struct pr_db *db, struct api_change *c, const struct wan
     if (rc != PR_OK || PQntuples(row) == 0)
         return rc;
     c->before = api_from_sql(pr_cell(row, 0, 0));
-    return api_change_precondition(c, revision_of(c->before), true, err);
+    return api_change_precondition(c, api_generation(c->before), true, err);
 }
 
 static enum pr_code exists(struct pr_db *db, struct api_change *c, const struct wanted_pin *w,
@@ -117,11 +102,10 @@ static enum pr_code put(struct pr_db *db, struct api_change *c, struct pr_err *e
             &row, err);
     if (rc != PR_OK)
         return rc;
-    c->after = api_from_sql(pr_cell(row, 0, 0));
     c->created = c->before == NULL;
     c->status = c->created ? 201 : 200;
-    c->etag = revision_of(c->after);
-    return api_change_event(db, c, c->etag, "pinned", err);
+    rc = api_change_took(c, api_from_sql(pr_cell(row, 0, 0)), err);
+    return rc == PR_OK ? api_change_event(db, c, c->revision, "pinned", err) : rc;
 }
 
 void api_pin_put(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
@@ -152,7 +136,7 @@ static enum pr_code delete_pin(struct pr_db *db, struct api_change *c, struct pr
     if (rc != PR_OK)
         return rc;
     c->status = 204;
-    return api_change_event(db, c, revision_of(c->before), "unpinned", err);
+    return api_change_event(db, c, api_generation(c->before), "unpinned", err);
 }
 
 void api_pin_delete(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)

@@ -102,9 +102,10 @@ static enum pr_code create(struct pr_db *db, struct api_change *c, struct pr_err
         return rc;
     const int64_t id = pr_cell_i64(row, 0, 0);
     snprintf(c->resource, sizeof c->resource, "rebalance/plans/%" PRId64, id);
-    api_plan_took(c, pr_cell(row, 0, 2));
     c->status = 202;
-    rc = api_change_operation(db, c, pr_cell(row, 0, 1), "rebalance.plan", err);
+    rc = api_change_took(c, api_from_sql(pr_cell(row, 0, 2)), err);
+    if (rc == PR_OK)
+        rc = api_change_operation(db, c, pr_cell(row, 0, 1), "rebalance.plan", err);
     return rc == PR_OK ? api_plan_command(db, c, "prism.cmd.rebalance.plan", id, err) : rc;
 }
 

@@ -78,12 +78,6 @@ enum pr_code api_plan_command(struct pr_db *db, const struct api_change *c, cons
                          prism__v1__rebalance_execute_request__pack(&m, packed), err);
 }
 
-void api_plan_took(struct api_change *c, const char *json)
-{
-    c->after = api_from_sql(json);
-    c->etag = (uint64_t)json_integer_value(json_object_get(c->after, "revision"));
-}
-
 /* --- what may be done to a plan ----------------------------------------- */
 
 struct allowance { /* the optional body */
@@ -175,7 +169,8 @@ static enum pr_code ask_stop(struct pr_db *db, int64_t plan, struct pr_err *err)
                       PR_ARGS(pr_i64(plan)), NULL, err);
 }
 
-/* Locks the plan and asks the table whether its state allows the verb. */
+/* Locks the plan and asks the table whether its state allows the verb. A brake needs no
+ * condition: pausing does no harm, whatever the plan has become since somebody looked. */
 static enum pr_code judge(struct pr_db *db, struct api_change *c, const struct verb *v,
                           struct api_verdict *verdict, struct pr_err *err)
 {
@@ -184,7 +179,7 @@ static enum pr_code judge(struct pr_db *db, struct api_change *c, const struct v
     enum pr_code rc = pr_db_exec(
         db,
         "SELECT CASE WHEN state = 'approved' AND execute_operation_id IS NULL THEN $2 "
-        "ELSE state END, revision, " API_PLAN_JSON " FROM plans WHERE id = $1 FOR UPDATE",
+        "ELSE state END, generation, " API_PLAN_JSON " FROM plans WHERE id = $1 FOR UPDATE",
         PR_ARGS(pr_i64(v->plan), pr_text(API_WAITING)), &row, err);
     if (rc == PR_OK && PQntuples(row) == 0)
         return api_change_fail(c, 404, err, PR_ENOTFOUND, "plan %" PRId64 " does not exist",
@@ -192,7 +187,7 @@ static enum pr_code judge(struct pr_db *db, struct api_change *c, const struct v
     if (rc != PR_OK)
         return rc;
     c->before = api_from_sql(pr_cell(row, 0, 2));
-    rc = api_change_precondition(c, (uint64_t)pr_cell_i64(row, 0, 1), false, err);
+    rc = api_change_precondition(c, (uint64_t)pr_cell_i64(row, 0, 1), v->verb != API_PAUSE, err);
     if (rc != PR_OK)
         return rc;
     *verdict = api_plan_verb(v->verb, pr_cell(row, 0, 0));
@@ -236,11 +231,12 @@ static enum pr_code apply(struct pr_db *db, struct api_change *c, struct pr_err 
     if (rc == PR_OK)
         rc = pr_db_exec(db, "SELECT state, " API_PLAN_JSON " FROM plans WHERE id = $1",
                         PR_ARGS(pr_i64(v->plan)), &row, err);
+    if (rc == PR_OK)
+        rc = api_change_took(c, api_from_sql(pr_cell(row, 0, 1)), err);
     if (rc != PR_OK)
         return rc;
-    api_plan_took(c, pr_cell(row, 0, 1));
     c->status = v->verb == API_EXECUTE || verdict.effect == API_ASK_STOP ? 202 : 200;
-    return api_change_event(db, c, c->etag, pr_cell(row, 0, 0), err);
+    return api_change_event(db, c, c->revision, pr_cell(row, 0, 0), err);
 }
 
 /* The body may be absent. False after writing a problem. */

@@ -9,7 +9,7 @@
     "'operationId', operation_id, 'executeOperationId', execute_operation_id, 'state', state, "    \
     "'params', params, 'summary', summary, 'result', result, 'error', error, 'createdBy', "        \
     "created_by, 'approvedBy', approved_by, 'createdAt', created_at, 'startedAt', started_at, "    \
-    "'finishedAt', finished_at, 'revision', revision"
+    "'finishedAt', finished_at, 'generation', generation, 'revision', revision"
 #define API_PLAN_JSON "json_build_object(" API_PLAN_MEMBERS ")"
 /* One row of steps. */
 #define API_STEP_JSON                                                                              \
@@ -20,8 +20,6 @@
 
 /* The {id} of the path; false after writing a problem. */
 bool api_plan_id(const struct pr_http_req *req, struct pr_http_res *res, int64_t *id);
-/* Answer and ETag of a change from a plan's JSON. */
-void api_plan_took(struct api_change *c, const char *json);
 /* The command for c->operation; both commands have the same fields and numbers. */
 PR_CHECKED enum pr_code api_plan_command(struct pr_db *db, const struct api_change *c,
                                          const char *subject, int64_t plan, struct pr_err *err);

@@ -58,20 +58,20 @@ static enum pr_code changed(struct pr_db *db, struct api_change *c, const char *
     PR_AUTO(PGresult) *row = NULL;
     enum pr_code rc =
         pr_db_exec(db, "SELECT " POLICY_JSON " FROM " OF_REBALANCE, NULL, 0, &row, err);
-    if (rc != PR_OK)
-        return rc;
-    api_plan_took(c, pr_cell(row, 0, 0));
-    c->status = 200;
-    return api_change_event(db, c, c->etag, what, err);
+    if (rc == PR_OK)
+        rc = api_change_took(c, api_from_sql(pr_cell(row, 0, 0)), err);
+    c->status = rc == PR_OK ? 200 : c->status;
+    return rc == PR_OK ? api_change_event(db, c, c->revision, what, err) : rc;
 }
 
 /* --- stop and start ---------------------------------------------------------- */
 
-/* Asking again for what is so already changes nothing, not even its revision. */
+/* Asking again for what is so already changes nothing, not even its revision. Stopping is the
+ * brake and has no condition; who starts must have seen who stopped last. */
 static enum pr_code halt(struct pr_db *db, struct api_change *c, struct pr_err *err)
 {
     const bool stop = *(const bool *)c->in;
-    enum pr_code rc = lock(db, c, false, err);
+    enum pr_code rc = lock(db, c, !stop, err);
     if (rc == PR_OK)
         rc = pr_db_exec(db,
                         "UPDATE policies SET halted = $1, changed_by = $2, changed_at = now() "

@@ -20,9 +20,6 @@
 bool api_fleet_name(const struct pr_http_req *req, struct pr_http_res *res);
 bool api_decision_id(const struct pr_http_req *req, struct pr_http_res *res, int64_t *id);
 
-/* The one row of a query, or NULL after writing a problem (404: `what` does not exist). */
-PGresult *api_one_row(struct api *api, const char *sql, const struct pr_arg *arg, size_t args,
-                      const char *what, struct pr_http_res *res);
 /* False after writing a problem. */
 bool api_fleet_exists(struct api *api, const char *fleet, struct pr_http_res *res);
 bool api_decision_exists(struct api *api, int64_t id, struct pr_http_res *res);

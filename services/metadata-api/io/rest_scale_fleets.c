@@ -30,26 +30,6 @@ bool api_fleet_name(const struct pr_http_req *req, struct pr_http_res *res)
     return ok;
 }
 
-PGresult *api_one_row(struct api *api, const char *sql, const struct pr_arg *arg, size_t args,
-                      const char *what, struct pr_http_res *res)
-{
-    struct pr_err err = { 0 };
-    struct pr_db *db = NULL;
-    PGresult *row = NULL;
-    enum pr_code rc = api_pool_take(api->pool, &db, &err);
-    if (rc == PR_OK) {
-        rc = pr_db_exec(db, sql, arg, args, &row, &err);
-        api_pool_give(api->pool, db);
-    }
-    if (rc == PR_OK && PQntuples(row) == 0)
-        rc = pr_fail(&err, PR_ENOTFOUND, "%s does not exist", what);
-    if (rc == PR_OK)
-        return row;
-    PQclear(row);
-    pr_http_fail(res, rc, &err);
-    return NULL;
-}
-
 bool api_fleet_exists(struct api *api, const char *fleet, struct pr_http_res *res)
 {
     char what[80];
@@ -231,7 +211,8 @@ static enum pr_code put(struct pr_db *db, struct api_change *c, struct pr_err *e
     if (anew)
         return api_change_fail(c, 412, err, PR_ECONFLICT, "fleet %s exists, with version %" PRIu64,
                                w->name, version);
-    rc = api_change_precondition(c, version, !w->verb, err);
+    /* Who lets it be scaled must have seen by what; disabling is the brake. */
+    rc = api_change_precondition(c, version, !w->verb || w->enabled, err);
     return rc == PR_OK ? update(db, c, err) : rc;
 }
 

@@ -44,7 +44,7 @@ static enum pr_code took(struct api_change *c, const PGresult *row, struct pr_er
     struct api_zone z = { 0 };
     api_zone_read(row, 0, &z);
     c->after = api_zone_json(&z);
-    c->etag = z.revision;
+    c->etag = c->revision = z.revision;
     return c->after == NULL ? pr_fail(err, PR_ENOMEM, "zone %s", z.id) : PR_OK;
 }
 
@@ -65,7 +65,7 @@ static enum pr_code create(struct pr_db *db, struct api_change *c, struct pr_err
         rc = took(c, row, err);
     c->status = 201;
     c->created = true;
-    return rc == PR_OK ? api_change_event(db, c, c->etag, "created", err) : rc;
+    return rc == PR_OK ? api_change_event(db, c, c->revision, "created", err) : rc;
 }
 
 static const struct api_member zone_members[] = {
@@ -129,7 +129,7 @@ static enum pr_code patch(struct pr_db *db, struct api_change *c, struct pr_err 
     if (rc == PR_OK)
         rc = took(c, now, err);
     c->status = rc == PR_OK ? 200 : c->status;
-    return rc == PR_OK ? api_change_event(db, c, c->etag, "changed", err) : rc;
+    return rc == PR_OK ? api_change_event(db, c, c->revision, "changed", err) : rc;
 }
 
 void api_zone_patch(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { NAME = 64 };
+enum { NAME = 280 };
 
 struct api_watcher {
     struct api_watcher *next, **link; /* of the list; link points at what points here */

@@ -384,3 +384,11 @@ enum pr_code rebalance_zones_spares(const struct rebalance_image *image, int wan
         }
     return PR_OK;
 }
+
+bool rebalance_zones_may_stand_in(const struct rebalance_stand_ins *made)
+{
+    int64_t rest_ms = 5000;
+    for (unsigned i = 0; i < made->refused && rest_ms < REBALANCE_STAND_IN_MS; i++)
+        rest_ms *= 2;
+    return !made->begun && (made->refused == 0 || made->refused_ago_ms >= rest_ms);
+}

@@ -113,4 +113,14 @@ PR_CHECKED enum pr_code rebalance_zones_spares(const struct rebalance_image *ima
                                                struct pr_arena *arena, const char ***out, size_t *n,
                                                struct pr_err *err);
 
+struct rebalance_stand_ins { /* plans for it that were made within REBALANCE_STAND_IN_MS */
+    bool begun;              /* one of them was carried out, or is going to be */
+    unsigned refused;        /* ended before they touched anything: the cluster had changed since */
+    int64_t refused_ago_ms;  /* since the last of these was made */
+};
+enum { REBALANCE_STAND_IN_MS = 600000 };
+/* Whether another may be made. A zone's fail-overs change the cluster while a plan is made, so one
+ * that was refused is no failure: the next comes after 10 s, and after twice as long each time. */
+bool rebalance_zones_may_stand_in(const struct rebalance_stand_ins *made);
+
 #endif

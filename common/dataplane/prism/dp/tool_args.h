@@ -22,6 +22,11 @@ PR_CHECKED enum pr_code dp_set(char **field, const char *value, struct pr_err *e
 PR_CHECKED enum pr_code dp_store_check(const struct dp_store *s, struct pr_err *err);
 PR_CHECKED enum pr_code dp_store_open(const struct dp_store *s, struct pr_cluster **c,
                                       struct pr_err *err);
+/* Opens it and checks every primary (pr_cluster_check). A fail-over under way is waited for:
+ * PR_EUNAVAIL only when a node that is known has not been replaced in half a minute. *c is
+ * the caller's whatever comes, NULL or not. */
+PR_CHECKED enum pr_code dp_store_ready(const struct dp_store *s, struct pr_cluster **c,
+                                       struct pr_err *err);
 /* Fewest replicas that any primary with slots has, failed ones included. */
 int dp_replicas(const struct pr_topology *t);
 

@@ -8,6 +8,7 @@
 #include "prism/arena.h"
 #include "prism/buf.h"
 #include "prism/err.h"
+#include "prism/io/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +29,11 @@ const char *pr_http_query(const struct pr_http_req *r, const char *name);  /* NU
 const char *pr_http_header(const struct pr_http_req *r, const char *name); /* NULL: absent */
 /* Name of the i-th query argument, decoded; NULL: there are not so many. */
 const char *pr_http_query_name(const struct pr_http_req *r, size_t i);
+/* The i-th name of the client by the certificate that it has shown and that is good: "URI=...",
+ * "DNS=...", "EMAIL=...", "CN=..."; NULL: there are not so many. */
+const char *pr_http_client(const struct pr_http_req *r, size_t i);
+/* The client's address, or that of the last proxy before us: bytes of it, 4 or 16; 0: unknown. */
+size_t pr_http_address(const struct pr_http_req *r, unsigned char out[16]);
 /* The connection's socket, to shut it down when the client does not take what it is sent; -1:
  * none. Valid until the stream's end is called. */
 int pr_http_socket(const struct pr_http_req *r);
@@ -73,6 +79,11 @@ struct pr_http_options {
     int port;              /* 0: any; see pr_http_port */
     size_t max_body_bytes; /* 413 above */
     int max_connections, idle_timeout_s;
+    /* 0: 30. For a request to come, from its first line to the end of its body, however steadily;
+     * and for its answer to be taken, with a second more for each slowest_bytes_per_s (0: 16384).
+     */
+    int request_timeout_s, slowest_bytes_per_s;
+    struct pr_tls *tls; /* NULL: none; borrowed until pr_http_close */
     const struct pr_http_route *routes;
     size_t n_routes;
     void *ctx; /* for fn and authorise */
@@ -91,6 +102,7 @@ struct pr_http_options {
 PR_CHECKED enum pr_code pr_http_open(struct pr_http **h, const struct pr_http_options *o,
                                      struct pr_err *err);
 int pr_http_port(const struct pr_http *h);
-void pr_http_close(struct pr_http *h); /* waits for running handlers; NULL is fine */
+uint64_t pr_http_too_slow(const struct pr_http *h); /* connections ended for being so */
+void pr_http_close(struct pr_http *h);              /* waits for running handlers; NULL is fine */
 
 #endif

@@ -26,8 +26,15 @@ struct pr_service_def {
     void *config_out; /* zeroed struct of the service */
     const struct pr_metric_row *metrics;
     size_t n_metrics;
-    /* Further routes beside /livez /readyz /metrics (metadata-api); may be 0. */
+    /* Further routes beside /livez /readyz /metrics (metadata-api); may be 0. With tls they have a
+     * listener of their own, at its bind and port, and the probes' has nothing else; else they are
+     * beside the probes, and bind and port are those of PRISM_HTTP_*. */
     const struct pr_http_options *http;
+    /* NULL, or called once the settings are read, before anything listens: fills in what of http
+     * follows from them. PR_EINVAL: the service does not start. */
+    enum pr_code (*configured)(void *ctx, const struct pr_common_config *common,
+                               struct pr_err *err);
+    void *configured_ctx;
     bool relay; /* runs an outbox relay */
     /* Runs as soon as NATS answers: it has work that needs no PostgreSQL, and ticks that
      * cannot be done without fail with PR_EUNAVAIL. /readyz says 503 until PostgreSQL answers. */
@@ -38,9 +45,10 @@ struct pr_service {
     struct pr_service_def def;
     struct pr_common_config common;
     struct pr_metrics *metrics;
-    struct pr_bus *bus; /* connected, or reconnecting */
-    struct pr_db *db;   /* main thread's own connection */
-    struct pr_http *http;
+    struct pr_bus *bus;    /* connected, or reconnecting */
+    struct pr_db *db;      /* main thread's own connection */
+    struct pr_http *http;  /* probes, and the routes of def.http without TLS */
+    struct pr_http *https; /* those with TLS; else NULL */
     struct pr_relay *relay;
     char instance[64]; /* "<name>-<host>-<pid>": lease holder name */
     void *internal;
@@ -54,7 +62,7 @@ PR_CHECKED enum pr_code pr_service_open(struct pr_service *svc, const struct pr_
                                         int argc, char **argv, struct pr_err *err);
 /* Calls tick(ctx) every tick_ms until SIGTERM/SIGINT, then drains: once it
  * returns, no HTTP or NATS handler runs, the relay has stopped, and svc->http,
- * ->bus and ->relay are NULL (svc->db stays open until pr_service_close). Routes
+ * ->https, ->bus and ->relay are NULL (svc->db stays open until pr_service_close). Routes
  * of def->http answer 503 until it is called, so their ctx may be made between
  * open and run. A tick that fails with a retryable code is logged and tried
  * again; any other ends the run. */

@@ -5,10 +5,31 @@
 
 /* A plan for it may fail, and is not made again and again. */
 static const char WANTED_SQL[] =
-    "SELECT FROM zone_incidents WHERE ended_at IS NULL AND back_at IS NULL "
-    "AND failed_at < now() - $1 * interval '1 s' AND NOT EXISTS (SELECT FROM plans WHERE "
-    "created_by = 'policy rebalance' AND goal->>'kind' = 'join' AND created_at > now() - interval "
-    "'10 min') LIMIT 1";
+    "SELECT coalesce(bool_or(begun), false), count(*) FILTER (WHERE NOT begun), coalesce("
+    "(extract(epoch FROM now() - max(created_at)) * 1000)::bigint, 0) FROM (SELECT created_at, "
+    "started_at IS NOT NULL OR state <> 'failed' AS begun FROM plans WHERE created_by = 'policy "
+    "rebalance' AND goal->>'kind' = 'join' AND created_at > now() - $2 * interval '1 ms') made "
+    "HAVING EXISTS (SELECT FROM zone_incidents WHERE ended_at IS NULL AND back_at IS NULL AND "
+    "failed_at < now() - $1 * interval '1 s')";
+
+static enum pr_code is_wanted(struct rebalance_executor *e, bool *wanted, struct pr_err *err)
+{
+    PGresult *got = NULL;
+    const enum pr_code rc = pr_db_exec(
+        e->db, WANTED_SQL, PR_ARGS(pr_i64(e->o.cfg->zone_grace_s), pr_i64(REBALANCE_STAND_IN_MS)),
+        &got, err);
+    if (rc != PR_OK)
+        return rc;
+    PR_AUTO(PGresult) *res = got;
+    *wanted = false;
+    if (PQntuples(res) == 0)
+        return PR_OK;
+    const struct rebalance_stand_ins made = { .begun = pr_cell_bool(res, 0, 0),
+                                              .refused = (unsigned)pr_cell_i64(res, 0, 1),
+                                              .refused_ago_ms = pr_cell_i64(res, 0, 2) };
+    *wanted = rebalance_zones_may_stand_in(&made);
+    return PR_OK;
+}
 
 static enum pr_code load_shards(struct pr_db *db, struct pr_arena *arena,
                                 struct rebalance_image *image, struct pr_err *err)
@@ -38,17 +59,13 @@ enum pr_code rebalance_spares(struct rebalance_executor *e, struct pr_arena *are
                               const char ***node, size_t *n, struct pr_err *err)
 {
     struct rebalance_registered reg;
-    PGresult *got = NULL;
+    bool wanted = false;
     *n = 0;
     if (e->o.cfg->zone_grace_s == 0)
         return PR_OK;
-    enum pr_code rc =
-        pr_db_exec(e->db, WANTED_SQL, PR_ARGS(pr_i64(e->o.cfg->zone_grace_s)), &got, err);
-    if (rc != PR_OK)
+    enum pr_code rc = is_wanted(e, &wanted, err);
+    if (rc != PR_OK || !wanted)
         return rc;
-    PR_AUTO(PGresult) *res = got;
-    if (PQntuples(res) == 0)
-        return PR_OK;
     rc = rebalance_registered_load(e->db, arena, &reg, err);
     if (rc != PR_OK)
         return rc;
