@@ -85,11 +85,11 @@ size_t rebalance_batch_cut(const struct rebalance_key_size *k, size_t n, double 
  * round while a slot goes back. */
 struct rebalance_copy {
     enum rebalance_key_type type;
-    bool vertex;     /* hash with _v and _e, neither stub (_m) nor tombstone (_x) */
-    bool odd_vertex; /* a stub or a tombstone */
-    bool integer;    /* OBJECT ENCODING is int: may be a counter */
+    bool vertex;             /* hash with _v and _e, neither stub (_m) nor tombstone (_x) */
+    bool odd_vertex;         /* a stub or a tombstone */
+    bool integer;            /* OBJECT ENCODING is int: may be a counter */
     uint64_t epoch, version; /* of a vertex */
-    int64_t idle_s;  /* OBJECT IDLETIME, asked before DUMP, HLEN... (they touch); -1 unknown */
+    int64_t idle_s; /* OBJECT IDLETIME, asked before DUMP, HLEN... (they touch); -1 unknown */
 };
 struct rebalance_conflict {
     bool in_flight;          /* in the recorded window: its DEL may not have been replicated */

@@ -81,8 +81,9 @@ static enum pr_code open_both(struct rebalance_pair *p, struct rebalance_printer
 
 /* --- keys that the target has already ---------------------------------------------------- */
 
-static enum pr_code look_for_strays(struct rebalance_printer *w, const struct rebalance_piece *piece,
-                                    size_t n, bool *strays, struct pr_err *err)
+static enum pr_code look_for_strays(struct rebalance_printer *w,
+                                    const struct rebalance_piece *piece, size_t n, bool *strays,
+                                    struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
     for (size_t i = 0; i < n && rc == PR_OK; i++) {

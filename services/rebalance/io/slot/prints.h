@@ -7,10 +7,10 @@
 #include "io/slot/copies.h"
 #include "io/slot/pair.h"
 
-struct rebalance_printer {                /* zero: not connected */
-    struct pr_redis *replica, *taker;     /* of the source; the target's primary */
-    int64_t until_us, rest_until_us;      /* of this time; it failed: none until then */
-    size_t next;                          /* whom to ask after a failure */
+struct rebalance_printer {            /* zero: not connected */
+    struct pr_redis *replica, *taker; /* of the source; the target's primary */
+    int64_t until_us, rest_until_us;  /* of this time; it failed: none until then */
+    size_t next;                      /* whom to ask after a failure */
 };
 
 /* Prints of the pieces' keys, on a replica of the source: its primary is spared, and without a

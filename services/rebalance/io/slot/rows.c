@@ -90,9 +90,9 @@ struct arrays { /* PostgreSQL's text form: {1,2,3} */
 
 static void arrays_done(struct arrays *a)
 {
-    struct pr_buf *const all[] = { &a->step,        &a->slot,      &a->state,  &a->back,
-                                   &a->failed_over, &a->served_on, &a->atomic, &a->at,
-                                   &a->length,      &a->keys,      &a->bytes,  &a->error,
+    struct pr_buf *const all[] = { &a->step,        &a->slot,      &a->state,         &a->back,
+                                   &a->failed_over, &a->served_on, &a->atomic,        &a->at,
+                                   &a->length,      &a->keys,      &a->bytes,         &a->error,
                                    &a->blob,        &a->prints_at, &a->prints_length, &a->prints };
     for (size_t i = 0; i < PR_COUNT(all); i++)
         pr_buf_done(all[i]);
@@ -120,9 +120,9 @@ static void put_quoted(struct pr_buf *b, bool first, const char *text)
 
 static bool end(struct arrays *a)
 {
-    struct pr_buf *const all[] = { &a->step,        &a->slot,      &a->state,  &a->back,
-                                   &a->failed_over, &a->served_on, &a->atomic, &a->at,
-                                   &a->length,      &a->keys,      &a->bytes,  &a->error,
+    struct pr_buf *const all[] = { &a->step,        &a->slot,         &a->state,  &a->back,
+                                   &a->failed_over, &a->served_on,    &a->atomic, &a->at,
+                                   &a->length,      &a->keys,         &a->bytes,  &a->error,
                                    &a->prints_at,   &a->prints_length };
     bool failed = a->blob.failed || a->prints.failed;
     for (size_t i = 0; i < PR_COUNT(all); i++) {
@@ -190,7 +190,8 @@ static enum pr_code write_intents(struct pr_db *db, const struct rebalance_slot_
             "updated_at = now() "
             "FROM unnest($3::int[], $4::text[], $5::bool[], $6::int[], $7::int[], $9::bool[], "
             "$10::bool[], $11::bool[], $13::int[], $14::int[]) AS v(step, state, back, at, n, "
-            "failed_over, atomic, served_on, prints_at, prints_n) WHERE s.plan_id = $1 AND s.step = v.step",
+            "failed_over, atomic, served_on, prints_at, prints_n) WHERE s.plan_id = $1 AND s.step "
+            "= v.step",
             PR_ARGS(pr_i64(w->plan_id), pr_i64((int64_t)w->lease->epoch), pr_text(a.step.data),
                     pr_text(a.state.data), pr_text(a.back.data), pr_text(a.at.data),
                     pr_text(a.length.data), pr_bytes(a.blob.data, a.blob.len),
