@@ -507,7 +507,7 @@ end
 local function print_of(key)
     if call('TYPE', key).ok ~= 'hash' then return '' end
     local r = call('HMGET', key, '_v', '_e', '_m', '_x')
-    if not r[1] or not r[2] or r[3] or r[4] then return '' end
+    if not r[1] or not r[2] or r[3] or r[4] or not (whole(r[1]) and whole(r[2])) then return '' end
     local text = r[2] ~= '0' and '' or told(key)
     if not text then return '' end
     return format('v%s.%s.%d.%s.%d', r[1], r[2], call('HLEN', key), text, call('PEXPIRETIME', key))
