@@ -266,6 +266,10 @@ static void reads_tell_live_moved_absent_and_deleted_apart(void **state)
     assert_int_equal(PR_LIBRARY_VERSION, 1);
 }
 
+/* A script without blanks: these part the words of a command. */
+#define TIMES "EVAL for\ti=1,"
+#define DO    "\tdo\tredis.call("
+
 /* What it says of two values as `make` made them; same: one print. */
 static void prints(const char *first, const char *second, bool same)
 {
@@ -307,16 +311,14 @@ static void a_print_changes_with_the_value(void **state)
         { YOUNG "a 1 b 2", YOUNG "a 2 b 1", false },
         { YOUNG "a 1", YOUNG "a1 1", false },
         { YOUNG "a 1:b", YOUNG "a1 :b", false },
+        { TIMES "1" DO "'HSET',KEYS[1],'_v',1,'_e',0,'a','a\\0b')end 1 " K,
+          TIMES "1" DO "'HSET',KEYS[1],'_v',1,'_e',0,'a','a\\0c')end 1 " K, false },
         { YOUNG MANY "l 2", YOUNG MANY "l 3", false },
         { YOUNG MANY "l 2", YOUNG MANY "l 2", true },
     };
     for (size_t i = 0; i < COUNT(row); i++)
         prints(row[i].first, row[i].second, row[i].same);
 }
-
-/* A script without blanks: these part the words of a command. */
-#define TIMES "EVAL for\ti=1,"
-#define DO    "\tdo\tredis.call("
 
 /* What does not count its writes, or is not what it was. Of a vertex that has moved before there is
  * one whatever its size: it costs no more. */

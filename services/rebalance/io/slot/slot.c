@@ -314,13 +314,14 @@ static enum pr_code stop_here(struct rebalance_pair *p, const struct rebalance_s
 
 /* A pause must take effect within a second: a slot that takes longer is held open and
  * served from both sides. One that is canceled, or whose shards changed while it was
- * held, is brought to an end. Who takes one over first compares what may be on both sides:
- * later nobody knows what was in flight when the giver fails over. */
+ * held, is brought to an end. Who takes one over first compares what may be on both sides, if
+ * both are there: later nobody knows what was in flight when the giver fails over. */
 bool rebalance_pair_leaves(struct rebalance_pair *p)
 {
     enum { PATIENCE_US = 600000 };
     const int order = rebalance_slot_run_order(p->run);
-    const bool compares = p->resumed && p->view.conflict;
+    const bool compares =
+        p->resumed && p->view.conflict && p->view.source.there && p->view.target.there;
     if (order != REBALANCE_FINISH || p->urgent || compares || atomic_load(&p->run->to_the_end) ||
         atomic_load(p->run->roll_back)) {
         p->told_us = 0;
