@@ -202,7 +202,7 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
     const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
     static const enum rebalance_key_type type[] = { REBALANCE_TYPE_SET, REBALANCE_TYPE_HASH,
                                                     REBALANCE_TYPE_STRING, REBALANCE_TYPE_HASH };
-    const bool vertex = w->cfg.type[k] == TYPE_VERTEX;
+    const bool vertex = w->cfg.type[k] == TYPE_VERTEX, open = w->c.node[t].map != t;
     const enum rebalance_key_type ty = type[w->cfg.type[k]];
     const char *why;
     const uint32_t now = w->c.now + 1;
@@ -222,8 +222,8 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .gap_unacknowledged = gap && !(uncertain && RULE(UNCERTAIN)),
         .unanswered = (s->cut >> k & 1) && RULE(UNCERTAIN),
         .kept = (s->kept >> k & 1) && s->watched && s->since[giver_of(w)] == 1,
-        .source_as_sent = as_sent(w, k, a),
-        .target_as_sent = as_sent(w, k, b),
+        .source_as_sent = open && as_sent(w, k, a),
+        .target_as_sent = open && as_sent(w, k, b),
         .covers = (b->bits & ~a->bits) == 0 || !RULE(PRINT_COVERS),
         .equal = a->bits == b->bits && a->version == b->version,
         .strings_are_set = w->cfg.strings_are_set,
