@@ -485,63 +485,37 @@ local function neighbors(keys, args)
     return out
 end
 
-local PRINT_ELEMENTS = 512     -- a collection with more has no print
-local PRINT_BYTES = 65536      -- nor has a value that is longer
-local SHA1_BYTES = 40          -- what is no longer than its SHA-1 is its own print
-local YOUNG_FIELDS = 10        -- of a vertex that is printed as a whole
+local PRINT_FIELDS = 512    -- a vertex of epoch 0 with more has no print
+local PRINT_BYTES = 65536   -- nor has one that is longer
 
--- What `list` says, `width` elements after another belonging together, in one text that no
--- other list has. nil: too long.
-local function told(list, width, sorted)
-    local rows, bytes = {}, 0
-    for i = 1, #list, width do
-        local row = #list[i] .. ':' .. list[i]
-        if width == 2 then row = row .. #list[i + 1] .. ':' .. list[i + 1] end
+-- What a vertex says, in whatever order. Sums of 44 bits: of 512 each is exact. nil: too much.
+local function told(key)
+    if call('HLEN', key) > PRINT_FIELDS then return nil end
+    local list, bytes, a, b = call('HGETALL', key), 0, 0, 0
+    for i = 1, #list, 2 do
+        local row = #list[i] .. ':' .. list[i] .. list[i + 1]
         bytes = bytes + #row
         if bytes > PRINT_BYTES then return nil end
-        rows[#rows + 1] = row
+        local h = redis.sha1hex(row)
+        a, b = a + tonumber(sub(h, 1, 11), 16), b + tonumber(sub(h, 12, 22), 16)
     end
-    if sorted then table.sort(rows) end
-    return concat(rows)
+    return format('%.0f.%.0f', a, b)
 end
 
--- By type: how many elements there are, and the text of them all.
-local PRINTS = {
-    hash = {'HLEN', function(key) return told(call('HGETALL', key), 2, true) end},
-    set = {'SCARD', function(key) return told(call('SMEMBERS', key), 1, true) end},
-    zset = {'ZCARD', function(key)
-        return told(call('ZRANGE', key, '0', '-1', 'WITHSCORES'), 2)
-    end},
-    list = {'LLEN', function(key) return told(call('LRANGE', key, '0', '-1'), 1) end},
-}
-
+-- Every write of a vertex counts its _v up, and one that has moved before (epoch above 0) is not
+-- made anew. One that was begins at epoch 0, and soon has as many writes as another.
 local function print_of(key)
-    local kind, text = call('TYPE', key).ok, nil
-    if kind == 'string' then
-        text = call('STRLEN', key) <= PRINT_BYTES and call('GET', key)
-    elseif kind == 'hash' then
-        local r = call('HMGET', key, '_v', '_e', '_m', '_x')
-        if r[1] or r[3] then
-            -- Every write of a vertex counts its _v up. One that was made anew begins at epoch 0,
-            -- and soon has as many writes and fields as another that is young.
-            local fields = call('HLEN', key)
-            local young = r[2] == '0' and fields <= YOUNG_FIELDS
-            return concat({'v' .. (r[1] or ''), r[2] or '', r[3] or '', r[4] or '',
-                format('%d.%d', fields, call('PEXPIRETIME', key)),
-                young and redis.sha1hex(concat(call('HGETALL', key), ' ')) or ''}, '.')
-        end
-    end
-    local how = PRINTS[kind]
-    if how and call(how[1], key) <= PRINT_ELEMENTS then text = how[2](key) end
+    if call('TYPE', key).ok ~= 'hash' then return '' end
+    local r = call('HMGET', key, '_v', '_e', '_m', '_x')
+    if not r[1] or not r[2] or r[3] or r[4] or not (whole(r[1]) and whole(r[2])) then return '' end
+    local text = r[2] ~= '0' and '' or told(key)
     if not text then return '' end
-    -- No format('%s'): it ends a text at its first zero byte.
-    return kind .. format('.%d.', call('PEXPIRETIME', key)) ..
-        (#text > SHA1_BYTES and redis.sha1hex(text) or text)
+    return format('v%s.%s.%d.%s.%d', r[1], r[2], call('HLEN', key), text, call('PEXPIRETIME', key))
 end
 
 -- print key ... -> text ...
--- Any keys of one slot, vertices or not. A text changes when its key's value or expiry does;
--- empty: there is no key, or it is too large, or of a type that none is made for.
+-- Any keys of one slot. A vertex's text changes when its value or expiry does; empty: it is no
+-- vertex (a stub or a tombstone is none either), or one of epoch 0 that is too large.
 local function prints(keys, args)
     if not call then bind() end
     if #args ~= 0 then return fail('print', 'wants no argument, got ' .. #args) end

@@ -105,10 +105,10 @@ static void take_prints(struct world *w, int g)
             (best == NULL || c->node[m].pos > best->pos))
             best = &c->node[m];
     for (int k = 0; k < KEYS; k++) {
-        const bool printed = best != NULL && (w->s.batch >> k & 1) && best->data.key[k].present;
+        const struct value *v = best == NULL ? NULL : &best->data.key[k];
         db->print[k] = (struct print){ 0 };
-        if (printed)
-            db->print[k] = (struct print){ best->data.key[k].version, best->data.key[k].born };
+        if (v != NULL && (w->s.batch >> k & 1) && v->present && w->cfg.type[k] == TYPE_VERTEX)
+            db->print[k] = (struct print){ v->version, v->epoch, v->bits };
     }
     db->printed_at = (int8_t)shard_of(g);
     db->printed_in = c->shard[shard_of(g)].generation;
@@ -129,31 +129,7 @@ static bool as_sent(const struct world *w, int k, const struct value *v)
 {
     const struct print *p = &w->db.print[k];
     return p->version != 0 && v->present && inherited(w) && v->version == p->version &&
-           v->born == p->born;
-}
-
-/* Once, before any of them is moved on; of a record of who was there before. */
-static void judge_record(struct world *w, int g, int t)
-{
-    struct scheduler *s = &w->s;
-    struct rebalance_sent_key key[KEYS];
-    uint32_t keys[KEYS];
-    size_t n = 0;
-
-    if (s->watched || s->deleted_known || !reopened(w))
-        return;
-    s->deleted_known = true;
-    for (uint32_t k = 0; k < KEYS; k++) {
-        const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
-        if (!(w->db.in_flight >> k & 1))
-            continue;
-        keys[n] = k;
-        key[n++] =
-            (struct rebalance_sent_key){ a->present, as_sent(w, (int)k, a), as_sent(w, (int)k, b) };
-    }
-    const size_t before = rebalance_deleted_before(key, n);
-    for (size_t i = 0; i < before && inherited(w); i++)
-        s->deleted |= 1u << keys[i];
+           v->epoch == p->epoch && (v->epoch > 0 || v->bits == p->bits);
 }
 
 void drain(struct world *w, int g, int t)
@@ -225,7 +201,8 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
     const struct scheduler *s = &w->s;
     const struct value *a = &w->c.node[g].data.key[k], *b = &w->c.node[t].data.key[k];
     static const enum rebalance_key_type type[] = { REBALANCE_TYPE_SET, REBALANCE_TYPE_HASH,
-                                                    REBALANCE_TYPE_STRING };
+                                                    REBALANCE_TYPE_STRING, REBALANCE_TYPE_HASH };
+    const bool vertex = w->cfg.type[k] == TYPE_VERTEX, open = w->c.node[t].map != t;
     const enum rebalance_key_type ty = type[w->cfg.type[k]];
     const char *why;
     const uint32_t now = w->c.now + 1;
@@ -245,21 +222,21 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         .gap_unacknowledged = gap && !(uncertain && RULE(UNCERTAIN)),
         .unanswered = (s->cut >> k & 1) && RULE(UNCERTAIN),
         .kept = (s->kept >> k & 1) && s->watched && s->since[giver_of(w)] == 1,
-        .deleted = s->deleted >> k & 1,
-        .source_as_sent = as_sent(w, k, a),
-        .target_as_sent = as_sent(w, k, b),
-        .covers = w->cfg.type[k] == TYPE_HASH && ((b->bits & ~a->bits) == 0 || !RULE(PRINT_COVERS)),
+        .source_as_sent = open && as_sent(w, k, a),
+        .target_as_sent = open && as_sent(w, k, b),
+        .covers = (b->bits & ~a->bits) == 0 || !RULE(PRINT_COVERS),
         .equal = a->bits == b->bits && a->version == b->version,
         .strings_are_set = w->cfg.strings_are_set,
         .source_promoted_ms = promoted == 0 ? 0 : (int64_t)(now - promoted) * STEP_S * 1000,
-        .source = { ty, false, false, false, 0, idle_s(w, g, a->noted, promoted) },
-        .target = { ty, false, false, false, 0, idle_s(w, t, b->noted, promoted) },
+        .source = { ty, vertex, false, false, a->epoch, a->version,
+                    idle_s(w, g, a->noted, promoted) },
+        .target = { ty, vertex, false, false, b->epoch, b->version,
+                    idle_s(w, t, b->noted, promoted) },
     };
     const enum rebalance_resolution r = rebalance_conflict_resolve(&c, &why);
     if (flying && failed_over && !c.equal) {
-        w->saw[SAW_PRINT_SOURCE] += c.source_as_sent;
+        w->saw[SAW_PRINT_SOURCE] += c.source_as_sent && r == REBALANCE_KEEP_TARGET;
         w->saw[SAW_PRINT_TARGET] += c.target_as_sent && r == REBALANCE_KEEP_SOURCE;
-        w->saw[SAW_PRINT_DELETED] += c.deleted;
     }
     w->saw[SAW_CUT_KEPT] += c.kept && flying && failed_over && r == REBALANCE_KEEP_SOURCE;
     slot_trace(w, "key %d (%x v%u | %x v%u)%s%s%s: %s", k, a->bits, a->version, b->bits, b->version,
@@ -313,11 +290,10 @@ void resolve(struct world *w, int g, int t)
     if (w->c.node[g].life != UP || w->c.node[t].life != UP || !w->c.node[g].primary ||
         !w->c.node[t].primary || w->c.node[g].promoted_at != w->s.elected[giver_of(w)])
         return; /* neither reads nor writes: READONLY */
-    if (!leftovers) {
+    if (!leftovers)
         judge_cut(w, g, t);
-        judge_record(w, g, t);
-    }
-    for (int k = 0; k < KEYS; k++) {
+    for (int i = 0; i < KEYS; i++) { /* in whatever order a node lists them */
+        const int k = (int)((w->c.now + (uint32_t)i) % KEYS);
         const bool there = w->c.node[g].data.key[k].present;
         if (there && (leftovers || w->c.node[t].data.key[k].present)) {
             (void)resolve_key(w, k, g, t);
@@ -328,8 +304,7 @@ void resolve(struct world *w, int g, int t)
         if (RULE(WAIT_RESOLVED) && !all_have(&w->c, i, w->c.shard[i].head, true))
             return;
     s->conflict = s->uncertain = false;
-    s->cut = s->kept = s->deleted = 0;
-    s->deleted_known = false;
+    s->cut = s->kept = 0;
     s->giver = w->db.giver = giver_now(w);
     w->db.in_flight = w->db.copying = 0;
 }

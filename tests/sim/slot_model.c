@@ -296,7 +296,7 @@ void run_write(struct cluster *c, int node, int key, uint32_t write)
     struct value *v = &c->node[node].data.key[key];
 
     if (!v->present)
-        *v = (struct value){ .present = true, .born = c->now };
+        *v = (struct value){ .present = true };
     v->bits |= 1u << write;
     v->version++;
     v->touched = c->now;

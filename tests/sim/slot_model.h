@@ -13,13 +13,13 @@ enum { KEYS = 3, MEMBERS = 3, NODES = 7, OBSERVER = 6, LOG = 64, NOBODY = -1 };
 
 enum { SRC, DST }; /* shards; node n < 6 is of shard n / MEMBERS */
 
-/* No vertices: only their own functions create those, never a plain write. */
-enum key_type { TYPE_SET, TYPE_HASH, TYPE_STRING, KEY_TYPES };
+/* A vertex has an epoch above 0 if it was there from the start, else 0. */
+enum key_type { TYPE_SET, TYPE_HASH, TYPE_STRING, TYPE_VERTEX, KEY_TYPES };
 
 struct value {     /* of a key: the writes in it, whatever its type */
     uint32_t bits; /* bit i: write i */
     uint32_t version;
-    uint32_t born;    /* step number of the write that made it: a print tells it from another */
+    uint32_t epoch;
     uint32_t touched; /* step number of the last write or RESTORE here */
     uint32_t noted;   /* as the primary that ran it knows */
     bool present;

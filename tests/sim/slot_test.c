@@ -91,7 +91,6 @@ static void the_random_runs_have_seen_everything(void **state)
         [SAW_CUT_KEPT] = "keys of those that count at the giver",
         [SAW_PRINT_SOURCE] = "that were not written at the giver, by their prints",
         [SAW_PRINT_TARGET] = "at the taker",
-        [SAW_PRINT_DELETED] = "made anew, by the prints of others",
         [SAW_CONFLICT] = "keys compared",
         [SAW_TURN] = "turns",
         [SAW_ACKED] = "writes acknowledged",

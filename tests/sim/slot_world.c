@@ -346,7 +346,7 @@ static void begin(struct world *w, const struct slot_config *cfg)
     for (uint32_t k = 0; k < cfg->keys; k++) {
         for (int n = 0; n < MEMBERS; n++)
             w->c.node[n].data.key[k] =
-                (struct value){ .present = true, .bits = 1u << k, .version = 1 };
+                (struct value){ .present = true, .bits = 1u << k, .version = 1, .epoch = 1 };
         w->write[w->n_writes++] = (struct write){ ACKED, (uint8_t)k };
     }
     w->c.shard[SRC].log[0] = w->c.node[0].data;

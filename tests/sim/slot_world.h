@@ -68,7 +68,7 @@ struct db { /* what is recorded */
     uint32_t in_flight_since;
     uint32_t copying; /* of these the giver has not been told to delete its own yet */
     struct print {
-        uint32_t version, born; /* of each key at a replica; version 0: unknown */
+        uint32_t version, epoch, bits; /* of each key at a replica; version 0: unknown */
     } print[KEYS];
     int8_t printed_at;                 /* a replica of that shard, */
     uint32_t printed_in, printed_upto; /* its generation and position then */
@@ -92,8 +92,6 @@ struct scheduler {
     uint32_t dissent;
     uint32_t batch, batch_pos, versions[KEYS];
     bool cut_judged;
-    bool deleted_known;
-    uint32_t deleted;           /* keys of the record whose deletion reached the promoted giver */
     uint32_t cut, cut_at, kept; /* keys of a MIGRATE that was not answered, when it was sent,
                                    and those that count at the giver */
     uint32_t seen_at[2], promoted_at[2]; /* by side; 0: never */
@@ -127,7 +125,6 @@ enum slot_count {
     SAW_CUT_KEPT,
     SAW_PRINT_SOURCE,
     SAW_PRINT_TARGET,
-    SAW_PRINT_DELETED,
     SAW_CONFLICT,
     SAW_TURN,
     SAW_ACKED,

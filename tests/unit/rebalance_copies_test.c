@@ -44,6 +44,9 @@ static void what_came_before_the_promotion_is_inherited(void **state)
     assert_false(rebalance_copies_inherited(promoted(info, sizeof info, 'a', 1000), &w));
     assert_false(rebalance_copies_inherited(promoted(info, sizeof info, 'c', 1001), &w));
     assert_false(rebalance_copies_inherited(promoted(info, sizeof info, 'a', 1001), &unknown));
+    struct rebalance_written cut_off = w; /* would fit any history that begins like it */
+    cut_off.history[39] = '\0';
+    assert_false(rebalance_copies_inherited(promoted(info, sizeof info, 'a', 1001), &cut_off));
     assert_false(rebalance_copies_inherited(BEFORE, &w));
     assert_false(rebalance_copies_inherited("", &w));
 }
@@ -75,11 +78,61 @@ static void a_child_hides_when_keys_were_used(void **state)
     }
 }
 
+enum { WORDS = 8 };
+
+/* As HGETALL says it. */
+static redisReply *told(redisReply *r, redisReply *element[WORDS], redisReply word[WORDS],
+                        const char *const text[WORDS])
+{
+    *r = (redisReply){ .type = REDIS_REPLY_ARRAY, .element = element };
+    for (; r->elements < WORDS && text[r->elements] != NULL; r->elements++) {
+        char *str = (char *)(uintptr_t)text[r->elements];
+        word[r->elements] =
+            (redisReply){ .type = REDIS_REPLY_STRING, .str = str, .len = strlen(str) };
+        element[r->elements] = &word[r->elements];
+    }
+    return r;
+}
+
+static void copy_covers_one_of_which_nothing_can_be_missing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a[WORDS], *b[WORDS];
+        bool want;
+    } row[] = {
+        { { "f", "x" }, { "f", "x" }, true },
+        { { "g", "1", "f", "x" }, { "f", "x" }, true },
+        { { "f", "y" }, { "f", "x" }, true }, /* set since */
+        { { "g", "1" }, { "f", "x" }, false },
+        { { "f", "x" }, { "f", "x", "g", "1" }, false },
+        { { NULL }, { "f", "x" }, false },
+        { { "f", "x" }, { NULL }, true },
+        /* counted from nothing, it may be */
+        { { "hits", "1" }, { "hits", "100" }, false },
+        { { "hits", "0.5" }, { "hits", "-2e3" }, false },
+        { { "hits", "100" }, { "hits", "100" }, true },
+        { { "hits", "1" }, { "hits", "none" }, true },
+        { { "_v", "6", "f", "x" }, { "_v", "5", "f", "x" }, true },
+        { { "f" }, { "f" }, false }, /* nonsense */
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        redisReply a, b, *elements[2][WORDS], words[2][WORDS];
+        told(&a, elements[0], words[0], row[i].a);
+        told(&b, elements[1], words[1], row[i].b);
+        if (rebalance_copies_covers(&a, &b) != row[i].want)
+            fail_msg("row %zu", i);
+    }
+    redisReply odd = { .type = REDIS_REPLY_ERROR };
+    assert_false(rebalance_copies_covers(&odd, &odd));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(point_is_read),
         cmocka_unit_test(what_came_before_the_promotion_is_inherited),
+        cmocka_unit_test(copy_covers_one_of_which_nothing_can_be_missing),
         cmocka_unit_test(a_child_hides_when_keys_were_used),
     };
     return cmocka_run_group_tests_name("rebalance_copies", tests, NULL, NULL);

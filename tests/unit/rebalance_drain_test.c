@@ -413,47 +413,43 @@ static void kept_copy_wins_where_nothing_else_is_known(void **state)
     }
 }
 
-#define LIST REBALANCE_TYPE_LIST
-
-/* Nothing is known but the prints. */
-static void print_tells_which_copy_was_written(void **state)
+/* Nothing is known but the prints. Epochs and versions: of the source's, the target's. */
+static void print_tells_which_copy_of_a_vertex_was_written(void **state)
 {
     (void)state;
     static const struct {
-        enum rebalance_key_type source, target;
-        bool source_as_sent, target_as_sent, covers, integer, strings_are_set;
+        uint64_t epoch[2], version[2];
+        bool source_as_sent, target_as_sent, covers;
         enum rebalance_resolution want;
     } row[] = {
-        /* the source's was not written: whatever the type, the target's has all of it */
-        { STR, STR, true, false, false, true, false, REBALANCE_KEEP_TARGET },
-        { HASH, HASH, true, false, false, false, false, REBALANCE_KEEP_TARGET },
-        { SET, SET, true, false, false, false, false, REBALANCE_KEEP_TARGET },
-        { LIST, LIST, true, false, false, false, false, REBALANCE_KEEP_TARGET },
-        { STR, HASH, true, false, false, false, false, REBALANCE_KEEP_TARGET },
-        /* the target's was not: the source's counts where nothing of the target's can be missing */
-        { STR, STR, false, true, false, false, true, REBALANCE_KEEP_SOURCE },
-        { STR, STR, false, true, false, false, false, REBALANCE_STOP },
-        { STR, STR, false, true, false, true, true, REBALANCE_STOP },
-        { HASH, HASH, false, true, true, false, false, REBALANCE_KEEP_SOURCE },
-        { HASH, HASH, false, true, false, false, false, REBALANCE_STOP },
-        { SET, SET, false, true, false, false, false, REBALANCE_UNION_SETS },
-        { LIST, LIST, false, true, false, false, false, REBALANCE_STOP },
-        { STR, HASH, false, true, false, false, true, REBALANCE_STOP },
-        /* both were, or there is no print */
-        { STR, STR, false, false, false, false, true, REBALANCE_STOP },
-        { HASH, HASH, false, false, true, false, false, REBALANCE_STOP },
-        { SET, SET, false, false, false, false, false, REBALANCE_UNION_SETS },
+        { { 3, 3 }, { 5, 6 }, true, false, false, REBALANCE_KEEP_TARGET },
+        { { 3, 3 }, { 6, 5 }, false, true, false, REBALANCE_KEEP_SOURCE },
+        { { 3, 3 }, { 6, 7 }, false, false, true, REBALANCE_STOP }, /* both, or no print */
+        /* what has not more writes did not come from what was printed */
+        { { 3, 3 }, { 5, 4 }, true, false, true, REBALANCE_STOP },
+        { { 3, 3 }, { 5, 5 }, true, false, true, REBALANCE_STOP },
+        { { 3, 3 }, { 5, 5 }, false, true, true, REBALANCE_STOP },
+        { { 3, 3 }, { 4, 5 }, false, true, true, REBALANCE_STOP },
+        { { 3, 4 }, { 5, 6 }, true, false, true, REBALANCE_STOP },
+        { { 4, 3 }, { 6, 5 }, false, true, true, REBALANCE_STOP },
+        /* made anew, as it was or without what the target's has */
+        { { 0, 0 }, { 5, 6 }, true, false, true, REBALANCE_STOP },
+        { { 0, 0 }, { 1, 2 }, true, false, true, REBALANCE_STOP },
+        { { 0, 0 }, { 6, 5 }, false, true, false, REBALANCE_STOP },
+        { { 0, 0 }, { 5, 5 }, false, true, true, REBALANCE_STOP },
+        { { 0, 0 }, { 6, 5 }, false, true, true, REBALANCE_KEEP_SOURCE },
+        { { 0, 3 }, { 6, 5 }, false, true, true, REBALANCE_STOP },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         struct rebalance_conflict c = { .in_flight = true,
                                         .source_failed_over = true,
                                         .source_as_sent = row[i].source_as_sent,
                                         .target_as_sent = row[i].target_as_sent,
-                                        .covers = row[i].covers && row[i].target_as_sent,
-                                        .strings_are_set = row[i].strings_are_set,
-                                        .source = copy(row[i].source),
-                                        .target = copy(row[i].target) };
-        c.source.integer = c.target.integer = row[i].integer;
+                                        .covers = row[i].covers,
+                                        .source = vertex(row[i].epoch[0]),
+                                        .target = vertex(row[i].epoch[1]) };
+        c.source.version = row[i].version[0];
+        c.target.version = row[i].version[1];
         for (int flags = 0; flags < 4; flags++) { /* a MIGRATE that broke off changes nothing */
             c.served_on = flags & 1;
             c.unanswered = flags & 2;
@@ -468,92 +464,31 @@ static void print_tells_which_copy_was_written(void **state)
         c.source_failed_over = true;
         c.in_flight = false; /* its deletion is replicated: prints are of keys in flight alone */
         assert_int_not_equal(resolve(c), REBALANCE_KEEP_TARGET);
+        c.in_flight = true;
+        c.target = copy(HASH); /* one side is no vertex */
+        assert_int_equal(resolve(c), REBALANCE_STOP);
     }
 }
 
-/* A vertex that has moved before is not made anew; one of epoch 0 may be, without its edges. */
-static void vertex_is_told_from_one_made_anew_by_its_epoch(void **state)
+/* They may be changed and changed back, or made anew as they were: prints say nothing of them. */
+static void prints_decide_for_nothing_that_does_not_count_its_writes(void **state)
 {
     (void)state;
-    struct rebalance_conflict c = { .in_flight = true,
-                                    .source_failed_over = true,
-                                    .target_as_sent = true,
-                                    .source = vertex(3),
-                                    .target = vertex(3) };
-    assert_int_equal(resolve(c), REBALANCE_KEEP_SOURCE);
-    c.source.epoch = 0;
-    assert_int_equal(resolve(c), REBALANCE_STOP);
-    c.target.epoch = 0;
-    assert_int_equal(resolve(c), REBALANCE_STOP);
-    c.covers = true;
-    assert_int_equal(resolve(c), REBALANCE_KEEP_SOURCE);
-}
-
-/* What was made anew on the promoted source is judged as such, although it is in the record. */
-static void key_whose_deletion_arrived_was_made_anew(void **state)
-{
-    (void)state;
-    struct rebalance_conflict c = {
-        .in_flight = true, .source_failed_over = true, .source = copy(HASH), .target = copy(HASH)
-    };
-    assert_int_equal(resolve(c), REBALANCE_STOP);
-    c.deleted = true;
-    assert_int_equal(resolve(c), REBALANCE_OVERLAY);
-    c.source_failed_over = false;
-    assert_int_equal(resolve(c), REBALANCE_KEEP_SOURCE);
-}
-
-static void deletion_is_known_by_a_later_key_that_is_gone(void **state)
-{
-    (void)state;
-    enum { N = 4 };
-    static const struct {
-        struct rebalance_sent_key k[N]; /* on the source; as sent there; as sent at the target */
-        size_t want;
-    } row[] = {
-        { { { true, false, true },
-            { true, false, false },
-            { false, false, true },
-            { false, false, false } },
-          2 },
-        { { { false, false, true },
-            { true, false, true },
-            { false, false, true },
-            { true, true, false } },
-          2 },
-        { { { true, false, true },
-            { true, false, false },
-            { true, true, true },
-            { true, true, false } },
-          0 },
-        /* a key that the target has not as it was sent may have been made there */
-        { { { true, false, true },
-            { true, false, false },
-            { false, false, false },
-            { false, false, false } },
-          0 },
-        /* one before it is still as it was sent: a client has deleted the later one */
-        { { { true, true, true },
-            { true, false, false },
-            { false, false, true },
-            { false, false, false } },
-          0 },
-        { { { false, false, true },
-            { true, true, true },
-            { true, true, false },
-            { true, true, false } },
-          0 },
-        { { { false, false, true },
-            { false, false, false },
-            { false, false, false },
-            { false, false, true } },
-          3 },
-    };
-    for (size_t i = 0; i < PR_COUNT(row); i++)
-        if (rebalance_deleted_before(row[i].k, N) != row[i].want)
-            fail_msg("row %zu: %zu, want %zu", i, rebalance_deleted_before(row[i].k, N),
-                     row[i].want);
-    assert_int_equal(rebalance_deleted_before(NULL, 0), 0);
+    static const enum rebalance_key_type type[] = { STR, HASH, SET, REBALANCE_TYPE_LIST,
+                                                    REBALANCE_TYPE_ZSET };
+    for (size_t i = 0; i < PR_COUNT(type); i++)
+        for (int flags = 0; flags < 16; flags++) {
+            struct rebalance_conflict c = { .in_flight = true,
+                                            .source_failed_over = true,
+                                            .source_as_sent = flags & 1,
+                                            .target_as_sent = flags & 2,
+                                            .covers = flags & 4,
+                                            .strings_are_set = flags & 8,
+                                            .source = copy(type[i]),
+                                            .target = copy(type[i]) };
+            c.source.version = flags & 2 ? 2 : 0; /* it is not asked */
+            assert_int_equal(resolve(c), type[i] == SET ? REBALANCE_UNION_SETS : REBALANCE_STOP);
+        }
 }
 
 static void counter_made_anew_is_left_to_a_person(void **state)
@@ -671,9 +606,10 @@ static void prints_stay_with_their_keys(void **state)
     (void)state;
     const struct rebalance_written early = { "0123456789abcdef0123456789abcdef01234567", 5 },
                                    late = { "fedcba9876543210fedcba9876543210fedcba98", 1LL << 40 };
+    static const char *const name[] = { "plain", "one", "none", "" };
     struct pr_buf b;
     pr_buf_init(&b, 0);
-    rebalance_in_flight_add(&b, "plain", 5); /* as an older release writes it */
+    rebalance_in_flight_add(&b, "plain", 5);
     rebalance_in_flight_point(&b, &early);
     rebalance_in_flight_print(&b, "one", 3, UINT64_MAX);
     rebalance_in_flight_print(&b, "none", 4, 0);
@@ -686,21 +622,51 @@ static void prints_stay_with_their_keys(void **state)
     assert_ok(rebalance_in_flight_open(b.data, b.len, &r, &err), &err);
     assert_int_equal(r.keys, 4);
     assert_true(rebalance_in_flight_find(&r, "plain", 5, &sent));
-    assert_true(sent.print == 0 && sent.place == 0);
+    assert_true(sent.print == 0);
     assert_string_equal(sent.point.history, "");
     assert_true(rebalance_in_flight_find(&r, "one", 3, &sent));
-    assert_true(sent.print == UINT64_MAX && sent.place == 1 && sent.point.offset == 5);
+    assert_true(sent.print == UINT64_MAX && sent.point.offset == 5);
     assert_string_equal(sent.point.history, early.history);
     assert_true(rebalance_in_flight_find(&r, "none", 4, &sent));
-    assert_true(sent.print == 0 && sent.place == 2);
+    assert_true(sent.print == 0);
     assert_true(rebalance_in_flight_find(&r, "", 0, &sent));
-    assert_true(sent.print == 7 && sent.place == 3 && sent.point.offset == 1LL << 40);
+    assert_true(sent.print == 7 && sent.point.offset == 1LL << 40);
     assert_string_equal(sent.point.history, late.history);
     assert_false(rebalance_in_flight_find(&r, late.history, 40, &sent)); /* it is no key */
     size_t good = 0;
     for (size_t cut = 0; cut <= b.len; cut++)
         good += rebalance_in_flight_open(b.data, cut, &r, NULL) == PR_OK;
     assert_int_equal(good, 7); /* nothing, and after each of six */
+
+    struct pr_buf keys, prints, plain, back;
+    pr_buf_init(&keys, 0);
+    pr_buf_init(&prints, 0);
+    pr_buf_init(&plain, 0);
+    pr_buf_init(&back, 0);
+    rebalance_in_flight_part(b.data, b.len, &keys, &prints);
+    for (size_t i = 0; i < 4; i++)
+        rebalance_in_flight_add(&plain, name[i], strlen(name[i]));
+    assert_int_equal(keys.len, plain.len); /* as an older release writes and reads it */
+    assert_memory_equal(keys.data, plain.data, plain.len);
+    rebalance_in_flight_join(keys.data, keys.len, prints.data, prints.len, &back);
+    assert_int_equal(back.len, b.len);
+    assert_memory_equal(back.data, b.data, b.len);
+    for (size_t cut = 0; cut <= prints.len; cut++) { /* all, or none */
+        rebalance_in_flight_join(keys.data, keys.len, prints.data, cut, &back);
+        assert_int_equal(back.len, cut == prints.len ? b.len : keys.len);
+    }
+    pr_buf_u32le(&prints, 0); /* of one key more */
+    rebalance_in_flight_join(keys.data, keys.len, prints.data, prints.len, &back);
+    assert_int_equal(back.len, keys.len);
+    rebalance_in_flight_join(keys.data, keys.len - 1, prints.data, prints.len, &back);
+    assert_int_equal(back.len, keys.len - 1); /* malformed, and still a record */
+    rebalance_in_flight_part(keys.data, keys.len, &plain, &prints);
+    assert_int_equal(plain.len, keys.len);
+    assert_int_equal(prints.len, 0);
+    pr_buf_done(&keys);
+    pr_buf_done(&prints);
+    pr_buf_done(&plain);
+    pr_buf_done(&back);
     pr_buf_done(&b);
 }
 
@@ -740,10 +706,8 @@ int main(void)
         cmocka_unit_test(source_that_stayed_keeps_its_copy),
         cmocka_unit_test(failed_over_source_is_judged_by_window_and_evidence),
         cmocka_unit_test(cut_migrate_is_known_by_a_key_that_stayed),
-        cmocka_unit_test(print_tells_which_copy_was_written),
-        cmocka_unit_test(vertex_is_told_from_one_made_anew_by_its_epoch),
-        cmocka_unit_test(key_whose_deletion_arrived_was_made_anew),
-        cmocka_unit_test(deletion_is_known_by_a_later_key_that_is_gone),
+        cmocka_unit_test(print_tells_which_copy_of_a_vertex_was_written),
+        cmocka_unit_test(prints_decide_for_nothing_that_does_not_count_its_writes),
         cmocka_unit_test(prints_stay_with_their_keys),
         cmocka_unit_test(kept_copy_wins_where_nothing_else_is_known),
         cmocka_unit_test(counter_made_anew_is_left_to_a_person),

@@ -28,10 +28,10 @@ extern const char pr_library_code[]; /* NUL-terminated Lua source */
  *                                     -> LIVE cursor id weight ... | MOVED m | ABSENT | DELETED
  *                                        dir "o" or "i"; cursor "0" starts and ends
  *   FCALL_RO prism_version key        -> OK 1
- *   FCALL_RO prism_print key ...      -> text ...   (no status word: a fingerprint of each key's
- *                                        value and expiry; "": none. What has the library without
- *                                        it, by an older release, has the same version: whoever
- *                                        asks does without)
+ *   FCALL_RO prism_print key ...      -> text ...   (no status word: a fingerprint of each
+ *                                        vertex's value and expiry; "": none, or no vertex. What
+ *                                        has the library without it, by an older release, has the
+ *                                        same version: whoever asks does without)
  *
  * v and e in replies, and the 1 of prism_version, are RESP integers; everything
  * else (status words, dump, stubs, cursor, values) is a bulk string, a missing

@@ -244,22 +244,21 @@ static bool gap_counts(const struct rebalance_conflict *c)
     return c->gap_unacknowledged && !c->served_on && !(c->in_flight && c->unanswered);
 }
 
-/* A vertex that has moved before is not made anew: that begins at epoch 0. */
-static bool same_vertex(const struct rebalance_copy *s, const struct rebalance_copy *t)
-{
-    return s->vertex && t->vertex && s->epoch > 0 && s->epoch == t->epoch;
-}
-
-/* Both copies have the printed state in their past. Who still has it was not written: the other
- * has all that it has. The source's may also have been made anew, without what was in the printed
- * one; then it counts only if nothing of that can be missing. False: the prints do not decide. */
+/* Two vertices, both with the printed state in their past. A vertex counts its writes, so who still
+ * has that state was not written, and the other has all that it has: by the same count, or one of
+ * them never came from there. At epoch 0 the source's may have been made anew, be it just as it was
+ * printed: then it counts only if nothing of the target's can be missing. Other values may be
+ * changed and changed back, or made anew alike: a print says nothing of them. False: the prints do
+ * not decide. */
 static bool printed(const struct rebalance_conflict *c, struct resolution *out)
 {
     const struct rebalance_copy *s = &c->source, *t = &c->target;
-    if (c->source_as_sent)
+    if (!s->vertex || !t->vertex || s->epoch != t->epoch)
+        return false;
+    if (c->source_as_sent && s->epoch > 0 && t->version > s->version)
         *out = (struct resolution){ REBALANCE_KEEP_TARGET,
                                     "in flight, and the source's copy is as it was sent" };
-    else if (c->target_as_sent && (set_as_a_whole(c) || c->covers || same_vertex(s, t)))
+    else if (c->target_as_sent && (s->epoch > 0 || c->covers) && s->version > t->version)
         *out = (struct resolution){ REBALANCE_KEEP_SOURCE,
                                     "in flight, and the target's copy is as it was sent" };
     else
@@ -347,7 +346,7 @@ enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conf
         r = (struct resolution){ REBALANCE_KEEP_SOURCE,
                                  "clients were served at the source all the time" };
     else
-        r = c->in_flight && !c->deleted ? in_flight(c) : made_anew(c);
+        r = c->in_flight ? in_flight(c) : made_anew(c);
     if (r.what == REBALANCE_STOP && gap_counts(c))
         r = (struct resolution){ REBALANCE_KEEP_TARGET,
                                  "the copies cannot be united, and the target has all that was "
@@ -377,18 +376,6 @@ size_t rebalance_cut_kept(const struct rebalance_cut_key *k, size_t n, int64_t s
             first = i;
     }
     return sent_ms > 0 ? first : n;
-}
-
-size_t rebalance_deleted_before(const struct rebalance_sent_key *k, size_t n)
-{
-    size_t before = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!k[i].on_source && k[i].target_as_sent)
-            before = i;
-    for (size_t i = 0; i < before; i++)
-        if (k[i].source_as_sent)
-            return 0;
-    return before;
 }
 
 /* --- replicas to wait for --------------------------------------------------- */

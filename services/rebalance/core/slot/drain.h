@@ -85,11 +85,11 @@ size_t rebalance_batch_cut(const struct rebalance_key_size *k, size_t n, double 
  * round while a slot goes back. */
 struct rebalance_copy {
     enum rebalance_key_type type;
-    bool vertex;     /* hash with _v and _e, neither stub (_m) nor tombstone (_x) */
-    bool odd_vertex; /* a stub or a tombstone */
-    bool integer;    /* OBJECT ENCODING is int: may be a counter */
-    uint64_t epoch;  /* of a vertex */
-    int64_t idle_s;  /* OBJECT IDLETIME, asked before DUMP, HLEN... (they touch); -1 unknown */
+    bool vertex;             /* hash with _v and _e, neither stub (_m) nor tombstone (_x) */
+    bool odd_vertex;         /* a stub or a tombstone */
+    bool integer;            /* OBJECT ENCODING is int: may be a counter */
+    uint64_t epoch, version; /* of a vertex */
+    int64_t idle_s; /* OBJECT IDLETIME, asked before DUMP, HLEN... (they touch); -1 unknown */
 };
 struct rebalance_conflict {
     bool in_flight;          /* in the recorded window: its DEL may not have been replicated */
@@ -104,13 +104,10 @@ struct rebalance_conflict {
     /* What the promoted source has of it is what was sent to the target, and what clients wrote
      * since: rebalance_cut_kept says so. */
     bool kept;
-    /* Its deletion reached the promoted source (rebalance_deleted_before): what is there was made
-     * anew. */
-    bool deleted;
     /* A copy has the print that was taken before the key was sent, of a state that the promoted
-     * source inherited (rebalance_sent). */
+     * source inherited (rebalance_sent). Of vertices alone. */
     bool source_as_sent, target_as_sent;
-    bool covers; /* a hash: the source's has every field that the target's has */
+    bool covers; /* rebalance_copies_cover: the source's has all that the target's has */
     /* The DUMPs are; or, since a hash or set that is a hash table dumps in an order
      * of its own on each node, the fields or members are. */
     bool equal;
@@ -147,18 +144,6 @@ struct rebalance_cut_key {                /* in the order in which they were sen
  * n. sent_ms, promoted_ms: ago; promoted_ms: at the earliest. */
 size_t rebalance_cut_kept(const struct rebalance_cut_key *k, size_t n, int64_t sent_ms,
                           int64_t promoted_ms);
-
-/* Prints of recorded keys on both sides, before anything moved them on; in the order in which the
- * keys were sent. */
-struct rebalance_sent_key {
-    bool on_source;                      /* the promoted one, now */
-    bool source_as_sent, target_as_sent; /* as in rebalance_conflict */
-};
-/* Of the keys before that place the deletion reached the promoted source; 0: nothing says so. Keys
- * are deleted in the order in which they are sent: one that the source lacks, while the target
- * still has what was sent, speaks for all before it, unless one of these is at the source as it
- * was sent. */
-size_t rebalance_deleted_before(const struct rebalance_sent_key *k, size_t n);
 
 /* --- replicas to wait for --------------------------------------------------- */
 struct rebalance_wait {

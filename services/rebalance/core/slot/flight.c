@@ -81,7 +81,6 @@ bool rebalance_in_flight_next(struct rebalance_in_flight *r, const char **key, s
         *len = length & ~PRINTED;
         *key = (const char *)is;
         r->sent.print = (length & PRINTED) != 0 ? number_at(is + *len, PRINT) : 0;
-        r->sent.place++;
         return true;
     }
     return false;
@@ -96,11 +95,72 @@ bool rebalance_in_flight_find(const struct rebalance_in_flight *r, const void *k
     while (rebalance_in_flight_next(&all, &k, &n)) {
         if (n != len || memcmp(k, key, len) != 0)
             continue;
-        if (sent != NULL) {
+        if (sent != NULL)
             *sent = all.sent;
-            sent->place--;
-        }
         return true;
     }
     return false;
+}
+
+void rebalance_in_flight_part(const void *data, size_t len, struct pr_buf *keys,
+                              struct pr_buf *prints)
+{
+    struct rebalance_in_flight r;
+    bool any = false;
+    pr_buf_reset(keys);
+    pr_buf_reset(prints);
+    if (rebalance_in_flight_open(data, len, &r, NULL) != PR_OK) {
+        pr_buf_add(keys, data, len); /* it was recorded like this: it stays a record */
+        return;
+    }
+    for (size_t at = 0; at < len;) {
+        const uint32_t length = (uint32_t)number_at(r.data + at, 4);
+        const unsigned char *is = r.data + at + 4;
+        at += 4 + size_of(length);
+        if (length == IS_POINT) {
+            pr_buf_u32le(prints, IS_POINT);
+            pr_buf_add(prints, is, POINT);
+            continue;
+        }
+        const size_t n = length & ~PRINTED;
+        rebalance_in_flight_add(keys, is, n);
+        pr_buf_u32le(prints, length & PRINTED);
+        pr_buf_add(prints, is + n, size_of(length) - n);
+        any = any || (length & PRINTED) != 0;
+    }
+    if (!any)
+        pr_buf_reset(prints);
+}
+
+/* False: they do not fit. */
+static bool join(struct rebalance_in_flight *keys, const unsigned char *p, size_t len,
+                 struct pr_buf *out)
+{
+    const char *key;
+    size_t n;
+    for (size_t at = 0; at < len;) {
+        const uint32_t tag = len - at < 4 ? UINT32_MAX : (uint32_t)number_at(p + at, 4);
+        if ((tag != 0 && tag != PRINTED && tag != IS_POINT) || size_of(tag) > len - at - 4)
+            return false;
+        if (tag == IS_POINT) {
+            pr_buf_add(out, p + at, 4 + POINT);
+        } else {
+            if (!rebalance_in_flight_next(keys, &key, &n) || keys->sent.print != 0)
+                return false;
+            rebalance_in_flight_print(out, key, n, tag == 0 ? 0 : number_at(p + at + 4, PRINT));
+        }
+        at += 4 + size_of(tag);
+    }
+    return !rebalance_in_flight_next(keys, &key, &n);
+}
+
+void rebalance_in_flight_join(const void *keys, size_t len, const void *prints, size_t prints_len,
+                              struct pr_buf *out)
+{
+    struct rebalance_in_flight r;
+    pr_buf_reset(out);
+    if (rebalance_in_flight_open(keys, len, &r, NULL) == PR_OK && join(&r, prints, prints_len, out))
+        return;
+    pr_buf_reset(out);
+    pr_buf_add(out, keys, len);
 }

@@ -2,6 +2,8 @@
  * read from both, judged (core/slot/drain.h), and the judgement carried out (carry.c). */
 #include "io/slot/conflict.h"
 
+#include "io/slot/prints.h"
+
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
@@ -37,6 +39,7 @@ static enum pr_code read_vertex(const struct rebalance_judge *j, bool at_taker,
     is->odd_vertex = r->element[2]->str != NULL || r->element[3]->str != NULL;
     is->vertex = v && e && !is->odd_vertex;
     is->epoch = e ? strtoull(r->element[1]->str, NULL, 10) : 0;
+    is->version = v ? strtoull(r->element[0]->str, NULL, 10) : 0;
     return PR_OK;
 }
 
@@ -95,10 +98,12 @@ static bool was_in_flight(const struct rebalance_pair *p, const char *key, size_
         if (rebalance_in_flight_open(p->recent[i].data, p->recent[i].len, &r, NULL) == PR_OK &&
             rebalance_in_flight_find(&r, key, len, sent))
             return true;
-    /* Who began it remembers the last batches; of others there is the record alone. */
-    return p->resumed &&
-           rebalance_in_flight_open(p->step->in_flight.data, p->step->in_flight.len, &r, NULL) ==
-               PR_OK &&
+    /* Who began it remembers the last batches; of others there is the record alone. Of one that
+     * cannot be read nobody knows what it names. */
+    if (!p->resumed)
+        return false;
+    return rebalance_in_flight_open(p->step->in_flight.data, p->step->in_flight.len, &r, NULL) !=
+               PR_OK ||
            rebalance_in_flight_find(&r, key, len, sent);
 }
 
@@ -106,13 +111,12 @@ static enum pr_code print_at(const struct rebalance_judge *j, bool at_taker, uin
                              struct pr_err *err)
 {
     const struct rebalance_copy_at at = rebalance_judge_at(j, at_taker);
-    bool asks;
     const enum pr_code rc = rebalance_print_append(&at, j->key, j->len, err);
-    return rc == PR_OK ? rebalance_print_read(&at, print, &asks, err) : rc;
+    return rc == PR_OK ? rebalance_print_read(&at, print, err) : rc;
 }
 
 /* What the prints say, under WATCH: of a state that the promoted giver did not inherit they say
- * nothing of its copy. */
+ * nothing of its copy. Where the taker owns the slot its clients write to its copy meanwhile. */
 static enum pr_code compare_prints(const struct rebalance_judge *j,
                                    const struct rebalance_sent *was, struct rebalance_conflict *c,
                                    struct pr_err *err)
@@ -120,15 +124,15 @@ static enum pr_code compare_prints(const struct rebalance_judge *j,
     const struct rebalance_copy_at giver = rebalance_judge_at(j, false),
                                    taker = rebalance_judge_at(j, true);
     uint64_t g = 0, t = 0;
-    if (was->print == 0 || !rebalance_copies_inherited(j->info, &was->point))
+    if (was->print == 0 || j->taker_owns || !c->source.vertex || !c->target.vertex ||
+        !rebalance_copies_inherited(j->info, &was->point))
         return PR_OK;
     enum pr_code rc = print_at(j, false, &g, err);
     if (rc == PR_OK)
         rc = print_at(j, true, &t, err);
     c->source_as_sent = g == was->print;
     c->target_as_sent = t == was->print;
-    if (rc == PR_OK && c->target_as_sent && c->source.type == REBALANCE_TYPE_HASH &&
-        c->target.type == REBALANCE_TYPE_HASH)
+    if (rc == PR_OK && c->target_as_sent)
         rc = rebalance_copies_cover(&giver, &taker, j->key, j->len, &c->covers, err);
     return rc;
 }
@@ -158,7 +162,6 @@ static enum pr_code judge_it(const struct rebalance_judge *j, const struct rebal
         .gap_unacknowledged = !is_equal && p->gap_unacknowledged && no_replica_yet(j),
         .unanswered = rebalance_pair_unanswered(p, j->key, j->len),
         .kept = rebalance_pair_kept(p, j->key, j->len),
-        .deleted = rebalance_pair_deleted(p, j->info, j->key, j->len),
         .strings_are_set = p->run->cfg->strings_are_set,
         .equal = is_equal,
         .source_promoted_ms = promoted_us > 0 ? (now_us - promoted_us) / 1000 + 1 : 0,
@@ -321,7 +324,7 @@ enum pr_code rebalance_pair_resolve(struct rebalance_pair *p, bool taker_owns, s
         rc = pr_redis_command(j.giver, &info, err, "INFO replication");
     j.info = rc == PR_OK && info->str != NULL ? info->str : "";
     if (rc == PR_OK && !taker_owns)
-        rc = rebalance_pair_judge_cuts(p, j.giver, j.taker, j.info, err);
+        rc = rebalance_pair_judge_cuts(p, j.giver, j.taker, err);
     if (rc == PR_OK)
         rc = judge_keys(&j, got, err);
     rebalance_reply_drop(info);

@@ -106,6 +106,42 @@ enum pr_code rebalance_copies_same(const struct rebalance_copy_at *a,
     return PR_OK;
 }
 
+static bool is_number(const redisReply *r)
+{
+    char *end = NULL;
+    if (r->str == NULL || r->len == 0)
+        return false;
+    (void)strtod(r->str, &end);
+    return end == r->str + r->len;
+}
+
+/* Of the count of a vertex's writes it is asked elsewhere. */
+static bool may_be_counted(const redisReply *field, const redisReply *a, const redisReply *b)
+{
+    const bool writes = field->len == 2 && memcmp(field->str, "_v", 2) == 0;
+    return !writes && by_text(&a, &b) != 0 && is_number(a) && is_number(b);
+}
+
+bool rebalance_copies_covers(redisReply *x, redisReply *y)
+{
+    if (x->type != REDIS_REPLY_ARRAY || y->type != REDIS_REPLY_ARRAY || x->elements % 2 != 0 ||
+        y->elements % 2 != 0)
+        return false;
+    sort(x, 2);
+    sort(y, 2);
+    size_t i = 0, k = 0;
+    while (i < x->elements && k < y->elements) {
+        const int order = by_text(&x->element[i], &y->element[k]);
+        if (order > 0) /* y's field is not in x */
+            return false;
+        if (order == 0 && may_be_counted(x->element[i], x->element[i + 1], y->element[k + 1]))
+            return false;
+        i += 2;
+        k += order == 0 ? 2 : 0;
+    }
+    return k >= y->elements;
+}
+
 enum pr_code rebalance_copies_cover(const struct rebalance_copy_at *a,
                                     const struct rebalance_copy_at *b, const char *key, size_t len,
                                     bool *covers, struct pr_err *err)
@@ -120,19 +156,9 @@ enum pr_code rebalance_copies_cover(const struct rebalance_copy_at *a,
     PR_AUTO(redisReply) *x = got[0];
     PR_AUTO(redisReply) *y = got[1];
     *covers = false;
-    if (rc != PR_OK || x->type != REDIS_REPLY_ARRAY || y->type != REDIS_REPLY_ARRAY)
+    if (rc != PR_OK)
         return rc;
-    sort(x, 2);
-    sort(y, 2);
-    size_t i = 0, k = 0;
-    while (i < x->elements && k < y->elements) {
-        const int order = by_text(&x->element[i], &y->element[k]);
-        if (order > 0) /* y's field is not in x */
-            return PR_OK;
-        i += 2;
-        k += order == 0 ? 2 : 0;
-    }
-    *covers = k >= y->elements;
+    *covers = rebalance_copies_covers(x, y);
     return PR_OK;
 }
 
@@ -204,8 +230,8 @@ struct rebalance_written rebalance_copies_point(const char *info)
 bool rebalance_copies_inherited(const char *info, const struct rebalance_written *point)
 {
     const char *at = strstr(info, "master_replid2:");
-    return point->history[0] != '\0' && at != NULL &&
-           strncmp(at + strlen("master_replid2:"), point->history, strlen(point->history)) == 0 &&
+    return strlen(point->history) == 40 && at != NULL &&
+           strncmp(at + strlen("master_replid2:"), point->history, 40) == 0 &&
            point->offset < number_after(info, "second_repl_offset:");
 }
 

@@ -34,7 +34,10 @@ PR_CHECKED enum pr_code rebalance_copies_same(const struct rebalance_copy_at *a,
                                               size_t len, enum rebalance_key_type type, bool *same,
                                               struct pr_err *err);
 
-/* Of two hashes: the first has every field that the second has. */
+/* Of two replies of HGETALL: the first has every field that the second has, and none of these has
+ * another number, which may have been counted from nothing. Sorts both. */
+bool rebalance_copies_covers(redisReply *a, redisReply *b);
+/* Of two hashes. */
 PR_CHECKED enum pr_code rebalance_copies_cover(const struct rebalance_copy_at *a,
                                                const struct rebalance_copy_at *b, const char *key,
                                                size_t len, bool *covers, struct pr_err *err);

@@ -1,8 +1,6 @@
 /* Batches of which nobody knows what became of them when their giver failed over: whether clients
- * were sent to the taker for their keys, and whether their deletion reached the promoted giver.
- * The first shows in when the copies were used last, so that is asked of both sides, once, before
- * anything reads a copy and thereby uses it; the second in which keys are still as they were sent,
- * so that is asked, once, before anything is moved on. */
+ * were sent to the taker for their keys. That shows in when the copies were used last, so it is
+ * asked of both sides, once, before anything reads a copy and thereby uses it. */
 #include "io/slot/pair.h"
 
 #include "prism/io/clock.h"
@@ -93,88 +91,13 @@ static enum pr_code judge(struct rebalance_pair *p, int lane, struct pr_redis *g
     return rc;
 }
 
-/* --- the record of who was there before us ------------------------------------------------- */
-
-enum { PIPELINE = 256 };
-
-/* Prints of n keys from *keys on, which moves on over them. */
-static enum pr_code read_sent(const struct rebalance_copy_at *giver,
-                              const struct rebalance_copy_at *taker, const char *info,
-                              struct rebalance_in_flight *keys, size_t n,
-                              struct rebalance_sent_key *k, struct pr_err *err)
-{
-    struct rebalance_in_flight asked = *keys;
-    const char *key;
-    size_t len;
-    enum pr_code rc = PR_OK;
-    for (size_t i = 0; i < n && rc == PR_OK && rebalance_in_flight_next(&asked, &key, &len); i++) {
-        if (asked.sent.print == 0)
-            continue;
-        rc = rebalance_print_append(giver, key, len, err);
-        if (rc == PR_OK)
-            rc = rebalance_print_append(taker, key, len, err);
-    }
-    for (size_t i = 0; i < n && rc == PR_OK && rebalance_in_flight_next(keys, &key, &len); i++) {
-        const struct rebalance_sent *sent = &keys->sent;
-        uint64_t a = 0, b = 0;
-        bool gone = false, asks = false;
-        if (sent->print != 0)
-            rc = rebalance_print_read(giver, &a, &gone, err);
-        if (rc == PR_OK && sent->print != 0)
-            rc = rebalance_print_read(taker, &b, &asks, err);
-        const bool known = sent->print != 0 && rebalance_copies_inherited(info, &sent->point);
-        k[i] = (struct rebalance_sent_key){ .on_source = !gone,
-                                            .source_as_sent = known && a == sent->print,
-                                            .target_as_sent = known && b == sent->print };
-    }
-    return rc;
-}
-
-static enum pr_code judge_record(struct rebalance_pair *p, struct pr_redis *giver,
-                                 struct pr_redis *taker, const char *info, struct pr_err *err)
-{
-    const struct rebalance_copy_at from = { giver, false }, to = { taker, true };
-    struct rebalance_in_flight keys;
-    enum pr_code rc =
-        rebalance_in_flight_open(p->step->in_flight.data, p->step->in_flight.len, &keys, err);
-    if (rc != PR_OK || keys.keys == 0)
-        return rc;
-    struct rebalance_sent_key *k = calloc(keys.keys, sizeof *k);
-    if (k == NULL)
-        return pr_fail(err, PR_ENOMEM, "%zu keys in flight", keys.keys);
-    for (size_t i = 0; i < keys.keys && rc == PR_OK; i += PIPELINE) {
-        const size_t left = keys.keys - i;
-        rc = read_sent(&from, &to, info, &keys, left < PIPELINE ? left : PIPELINE, k + i, err);
-    }
-    if (rc == PR_OK) {
-        p->deleted_known = true;
-        p->deleted_before = rebalance_deleted_before(k, keys.keys);
-    }
-    free(k);
-    return rc;
-}
-
-bool rebalance_pair_deleted(const struct rebalance_pair *p, const char *info, const char *key,
-                            size_t len)
-{
-    struct rebalance_in_flight r;
-    struct rebalance_sent sent;
-    return p->resumed && p->deleted_known && p->deleted_before > 0 &&
-           rebalance_in_flight_open(p->step->in_flight.data, p->step->in_flight.len, &r, NULL) ==
-               PR_OK &&
-           rebalance_in_flight_find(&r, key, len, &sent) && sent.place < p->deleted_before &&
-           rebalance_copies_inherited(info, &sent.point);
-}
-
 /* --- all of them --------------------------------------------------------------------------- */
 
 enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis *giver,
-                                       struct pr_redis *taker, const char *info, struct pr_err *err)
+                                       struct pr_redis *taker, struct pr_err *err)
 {
     const int side = rebalance_pair_giver(p);
     enum pr_code rc = PR_OK;
-    if (p->resumed && p->giver_failed && !p->deleted_known)
-        rc = judge_record(p, giver, taker, info, err);
     for (int i = 0; i < REBALANCE_LANES && rc == PR_OK; i++) /* of a second one before nobody knows
                                                                  what it inherited */
         if (p->failovers[side] == 1 && !p->resumed && p->promoted_us[side] > 0 &&

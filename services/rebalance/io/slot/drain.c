@@ -353,8 +353,6 @@ static enum pr_code prepare_late(struct rebalance_pair *p, const redisReply *lef
         p->known = p->calm = false;
         return PR_OK;
     }
-    struct rebalance_keys *const late[] = { &p->late };
-    rebalance_prints_take(p, &p->printer, rebalance_pair_giver(p), late, 1);
     pr_buf_reset(&s->in_flight);
     for (int i = 0; i < REBALANCE_LANES; i++) /* those before are not settled yet */
         pr_buf_add(&s->in_flight, p->recent[i].data, p->recent[i].len);

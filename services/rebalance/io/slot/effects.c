@@ -334,7 +334,6 @@ static enum pr_code resolve(struct rebalance_pair *p, struct pr_err *err)
         return rc;
     p->view.settled = false; /* keys may go before it is found empty */
     p->view.conflict = p->giver_failed = p->step->served_on = p->step->failed_over = false;
-    p->deleted_known = false;
     if (!p->step->at.back) /* a turn may be undone, and what the source did before counts again */
         p->resumed = false;
     for (unsigned i = 0; i < REBALANCE_LANES; i++)

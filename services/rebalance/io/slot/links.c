@@ -129,7 +129,6 @@ void rebalance_pair_unlink(struct rebalance_pair *p)
     }
     pr_redis_close(p->taker);
     pr_redis_close(p->reader);
-    rebalance_printer_close(&p->printer);
     p->taker = p->reader = NULL;
     p->taker_waits = false;
     for (int k = 0; k < 2; k++) {

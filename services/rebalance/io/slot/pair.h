@@ -7,7 +7,6 @@
 
 #include "io/slot/copies.h"
 #include "io/slot/keys.h"
-#include "io/slot/prints.h"
 #include "io/slot/rows.h"
 #include "io/slot/run.h"
 #include "io/slot/shard.h"
@@ -96,9 +95,6 @@ struct rebalance_pair {
     unsigned turn;                         /* batches sent in this slot */
     struct pr_buf recent[REBALANCE_LANES]; /* the last batches' keys: their DEL may be lost */
     struct rebalance_cut cut[REBALANCE_LANES];
-    struct rebalance_printer printer; /* the worker's */
-    size_t deleted_before; /* keys of the record: rebalance_deleted_before; found out once */
-    bool deleted_known;
     struct rebalance_written deleted[REBALANCE_LANES]; /* where the giver's history has them */
     struct rebalance_keys late;                        /* keys that came after the scan */
     int live[2];            /* replicas to wait for: giver's side [0], taker's [1] by shard */
@@ -274,15 +270,11 @@ PR_CHECKED enum pr_code rebalance_pair_jobs(struct rebalance_pair *p, bool *on, 
 
 /* cut.c: before copies are compared, which touches them. */
 PR_CHECKED enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis *giver,
-                                                  struct pr_redis *taker, const char *info,
-                                                  struct pr_err *err);
+                                                  struct pr_redis *taker, struct pr_err *err);
 /* The key's MIGRATE did not say OK. */
 bool rebalance_pair_unanswered(const struct rebalance_pair *p, const char *key, size_t len);
 /* The promoted giver's copy of the key is the one that was sent, and what was written since. */
 bool rebalance_pair_kept(const struct rebalance_pair *p, const char *key, size_t len);
-/* Its deletion reached the promoted giver. info: INFO replication of that. */
-bool rebalance_pair_deleted(const struct rebalance_pair *p, const char *info, const char *key,
-                            size_t len);
 
 /* conflict.c: judges keys that may be on both sides. PR_ECONFLICT: no rule for one. */
 PR_CHECKED enum pr_code rebalance_pair_resolve(struct rebalance_pair *p, bool taker_owns,

@@ -30,17 +30,19 @@ static enum pr_code read_row(const PGresult *res, int i, struct rebalance_slot_s
     s->failed_over = s->failed_over_on = pr_cell_bool(res, i, 9);
     s->atomic = pr_cell_bool(res, i, 10) && !s->fresh;
     s->served_on = s->served_on_on = pr_cell_bool(res, i, 11);
-    const char *hex = pr_cell(res, i, 8);
-    if (hex == NULL)
+    const char *keys_hex = pr_cell(res, i, 8), *prints_hex = pr_cell(res, i, 12);
+    if (keys_hex == NULL)
         return PR_OK;
-    size_t n = 0;
-    unsigned char *raw = PQunescapeBytea((const unsigned char *)hex, &n);
-    if (raw == NULL)
-        return pr_fail(err, PR_ENOMEM, "step %d: its keys in flight", s->step);
-    pr_buf_add(&s->in_flight, raw, n);
-    PQfreemem(raw);
-    return s->in_flight.failed ? pr_fail(err, PR_ENOMEM, "step %d: its keys in flight", s->step)
-                               : PR_OK;
+    size_t n = 0, prints_n = 0;
+    unsigned char *keys = PQunescapeBytea((const unsigned char *)keys_hex, &n);
+    unsigned char *prints =
+        prints_hex == NULL ? NULL : PQunescapeBytea((const unsigned char *)prints_hex, &prints_n);
+    if (keys != NULL)
+        rebalance_in_flight_join(keys, n, prints, prints == NULL ? 0 : prints_n, &s->in_flight);
+    const bool failed = keys == NULL || s->in_flight.failed;
+    PQfreemem(keys);
+    PQfreemem(prints);
+    return failed ? pr_fail(err, PR_ENOMEM, "step %d: its keys in flight", s->step) : PR_OK;
 }
 
 enum pr_code rebalance_slot_steps_load(struct pr_db *db, int64_t plan_id, int wave, const char *src,
@@ -53,7 +55,10 @@ enum pr_code rebalance_slot_steps_load(struct pr_db *db, int64_t plan_id, int wa
     enum pr_code rc = pr_db_exec(
         db,
         "SELECT step, slot, state, back, keys, bytes, moved_keys, moved_bytes, in_flight, "
-        "failed_over, atomic, served_on FROM steps WHERE plan_id = $1 AND wave = $2 "
+        "failed_over, atomic, served_on, "
+        /* of a record that an older release has written since they say nothing */
+        "CASE WHEN substring(prints FOR 32) = sha256(in_flight) THEN substring(prints FROM 33) END "
+        "FROM steps WHERE plan_id = $1 AND wave = $2 "
         "AND kind = 'slot' AND src_node = $3 AND dst_node = $4 AND state NOT IN ('verified', "
         "'rolled_back') "
         "ORDER BY state = 'planned', step",
@@ -80,15 +85,15 @@ enum pr_code rebalance_slot_steps_load(struct pr_db *db, int64_t plan_id, int wa
 
 struct arrays { /* PostgreSQL's text form: {1,2,3} */
     struct pr_buf step, slot, state, back, failed_over, served_on, atomic, at, length, keys, bytes,
-        error, blob;
+        error, blob, prints_at, prints_length, prints;
 };
 
 static void arrays_done(struct arrays *a)
 {
-    struct pr_buf *const all[] = { &a->step,        &a->slot,      &a->state,  &a->back,
-                                   &a->failed_over, &a->served_on, &a->atomic, &a->at,
-                                   &a->length,      &a->keys,      &a->bytes,  &a->error,
-                                   &a->blob };
+    struct pr_buf *const all[] = { &a->step,        &a->slot,      &a->state,         &a->back,
+                                   &a->failed_over, &a->served_on, &a->atomic,        &a->at,
+                                   &a->length,      &a->keys,      &a->bytes,         &a->error,
+                                   &a->blob,        &a->prints_at, &a->prints_length, &a->prints };
     for (size_t i = 0; i < PR_COUNT(all); i++)
         pr_buf_done(all[i]);
 }
@@ -115,10 +120,11 @@ static void put_quoted(struct pr_buf *b, bool first, const char *text)
 
 static bool end(struct arrays *a)
 {
-    struct pr_buf *const all[] = { &a->step,        &a->slot,      &a->state,  &a->back,
-                                   &a->failed_over, &a->served_on, &a->atomic, &a->at,
-                                   &a->length,      &a->keys,      &a->bytes,  &a->error };
-    bool failed = a->blob.failed;
+    struct pr_buf *const all[] = { &a->step,        &a->slot,         &a->state,  &a->back,
+                                   &a->failed_over, &a->served_on,    &a->atomic, &a->at,
+                                   &a->length,      &a->keys,         &a->bytes,  &a->error,
+                                   &a->prints_at,   &a->prints_length };
+    bool failed = a->blob.failed || a->prints.failed;
     for (size_t i = 0; i < PR_COUNT(all); i++) {
         pr_buf_str(all[i], "}");
         failed = failed || all[i]->failed;
@@ -126,8 +132,28 @@ static bool end(struct arrays *a)
     return !failed;
 }
 
+/* Its record, in two parts. */
+static bool put_record(struct arrays *a, bool first, const struct pr_buf *record)
+{
+    struct pr_buf keys, prints;
+    pr_buf_init(&keys, 0);
+    pr_buf_init(&prints, 0);
+    rebalance_in_flight_part(record->data, record->len, &keys, &prints);
+    put_number(&a->at, first, a->blob.len + 1);
+    put_number(&a->length, first, keys.len);
+    put_number(&a->prints_at, first, a->prints.len + 1);
+    put_number(&a->prints_length, first, prints.len);
+    pr_buf_add(&a->blob, keys.data, keys.len);
+    pr_buf_add(&a->prints, prints.data, prints.len);
+    const bool failed = keys.failed || prints.failed;
+    pr_buf_done(&keys);
+    pr_buf_done(&prints);
+    return !failed;
+}
+
 static bool fill(struct arrays *a, struct rebalance_slot_step *const *steps, size_t n)
 {
+    bool ok = true;
     for (size_t i = 0; i < n; i++) {
         const struct rebalance_slot_step *s = steps[i];
         put_number(&a->step, i == 0, (uint64_t)s->step);
@@ -137,14 +163,12 @@ static bool fill(struct arrays *a, struct rebalance_slot_step *const *steps, siz
         put(&a->failed_over, i == 0, s->failed_over ? "t" : "f");
         put(&a->served_on, i == 0, s->served_on ? "t" : "f");
         put(&a->atomic, i == 0, s->atomic ? "t" : "f");
-        put_number(&a->at, i == 0, a->blob.len + 1);
-        put_number(&a->length, i == 0, s->in_flight.len);
+        ok = put_record(a, i == 0, &s->in_flight) && ok;
         put_number(&a->keys, i == 0, s->keys);
         put_number(&a->bytes, i == 0, s->bytes);
         put_quoted(&a->error, i == 0, s->error);
-        pr_buf_add(&a->blob, s->in_flight.data, s->in_flight.len);
     }
-    return end(a);
+    return end(a) && ok;
 }
 
 static enum pr_code write_intents(struct pr_db *db, const struct rebalance_slot_write *w,
@@ -159,15 +183,21 @@ static enum pr_code write_intents(struct pr_db *db, const struct rebalance_slot_
             db,
             "UPDATE steps s SET state = v.state, back = v.back, lease_epoch = $2, "
             "in_flight = CASE WHEN v.n > 0 THEN substring($8::bytea FROM v.at FOR v.n) END, "
+            "prints = CASE WHEN v.prints_n > 0 THEN "
+            "sha256(substring($8::bytea FROM v.at FOR v.n)) || "
+            "substring($12::bytea FROM v.prints_at FOR v.prints_n) END, "
             "failed_over = v.failed_over, atomic = v.atomic, served_on = v.served_on, "
             "updated_at = now() "
             "FROM unnest($3::int[], $4::text[], $5::bool[], $6::int[], $7::int[], $9::bool[], "
-            "$10::bool[], $11::bool[]) AS v(step, state, back, at, n, failed_over, atomic, "
-            "served_on) WHERE s.plan_id = $1 AND s.step = v.step",
+            "$10::bool[], $11::bool[], $13::int[], $14::int[]) AS v(step, state, back, at, n, "
+            "failed_over, atomic, served_on, prints_at, prints_n) WHERE s.plan_id = $1 AND s.step "
+            "= v.step",
             PR_ARGS(pr_i64(w->plan_id), pr_i64((int64_t)w->lease->epoch), pr_text(a.step.data),
                     pr_text(a.state.data), pr_text(a.back.data), pr_text(a.at.data),
                     pr_text(a.length.data), pr_bytes(a.blob.data, a.blob.len),
-                    pr_text(a.failed_over.data), pr_text(a.atomic.data), pr_text(a.served_on.data)),
+                    pr_text(a.failed_over.data), pr_text(a.atomic.data), pr_text(a.served_on.data),
+                    pr_bytes(a.prints.data, a.prints.len), pr_text(a.prints_at.data),
+                    pr_text(a.prints_length.data)),
             NULL, err);
     arrays_done(&a);
     return rc;
@@ -186,7 +216,8 @@ static enum pr_code write_ends(struct pr_db *db, const struct rebalance_slot_wri
         rc = pr_db_exec(
             db,
             "UPDATE steps s SET state = v.state, back = v.back, lease_epoch = $2, "
-            "in_flight = CASE WHEN v.state = 'stuck' THEN s.in_flight END, moved_keys = v.keys, "
+            "in_flight = CASE WHEN v.state = 'stuck' THEN s.in_flight END, "
+            "prints = CASE WHEN v.state = 'stuck' THEN s.prints END, moved_keys = v.keys, "
             "moved_bytes = v.bytes, error = nullif(v.error, ''), failed_over = v.failed_over, "
             "served_on = v.served_on AND v.state = 'stuck', updated_at = now() "
             "FROM unnest($3::int[], $4::text[], $5::bool[], $6::bigint[], $7::bigint[], "

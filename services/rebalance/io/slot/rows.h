@@ -4,6 +4,7 @@
 #ifndef REBALANCE_SLOT_ROWS_H
 #define REBALANCE_SLOT_ROWS_H
 
+#include "core/slot/flight.h"
 #include "core/slot/machine.h"
 
 #include "prism/buf.h"
@@ -37,8 +38,8 @@ struct rebalance_slot_write { /* one transaction; nothing written when there is 
     const struct pr_lease *lease;
     int64_t plan_id;
     const char *src_shard, *dst_shard; /* shards.id, for slot_history */
-    /* Intents: state, back, failed_over, served_on, atomic, in_flight (NULL buffer: none) and
-     * lease epoch. */
+    /* Intents: state, back, failed_over, served_on, atomic, in_flight with its prints (NULL buffer:
+     * none) and lease epoch. */
     struct rebalance_slot_step *const *intent; /* [intents] */
     size_t intents;
     /* Ends: state verified, rolled_back or stuck as in step->at, what was moved, no

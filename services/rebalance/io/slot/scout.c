@@ -2,6 +2,7 @@
  * next slots, records them as in flight while the slots before are moved, so that no
  * commit holds a move up; has what was handed over verified. */
 #include "io/slot/pair.h"
+#include "io/slot/prints.h"
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
@@ -176,15 +177,6 @@ static enum pr_code record(struct scout *s, struct rebalance_window *w, struct p
     return rc;
 }
 
-/* What the keys are like before they are sent. */
-static void print(struct scout *s, struct rebalance_window *w)
-{
-    struct rebalance_keys *lists[REBALANCE_WINDOW_SLOTS];
-    for (size_t i = 0; i < w->n; i++)
-        lists[i] = &w->piece[i].keys;
-    rebalance_prints_take(s->p, &s->printer, 0, lists, w->n);
-}
-
 static enum pr_code prepare(struct scout *s, struct pr_err *err)
 {
     struct rebalance_pair *p = s->p;
@@ -201,7 +193,7 @@ static enum pr_code prepare(struct scout *s, struct pr_err *err)
         s->conn = NULL;
     } else {
         judge(s, w);
-        print(s, w);
+        rebalance_prints_take(p, &s->printer, w->piece, w->n);
         rc = record(s, w, err);
     }
     if (rc != PR_OK) {

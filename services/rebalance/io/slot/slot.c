@@ -223,7 +223,6 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     for (unsigned i = 0; i < REBALANCE_LANES; i++)
         rebalance_pair_landed(p, i);
     p->resumed = !step->fresh;
-    p->deleted_known = false;
     p->known = false;
     if (p->calm && piece != NULL && step->fresh && p->turn == 0) {
         /* Nothing has happened since the pair was looked at, and a node that thinks
@@ -291,7 +290,6 @@ static void change_roles(struct rebalance_pair *p)
     rebalance_pair_unlink(p);
     p->view.settled = p->calm = s->served_on = false;
     p->reopened = p->gap_unacknowledged = false; /* they were of the former giver */
-    p->deleted_known = false;
     memset(p->cut, 0, sizeof p->cut);
     if (s->at.back) {
         memset(p->failovers, 0, sizeof p->failovers);
