@@ -63,7 +63,7 @@ big_api() {
 
 # What the dr service would write every second.
 beats() {
-    while :; do
+    while kill -0 "$big" 2>/dev/null; do # or its connection would keep PostgreSQL from stopping
         printf '%s\n' "UPDATE dr_shards SET beat_at = now() - interval '1.8 s', durable_at = now(), updated_at = now()" \
             "; UPDATE dr_groups SET updated_at = now() ; UPDATE zone_states SET updated_at = now() ;"
         sleep 1
@@ -72,8 +72,10 @@ beats() {
 
 close_all() {
     local rc=$?
-    kill "${big:-}" "${beats:-}" 2>/dev/null || true
-    (exit "$rc") || true
+    if [ -n "${big:-}" ]; then
+        kill "$big" 2>/dev/null || true
+        wait "$big" ${beats:+"$beats"} 2>/dev/null || true
+    fi
     return "$rc"
 }
 
