@@ -70,19 +70,18 @@ beats() {
     done | pg_sql "$dir" big >/dev/null 2>&1
 }
 
-close_all() {
-    local rc=$?
+# Whatever it came to: the rest is closed, too.
+close_big() {
     if [ -n "${big:-}" ]; then
         kill "$big" 2>/dev/null || true
         wait "$big" ${beats:+"$beats"} 2>/dev/null || true
     fi
-    return "$rc"
 }
 
 "$root/tests/unit/vendored.sh" "$PRISM_BROWSER_MODULES" || fail "what others wrote is not as npm has it"
 session_open 3 1
 dir=$(readlink -f "$PRISM_STATE")
-trap 'close_all; session_close' EXIT
+trap 'rc=$?; set +e; close_big; (exit $rc); session_close' EXIT
 real_plan
 big_api
 beats &
