@@ -63,24 +63,25 @@ big_api() {
 
 # What the dr service would write every second.
 beats() {
-    while :; do
+    while kill -0 "$big" 2>/dev/null; do # or its connection would keep PostgreSQL from stopping
         printf '%s\n' "UPDATE dr_shards SET beat_at = now() - interval '1.8 s', durable_at = now(), updated_at = now()" \
             "; UPDATE dr_groups SET updated_at = now() ; UPDATE zone_states SET updated_at = now() ;"
         sleep 1
     done | pg_sql "$dir" big >/dev/null 2>&1
 }
 
-close_all() {
-    local rc=$?
-    kill "${big:-}" "${beats:-}" 2>/dev/null || true
-    (exit "$rc") || true
-    return "$rc"
+# Whatever it came to: the rest is closed, too.
+close_big() {
+    if [ -n "${big:-}" ]; then
+        kill "$big" 2>/dev/null || true
+        wait "$big" ${beats:+"$beats"} 2>/dev/null || true
+    fi
 }
 
 "$root/tests/unit/vendored.sh" "$PRISM_BROWSER_MODULES" || fail "what others wrote is not as npm has it"
 session_open 3 1
 dir=$(readlink -f "$PRISM_STATE")
-trap 'close_all; session_close' EXIT
+trap 'rc=$?; set +e; close_big; (exit $rc); session_close' EXIT
 real_plan
 big_api
 beats &
