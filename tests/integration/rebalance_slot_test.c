@@ -443,6 +443,13 @@ static void write_at_target(const char *key, const char *field, const char *valu
     redisFree(c);
 }
 
+/* As the node says that is asked: it may hear of a promotion later than others. */
+static bool is_not_at_the_source(void *slot)
+{
+    const int owner = slot_stage_owner(*(const int *)slot);
+    return owner != 0 && owner != stage.src_port;
+}
+
 /* Of a slot that it does not import for long. */
 static void leave_at_target(int slot, const char *format, const char *key)
 {
@@ -456,6 +463,38 @@ static void leave_at_target(int slot, const char *format, const char *key)
     assert_int_equal(r->type, REDIS_REPLY_STATUS);
     freeReplyObject(r);
     redisFree(c);
+}
+
+/* Keys with a print in the records of the plan, as the next scheduler reads them. */
+static size_t printed_keys(void)
+{
+    struct pr_db *db;
+    struct pr_err err = { 0 };
+    struct rebalance_slot_step *steps;
+    size_t n, found = 0, len;
+    const char *key;
+    assert_ok(pr_db_open(&db, stage.uri, "test", &err), &err);
+    assert_ok(rebalance_slot_steps_load(db, stage.plan, 1, stage.src, stage.dst, &steps, &n, &err),
+              &err);
+    assert_int_equal(n, STAGE_SLOTS);
+    for (size_t i = 0; i < n; i++) {
+        struct rebalance_in_flight r;
+        assert_ok(
+            rebalance_in_flight_open(steps[i].in_flight.data, steps[i].in_flight.len, &r, &err),
+            &err);
+        while (rebalance_in_flight_next(&r, &key, &len))
+            found += r.sent.print != 0;
+    }
+    rebalance_slot_steps_free(steps, n);
+    pr_db_close(db);
+    return found;
+}
+
+static void swap_bytes_of_keys(void)
+{
+    (void)slot_stage_number("WITH u AS (UPDATE steps SET in_flight = set_byte(in_flight, 4, "
+                            "get_byte(in_flight, 4) # 1) WHERE plan_id = $ AND in_flight IS NOT "
+                            "NULL RETURNING 1) SELECT count(*) FROM u");
 }
 
 /* Vertices that a scheduler found in a slot, and what is on both sides when the next one comes,
@@ -498,6 +537,10 @@ static void prints_tell_who_was_not_there_which_copy_was_written(void **state)
              stage.slot[0]);
     assert_int_equal(slot_stage_number(sql), 1);
     leave_at_target(stage.slot[1], "DEL %s", stray);
+    assert_int_equal(printed_keys(), 3);
+    swap_bytes_of_keys(); /* a release without prints has recorded others */
+    assert_int_equal(printed_keys(), 0);
+    swap_bytes_of_keys();
     open_slot(stage.slot[0], true, true);
     for (size_t i = 0; i < PR_COUNT(key); i++)
         assert_string_equal(slot_stage_ask(stage.src_port,
@@ -510,6 +553,7 @@ static void prints_tell_who_was_not_there_which_copy_was_written(void **state)
     assert_string_equal(slot_stage_ask(replica_of(stage.src_port), "CLUSTER FAILOVER"), "OK");
     assert_true(it_await(knows_its_place, &stage.src_port, STAGE_AWAIT_MS));
     it_cluster_await(STAGE_AWAIT_MS);
+    assert_true(it_await(is_not_at_the_source, &stage.slot[0], STAGE_AWAIT_MS));
     const int promoted = slot_stage_owner(stage.slot[0]);
     assert_string_equal(slot_stage_ask(promoted, "HSET %s g 3 _v 5", at_source), "0");
     assert_string_equal(slot_stage_ask(promoted, "HSET %s h 3 _v 5", young), "1");
