@@ -60,7 +60,8 @@ int main(void)
     for (size_t i = 0; i < n; i++)
         printf("| `%s %s` | %s | %s |\n", row[i].route->method, row[i].route->pattern, row[i].verb,
                api_role_name(api_access_needs(row[i].route->access)));
-    printf("\nA token of the API's own has a role; so has one of the identity provider, by a claim, and a "
+    printf("\nA token of the API's own has a role; so has one of the identity provider, by a "
+           "claim, and a "
            "client's\ncertificate, by its name: [how](../how-to/let-people-in.md).\n");
     printf("\n`/livez`, `/readyz` and `/metrics` need no token.\n");
     free(row);

@@ -107,7 +107,7 @@ static void start_trace(const struct conn *c)
 
 /* When libmicrohttpd refuses a request by itself (its headers are wrong, or too long) it tells
  * nobody: what was made for the first line is kept with the connection until they are read. */
-static void forget_unbegun(struct pr_peer *peer)
+void pr_http_forget(struct pr_peer *peer)
 {
     struct conn *c = pr_peer_held(peer);
     if (c == NULL)
@@ -121,7 +121,7 @@ void *pr_http_on_line(void *cls, const char *target, struct MHD_Connection *mhd)
 {
     struct pr_peer *peer = pr_peer_of(mhd);
     struct conn *c = peer == NULL ? NULL : calloc(1, sizeof *c);
-    forget_unbegun(peer);
+    pr_http_forget(peer);
     if (c == NULL)
         return NULL;
     c->h = cls;
@@ -177,17 +177,6 @@ static void find_route(struct conn *c, const char *method)
             c->mount = &c->h->mount[i];
     if (atomic_load(&c->h->held[c->mount - c->h->mount]))
         refuse(c, 503, "Service Unavailable", "starting; /readyz tells what is missing");
-}
-
-void pr_http_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
-                           enum MHD_ConnectionNotificationCode what)
-{
-    struct pr_http *h = cls;
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        forget_unbegun(*context);
-        pr_peer_free(h->peers, *context);
-    } else
-        *context = pr_peer_new(h->peers, mhd);
 }
 
 static void check_connection(struct conn *c)

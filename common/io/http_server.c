@@ -23,6 +23,17 @@ int pr_http_port(const struct pr_http *h)
     return h->port;
 }
 
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct pr_http *h = cls;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        pr_http_forget(*context);
+        pr_peer_free(h->peers, *context);
+    } else
+        *context = pr_peer_new(h->peers, mhd);
+}
+
 static void on_server_log(void *cls, const char *fmt, va_list ap) PR_PRINTF(2, 0);
 
 static void on_server_log(void *cls, const char *fmt, va_list ap)
@@ -54,8 +65,8 @@ static enum pr_code start(struct pr_http *h, int fd, struct pr_err *err)
             MHD_USE_ITC | MHD_USE_ERROR_LOG | (o->tls == NULL ? 0u : (unsigned)MHD_USE_TLS),
         0, NULL, NULL, pr_http_on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_server_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        h->max_connections + SPARE_CONNECTIONS, MHD_OPTION_NOTIFY_CONNECTION, pr_http_on_connection,
-        h, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
+        h->max_connections + SPARE_CONNECTIONS, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
         (size_t)STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, pr_http_on_line, h,
         MHD_OPTION_NOTIFY_COMPLETED, pr_http_on_completed, h,

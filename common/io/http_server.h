@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct pr_peer;
 struct pr_peers;
 
 struct pr_http {
@@ -27,9 +28,9 @@ struct pr_http {
     size_t active; /* requests between their headers and the end of their response; lock */
 };
 
-/* What libmicrohttpd calls for each connection and request; cls is the server. */
-void pr_http_on_connection(void *cls, struct MHD_Connection *mhd, void **context,
-                           enum MHD_ConnectionNotificationCode what);
+/* Frees what pr_http_on_line made for a connection, if its request has not gone further. */
+void pr_http_forget(struct pr_peer *peer);
+/* What libmicrohttpd calls for each request; cls is the server. */
 void *pr_http_on_line(void *cls, const char *target, struct MHD_Connection *mhd);
 enum MHD_Result pr_http_on_request(void *cls, struct MHD_Connection *mhd, const char *url,
                                    const char *method, const char *version, const char *data,

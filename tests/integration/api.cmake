@@ -1,5 +1,5 @@
 foreach(name api api_dr api_work api_errors api_ctl api_fleet api_fleet_ctl api_events api_shell api_common api_versions
-        api_coordination api_tokens api_heat)
+        api_coordination api_heat api_tokens)
     prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_fixture.c
         LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
         FIXTURE stack TIMEOUT 120)
@@ -31,11 +31,15 @@ prism_test(integration/api_autoscale_service
     LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
     FIXTURE stack TIMEOUT 120)
 add_dependencies(test_integration_api_autoscale_service prism-metadata-api prism-autoscale)
-foreach(name api_matrix api_contract api_fuzz)
-    prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_fixture.c ${T}/api_wire.c
+foreach(name api_matrix api_contract)
+    prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_fixture.c
         LINK prism_it metadata_api_io PkgConfig::libcurl FIXTURE stack TIMEOUT 600)
     add_dependencies(test_integration_${name} prism-metadata-api)
 endforeach()
+prism_test(integration/api_fuzz
+    SOURCES ${T}/api_fuzz_test.c ${T}/api_fuzz_make.c ${T}/api_wire.c ${T}/api_fixture.c
+    LINK prism_it metadata_api_io PkgConfig::libcurl FIXTURE stack TIMEOUT 600)
+add_dependencies(test_integration_api_fuzz prism-metadata-api)
 # Needs programs from npm: skipped, and said so, where they cannot be had.
 if(TEST ${PRISM_TEST_PREFIX}integration.api_contract)
     set_tests_properties(${PRISM_TEST_PREFIX}integration.api_contract PROPERTIES SKIP_RETURN_CODE 77)

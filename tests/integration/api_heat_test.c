@@ -104,7 +104,7 @@ static void what_makes_no_sense_is_dropped(void **state)
     (void)state;
     const int64_t now_ms = pr_now_ms();
     struct pr_err err = { 0 };
-    const uint32_t p[] = { 5, 1u << 30 };
+    const uint32_t p[] = { 5, API_PARTITIONS };
     const uint64_t n[] = { 1, 1 };
     char before[200];
     snprintf(before, sizeof before, "%s",

@@ -2,6 +2,8 @@
  * from. Against a real https server. */
 #include "api_edge_stage.h"
 
+#include "prism/rng.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +211,34 @@ static void garbage_is_refused(void **state)
     large[sizeof large - 1] = '\0';
     assert_int_equal(edge_get(large, "/v1/nodes"), 401);
     assert_int_equal(edge_get("tok-viewer", "/v1/nodes"), 200); /* ours go on counting */
+}
+
+/* A byte, anywhere, is another one, is gone, or is one too many. Not the last, of which a few bits
+ * mean nothing. */
+static void a_token_that_is_damaged_opens_nothing(void **state)
+{
+    (void)state;
+    static const char any[] = "abcXYZ019-_.=+/ {}\"\x7f\x80\xff";
+    const uint64_t seed = (uint64_t)time(NULL);
+    struct pr_rng rng;
+    pr_rng_init(&rng, seed);
+    char *good = strdup(edge_token(&ec, "alice", "admin")), token[4096];
+    const size_t n = strlen(good);
+    assert_in(good);
+    for (int i = 0; i < T_ROUNDS(400); i++) {
+        const size_t at = (size_t)pr_rng_below(&rng, n - 1);
+        const char other = any[pr_rng_below(&rng, sizeof any - 1)];
+        const uint64_t how = pr_rng_below(&rng, 3);
+        snprintf(token, sizeof token, "%.*s%.*s%s", (int)at, good, how == 1 ? 0 : 1, &other,
+                 good + at + (how != 2));
+        if (strcmp(token + strspn(token, " "), good) == 0) /* blanks before it are no part of it */
+            continue;
+        (void)edge_get(token, "/v1/nodes");
+        if (edge_r.status != 401 && edge_r.status != 400) /* no header at all */
+            fail_msg("seed %llu, round %d: %ld\n%s", (unsigned long long)seed, i, edge_r.status,
+                     token);
+    }
+    free(good);
 }
 
 /* --- where keys come from ------------------------------------------------------------- */
@@ -430,6 +460,7 @@ int main(void)
         cmocka_unit_test(claims_that_do_not_hold_are_refused),
         cmocka_unit_test(signatures_that_prove_nothing_are_refused),
         cmocka_unit_test(garbage_is_refused),
+        cmocka_unit_test(a_token_that_is_damaged_opens_nothing),
         cmocka_unit_test(keys_are_rotated_without_waiting),
         cmocka_unit_test(strangers_do_not_make_us_ask_more_often),
         cmocka_unit_test(keys_stay_while_they_cannot_be_read),

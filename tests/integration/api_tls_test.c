@@ -3,10 +3,10 @@
 
 #include "prism/io/clock.h"
 
+#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -199,6 +199,48 @@ static void an_address_that_is_refused_too_often_waits(void **state)
     free(jwt);
 }
 
+/* --- who takes too long ----------------------------------------------------------------- */
+
+static size_t a_byte(char *to, size_t size, size_t n, void *ctx)
+{
+    (void)size;
+    (void)n;
+    (void)ctx;
+    usleep(200 * 1000); /* what is tested */
+    *to = ' ';
+    return 1;
+}
+
+static bool was_too_slow(void *ctx)
+{
+    (void)ctx;
+    return edge_metric("prism_api_too_slow_total") >= 1;
+}
+
+static void a_body_that_drips_is_not_waited_for(void **state)
+{
+    (void)state;
+    char url[128];
+    CURL *c = curl_easy_init();
+    struct curl_slist *headers = curl_slist_append(NULL, "Authorization: Bearer tok-admin");
+    snprintf(url, sizeof url, "https://localhost:%d/v1/zones", fx.tls_port);
+    curl_easy_setopt(c, CURLOPT_URL, url);
+    curl_easy_setopt(c, CURLOPT_CAINFO, edge_ca_file);
+    curl_easy_setopt(c, CURLOPT_IPRESOLVE, CURL_IPRESOLVE_V4);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_TIMEOUT, 100L);
+    curl_easy_setopt(c, CURLOPT_POST, 1L);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, 100000L);
+    curl_easy_setopt(c, CURLOPT_READFUNCTION, a_byte);
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+    const CURLcode rc = curl_easy_perform(c);
+    if (rc == CURLE_OK || rc == CURLE_OPERATION_TIMEDOUT)
+        fail_msg("%s", curl_easy_strerror(rc));
+    assert_true(it_await(was_too_slow, NULL, 20000));
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(c);
+}
+
 /* --- what does not start ------------------------------------------------------------- */
 
 static size_t times(const char *text, const char *word)
@@ -303,7 +345,8 @@ static void nothing_secret_is_in_a_log_or_a_metric(void **state)
                                     "prism_0123456789abcdef",
                                     "Bearer tok",
                                     "Bearer ey",
-                                    it_env("IT_METADATA_API_NATS_PASSWORD") };
+                                    it_env("IT_METADATA_API_NATS_PASSWORD"),
+                                    it_env("IT_METADATA_API_DB_PASSWORD") };
     log = edge_log();
     assert_non_null(strstr(log, "\"event\":\"http.request\"")); /* it did log at its loudest */
     assert_int_equal(
@@ -330,6 +373,7 @@ static int set_up(void **state)
                                       text[5],
                                       "PRISM_API_JWT_ISSUER=" EDGE_ISSUER,
                                       "PRISM_API_JWT_AUDIENCE=" EDGE_AUDIENCE,
+                                      "PRISM_API_REQUEST_S=3",
                                       "PRISM_API_REFUSALS_PER_S=1",
                                       "PRISM_API_REFUSALS_BURST_MS=100000",
                                       "PRISM_LOG_LEVEL=debug",
@@ -379,6 +423,7 @@ int main(void)
         cmocka_unit_test(prismctl_trusts_and_is_trusted),
         cmocka_unit_test(certificates_are_renewed),
         cmocka_unit_test(an_address_that_is_refused_too_often_waits),
+        cmocka_unit_test(a_body_that_drips_is_not_waited_for),
         cmocka_unit_test(half_a_configuration_does_not_start),
         cmocka_unit_test(nothing_secret_is_in_a_log_or_a_metric),
     };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
@@ -230,6 +231,50 @@ static void certificates_are_replaced_under_way(void **state)
     pki_issue(ca, &w, cert_file, key_file);
 }
 
+/* A secret of Kubernetes: links to links to files, all exchanged by one rename. */
+static void links_are_followed(void **state)
+{
+    (void)state;
+    const struct pki_want w = { .cn = "linked", .server = true };
+    char one[PKI_PATH], two[PKI_PATH], data[PKI_PATH], fresh_link[PKI_PATH], at[2 * PKI_PATH],
+        linked_cert[PKI_PATH], linked_key[PKI_PATH];
+    const char *const version[] = { pki_path(one, "..1"), pki_path(two, "..2") };
+    struct pr_err err = { 0 };
+    bool fresh = false;
+    for (int i = 0; i < 2; i++) {
+        char cert[PKI_PATH], key[PKI_PATH];
+        assert_int_equal(mkdir(version[i], 0700), 0);
+        assert_true(snprintf(cert, sizeof cert, "%.400s/tls.crt", version[i]) > 0);
+        assert_true(snprintf(key, sizeof key, "%.400s/tls.key", version[i]) > 0);
+        pki_issue(ca, &w, cert, key);
+    }
+    pki_path(data, "..data");
+    pki_path(fresh_link, "..data_tmp");
+    assert_int_equal(symlink(one, data), 0);
+    (void)snprintf(at, sizeof at, "%s/tls.crt", data);
+    assert_int_equal(symlink(at, pki_path(linked_cert, "linked.crt")), 0);
+    (void)snprintf(at, sizeof at, "%s/tls.key", data);
+    assert_int_equal(symlink(at, pki_path(linked_key, "linked.key")), 0);
+
+    struct pr_tls_options o = options();
+    o.cert.path = linked_cert;
+    o.key.path = linked_key;
+    struct pr_tls *t = opened(&o);
+    struct pr_http *h = serve(t);
+    struct client k = { 0 };
+    char first[128];
+    assert_let_in(h, &k);
+    (void)snprintf(first, sizeof first, "%s", k.serial);
+    assert_int_equal(symlink(two, fresh_link), 0);
+    assert_int_equal(rename(fresh_link, data), 0);
+    assert_ok(pr_tls_look(t, &fresh, &err), &err);
+    assert_true(fresh);
+    assert_let_in(h, &k);
+    assert_string_not_equal(k.serial, first);
+    pr_http_close(h);
+    pr_tls_close(t);
+}
+
 static void clients_are_known_by_their_certificates(void **state)
 {
     (void)state;
@@ -377,6 +422,7 @@ int main(void)
         cmocka_unit_test(what_is_served_over_tls_is_only_served_so),
         cmocka_unit_test(what_does_not_fit_is_refused_by_name),
         cmocka_unit_test(certificates_are_replaced_under_way),
+        cmocka_unit_test(links_are_followed),
         cmocka_unit_test(clients_are_known_by_their_certificates),
         cmocka_unit_test(names_of_a_client_are_those_of_its_certificate),
         cmocka_unit_test(handshakes_and_replacements_do_not_meet),

@@ -1,4 +1,4 @@
-foreach(name access page check goal scale snapshot health feed rate grant jwt heat)
+foreach(name access page check goal scale snapshot health heat feed rate grant jwt)
     prism_test(unit/api_${name} SOURCES ${T}/api_${name}_test.c LINK metadata_api_core)
 endforeach()
 foreach(name cell json explain watch mask spec)

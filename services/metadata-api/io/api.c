@@ -206,7 +206,8 @@ static enum pr_code heard_access(void *ctx, const struct pr_msg *msg, struct pr_
 {
     struct api *api = ctx;
     (void)err;
-    api_heat_hear(api->heat, msg, pr_now_ms());
+    PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
+    api_heat_hear(api->heat, msg, s == NULL ? 0 : s->topo->partitions, pr_now_ms());
     return PR_OK;
 }
 

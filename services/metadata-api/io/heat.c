@@ -1,7 +1,6 @@
 #include "heat.h"
 
 #include "prism/buf.h"
-#include "prism/slot.h"
 #include "prism/v1/edges.pb-c.h"
 
 #include <inttypes.h>
@@ -19,7 +18,7 @@ enum {
 struct api_heat {
     struct api_heat_rules rules;
     pthread_mutex_t lock;       /* of what follows */
-    struct api_heat_spot *spot; /* [partitions]: as many as were ever named, or are there */
+    struct api_heat_spot *spot; /* [partitions] of the store */
     uint32_t partitions;
     int64_t since_ms; /* first access that was heard of; 0: none yet */
     bool known;       /* what PostgreSQL had is in spot */
@@ -70,25 +69,23 @@ static bool grow(struct api_heat *h, uint32_t partitions)
     return true;
 }
 
-static bool makes_sense(const Prism__V1__PartitionAccessEvent *e, int64_t now_ms, uint32_t *most)
+static bool makes_sense(const Prism__V1__PartitionAccessEvent *e, uint32_t partitions,
+                        int64_t now_ms)
 {
-    *most = 0;
     if (e->at_ms <= 0 || e->at_ms > now_ms + AHEAD_MS || e->n_partition != e->n_operations ||
         e->n_partition == 0 || !(e->sample_ratio >= 0 && e->sample_ratio <= 1))
         return false;
-    for (size_t i = 0; i < e->n_partition; i++) {
-        if (e->partition[i] >= PR_MAX_PARTITIONS)
+    for (size_t i = 0; i < e->n_partition; i++)
+        if (e->partition[i] >= partitions)
             return false;
-        *most = e->partition[i] > *most ? e->partition[i] : *most;
-    }
     return true;
 }
 
-static bool take(struct api_heat *h, const Prism__V1__PartitionAccessEvent *e, int64_t now_ms)
+static bool take(struct api_heat *h, const Prism__V1__PartitionAccessEvent *e, uint32_t partitions,
+                 int64_t now_ms)
 {
-    uint32_t most;
     const double ratio = e->sample_ratio == 0 ? 1 : e->sample_ratio;
-    if (!makes_sense(e, now_ms, &most) || !grow(h, most + 1))
+    if (!makes_sense(e, partitions, now_ms) || !grow(h, partitions))
         return false;
     if (h->since_ms == 0)
         h->since_ms = now_ms;
@@ -99,13 +96,14 @@ static bool take(struct api_heat *h, const Prism__V1__PartitionAccessEvent *e, i
     return true;
 }
 
-void api_heat_hear(struct api_heat *h, const struct pr_msg *msg, int64_t now_ms)
+void api_heat_hear(struct api_heat *h, const struct pr_msg *msg, uint32_t partitions,
+                   int64_t now_ms)
 {
     Prism__V1__PartitionAccessEvent *e =
         prism__v1__partition_access_event__unpack(NULL, msg->len, msg->data);
     pthread_mutex_lock(&h->lock);
     h->stats.heard++;
-    h->stats.dropped += e == NULL || !take(h, e, now_ms);
+    h->stats.dropped += e == NULL || !take(h, e, partitions, now_ms);
     pthread_mutex_unlock(&h->lock);
     if (e != NULL)
         prism__v1__partition_access_event__free_unpacked(e, NULL);
@@ -182,7 +180,7 @@ static enum pr_code update(struct pr_db *db, struct news *w, struct pr_err *err)
     pr_buf_str(&w->temperature, "}");
     if (w->id.failed || w->at.failed || w->temperature.failed)
         return pr_fail(err, PR_ENOMEM, "temperatures of %zu partitions", w->n);
-    /* Another replica that writes the same is not waited for, and has the same to write. */
+    /* Another replica may write the same at once: who comes second finds nothing to change. */
     return pr_db_exec(
         db,
         "UPDATE partitions p SET accessed_at = greatest(p.accessed_at, "

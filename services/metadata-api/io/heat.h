@@ -12,8 +12,10 @@ struct api_heat; /* thread-safe */
 PR_CHECKED enum pr_code api_heat_new(struct api_heat **heat, const struct api_heat_rules *rules,
                                      struct pr_err *err);
 void api_heat_free(struct api_heat *heat); /* NULL is fine */
-/* One message; what makes no sense in it is dropped and counted. */
-void api_heat_hear(struct api_heat *heat, const struct pr_msg *msg, int64_t now_ms);
+/* One message; one that makes no sense is dropped and counted. partitions: of the store; 0: not
+ * known yet. */
+void api_heat_hear(struct api_heat *heat, const struct pr_msg *msg, uint32_t partitions,
+                   int64_t now_ms);
 /* Writes what has changed since the last time; nothing before the first access was heard of.
  * Not from two threads at once. */
 PR_CHECKED enum pr_code api_heat_write(struct api_heat *heat, struct pr_db *db, int64_t now_ms,
