@@ -40,6 +40,20 @@ static bool digest_request(const struct pr_http_req *req, unsigned char *out)
     return ok;
 }
 
+bool api_request_mark(const struct pr_http_req *req, const char *key, char hex[API_MARK])
+{
+    unsigned char md[EVP_MAX_MD_SIZE] = { 0 };
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    const bool ok =
+        ctx != NULL && digest_request(req, md) && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+        add_text(ctx, api_who(req)) && add_text(ctx, key) &&
+        EVP_DigestUpdate(ctx, md, API_HASH_BYTES) == 1 && EVP_DigestFinal_ex(ctx, md, NULL) == 1;
+    EVP_MD_CTX_free(ctx);
+    for (size_t i = 0; ok && i < API_HASH_BYTES; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", (unsigned)md[i]);
+    return ok;
+}
+
 static void forget(struct api_change *c)
 {
     json_decref(c->before);
