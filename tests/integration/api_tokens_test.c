@@ -1,9 +1,11 @@
 /* Tokens over REST: made, shown once, revoked, and never written down. */
 #include "api_fixture.h"
+#include "api_wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -94,6 +96,69 @@ static void a_revoked_token_opens_nothing(void **state)
     assert_null(strstr(r.text, "\"id\":\"revoked\""));
 }
 
+/* The headers of a request have been judged, and half of its body has come. */
+static int begin(const char *token, const char *path, const char *text)
+{
+    char head[1024], hears[64] = "";
+    const int fd = wire_connect(fx.service.port);
+    assert_true(fd >= 0);
+    snprintf(head, sizeof head,
+             "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: "
+             "application/json\r\nContent-Length: %zu\r\nExpect: 100-continue\r\n\r\n",
+             path, token, strlen(text));
+    assert_true(wire_send(fd, head, strlen(head)));
+    for (size_t n = 0; strstr(hears, "\r\n\r\n") == NULL;) {
+        const ssize_t got = recv(fd, hears + n, sizeof hears - 1 - n, 0);
+        assert_true(got > 0);
+        n += (size_t)got;
+    }
+    assert_memory_equal(hears, "HTTP/1.1 100 ", 13);
+    assert_true(wire_send(fd, text, strlen(text) / 2));
+    return fd;
+}
+
+static int end(int fd, const char *text)
+{
+    struct wire_answer a;
+    assert_true(wire_send(fd, text + strlen(text) / 2, strlen(text) - strlen(text) / 2));
+    assert_true(wire_read(fd, &a, false, 30000));
+    const int status = a.status;
+    wire_done(&a);
+    close(fd);
+    return status;
+}
+
+/* Whoever may no longer do it does not do it, however early he began. */
+static void who_loses_a_token_ends_no_request(void **state)
+{
+    (void)state;
+    static const char more[] = "{\"id\":\"more\",\"role\":\"admin\"}", zone[] = "{\"id\":\"late\"}";
+    char token[128];
+    for (int told = 0; told < 2; told++) { /* as prism-admin does, and over REST */
+        api_call(&r, "admin", "POST", "/v1/tokens",
+                 told ? "{\"id\":\"thief\",\"role\":\"admin\"}"
+                      : "{\"id\":\"quiet\",\"role\":\"admin\"}",
+                 NULL);
+        assert_status(&r, 201);
+        snprintf(token, sizeof token, "%s", api_str(&r, "token"));
+        const int fd = begin(token, "/v1/tokens", more);
+        const int other = begin(token, "/v1/zones", zone);
+        if (told) {
+            api_call(&r, "admin", "POST", "/v1/tokens/thief:revoke", NULL, NULL);
+            assert_status(&r, 200);
+        } else
+            (void)api_sql("UPDATE api_tokens SET revoked_at = now() WHERE name = 'quiet' "
+                          "RETURNING 1");
+        assert_int_equal(end(fd, more), 401);
+        if (told)
+            assert_int_equal(end(other, zone), 401);
+        else
+            close(other);
+    }
+    assert_string_equal(api_sql("SELECT count(*) FROM api_tokens WHERE name = 'more'"), "0");
+    assert_string_equal(api_sql("SELECT count(*) FROM zones WHERE id = 'late'"), "0");
+}
+
 static void what_is_no_token_is_refused(void **state)
 {
     (void)state;
@@ -182,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_is_made_and_shown_once),
         cmocka_unit_test(a_revoked_token_opens_nothing),
+        cmocka_unit_test(who_loses_a_token_ends_no_request),
         cmocka_unit_test(what_is_no_token_is_refused),
         cmocka_unit_test(prismctl_does_the_same),
     };

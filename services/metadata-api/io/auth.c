@@ -64,13 +64,13 @@ static int no_memory(struct pr_http_res *res)
     return 500;
 }
 
-static struct api_principal *admit(struct pr_http_req *req, const char *name, enum api_role role,
-                                   const unsigned char *hash)
+static struct api_principal *admit(struct pr_http_req *req, const struct pr_http_route *route,
+                                   const char *name, enum api_role role, const unsigned char *hash)
 {
     struct api_principal *who = pr_arena_alloc(req->arena, sizeof *who);
     if (who == NULL)
         return NULL;
-    *who = (struct api_principal){ .role = role };
+    *who = (struct api_principal){ .role = role, .access = route->access };
     (void)snprintf(who->name, sizeof who->name, "%s", name);
     memcpy(who->hash, hash, sizeof who->hash);
     req->principal = who;
@@ -78,13 +78,13 @@ static struct api_principal *admit(struct pr_http_req *req, const char *name, en
 }
 
 /* Of whom another authority names: the same name is the same principal, whatever it came with. */
-static int admit_named(struct api *api, struct pr_http_req *req, const char *name,
-                       enum api_kind_of_principal by, enum api_role role, int64_t expires_ms,
-                       struct pr_http_res *res)
+static int admit_named(struct api *api, struct pr_http_req *req, const struct pr_http_route *route,
+                       const char *name, enum api_kind_of_principal by, enum api_role role,
+                       int64_t expires_ms, struct pr_http_res *res)
 {
     unsigned char hash[EVP_MAX_MD_SIZE] = { 0 };
     struct api_principal *who = EVP_Digest(name, strlen(name), hash, NULL, api->sha256, NULL) == 1
-                                    ? admit(req, name, role, hash)
+                                    ? admit(req, route, name, role, hash)
                                     : NULL;
     if (who == NULL)
         return no_memory(res);
@@ -116,7 +116,7 @@ static int check_standby(struct api *api, const struct api_snapshot *s, const un
                     "token of an administrator",
                     invalid);
     pr_metrics_add(api->svc->metrics, API_M_STANDBY, NULL, 1);
-    return admit(req, "standby-token", API_ADMIN, hash) == NULL ? no_memory(res) : 0;
+    return admit(req, route, "standby-token", API_ADMIN, hash) == NULL ? no_memory(res) : 0;
 }
 
 static int low_role(struct api *api, struct pr_http_req *req, const struct pr_http_route *route,
@@ -142,7 +142,7 @@ static int check(struct api *api, struct api_snapshot **s, const unsigned char *
         return deny(api, res, 401, "expired", "this token has expired", invalid);
     if (!api_allowed(t->role, route->access))
         return low_role(api, req, route, "this token", t->role, res);
-    return admit(req, t->name, t->role, hash) == NULL ? no_memory(res) : 0;
+    return admit(req, route, t->name, t->role, hash) == NULL ? no_memory(res) : 0;
 }
 
 /* Why, for whoever runs this; once a second, for anybody may bring garbage. */
@@ -178,7 +178,7 @@ static int check_jwt(struct api *api, const char *text, const unsigned char *has
     }
     if (!api_allowed(who.role, route->access))
         return low_role(api, req, route, "this token", who.role, res);
-    return admit_named(api, req, who.name, API_BY_JWT, who.role, who.expires_ms, res);
+    return admit_named(api, req, route, who.name, API_BY_JWT, who.role, who.expires_ms, res);
 }
 
 /* The first of its names that has a role; NULL: none has. */
@@ -197,8 +197,8 @@ static int check_certificate(struct api *api, const char *name, enum api_role ro
 {
     if (!api_allowed(role, route->access))
         return low_role(api, req, route, "this certificate", role, res);
-    return admit_named(api, req, name, API_BY_CERTIFICATE, role, pr_http_client_expires_ms(req),
-                       res);
+    return admit_named(api, req, route, name, API_BY_CERTIFICATE, role,
+                       pr_http_client_expires_ms(req), res);
 }
 
 static int no_token(struct api *api, struct pr_http_res *res)

@@ -16,6 +16,7 @@ struct api_change {
     api_change_fn *fn;
     const void *in;  /* the request, checked */
     int fresh_parts; /* of the snapshot, renewed before the answer */
+    bool surely;     /* the token of whoever asks is looked up in the same transaction */
     bool dry;        /* roll back, answer what would be */
     /* Members that the answer has and nothing that is kept: not the audit row, not what an
      * Idempotency-Key brings back. Borrowed; NULL: none. */

@@ -104,9 +104,12 @@ void api_token_create(void *ctx, const struct pr_http_req *req, struct pr_http_r
     }
     PR_AUTO(json_t) *once = json_pack("{s:s}", "token", text);
     explicit_bzero(text, sizeof text);
-    struct api_change c = {
-        .action = "token.create", .fn = make, .in = &in, .once = once, .fresh_parts = API_TOKENS
-    };
+    struct api_change c = { .action = "token.create",
+                            .fn = make,
+                            .in = &in,
+                            .once = once,
+                            .fresh_parts = API_TOKENS,
+                            .surely = true };
     api_change_run(ctx, &c, req, res);
 }
 
@@ -141,6 +144,8 @@ static enum pr_code revoke(struct pr_db *db, struct api_change *c, struct pr_err
 
 void api_token_revoke(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
-    struct api_change c = { .action = "token.revoke", .fn = revoke, .fresh_parts = API_TOKENS };
+    struct api_change c = {
+        .action = "token.revoke", .fn = revoke, .fresh_parts = API_TOKENS, .surely = true
+    };
     api_change_run(ctx, &c, req, res);
 }
