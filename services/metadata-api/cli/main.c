@@ -63,18 +63,31 @@ void ctl_opt_all(const struct ctl_line *line, const char *name, bool split, json
 /* The token is one line of the file. */
 static int read_token(struct ctl *ctl, const char *path)
 {
-    char line[600];
+    char *line = NULL;
+    size_t cap = 0;
     FILE *f = fopen(path, "re");
     if (f == NULL)
         return ctl_complain(CTL_USAGE, "token file %s: %s", path, strerror(errno));
-    bool got = fgets(line, sizeof line, f) != NULL;
+    const bool got = getline(&line, &cap, f) > 0;
     fclose(f);
-    if (!got)
+    if (!got) {
+        free(line);
         return ctl_complain(CTL_USAGE, "token file %s is empty", path);
+    }
     line[strcspn(line, "\r\n")] = '\0';
     free(ctl->token);
-    ctl->token = strdup(line);
+    ctl->token = line;
     return CTL_OK;
+}
+
+/* The API takes no longer one. */
+static int check_token(const struct ctl *ctl)
+{
+    enum { TOKEN_BYTES = 8191 };
+    return ctl->token == NULL || strlen(ctl->token) <= TOKEN_BYTES
+               ? CTL_OK
+               : ctl_complain(CTL_USAGE, "the token has %zu bytes; %d is the most",
+                              strlen(ctl->token), TOKEN_BYTES);
 }
 
 /* --name VALUE and --name=VALUE: the value, or NULL when arg is not --name.
@@ -168,6 +181,8 @@ static int settle(struct ctl *ctl, const struct given *g)
         code = ctl_context_apply(NULL, &t);
     if (code == CTL_OK && ctl->token == NULL && t.token_file != NULL)
         code = read_token(ctl, t.token_file);
+    if (code == CTL_OK)
+        code = check_token(ctl);
     free(t.token_file);
     ctl->ca = t.ca;
     ctl->cert = t.cert;
