@@ -12,6 +12,7 @@
 void pr_tls_begin(struct pr_tls *t, gnutls_session_t session);
 /* gnutls_certificate_retrieve_function3 of such sessions. */
 gnutls_certificate_retrieve_function3 pr_tls_retrieve;
+uint64_t pr_tls_version(struct pr_tls *t); /* grows when the files were replaced */
 const char *pr_tls_priorities(const struct pr_tls *t);
 
 enum { PR_TLS_NAMES = 16, PR_TLS_NAME = 256 };
@@ -21,8 +22,8 @@ struct pr_tls_peer {
     size_t n;
     char name[PR_TLS_NAMES][PR_TLS_NAME];
 };
-/* Of a session whose handshake is done, so that its certificate is known to be good; false: it has
- * shown none. */
+/* Of a session whose handshake is done; false: it has shown no certificate, or one that is not good
+ * any more by the CA that is there now. */
 bool pr_tls_peer_read(struct pr_tls *t, gnutls_session_t session, struct pr_tls_peer *out);
 
 #endif
