@@ -235,11 +235,14 @@ static void prismctl_does_the_same(void **state)
     assert_int_equal(api_ctl("admin", NULL, "token list --role viewer", out, sizeof out), 0);
     assert_non_null(strstr(out, "bot"));
     assert_null(strstr(out, "prism_"));
-    assert_int_equal(api_ctl("admin", NULL, "token revoke bot", out, sizeof out), 0);
+    assert_int_equal(api_ctl("admin", NULL, "token revoke bot", out, sizeof out), 2); /* asks */
+    assert_int_equal(api_ctl("admin", NULL, "token show bot -o json", out, sizeof out), 0);
+    assert_null(strstr(out, "\"revoked\""));
+    assert_int_equal(api_ctl("admin", NULL, "token revoke bot --yes", out, sizeof out), 0);
     assert_int_equal(api_ctl("admin", NULL, "token show bot -o json", out, sizeof out), 0);
     assert_non_null(strstr(out, "revoked"));
     assert_int_equal(api_ctl("operator", NULL, "token list", out, sizeof out), 4);
-    assert_int_equal(api_ctl("admin", NULL, "token revoke nobody", out, sizeof out), 5);
+    assert_int_equal(api_ctl("admin", NULL, "token revoke nobody --yes", out, sizeof out), 5);
 }
 
 int main(void)

@@ -98,6 +98,9 @@ int ctl_token_create(struct ctl *ctl, const struct ctl_line *line)
 int ctl_token_revoke(struct ctl *ctl, const struct ctl_line *line)
 {
     char path[512];
+    int code;
     ctl_path(path, sizeof path, tokens, line->arg[0], ":revoke");
+    if (!ctl_consent(ctl, line, &code, "End token %s, for good", line->arg[0]))
+        return code;
     return ctl_submit(ctl, "POST", path, NULL, NULL);
 }
