@@ -112,7 +112,8 @@ void ctl_connection(const struct ctl *ctl, CURL *curl);
 struct ctl_target {
     char *url, *token_file, *ca, *cert, *key;
 };
-/* A context's values for what is still NULL. name NULL: the current one, if any. */
+/* A context's values for what is still NULL; its token only for its own URL. name NULL: the current
+ * one, if any. */
 int ctl_context_apply(const char *name, struct ctl_target *t);
 int ctl_complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
