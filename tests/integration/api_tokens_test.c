@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct reply r;
@@ -96,6 +97,42 @@ static void a_revoked_token_opens_nothing(void **state)
     assert_null(strstr(r.text, "\"id\":\"revoked\""));
 }
 
+/* A body that asks for an admin's token of so many days. */
+static const char *admins(const char *id, long days)
+{
+    static char body[160];
+    char at[32];
+    const time_t end = time(NULL) + days * 86400 - 60;
+    struct tm t;
+    assert_non_null(gmtime_r(&end, &t));
+    assert_true(strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", &t) > 0);
+    snprintf(body, sizeof body, "{\"id\":\"%s\",\"role\":\"admin\",\"expiresAt\":\"%s\"}", id, at);
+    return body;
+}
+
+/* Whoever is an administrator for a while makes nobody one for good. */
+static void an_admins_token_ends(void **state)
+{
+    (void)state;
+    api_call(&r, "admin", "POST", "/v1/tokens", "{\"id\":\"ever\",\"role\":\"admin\"}", NULL);
+    assert_status(&r, 400);
+    assert_non_null(strstr(r.text, "at most 90 days"));
+    api_call(&r, "admin", "POST", "/v1/tokens",
+             "{\"id\":\"ever\",\"role\":\"admin\",\"expiresAt\":null}", NULL);
+    assert_status(&r, 400);
+    api_call(&r, "admin", "POST", "/v1/tokens", admins("ever", 91), NULL);
+    assert_status(&r, 400);
+    api_call(&r, "admin", "POST", "/v1/tokens", admins("for-now", 90), NULL);
+    assert_status(&r, 201);
+    api_call(&r, "admin", "GET", "/v1/tokens?createdBy=admin&role=admin", NULL, NULL);
+    assert_status(&r, 200);
+    assert_non_null(strstr(r.text, "\"id\":\"for-now\""));
+    assert_null(strstr(r.text, "\"createdBy\":\"\""));
+    api_call(&r, "admin", "GET", "/v1/tokens?createdBy=nobody", NULL, NULL);
+    assert_status(&r, 200);
+    assert_int_equal(json_array_size(json_object_get(r.j, "items")), 0);
+}
+
 /* The headers of a request have been judged, and half of its body has come. */
 static int begin(const char *token, const char *path, const char *text)
 {
@@ -132,13 +169,11 @@ static int end(int fd, const char *text)
 static void who_loses_a_token_ends_no_request(void **state)
 {
     (void)state;
-    static const char more[] = "{\"id\":\"more\",\"role\":\"admin\"}", zone[] = "{\"id\":\"late\"}";
+    static const char more[] = "{\"id\":\"more\",\"role\":\"operator\"}",
+                      zone[] = "{\"id\":\"late\"}";
     char token[128];
     for (int told = 0; told < 2; told++) { /* as prism-admin does, and over REST */
-        api_call(&r, "admin", "POST", "/v1/tokens",
-                 told ? "{\"id\":\"thief\",\"role\":\"admin\"}"
-                      : "{\"id\":\"quiet\",\"role\":\"admin\"}",
-                 NULL);
+        api_call(&r, "admin", "POST", "/v1/tokens", admins(told ? "thief" : "quiet", 1), NULL);
         assert_status(&r, 201);
         snprintf(token, sizeof token, "%s", api_str(&r, "token"));
         const int fd = begin(token, "/v1/tokens", more);
@@ -193,6 +228,8 @@ static void what_is_no_token_is_refused(void **state)
     assert_status(&r, 403);
     api_call(&r, "admin", "POST", "/v1/tokens?dryRun=true", "{\"id\":\"a\",\"role\":\"admin\"}",
              NULL);
+    assert_status(&r, 400);
+    api_call(&r, "admin", "POST", "/v1/tokens?dryRun=true", admins("a", 1), NULL);
     assert_status(&r, 200);
     assert_null(json_object_get(r.j, "token"));
     assert_string_equal(api_sql("SELECT count(*) FROM api_tokens WHERE name = 'a'"), "0");
@@ -250,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_is_made_and_shown_once),
         cmocka_unit_test(a_revoked_token_opens_nothing),
+        cmocka_unit_test(an_admins_token_ends),
         cmocka_unit_test(who_loses_a_token_ends_no_request),
         cmocka_unit_test(what_is_no_token_is_refused),
         cmocka_unit_test(prismctl_does_the_same),

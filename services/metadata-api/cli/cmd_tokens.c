@@ -20,9 +20,10 @@ int ctl_token_list(struct ctl *ctl, const struct ctl_line *line)
         { "CREATED", "createdAt" }, { "BY", "createdBy" },
         { "REVOKED", "revokedAt" }, { "REVOKED BY", "revokedBy" },
     };
-    char query[256] = "";
+    char query[1200] = "";
     ctl_query(query, sizeof query, "role", ctl_opt(line, "role"));
     ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
+    ctl_query(query, sizeof query, "createdBy", ctl_opt(line, "by"));
     return ctl_show_list(ctl, line, tokens, query, columns, COUNT(columns));
 }
 
