@@ -12,7 +12,6 @@
 void pr_tls_begin(struct pr_tls *t, gnutls_session_t session);
 /* gnutls_certificate_retrieve_function3 of such sessions. */
 gnutls_certificate_retrieve_function3 pr_tls_retrieve;
-uint64_t pr_tls_version(struct pr_tls *t); /* grows when the files were replaced */
 const char *pr_tls_priorities(const struct pr_tls *t);
 
 enum { PR_TLS_NAMES = 16, PR_TLS_NAME = 256 };

@@ -1,12 +1,15 @@
 /* JSON Web Tokens of an identity provider: which are believed, which are not, and where keys come
  * from. Against a real https server. */
 #include "api_edge_stage.h"
+#include "api_wire.h"
 
 #include "prism/rng.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -385,6 +388,36 @@ static void a_watch_ends_with_its_token(void **state)
     assert_non_null(strstr(edge_r.text, "\"why\":\"token\""));
 }
 
+/* Withdrawn is withdrawn: also for who has been let in, however long its token would last. */
+static void a_watch_ends_with_its_key(void **state)
+{
+    (void)state;
+    static char text[1 << 20];
+    char request[4096];
+    const struct edge_key *without[] = { &late };
+    struct wire_answer a;
+    const int fd = wire_connect(fx.service.port);
+    const struct timeval most = { .tv_sec = 60 };
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most), 0);
+    snprintf(request, sizeof request,
+             "GET /v1/events?watch=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
+             edge_token(&next_key, "watcher", "viewer"));
+    assert_true(wire_send(fd, request, strlen(request)));
+    assert_true(wire_read(fd, &a, false, 30000));
+    assert_int_equal(a.status, 200);
+    wire_done(&a);
+    edge_idp_up(edge_set(without, 1));
+    size_t n = 0;
+    for (ssize_t got; strstr(text, "event: end") == NULL || strstr(text, "why") == NULL;
+         n += (size_t)got) {
+        assert_true((got = recv(fd, text + n, sizeof text - 1 - n, 0)) > 0);
+        text[n + (size_t)got] = '\0';
+    }
+    assert_non_null(strstr(text, "\"why\":\"token\""));
+    close(fd);
+}
+
 static bool table_refused(void *ctx)
 {
     (void)ctx;
@@ -519,6 +552,7 @@ int main(void)
         cmocka_unit_test(keys_stay_while_they_cannot_be_read),
         cmocka_unit_test(prismctl_sends_a_long_token_whole),
         cmocka_unit_test(a_watch_ends_with_its_token),
+        cmocka_unit_test(a_watch_ends_with_its_key),
         cmocka_unit_test(nobody_is_let_in_before_keys_were_read),
     };
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);

@@ -271,6 +271,11 @@ static bool recall(struct api_jwt *j, const unsigned char *hash, uint64_t keys, 
     return good;
 }
 
+uint64_t api_jwt_version(struct api_jwt *j)
+{
+    return api_jwks_version(j->keys) + api_roles_version(j->roles);
+}
+
 enum pr_code api_jwt_check(struct api_jwt *j, const char *text, const unsigned char *hash,
                            bool cheap, int64_t now_ms, struct api_jwt_who *out,
                            enum api_jwt_why *why)
