@@ -20,7 +20,9 @@ struct pr_peer {
     bool over;
     _Atomic int64_t due_ms; /* monotonic; INT64_MAX: nothing is */
     struct pr_tls_peer *names;
+    bool names_known; /* for this request: they stay where they are as long as it is answered */
     bool names_read;
+    uint64_t version; /* of what names was verified with */
     void *held;
 };
 
@@ -176,14 +178,17 @@ bool pr_peer_over(const struct pr_peer *p)
     return p == NULL || p->over;
 }
 
+/* What came above the limit has its time, whatever it says. */
 static void due_in(struct pr_peer *p, int64_t ms)
 {
-    if (p != NULL)
+    if (p != NULL && !p->over)
         atomic_store(&p->due_ms, ms == INT64_MAX ? ms : mono_ms() + ms);
 }
 
 void pr_peer_asks(struct pr_peer *p)
 {
+    if (p != NULL)
+        p->names_known = false;
     due_in(p, p == NULL ? 0 : p->all->limits.request_ms);
 }
 
@@ -212,14 +217,18 @@ const struct pr_tls_peer *pr_peer_tls(struct pr_peer *p, struct MHD_Connection *
         return NULL;
     const union MHD_ConnectionInfo *session =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    if (!p->names_read && session != NULL) {
+    const uint64_t version = pr_tls_version(p->all->tls); /* before what it is of is looked at */
+    if (session != NULL && !p->names_known && (!p->names_read || p->version != version)) {
         p->names_read = true;
-        p->names = calloc(1, sizeof *p->names);
+        p->version = version;
+        if (p->names == NULL)
+            p->names = calloc(1, sizeof *p->names);
         if (p->names != NULL && !pr_tls_peer_read(p->all->tls, session->tls_session, p->names)) {
             free(p->names);
             p->names = NULL;
         }
     }
+    p->names_known = true;
     return p->names != NULL && now_ms < p->names->expires_ms ? p->names : NULL;
 }
 

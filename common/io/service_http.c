@@ -173,6 +173,7 @@ enum pr_code pr_service_listen(struct pr_shell *sh, struct pr_err *err)
         o[0].tls = more->tls;
     }
     o[0].max_connections = more->max_connections;
+    o[0].max_connections_each = more->max_connections_each;
     o[0].idle_timeout_s = more->idle_timeout_s;
     o[0].request_timeout_s = more->request_timeout_s;
     o[1] = *more;

@@ -5,6 +5,7 @@
 
 #include <gnutls/x509.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct pr_tls {
     char *priorities;
     pthread_mutex_t lock;
     struct material *now; /* lock */
+    _Atomic uint64_t version;
 };
 
 static enum pr_code read_source(const struct source *s, struct pr_buf *out, struct pr_err *err)
@@ -255,9 +257,15 @@ enum pr_code pr_tls_look(struct pr_tls *t, bool *fresh, struct pr_err *err)
     struct material *old = t->now;
     t->now = m;
     pthread_mutex_unlock(&t->lock);
+    atomic_fetch_add(&t->version, 1);
     give(t, old);
     *fresh = true;
     return PR_OK;
+}
+
+uint64_t pr_tls_version(struct pr_tls *t)
+{
+    return atomic_load(&t->version);
 }
 
 int64_t pr_tls_expires_ms(struct pr_tls *t)
@@ -344,25 +352,31 @@ static unsigned client_chain(gnutls_session_t session, gnutls_x509_crt_t *chain)
     return 0;
 }
 
-static int verify_client(gnutls_session_t session)
+/* Is it for clients, not over, and signed by the CA that is there now? */
+static bool is_good(struct pr_tls *t, gnutls_x509_crt_t *chain, unsigned n)
 {
-    struct pr_tls *t = gnutls_session_get_ptr(session);
-    gnutls_x509_crt_t chain[CHAIN];
-    unsigned shown = 0, verdict = GNUTLS_CERT_INVALID;
-    if (gnutls_certificate_get_peers(session, &shown) == NULL || shown == 0)
-        return t->client_required ? GNUTLS_E_CERTIFICATE_REQUIRED : 0;
-    const unsigned n = client_chain(session, chain);
-    if (n == 0)
-        return GNUTLS_E_CERTIFICATE_ERROR;
+    unsigned verdict = GNUTLS_CERT_INVALID;
     struct material *m = take(t);
     gnutls_typed_vdata_st purpose = { .type = GNUTLS_DT_KEY_PURPOSE_OID,
                                       .data = (void *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT };
     const int rc =
         gnutls_x509_trust_list_verify_crt2(m->clients, chain, n, &purpose, 1, 0, &verdict, NULL);
     give(t, m);
+    return rc == GNUTLS_E_SUCCESS && verdict == 0;
+}
+
+static int verify_client(gnutls_session_t session)
+{
+    struct pr_tls *t = gnutls_session_get_ptr(session);
+    gnutls_x509_crt_t chain[CHAIN];
+    unsigned shown = 0;
+    if (gnutls_certificate_get_peers(session, &shown) == NULL || shown == 0)
+        return t->client_required ? GNUTLS_E_CERTIFICATE_REQUIRED : 0;
+    const unsigned n = client_chain(session, chain);
+    const bool good = n > 0 && is_good(t, chain, n);
     for (unsigned i = 0; i < n; i++)
         gnutls_x509_crt_deinit(chain[i]);
-    return rc == GNUTLS_E_SUCCESS && verdict == 0 ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
+    return good ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
 }
 
 void pr_tls_begin(struct pr_tls *t, gnutls_session_t session)
@@ -414,11 +428,12 @@ bool pr_tls_peer_read(struct pr_tls *t, gnutls_session_t session, struct pr_tls_
     gnutls_x509_crt_t chain[CHAIN];
     out->n = 0;
     const unsigned n = t->asks ? client_chain(session, chain) : 0;
-    if (n == 0)
-        return false;
-    out->expires_ms = (int64_t)gnutls_x509_crt_get_expiration_time(chain[0]) * 1000;
-    read_names(chain[0], out);
+    const bool good = n > 0 && is_good(t, chain, n);
+    if (good) {
+        out->expires_ms = (int64_t)gnutls_x509_crt_get_expiration_time(chain[0]) * 1000;
+        read_names(chain[0], out);
+    }
     for (unsigned i = 0; i < n; i++)
         gnutls_x509_crt_deinit(chain[i]);
-    return true;
+    return good;
 }

@@ -21,8 +21,8 @@ struct pr_tls_peer {
     size_t n;
     char name[PR_TLS_NAMES][PR_TLS_NAME];
 };
-/* Of a session whose handshake is done, so that its certificate is known to be good; false: it has
- * shown none. */
+/* Of a session whose handshake is done; false: it has shown no certificate, or one that is not good
+ * any more by the CA that is there now. */
 bool pr_tls_peer_read(struct pr_tls *t, gnutls_session_t session, struct pr_tls_peer *out);
 
 #endif

@@ -72,7 +72,7 @@ mapfile -t before < <("$root/dev" node list | cut -d' ' -f1)
 [ "${#before[@]}" = 12 ] || fail "./dev node list: ${before[*]}"
 
 write_fleet
-ctl autoscale set hot "$fleet" --new >/dev/null || fail "prismctl autoscale set"
+ctl autoscale set hot "$fleet" --new --yes >/dev/null || fail "prismctl autoscale set"
 awaits 60 "the first decisions" is_evaluated
 
 data_plane prism-workload --graph "$graph" --seconds 0 --write-ratio 0.2 --ledger "$ledger" --seed 2 \

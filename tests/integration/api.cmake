@@ -1,12 +1,17 @@
 foreach(name api api_dr api_work api_errors api_ctl api_fleet api_fleet_ctl api_events api_shell api_common api_versions
-        api_coordination api_heat api_tokens)
+        api_coordination api_heat)
     prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_fixture.c
         LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
         FIXTURE stack TIMEOUT 120)
     add_dependencies(test_integration_${name} prism-metadata-api prismctl)
 endforeach()
+prism_test(integration/api_tokens SOURCES ${T}/api_tokens_test.c ${T}/api_wire.c ${T}/api_fixture.c
+    LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
+    FIXTURE stack TIMEOUT 120)
+add_dependencies(test_integration_api_tokens prism-metadata-api prismctl)
 foreach(name api_jwt api_tls)
-    prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_edge_stage.c ${T}/api_fixture.c
+    prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/api_edge_stage.c ${T}/api_wire.c
+             ${T}/api_fixture.c
         LINK prism_it prism_io prism_proto PkgConfig::libcurl PkgConfig::jansson
              PkgConfig::librhonabwy PkgConfig::gnutls
         FIXTURE stack TIMEOUT 300)

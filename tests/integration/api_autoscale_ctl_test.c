@@ -61,13 +61,14 @@ static void assert_says(const char *words)
 static void settings_are_set_shown_and_turned_off(void **state)
 {
     (void)state;
-    expect("admin", "autoscale set redis @", 5); /* a mistyped name makes no fleet */
+    expect("admin", "autoscale set redis @ --yes", 5); /* a mistyped name makes no fleet */
     expect("admin", "autoscale set redis @ --new --dry-run", 0);
     assert_says("dry run");
     expect("viewer", "autoscale get redis", 5);
-    expect("admin", "autoscale set redis @ --new", 0);
-    expect("admin", "autoscale set redis @ --new", 6);
-    expect("admin", "autoscale set redis @", 0);
+    expect("admin", "autoscale set redis @ --new", 2); /* nobody to ask */
+    expect("admin", "autoscale set redis @ --new --yes", 0);
+    expect("admin", "autoscale set redis @ --new --yes", 6);
+    expect("admin", "autoscale set redis @ --yes", 0);
     expect("viewer", "autoscale get redis", 0);
     assert_says("version      1, by admin");
     assert_says("enabled      yes");
@@ -101,9 +102,9 @@ static void bad_files_and_settings_are_named(void **state)
     char bad[] = "/tmp/prism-scale-XXXXXX", line[200];
     int fd = mkstemp(bad);
     assert_true(fd >= 0);
-    expect("admin", "autoscale set redis /no/such/file", 2);
+    expect("admin", "autoscale set redis /no/such/file --yes", 2);
     assert_says("/no/such/file");
-    snprintf(line, sizeof line, "autoscale set redis %s", bad);
+    snprintf(line, sizeof line, "autoscale set redis %s --yes", bad);
     expect("admin", line, 2); /* empty */
     assert_true(dprintf(fd, "{\"note\": \"refuse me\",\n}") > 0);
     expect("admin", line, 2);

@@ -134,7 +134,7 @@ int main(void)
         cmocka_unit_test(above_the_limit_nobody_may_say_nothing),
         cmocka_unit_test(when_they_go_there_is_room),
     };
-    const char *const settings[] = { setting, NULL };
+    const char *const settings[] = { setting, "PRISM_API_CONNECTIONS_EACH=0", NULL };
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return 1;

@@ -174,7 +174,7 @@ static void changes_answer_as_described(void **state)
           "Idempotency-Key: t", 201 },
         { "admin", "POST", "/v1/tokens", "{\"id\":\"ci\",\"role\":\"viewer\"}",
           "Idempotency-Key: t", 201 },
-        { "admin", "POST", "/v1/tokens", "{\"id\":\"ci\",\"role\":\"admin\"}", NULL, 409 },
+        { "admin", "POST", "/v1/tokens", "{\"id\":\"ci\",\"role\":\"viewer\"}", NULL, 409 },
         { "admin", "POST", "/v1/tokens?dryRun=true",
           "{\"id\":\"cd\",\"role\":\"viewer\",\"expiresAt\":\"2130-01-01T00:00:00Z\"}", NULL, 200 },
         { "admin", "POST", "/v1/tokens/ci:revoke?dryRun=true", NULL, NULL, 200 },

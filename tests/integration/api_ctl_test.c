@@ -40,6 +40,19 @@ static const char *text(const char *member)
     return s == NULL ? "" : s;
 }
 
+/* How often one plan was asked for. */
+static double plans_read(void)
+{
+    static const char name[] =
+        "prism_api_request_seconds_count{route=\"GET /v1/rebalance/plans/{id}\"} ";
+    static char metrics[256 * 1024];
+    assert_int_equal(
+        it_http(fx.service.port, "GET", "/metrics", NULL, NULL, metrics, sizeof metrics), 200);
+    const char *at = strstr(metrics, name);
+    assert_non_null(at);
+    return strtod(at + sizeof name - 1, NULL);
+}
+
 static void an_empty_system_is_ready_and_says_empty(void **state)
 {
     (void)state;
@@ -156,7 +169,9 @@ static void long_work_is_started_waited_for_and_shown(void **state)
     assert_string_equal(text("state"), "approved");
     api_sql("UPDATE plans SET state = 'running'");
     snprintf(line, sizeof line, "plan pause %s", plan);
+    const double looks = plans_read();
     expect("operator", line, 0);
+    assert_true(plans_read() == looks); /* a brake depends on nothing that was looked at before */
     snprintf(line, sizeof line, "plan resume %s --yes", plan);
     expect("operator", line, 0);
     snprintf(line, sizeof line, "plan cancel %s", plan);

@@ -36,7 +36,7 @@ static pid_t relay;
 static struct {
     pthread_mutex_t mu;
     Prism__V1__DrFailoverRequest last; /* no pointers of it */
-    char verb[16], to[64], by[64], key[64];
+    char verb[16], to[64], by[64], key[80];
     const char *status; /* what STATUS says */
     bool executing;
     enum pr_code refuse;
@@ -270,7 +270,7 @@ static void an_order_is_carried_out_and_shown(void **state)
     assert_string_equal(r.location, "/v1/dr/failovers/7");
     assert_string_equal(dr.verb, "execute");
     assert_string_equal(dr.by, "standby-token");
-    assert_string_equal(dr.key, "k1");
+    assert_int_equal(strspn(dr.key, "0123456789abcdef"), 64);
     call("standby", "GET", "/v1/dr/failovers/7", NULL, 200);
     assert_string_equal(api_str(&r, "state"), "running");
     assert_string_equal(api_str(&r, "begunAt"), "2026-11-21T10:05:00.250Z");
@@ -302,6 +302,30 @@ static void one_that_stopped_is_resumed_or_taken_back(void **state)
     assert_string_equal(api_str(&r, "detail"), "one is under way already");
     dr.refuse = PR_ENOTFOUND;
     call("standby", "POST", "/v1/dr/failovers/9:resume", NULL, 404);
+}
+
+/* What dr knows a request by; its key is the same every time. */
+static void mark_of(const char *role, const char *path, const char *body, char mark[65])
+{
+    api_call(&r, role, "POST", path, body, "Idempotency-Key: same");
+    assert_status(&r, 202);
+    assert_int_equal(strlen(dr.key), 64);
+    (void)snprintf(mark, 65, "%s", dr.key);
+}
+
+static void a_key_is_of_one_request_alone(void **state)
+{
+    char order[65], other[65];
+    (void)state;
+    dr_is(STOPPED, false);
+    mark_of("standby", "/v1/dr/failovers", ORDER, order);
+    mark_of("standby", "/v1/dr/failovers", ORDER, other);
+    assert_string_equal(order, other);
+    mark_of("standby", "/v1/dr/failovers", "{\"to\":\"west\"}", other);
+    assert_string_not_equal(order, other);
+    mark_of("standby", "/v1/dr/failovers/7:resume", NULL, order);
+    mark_of("standby", "/v1/dr/failovers/7:abort", NULL, other);
+    assert_string_not_equal(order, other);
 }
 
 static void what_is_wrong_never_reaches_dr(void **state)
@@ -494,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_plan_changes_nothing),
         cmocka_unit_test(an_order_is_carried_out_and_shown),
         cmocka_unit_test(one_that_stopped_is_resumed_or_taken_back),
+        cmocka_unit_test(a_key_is_of_one_request_alone),
         cmocka_unit_test(what_is_wrong_never_reaches_dr),
         cmocka_unit_test(without_dr_the_answer_is_later),
         cmocka_unit_test(prismctl_does_it_in_one_command),

@@ -445,21 +445,33 @@ static void everything_is_stopped_and_started(void **state)
 static void policies_and_pins_are_set(void **state)
 {
     (void)state;
-    const char *window[] = { PRISM_BIN_DIR "/prismctl", "policy",    "set",       "--auto",
-                             "failback,repair",         "--window",  "0 3 * * 0", "--time-zone",
-                             "Europe/Berlin",           "--minutes", "240",       NULL };
+    const char *window[] = { PRISM_BIN_DIR "/prismctl",
+                             "policy",
+                             "set",
+                             "--auto",
+                             "failback,repair",
+                             "--window",
+                             "0 3 * * 0",
+                             "--time-zone",
+                             "Europe/Berlin",
+                             "--minutes",
+                             "240",
+                             "--yes",
+                             NULL };
     assert_int_equal(it_run(environment("admin"), window, out, sizeof out, 10000), 0);
-    expect("admin", "policy set --max-slots 100", 0); /* keeps the rest */
+    expect("admin", "policy set --max-slots 100", 2); /* nobody to ask */
+    expect("admin", "policy set --max-slots 7 --dry-run", 0);
+    expect("admin", "policy set --max-slots 100 --yes", 0); /* keeps the rest */
     expect_json("viewer", "policy show");
     assert_int_equal(json_array_size(json_object_get(j, "auto")), 2);
     assert_int_equal(json_integer_value(json_object_get(j, "maxSlots")), 100);
     assert_string_equal(
         json_string_value(json_object_get(json_object_get(j, "window"), "timeZone")),
         "Europe/Berlin");
-    expect("admin", "policy set --window - --auto - --max-slots -", 0);
+    expect("admin", "policy set --window - --auto - --max-slots - --yes", 0);
     assert_string_equal(api_sql("SELECT spec FROM policies"), "{\"auto\": []}");
-    expect("operator", "policy set --auto balance", 4);
-    expect("admin", "policy set --auto vertices", 2);
+    expect("operator", "policy set --auto balance --yes", 4);
+    expect("admin", "policy set --auto vertices --yes", 2);
     expect("operator", "pin add slot 5 --why looked-at", 0);
     expect("operator", "pin add slot 99999", 2);
     expect("operator", "pin add node nobody", 5);

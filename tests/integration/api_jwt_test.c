@@ -1,12 +1,15 @@
 /* JSON Web Tokens of an identity provider: which are believed, which are not, and where keys come
  * from. Against a real https server. */
 #include "api_edge_stage.h"
+#include "api_wire.h"
 
 #include "prism/rng.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -213,8 +216,32 @@ static void garbage_is_refused(void **state)
     assert_int_equal(edge_get("tok-viewer", "/v1/nodes"), 200); /* ours go on counting */
 }
 
-/* A byte, anywhere, is another one, is gone, or is one too many. Not the last, of which a few bits
- * mean nothing. */
+/* The claims as they are, in other letters: the last one has bits that mean nothing. */
+static void a_token_is_written_in_one_way_alone(void **state)
+{
+    (void)state;
+    char *token = NULL;
+    const char *spare = NULL;
+    for (int i = 0; spare == NULL; i++) { /* until the claims are of a length that leaves some */
+        char sub[16];
+        assert_true(i < 4);
+        snprintf(sub, sizeof sub, "%.*s", i + 1, "abcd");
+        free(token);
+        token = strdup(edge_token(&ec, sub, "viewer"));
+        const char *first = strchr(token, '.') + 1;
+        spare = strcspn(first, ".") % 4 == 0 ? NULL : first + strcspn(first, ".") - 1;
+    }
+    assert_in(token);
+    token[spare - token]++; /* "Q" and "R" say the same, of what a reader takes */
+    assert_out(token, "jwt_shape", no);
+    const size_t n = strlen(token);
+    token[spare - token]--;
+    token[n - 1]++; /* 64 bytes: the signature has some, too */
+    assert_out(token, "jwt_shape", no);
+    free(token);
+}
+
+/* A byte, anywhere, is another one, is gone, or is one too many. */
 static void a_token_that_is_damaged_opens_nothing(void **state)
 {
     (void)state;
@@ -226,7 +253,7 @@ static void a_token_that_is_damaged_opens_nothing(void **state)
     const size_t n = strlen(good);
     assert_in(good);
     for (int i = 0; i < T_ROUNDS(400); i++) {
-        const size_t at = (size_t)pr_rng_below(&rng, n - 1);
+        const size_t at = (size_t)pr_rng_below(&rng, n);
         const char other = any[pr_rng_below(&rng, sizeof any - 1)];
         const uint64_t how = pr_rng_below(&rng, 3);
         snprintf(token, sizeof token, "%.*s%.*s%s", (int)at, good, how == 1 ? 0 : 1, &other,
@@ -323,6 +350,34 @@ static void keys_stay_while_they_cannot_be_read(void **state)
     free(new_one);
 }
 
+/* Of somebody in many groups: some KiB, in prismctl as anywhere. */
+static void prismctl_sends_a_long_token_whole(void **state)
+{
+    (void)state;
+    enum { PAD = 4500 };
+    static char claims[PAD + 512], variable[12000], out[65536];
+    char url[64], file[PKI_PATH], line[2 * PKI_PATH];
+    const size_t n = (size_t)snprintf(claims, sizeof claims,
+                                      "{\"iss\":\"" EDGE_ISSUER
+                                      "\",\"aud\":\"prism\",\"sub\":\"pad\",\"exp\":%ld,"
+                                      "\"roles\":\"viewer\",\"groups\":\"",
+                                      (long)time(NULL) + 600);
+    memset(claims + n, 'g', PAD);
+    snprintf(claims + n + PAD, sizeof claims - n - PAD, "\"}");
+    const char *token = edge_sign(&late, R_JWA_ALG_RS256, late.kid, NULL, claims);
+    assert_true(strlen(token) > 6000 && strlen(token) < 8192);
+    snprintf(url, sizeof url, "PRISM_API_URL=http://127.0.0.1:%d", fx.service.port);
+    snprintf(variable, sizeof variable, "PRISM_TOKEN=%s", token);
+    const char *const by_variable[] = { url, variable, NULL }, *const bare[] = { url, NULL };
+    assert_int_equal(api_ctl(NULL, by_variable, "node list", out, sizeof out), 0);
+    pki_write(pki_path(file, "long-token"), token);
+    snprintf(line, sizeof line, "--token-file %s node list", file);
+    assert_int_equal(api_ctl(NULL, bare, line, out, sizeof out), 0);
+    memset(variable + 12, 'a', 8192);
+    variable[12 + 8192] = '\0';
+    assert_int_equal(api_ctl(NULL, by_variable, "node list", out, sizeof out), 2);
+}
+
 static void a_watch_ends_with_its_token(void **state)
 {
     (void)state;
@@ -331,6 +386,36 @@ static void a_watch_ends_with_its_token(void **state)
     assert_int_equal(edge_get(token, "/v1/events?watch=true"), 200);
     assert_non_null(strstr(edge_r.text, "event: end"));
     assert_non_null(strstr(edge_r.text, "\"why\":\"token\""));
+}
+
+/* Withdrawn is withdrawn: also for who has been let in, however long its token would last. */
+static void a_watch_ends_with_its_key(void **state)
+{
+    (void)state;
+    static char text[1 << 20];
+    char request[4096];
+    const struct edge_key *without[] = { &late };
+    struct wire_answer a;
+    const int fd = wire_connect(fx.service.port);
+    const struct timeval most = { .tv_sec = 60 };
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most), 0);
+    snprintf(request, sizeof request,
+             "GET /v1/events?watch=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
+             edge_token(&next_key, "watcher", "viewer"));
+    assert_true(wire_send(fd, request, strlen(request)));
+    assert_true(wire_read(fd, &a, false, 30000));
+    assert_int_equal(a.status, 200);
+    wire_done(&a);
+    edge_idp_up(edge_set(without, 1));
+    size_t n = 0;
+    for (ssize_t got; strstr(text, "event: end") == NULL || strstr(text, "why") == NULL;
+         n += (size_t)got) {
+        assert_true((got = recv(fd, text + n, sizeof text - 1 - n, 0)) > 0);
+        text[n + (size_t)got] = '\0';
+    }
+    assert_non_null(strstr(text, "\"why\":\"token\""));
+    close(fd);
 }
 
 static bool table_refused(void *ctx)
@@ -460,11 +545,14 @@ int main(void)
         cmocka_unit_test(claims_that_do_not_hold_are_refused),
         cmocka_unit_test(signatures_that_prove_nothing_are_refused),
         cmocka_unit_test(garbage_is_refused),
+        cmocka_unit_test(a_token_is_written_in_one_way_alone),
         cmocka_unit_test(a_token_that_is_damaged_opens_nothing),
         cmocka_unit_test(keys_are_rotated_without_waiting),
         cmocka_unit_test(strangers_do_not_make_us_ask_more_often),
         cmocka_unit_test(keys_stay_while_they_cannot_be_read),
+        cmocka_unit_test(prismctl_sends_a_long_token_whole),
         cmocka_unit_test(a_watch_ends_with_its_token),
+        cmocka_unit_test(a_watch_ends_with_its_key),
         cmocka_unit_test(nobody_is_let_in_before_keys_were_read),
     };
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);

@@ -101,6 +101,10 @@ static void a_context_names_server_and_token(void **state)
     expect(NULL, line, 0);
     expect(NULL, "context set gone --url http://127.0.0.1:1", 0);
     expect(NULL, "zone get a", 0); /* the first one is the current one */
+    snprintf(line, sizeof line, "--url http://localhost:%d zone get a", fx.service.port);
+    expect(NULL, line, 4); /* its token is for its own URL, letter by letter */
+    snprintf(line, sizeof line, "--url %s zone get a", fx.service.url);
+    expect(NULL, line, 0);
     expect(NULL, "context use gone", 0);
     expect(NULL, "zone get a", 3);
     expect(NULL, "--context here zone get a", 0);
@@ -118,6 +122,26 @@ static void a_context_names_server_and_token(void **state)
     assert_int_equal(stat(contexts, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     unlink(token_file);
+}
+
+/* Whoever listens on the way would have it. */
+static void a_token_goes_nowhere_in_the_clear(void **state)
+{
+    (void)state;
+    static const char *const far[] = { "http://192.0.2.1:9", "http://127.0.0.1@192.0.2.1:9",
+                                       "http://127.0.0.1.example:9", "192.0.2.1:9",
+                                       "http://[::2]:9" };
+    static const char *const near[] = { "http://127.0.0.2:1", "http://localhost:1", "localhost:1",
+                                        "https://127.0.0.1:1", "http://[::1]:1" };
+    char line[256];
+    for (size_t i = 0; i < PR_COUNT(far); i++) {
+        snprintf(line, sizeof line, "--url %s zone get a", far[i]);
+        expect("viewer", line, 2);
+    }
+    for (size_t i = 0; i < PR_COUNT(near); i++) {
+        snprintf(line, sizeof line, "--url %s zone get a", near[i]);
+        expect("viewer", line, 3); /* tried: nobody is there */
+    }
 }
 
 static void a_broken_contexts_file_is_named(void **state)
@@ -325,6 +349,7 @@ int main(void)
         cmocka_unit_test(yaml_is_what_json_is),
         cmocka_unit_test(every_command_says_json_and_yaml),
         cmocka_unit_test(a_context_names_server_and_token),
+        cmocka_unit_test(a_token_goes_nowhere_in_the_clear),
         cmocka_unit_test(a_broken_contexts_file_is_named),
         cmocka_unit_test(events_are_listed_and_watched),
         cmocka_unit_test(a_watch_goes_on_when_the_server_comes_back),

@@ -12,6 +12,8 @@
 
 static char roles_file[PKI_PATH], ops_file[PKI_PATH], robot_file[PKI_PATH], guest_file[PKI_PATH];
 static struct edge_key key;
+static const char ROLES[] = "# role  who\n\nadmin     CN=ops laptop  \n"
+                            "operator\tURI=spiffe://prod/ns/ci/sa/robot\nviewer claim=viewer\n";
 
 static long get(const char *token, const char *cert, const char *path)
 {
@@ -83,6 +85,17 @@ static bool robot_is_nobody(void *ctx)
     return get(NULL, robot_file, "/v1/nodes") == 401;
 }
 
+static bool ops_reads_audit(void *ctx)
+{
+    (void)ctx;
+    return get(NULL, ops_file, "/v1/audit") == 200;
+}
+static bool ops_is_nobody(void *ctx)
+{
+    (void)ctx;
+    return get(NULL, ops_file, "/v1/nodes") == 401;
+}
+
 static void the_table_is_read_again_when_it_changes(void **state)
 {
     (void)state;
@@ -91,6 +104,18 @@ static void the_table_is_read_again_when_it_changes(void **state)
     pki_write(roles_file, "admin CN=ops laptop\n");
     assert_true(it_await(robot_is_nobody, NULL, 20000));
     assert_int_equal(get(NULL, ops_file, "/v1/audit"), 200);
+
+    /* Whoever takes lines away takes roles away, down to the last one. */
+    const char *token = edge_token(&key, "eve", "admin");
+    pki_write(roles_file, "");
+    assert_true(it_await(ops_is_nobody, NULL, 20000));
+    assert_int_equal(get(token, NULL, "/v1/nodes"), 403); /* it names a role, and has none */
+    pki_write(roles_file, ROLES);
+    assert_true(it_await(ops_reads_audit, NULL, 20000));
+    assert_int_equal(unlink(roles_file), 0);
+    assert_true(it_await(ops_is_nobody, NULL, 20000));
+    pki_write(roles_file, ROLES);
+    assert_true(it_await(ops_reads_audit, NULL, 20000));
 }
 
 static void prismctl_trusts_and_is_trusted(void **state)
@@ -386,9 +411,7 @@ static int set_up(void **state)
     pki_issue(edge_ca, &ops, pki_path(ops_file, "ops.pem"), NULL);
     pki_issue(edge_ca, &robot, pki_path(robot_file, "robot.pem"), NULL);
     pki_issue(edge_ca, &guest, pki_path(guest_file, "guest.pem"), NULL);
-    pki_write(pki_path(roles_file, "roles"),
-              "# role  who\n\nadmin     CN=ops laptop  \n"
-              "operator\tURI=spiffe://prod/ns/ci/sa/robot\nviewer claim=viewer\n");
+    pki_write(pki_path(roles_file, "roles"), ROLES);
     key = edge_key(R_KEY_TYPE_EC, 256, "one");
     const struct edge_key *set[] = { &key };
     pki_write(pki_path(jwks, "keys.json"), edge_set(set, 1));

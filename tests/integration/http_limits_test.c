@@ -86,6 +86,63 @@ static void an_endless_body_is_cut_off(void **state)
     pr_http_close(h);
 }
 
+static void how_much(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
+{
+    (void)ctx;
+    pr_buf_printf(&res->body, "%zu", req->body_len);
+}
+
+static void of_a_read_no_body_is_kept(void **state)
+{
+    (void)state;
+    static const struct pr_http_route routes[] = { { "GET", "/size", how_much, 0 },
+                                                   { "POST", "/size", how_much, 0 } };
+    static const char *const plain[] = { "Expect:", NULL };
+    static const char *const chunked[] = { "Expect:", "Transfer-Encoding: chunked", NULL };
+    static const char *const *const how[] = { plain, chunked };
+    static char body[HTTP_BODY_LIMIT + 1];
+    struct pr_http_options o = http_options();
+    o.routes = routes;
+    o.n_routes = PR_COUNT(routes);
+    struct pr_http *h = http_start(o);
+    memset(body, 'x', sizeof body);
+    for (size_t i = 0; i < PR_COUNT(how); i++) {
+        struct http_reply r = http_once(h, "GET", "/size", body, HTTP_BODY_LIMIT, how[i]);
+        http_assert_text(&r, 200, "0");
+        http_forget(&r);
+        r = http_once(h, "POST", "/size", body, HTTP_BODY_LIMIT, how[i]);
+        http_assert_text(&r, 200, "1000");
+        http_forget(&r);
+    }
+    struct http_reply r = http_once(h, "GET", "/size", body, sizeof body, plain);
+    http_assert_problem(&r, 413, "1000");
+    http_forget(&r);
+    pr_http_close(h);
+}
+
+/* Of so many from here the last is closed; one goes, and there is room for another. */
+static void an_address_has_its_own_limit(void **state)
+{
+    (void)state;
+    static const char look[] = "GET /v1/show/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    struct pr_http_options o = http_options();
+    o.max_connections_each = 2;
+    struct pr_http *h = http_start(o);
+    char sink[16];
+    const int first = http_dial(h), second = http_dial(h), third = http_dial(h);
+    assert_true(first >= 0 && second >= 0 && third >= 0);
+    assert_true(recv(third, sink, sizeof sink, 0) <= 0); /* nobody asked anything */
+    close(third);
+    close(first);
+    const char *text;
+    for (int64_t until_us = pr_mono_us() + 30000000;
+         strstr(text = http_raw(h, look, sizeof look - 1), " 200 ") == NULL;)
+        assert_true(pr_mono_us() < until_us);
+    assert_memory_equal(text, "HTTP/1.1 200 ", 13);
+    close(second);
+    pr_http_close(h);
+}
+
 static void long_urls_and_headers_are_refused(void **state)
 {
     (void)state;
@@ -144,6 +201,8 @@ int main(void)
         cmocka_unit_test(bodies_up_to_the_limit_are_taken_and_larger_ones_refused),
         cmocka_unit_test(a_client_that_asks_first_is_refused_before_it_sends),
         cmocka_unit_test(an_endless_body_is_cut_off),
+        cmocka_unit_test(of_a_read_no_body_is_kept),
+        cmocka_unit_test(an_address_has_its_own_limit),
         cmocka_unit_test(long_urls_and_headers_are_refused),
         cmocka_unit_test(garbage_does_no_harm),
     };

@@ -91,6 +91,29 @@ static void who_is_not_slow_is_left_alone(void **state)
     pr_http_close(h);
 }
 
+/* What came above the limit is let go after 5 s, also when it has begun to say something. */
+static void above_the_limit_nobody_may_drip(void **state)
+{
+    (void)state;
+    static const char wait[] = "GET /v1/wait HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct pr_http_options o = http_options();
+    o.max_connections = 1;
+    o.request_timeout_s = o.idle_timeout_s = LONGEST_MS / 1000;
+    struct pr_http *h = http_start(o);
+    const int first = http_dial(h);
+    assert_int_equal(send(first, wait, sizeof wait - 1, MSG_NOSIGNAL), (ssize_t)sizeof wait - 1);
+    http_gate_await(1);
+    const int64_t ms = drip(h, "GET /v1/show/1 HTTP/1.1\r\nHost: a\r\nX-A: ", 'a');
+    if (ms > LONGEST_MS / 2)
+        fail_msg("closed after %lld ms", (long long)ms);
+    struct http_reply r = http_get(h, "/probe"); /* beside it, probes are answered */
+    assert_int_equal(r.status, 204);
+    http_forget(&r);
+    http_gate_open();
+    close(first);
+    pr_http_close(h);
+}
+
 enum { ANSWER_BYTES = 32 * 1024 * 1024 }; /* more than sockets hold */
 
 static void big(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
@@ -128,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_drips_is_closed_wherever_he_is),
         cmocka_unit_test(who_is_not_slow_is_left_alone),
+        cmocka_unit_test(above_the_limit_nobody_may_drip),
         cmocka_unit_test(who_does_not_take_his_answer_is_closed),
     };
     return http_run_tests(tests, PR_COUNT(tests));

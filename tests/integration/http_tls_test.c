@@ -347,9 +347,23 @@ static void names_of_a_client_are_those_of_its_certificate(void **state)
     h = http_start(ho);
     k.cert = client_file;
     assert_int_equal(go(h, &k, "/names"), CURLE_OK);
+    struct client kept = { .cert = client_file, .curl = curl_easy_init() };
+    assert_int_equal(go(h, &kept, "/names"), CURLE_OK);
+    assert_string_equal(kept.body, "URI=spiffe://prod/ci;CN=ci;.");
     pki_ca_write(other, clients_ca);
     assert_ok(pr_tls_look(t, &fresh, &err), &err);
     assert_true(fresh);
+    assert_int_equal(go(h, &kept, "/names"), CURLE_OK); /* also on a connection that was there */
+    assert_int_equal(kept.connects, 0);
+    assert_string_equal(kept.body, ".");
+    pki_ca_write(ca, clients_ca); /* and it is somebody again */
+    assert_ok(pr_tls_look(t, &fresh, &err), &err);
+    assert_int_equal(go(h, &kept, "/names"), CURLE_OK);
+    assert_int_equal(kept.connects, 0);
+    assert_string_equal(kept.body, "URI=spiffe://prod/ci;CN=ci;.");
+    pki_ca_write(other, clients_ca);
+    assert_ok(pr_tls_look(t, &fresh, &err), &err);
+    curl_easy_cleanup(kept.curl);
     assert_int_not_equal(go(h, &k, "/names"), CURLE_OK);
     k.cert = stranger_file;
     assert_int_equal(go(h, &k, "/names"), CURLE_OK);

@@ -38,19 +38,25 @@ static void names_have_the_role_of_their_line(void **state)
     for (size_t i = 0; i < PR_COUNT(row); i++)
         assert_int_equal(api_grant_of_name(&g, row[i].name), row[i].role);
     assert_int_equal(g.n, 5);
-    assert_false(g.claims);
+    assert_false(g.by_name);
     api_grants_done(&g);
 }
 
-static void without_lines_values_are_the_roles_names(void **state)
+static void what_the_table_does_not_say_is_nobody(void **state)
 {
     (void)state;
-    struct api_grants g = read_good("admin CN=x");
+    static const char *const none[] = { "", "\n", "# nobody yet\n", "admin CN=x" };
+    struct api_grants g = { .by_name = true }; /* no table at all */
     assert_int_equal(api_grant_of_claim(&g, "admin"), API_ADMIN);
     assert_int_equal(api_grant_of_claim(&g, "viewer"), API_VIEWER);
     assert_int_equal(api_grant_of_claim(&g, "nobody"), API_NOBODY);
     assert_int_equal(api_grant_of_claim(&g, "Admin"), API_NOBODY);
-    api_grants_done(&g);
+    for (size_t i = 0; i < PR_COUNT(none); i++) {
+        g = read_good(none[i]);
+        assert_int_equal(api_grant_of_claim(&g, "admin"), API_NOBODY);
+        assert_int_equal(api_grant_of_claim(&g, "viewer"), API_NOBODY);
+        api_grants_done(&g);
+    }
     g = read_good("viewer claim=staff\noperator claim=sre\noperator claim=staff\n");
     assert_int_equal(api_grant_of_claim(&g, "admin"), API_NOBODY); /* only what the table says */
     assert_int_equal(api_grant_of_claim(&g, "sre"), API_OPERATOR);
@@ -108,7 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_have_the_role_of_their_line),
-        cmocka_unit_test(without_lines_values_are_the_roles_names),
+        cmocka_unit_test(what_the_table_does_not_say_is_nobody),
         cmocka_unit_test(what_is_wrong_is_named_by_its_line),
         cmocka_unit_test(as_many_as_are_allowed),
     };

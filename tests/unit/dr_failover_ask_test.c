@@ -274,6 +274,17 @@ static void abort_stops_what_runs_first(void **state)
     assert_int_equal(play.aborted, 1);
 }
 
+/* Whoever sends one key with everything is not told that what goes on was taken back. */
+static void abort_with_the_key_of_what_runs_aborts(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_as("execute", "west", 0, "k1"), PR_OK);
+    assert_int_equal(ask_as("resume", "", 3, "k1"), PR_ECONFLICT);
+    assert_int_equal(ask_as("abort", "", 3, "k1"), PR_OK);
+    await_state("aborted");
+    assert_int_equal(play.aborted, 1);
+}
+
 static void a_stop_leaves_it_for_another_to_go_on(void **state)
 {
     (void)state;
@@ -319,6 +330,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_its_checks_refuse_is_the_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(one_that_stopped_is_resumed, setup, teardown),
         cmocka_unit_test_setup_teardown(abort_stops_what_runs_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(abort_with_the_key_of_what_runs_aborts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stop_leaves_it_for_another_to_go_on, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_request_is_refused, setup, teardown),
     };

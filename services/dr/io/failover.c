@@ -173,7 +173,8 @@ static enum pr_code act(struct dr_failover *f, enum verb verb, const request *q,
 {
     pthread_mutex_lock(&f->mu);
     enum pr_code rc = PR_OK;
-    const bool again = f->busy && q->key[0] != '\0' && strcmp(q->key, f->job.key) == 0;
+    const bool again =
+        f->busy && verb == f->job.verb && q->key[0] != '\0' && strcmp(q->key, f->job.key) == 0;
     if (f->busy && !again && verb == ABORT && f->job.verb != ABORT)
         rc = await_idle(f, err);
     else if (f->busy && !again)

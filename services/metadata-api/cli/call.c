@@ -113,27 +113,40 @@ static void explain(struct ctl_reply *r, const char *method, const char *path)
     }
 }
 
+struct curl_slist *ctl_header(struct curl_slist *h, const char *name, const char *value)
+{
+    char *line = NULL;
+    if (asprintf(&line, "%s: %s", name, value) < 0)
+        return h;
+    struct curl_slist *longer = curl_slist_append(h, line);
+    explicit_bzero(line, strlen(line));
+    free(line);
+    return longer == NULL ? h : longer;
+}
+
+struct curl_slist *ctl_bearer(struct curl_slist *h, const struct ctl *ctl)
+{
+    char *value = NULL;
+    if (ctl->token == NULL || asprintf(&value, "Bearer %s", ctl->token) < 0)
+        return h;
+    h = ctl_header(h, "Authorization", value);
+    explicit_bzero(value, strlen(value));
+    free(value);
+    return h;
+}
+
 static struct curl_slist *headers(const struct ctl *ctl, bool has_body, const char *key,
                                   const char *if_match)
 {
-    char line[1200];
     struct curl_slist *h = curl_slist_append(NULL, "Accept: application/json");
     if (has_body)
         h = curl_slist_append(h, "Content-Type: application/json");
-    if (ctl->token != NULL) {
-        snprintf(line, sizeof line, "Authorization: Bearer %s", ctl->token);
-        h = curl_slist_append(h, line);
-    }
-    if (key != NULL) {
-        snprintf(line, sizeof line, "Idempotency-Key: %s", key);
-        h = curl_slist_append(h, line);
-    }
-    if (if_match == ctl_if_new) {
-        h = curl_slist_append(h, "If-None-Match: *");
-    } else if (if_match != NULL) {
-        snprintf(line, sizeof line, "If-Match: %s", if_match);
-        h = curl_slist_append(h, line);
-    }
+    h = ctl_bearer(h, ctl);
+    if (key != NULL)
+        h = ctl_header(h, "Idempotency-Key", key);
+    if (if_match != NULL)
+        h = if_match == ctl_if_new ? ctl_header(h, "If-None-Match", "*")
+                                   : ctl_header(h, "If-Match", if_match);
     return h;
 }
 

@@ -172,7 +172,8 @@ int ctl_fleet_set(struct ctl *ctl, const struct ctl_line *line)
     ctl_path(path, sizeof path, fleets, line->arg[0], "");
     if (code == CTL_OK && !anew)
         code = seen_version(ctl, path, line->arg[0], etag);
-    if (code != CTL_OK) {
+    if (code != CTL_OK ||
+        !ctl_consent(ctl, line, &code, "Store these settings of fleet %s", line->arg[0])) {
         json_decref(settings);
         return code;
     }

@@ -203,8 +203,7 @@ int ctl_plan_explain(struct ctl *ctl, const struct ctl_line *line)
     return code;
 }
 
-/* ask: "Carry out"; NULL: nobody is asked. What is acted on is the plan as it was when it was
- * asked about. */
+/* What is acted on is the plan as it was when it was asked about. */
 static int plan_verb(struct ctl *ctl, const struct ctl_line *line, const char *verb,
                      const char *ask)
 {
@@ -213,8 +212,8 @@ static int plan_verb(struct ctl *ctl, const struct ctl_line *line, const char *v
     ctl_path(path, sizeof path, plans, line->arg[0], "");
     int code = ctl_must(ctl, "GET", path, NULL, NULL, &now);
     const char *state = json_string_value(json_object_get(now.body, "state"));
-    if (code != CTL_OK || (ask != NULL && !ctl_consent(ctl, line, &code, "%s plan %s, which is %s",
-                                                       ask, line->arg[0], state))) {
+    if (code != CTL_OK ||
+        !ctl_consent(ctl, line, &code, "%s plan %s, which is %s", ask, line->arg[0], state)) {
         ctl_reply_done(&now);
         return code;
     }
@@ -240,9 +239,12 @@ int ctl_plan_approve(struct ctl *ctl, const struct ctl_line *line)
     return plan_verb(ctl, line, ":approve", "Approve");
 }
 
+/* A brake asks nobody, and works whatever the plan has become meanwhile. */
 int ctl_plan_pause(struct ctl *ctl, const struct ctl_line *line)
 {
-    return plan_verb(ctl, line, ":pause", NULL);
+    char path[600];
+    ctl_path(path, sizeof path, plans, line->arg[0], ":pause");
+    return ctl_submit(ctl, "POST", path, NULL, NULL);
 }
 
 int ctl_plan_resume(struct ctl *ctl, const struct ctl_line *line)

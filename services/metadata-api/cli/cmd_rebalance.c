@@ -91,7 +91,7 @@ int ctl_policy_set(struct ctl *ctl, const struct ctl_line *line)
     for (size_t i = 0; i < COUNT(kept); i++)
         json_object_set(spec, kept[i], json_object_get(now.body, kept[i]));
     code = set_spec(line, spec);
-    if (code == CTL_OK)
+    if (code == CTL_OK && ctl_consent(ctl, line, &code, "Change what may run by itself, and when"))
         code = ctl_submit(ctl, "PUT", "/v1/rebalance/policy", json_incref(spec), now.etag);
     json_decref(spec);
     ctl_reply_done(&now);

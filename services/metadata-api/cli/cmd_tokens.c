@@ -20,9 +20,10 @@ int ctl_token_list(struct ctl *ctl, const struct ctl_line *line)
         { "CREATED", "createdAt" }, { "BY", "createdBy" },
         { "REVOKED", "revokedAt" }, { "REVOKED BY", "revokedBy" },
     };
-    char query[256] = "";
+    char query[1200] = "";
     ctl_query(query, sizeof query, "role", ctl_opt(line, "role"));
     ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
+    ctl_query(query, sizeof query, "createdBy", ctl_opt(line, "by"));
     return ctl_show_list(ctl, line, tokens, query, columns, COUNT(columns));
 }
 
@@ -98,6 +99,9 @@ int ctl_token_create(struct ctl *ctl, const struct ctl_line *line)
 int ctl_token_revoke(struct ctl *ctl, const struct ctl_line *line)
 {
     char path[512];
+    int code;
     ctl_path(path, sizeof path, tokens, line->arg[0], ":revoke");
+    if (!ctl_consent(ctl, line, &code, "End token %s, for good", line->arg[0]))
+        return code;
     return ctl_submit(ctl, "POST", path, NULL, NULL);
 }

@@ -90,8 +90,11 @@ int ctl_context_apply(const char *name, struct ctl_target *t)
     int code = name != NULL && context == NULL
                    ? ctl_complain(CTL_USAGE, "no context %s; see prismctl context list", name)
                    : CTL_OK;
+    const char *url = json_string_value(json_object_get(context, "url"));
+    const bool its_own = url == NULL || t->url == NULL || strcmp(url, t->url) == 0;
     take(context, "url", &t->url);
-    take(context, "tokenFile", &t->token_file);
+    if (its_own) /* a token is for the server that it was set with, and for no other */
+        take(context, "tokenFile", &t->token_file);
     take(context, "caFile", &t->ca);
     if (t->cert == NULL) /* a key belongs to its certificate */
         take(context, "keyFile", &t->key);

@@ -103,13 +103,17 @@ void ctl_query(char *query, size_t cap, const char *name, const char *value);
 void ctl_escape(char *out, size_t cap, const char *segment);
 /* The exit status for an HTTP status. */
 int ctl_exit_of(long status);
+/* With one more header, of any length; as it was without memory. */
+struct curl_slist *ctl_header(struct curl_slist *h, const char *name, const char *value);
+struct curl_slist *ctl_bearer(struct curl_slist *h, const struct ctl *ctl); /* our token, if any */
 /* What every connection of curl has: the CA, and our own certificate. */
 void ctl_connection(const struct ctl *ctl, CURL *curl);
 /* Where the API is, and what it knows us by besides a token; all owned, or NULL. */
 struct ctl_target {
     char *url, *token_file, *ca, *cert, *key;
 };
-/* A context's values for what is still NULL. name NULL: the current one, if any. */
+/* A context's values for what is still NULL; its token only for its own URL. name NULL: the current
+ * one, if any. */
 int ctl_context_apply(const char *name, struct ctl_target *t);
 int ctl_complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,6 +1,8 @@
 #include "ctl.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +32,7 @@ static void usage(const char *group)
             print_command(&ctl_commands[i]);
     printf("\nEnvironment (an option goes before it, and it before the current context):\n");
     for (size_t i = 0; i < ctl_environment_count; i++)
-        printf("  %-17s %s\n", ctl_environment[i].name, ctl_environment[i].help);
+        printf("  %-19s %s\n", ctl_environment[i].name, ctl_environment[i].help);
     printf("\nExit status:\n");
     for (size_t i = 0; i < ctl_exit_count; i++)
         printf("  %-3d %s\n", ctl_exits[i].code, ctl_exits[i].help);
@@ -63,18 +65,31 @@ void ctl_opt_all(const struct ctl_line *line, const char *name, bool split, json
 /* The token is one line of the file. */
 static int read_token(struct ctl *ctl, const char *path)
 {
-    char line[600];
+    char *line = NULL;
+    size_t cap = 0;
     FILE *f = fopen(path, "re");
     if (f == NULL)
         return ctl_complain(CTL_USAGE, "token file %s: %s", path, strerror(errno));
-    bool got = fgets(line, sizeof line, f) != NULL;
+    const bool got = getline(&line, &cap, f) > 0;
     fclose(f);
-    if (!got)
+    if (!got) {
+        free(line);
         return ctl_complain(CTL_USAGE, "token file %s is empty", path);
+    }
     line[strcspn(line, "\r\n")] = '\0';
     free(ctl->token);
-    ctl->token = strdup(line);
+    ctl->token = line;
     return CTL_OK;
+}
+
+/* The API takes no longer one. */
+static int check_token(const struct ctl *ctl)
+{
+    enum { TOKEN_BYTES = 8191 };
+    return ctl->token == NULL || strlen(ctl->token) <= TOKEN_BYTES
+               ? CTL_OK
+               : ctl_complain(CTL_USAGE, "the token has %zu bytes; %d is the most",
+                              strlen(ctl->token), TOKEN_BYTES);
 }
 
 /* --name VALUE and --name=VALUE: the value, or NULL when arg is not --name.
@@ -136,6 +151,46 @@ static int global_options(struct ctl *ctl, struct given *t, int argc, char **arg
     return i;
 }
 
+/* Is this address of this machine alone, or a way that nobody can listen on? */
+static bool is_private(const char *url)
+{
+    CURLU *u = curl_url();
+    char *scheme = NULL, *host = NULL;
+    const bool read = u != NULL &&
+                      curl_url_set(u, CURLUPART_URL, url, CURLU_GUESS_SCHEME) == CURLUE_OK &&
+                      curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                      curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK;
+    struct in_addr v4;
+    const bool is = read && (strcmp(scheme, "https") == 0 || strcmp(host, "localhost") == 0 ||
+                             strcmp(host, "[::1]") == 0 ||
+                             (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127));
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(u);
+    return is;
+}
+
+/* Whoever listens on the way would have it. */
+static int check_way(const struct ctl *ctl)
+{
+    const char *anyway = getenv("PRISM_INSECURE_HTTP");
+    if (ctl->token == NULL || is_private(ctl->url) || (anyway != NULL && strcmp(anyway, "1") == 0))
+        return CTL_OK;
+    return ctl_complain(CTL_USAGE,
+                        "%s: a token would go there unencrypted; use https, or set "
+                        "PRISM_INSECURE_HTTP=1 where nobody can listen",
+                        ctl->url);
+}
+
+/* Nobody reads it in the list of processes any longer than it takes to get here. */
+static char *token_of(const char *arg)
+{
+    char *copy = arg == NULL || *arg == '\0' ? NULL : strdup(arg);
+    if (arg != NULL)
+        explicit_bzero((char *)(uintptr_t)arg, strlen(arg));
+    return copy;
+}
+
 static char *copy_of(const char *s)
 {
     return s == NULL || *s == '\0' ? NULL : strdup(s);
@@ -149,7 +204,7 @@ static int settle(struct ctl *ctl, const struct given *g)
     struct ctl_target t = { copy_of(g->url), copy_of(g->token_file), copy_of(g->ca),
                             copy_of(g->cert), copy_of(g->key) };
     int code = CTL_OK;
-    ctl->token = copy_of(g->token);
+    ctl->token = token_of(g->token);
     if (name != NULL && *name != '\0')
         code = ctl_context_apply(name, &t);
     if (t.url == NULL)
@@ -168,12 +223,14 @@ static int settle(struct ctl *ctl, const struct given *g)
         code = ctl_context_apply(NULL, &t);
     if (code == CTL_OK && ctl->token == NULL && t.token_file != NULL)
         code = read_token(ctl, t.token_file);
+    if (code == CTL_OK)
+        code = check_token(ctl);
     free(t.token_file);
     ctl->ca = t.ca;
     ctl->cert = t.cert;
     ctl->key = t.key;
     ctl->url = t.url != NULL ? t.url : strdup("http://127.0.0.1:8080");
-    return code;
+    return code == CTL_OK ? check_way(ctl) : code;
 }
 
 static const struct ctl_command *find_command(const char *group, const char *verb, bool *known)

@@ -7,7 +7,8 @@
 const struct ctl_note ctl_globals[] = {
     { "--context", "NAME", "A server that is known by a name; see context list" },
     { "--url", "URL", "The API's address" },
-    { "--token", "TOKEN", "What the API knows you by" },
+    { "--token", "TOKEN",
+      "What the API knows you by; better in a file, for others see command lines" },
     { "--token-file", "FILE", "The same, as the first line of a file" },
     { "--ca-file", "FILE",
       "The CA that signed the server's certificate, if the system does not know it" },
@@ -25,6 +26,7 @@ const struct ctl_note ctl_environment[] = {
     { "PRISM_CA_FILE", "FILE", "As --ca-file" },
     { "PRISM_CERT_FILE", "FILE", "As --cert-file" },
     { "PRISM_KEY_FILE", "FILE", "As --key-file" },
+    { "PRISM_INSECURE_HTTP", "1", "Send a token over plain HTTP also to another machine" },
     { "PRISM_CONTEXTS", "FILE", "Where contexts are kept, not ~/.config/prism/contexts.json" },
 };
 const size_t ctl_environment_count = sizeof ctl_environment / sizeof ctl_environment[0];

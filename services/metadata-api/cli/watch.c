@@ -82,17 +82,9 @@ static size_t on_data(char *p, size_t size, size_t n, void *ctx)
 
 static struct curl_slist *headers(const struct watch *w)
 {
-    char line[1200];
     struct curl_slist *h = curl_slist_append(NULL, "Accept: text/event-stream");
-    if (w->ctl->token != NULL) {
-        snprintf(line, sizeof line, "Authorization: Bearer %s", w->ctl->token);
-        h = curl_slist_append(h, line);
-    }
-    if (w->last_id[0] != '\0') {
-        snprintf(line, sizeof line, "Last-Event-ID: %s", w->last_id);
-        h = curl_slist_append(h, line);
-    }
-    return h;
+    h = ctl_bearer(h, w->ctl);
+    return w->last_id[0] == '\0' ? h : ctl_header(h, "Last-Event-ID", w->last_id);
 }
 
 /* One connection, as long as it lasts; its status, 0 when there was none. */

@@ -75,7 +75,7 @@ enum pr_code api_grants_read(struct api_grants *out, const char *text, size_t n,
         else if (!read_line(line, line_n, &g.row[g.n], &why))
             rc = pr_fail(err, PR_EINVAL, "line %zu %s", i, why);
         else
-            g.claims = strncmp(g.row[g.n++].name, "claim=", 6) == 0 || g.claims;
+            g.n++;
     }
     if (rc == PR_OK)
         *out = g;
@@ -101,7 +101,7 @@ enum api_role api_grant_of_name(const struct api_grants *g, const char *name)
 enum api_role api_grant_of_claim(const struct api_grants *g, const char *value)
 {
     enum api_role role = API_NOBODY;
-    if (!g->claims)
+    if (g->by_name)
         return api_role_parse(value, &role) ? role : API_NOBODY;
     for (size_t i = 0; i < g->n; i++)
         if (strncmp(g->row[i].name, "claim=", 6) == 0 && strcmp(g->row[i].name + 6, value) == 0 &&

@@ -7,7 +7,8 @@
  *     viewer   claim=platform-readers
  *
  * The first of a certificate's names that has a line decides; of several values of a claim the
- * highest role counts. Without a line "claim=..." the values are the roles' own names. */
+ * highest role counts. A table says everything: what has no line has no role. Where there is no
+ * table at all, the values of the claim are the roles' own names. */
 #ifndef METADATA_API_GRANT_H
 #define METADATA_API_GRANT_H
 
@@ -25,10 +26,11 @@ struct api_grants {
         char name[API_GRANT_NAME]; /* "CN=ops-laptop" */
     } * row;                       /* owned */
     size_t n;
-    bool claims; /* there is a line "claim=..." */
+    bool by_name; /* there is no table: a claim's values are viewer, operator, admin */
 };
 
-/* text: [n], any bytes. PR_EINVAL names the line. *out is written only on PR_OK. */
+/* text: [n], any bytes; nothing is a table of nobody. PR_EINVAL names the line. *out is written
+ * only on PR_OK. */
 PR_CHECKED enum pr_code api_grants_read(struct api_grants *out, const char *text, size_t n,
                                         struct pr_err *err);
 void api_grants_done(struct api_grants *g);

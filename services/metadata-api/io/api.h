@@ -74,6 +74,8 @@ struct api_principal {
     enum api_role role;
     unsigned char hash[API_HASH_BYTES]; /* SHA-256 of the token; else of the name */
     int64_t expires_ms;                 /* of a JWT or a certificate */
+    uint64_t version;                   /* of what a JWT or a certificate was judged by */
+    int access;                         /* what it was let in for */
 };
 static inline const char *api_who(const struct pr_http_req *req)
 {

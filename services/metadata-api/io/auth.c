@@ -64,13 +64,13 @@ static int no_memory(struct pr_http_res *res)
     return 500;
 }
 
-static struct api_principal *admit(struct pr_http_req *req, const char *name, enum api_role role,
-                                   const unsigned char *hash)
+static struct api_principal *admit(struct pr_http_req *req, const struct pr_http_route *route,
+                                   const char *name, enum api_role role, const unsigned char *hash)
 {
     struct api_principal *who = pr_arena_alloc(req->arena, sizeof *who);
     if (who == NULL)
         return NULL;
-    *who = (struct api_principal){ .role = role };
+    *who = (struct api_principal){ .role = role, .access = route->access };
     (void)snprintf(who->name, sizeof who->name, "%s", name);
     memcpy(who->hash, hash, sizeof who->hash);
     req->principal = who;
@@ -78,18 +78,19 @@ static struct api_principal *admit(struct pr_http_req *req, const char *name, en
 }
 
 /* Of whom another authority names: the same name is the same principal, whatever it came with. */
-static int admit_named(struct api *api, struct pr_http_req *req, const char *name,
-                       enum api_kind_of_principal by, enum api_role role, int64_t expires_ms,
-                       struct pr_http_res *res)
+static int admit_named(struct api *api, struct pr_http_req *req, const struct pr_http_route *route,
+                       const char *name, enum api_kind_of_principal by, enum api_role role,
+                       int64_t expires_ms, uint64_t version, struct pr_http_res *res)
 {
     unsigned char hash[EVP_MAX_MD_SIZE] = { 0 };
     struct api_principal *who = EVP_Digest(name, strlen(name), hash, NULL, api->sha256, NULL) == 1
-                                    ? admit(req, name, role, hash)
+                                    ? admit(req, route, name, role, hash)
                                     : NULL;
     if (who == NULL)
         return no_memory(res);
     who->by = by;
     who->expires_ms = expires_ms;
+    who->version = version;
     return 0;
 }
 
@@ -116,7 +117,7 @@ static int check_standby(struct api *api, const struct api_snapshot *s, const un
                     "token of an administrator",
                     invalid);
     pr_metrics_add(api->svc->metrics, API_M_STANDBY, NULL, 1);
-    return admit(req, "standby-token", API_ADMIN, hash) == NULL ? no_memory(res) : 0;
+    return admit(req, route, "standby-token", API_ADMIN, hash) == NULL ? no_memory(res) : 0;
 }
 
 static int low_role(struct api *api, struct pr_http_req *req, const struct pr_http_route *route,
@@ -142,7 +143,7 @@ static int check(struct api *api, struct api_snapshot **s, const unsigned char *
         return deny(api, res, 401, "expired", "this token has expired", invalid);
     if (!api_allowed(t->role, route->access))
         return low_role(api, req, route, "this token", t->role, res);
-    return admit(req, t->name, t->role, hash) == NULL ? no_memory(res) : 0;
+    return admit(req, route, t->name, t->role, hash) == NULL ? no_memory(res) : 0;
 }
 
 /* Why, for whoever runs this; once a second, for anybody may bring garbage. */
@@ -160,6 +161,7 @@ static int check_jwt(struct api *api, const char *text, const unsigned char *has
                      struct pr_http_res *res)
 {
     struct api_jwt_who who;
+    const uint64_t version = api_jwt_version(api->jwt); /* before it is judged by that */
     enum api_jwt_why why = API_JWT_SHAPE;
     switch (api_jwt_check(api->jwt, text, hash, cheap, pr_now_ms(), &who, &why)) {
     case PR_OK:
@@ -178,7 +180,8 @@ static int check_jwt(struct api *api, const char *text, const unsigned char *has
     }
     if (!api_allowed(who.role, route->access))
         return low_role(api, req, route, "this token", who.role, res);
-    return admit_named(api, req, who.name, API_BY_JWT, who.role, who.expires_ms, res);
+    return admit_named(api, req, route, who.name, API_BY_JWT, who.role, who.expires_ms, version,
+                       res);
 }
 
 /* The first of its names that has a role; NULL: none has. */
@@ -192,13 +195,13 @@ static const char *certified(struct api *api, const struct pr_http_req *req, enu
 }
 
 static int check_certificate(struct api *api, const char *name, enum api_role role,
-                             struct pr_http_req *req, const struct pr_http_route *route,
-                             struct pr_http_res *res)
+                             uint64_t version, struct pr_http_req *req,
+                             const struct pr_http_route *route, struct pr_http_res *res)
 {
     if (!api_allowed(role, route->access))
         return low_role(api, req, route, "this certificate", role, res);
-    return admit_named(api, req, name, API_BY_CERTIFICATE, role, pr_http_client_expires_ms(req),
-                       res);
+    return admit_named(api, req, route, name, API_BY_CERTIFICATE, role,
+                       pr_http_client_expires_ms(req), version, res);
 }
 
 static int no_token(struct api *api, struct pr_http_res *res)
@@ -226,7 +229,10 @@ bool api_still_good(struct api *api, const struct api_snapshot *s, const struct 
     if (who->by != API_BY_TOKEN) {
         const enum api_role role =
             who->by == API_BY_CERTIFICATE ? api_role_of_name(api->roles, who->name) : who->role;
-        return pr_now_ms() < who->expires_ms && api_allowed(role, access);
+        const uint64_t version =
+            who->by == API_BY_CERTIFICATE ? pr_tls_version(api->tls) : api_jwt_version(api->jwt);
+        return version == who->version && pr_now_ms() < who->expires_ms &&
+               api_allowed(role, access);
     }
     const struct api_token *t = api_token_find(s->tokens, who->hash);
     return t != NULL && !t->revoked && pr_now_ms() < t->expires_ms &&
@@ -258,10 +264,11 @@ static int identify(struct api *api, bool cheap, struct pr_http_req *req,
     /* These two know themselves how long they count. */
     if (text != NULL && api->jwt != NULL && api_jwt_like(text))
         return check_jwt(api, text, hash, cheap, req, route, res);
+    const uint64_t version = api->tls == NULL ? 0 : pr_tls_version(api->tls);
     const char *name =
         pr_http_header(req, "Authorization") == NULL ? certified(api, req, &role) : NULL;
     if (name != NULL)
-        return check_certificate(api, name, role, req, route, res);
+        return check_certificate(api, name, role, version, req, route, res);
     if (is_stale(api, s)) {
         pr_http_problem(res, 503, "Tokens are stale", "PostgreSQL could not be read for too long",
                         NULL);

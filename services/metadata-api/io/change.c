@@ -40,6 +40,20 @@ static bool digest_request(const struct pr_http_req *req, unsigned char *out)
     return ok;
 }
 
+bool api_request_mark(const struct pr_http_req *req, const char *key, char hex[API_MARK])
+{
+    unsigned char md[EVP_MAX_MD_SIZE] = { 0 };
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    const bool ok =
+        ctx != NULL && digest_request(req, md) && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+        add_text(ctx, api_who(req)) && add_text(ctx, key) &&
+        EVP_DigestUpdate(ctx, md, API_HASH_BYTES) == 1 && EVP_DigestFinal_ex(ctx, md, NULL) == 1;
+    EVP_MD_CTX_free(ctx);
+    for (size_t i = 0; ok && i < API_HASH_BYTES; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", (unsigned)md[i]);
+    return ok;
+}
+
 static void forget(struct api_change *c)
 {
     json_decref(c->before);
@@ -110,12 +124,39 @@ static enum pr_code write_trail(struct pr_db *db, struct running *r, struct pr_e
     return rc;
 }
 
+static const char over[] = "what opened this was revoked, or is over, before the request had come";
+
+/* A snapshot may be some seconds old. The row stays as it is until this is done: whoever revokes it
+ * waits, or this is refused. */
+static enum pr_code look_surely(struct pr_db *db, struct api_change *c, struct pr_err *err)
+{
+    const struct api_principal *who = c->req->principal;
+    enum api_role role = API_NOBODY;
+    PR_AUTO(PGresult) *row = NULL;
+    if (who->by != API_BY_TOKEN)
+        return PR_OK;
+    const enum pr_code rc =
+        pr_db_exec(db,
+                   "SELECT role FROM api_tokens WHERE hash = $1 AND revoked_at IS NULL "
+                   "AND expires_at > now() FOR SHARE",
+                   PR_ARGS(pr_bytes(who->hash, API_HASH_BYTES)), &row, err);
+    if (rc != PR_OK)
+        return rc;
+    if (PQntuples(row) == 1 && api_role_parse(pr_cell(row, 0, 0), &role) &&
+        api_allowed(role, who->access))
+        return PR_OK;
+    return api_change_fail(c, 401, err, PR_EDENIED, "%s", over);
+}
+
 static enum pr_code body(struct pr_db *db, void *ctx, struct pr_err *err)
 {
     struct running *r = ctx;
     struct api_change *c = r->c;
     forget(c);
-    enum pr_code rc = r->key != NULL ? find_stored(db, r, err) : PR_OK;
+    enum pr_code rc = c->surely ? look_surely(db, c, err) : PR_OK;
+    if (rc != PR_OK)
+        return rc;
+    rc = r->key != NULL ? find_stored(db, r, err) : PR_OK;
     if (rc != PR_OK || c->replayed)
         return rc;
     rc = c->fn(db, c, err);
@@ -186,8 +227,11 @@ static void refuse(const struct api_change *c, enum pr_code rc, const struct pr_
         int status;
         const char *title;
     } named[] = {
-        { 404, "Not found" },         { 409, "Conflict" },
-        { 412, "Changed meanwhile" }, { 428, "If-Match is required" },
+        { 401, "Not authenticated" },
+        { 404, "Not found" },
+        { 409, "Conflict" },
+        { 412, "Changed meanwhile" },
+        { 428, "If-Match is required" },
         { 400, "Bad request" },
     };
     for (size_t i = 0; i < PR_COUNT(named); i++)
@@ -206,12 +250,24 @@ static void refuse(const struct api_change *c, enum pr_code rc, const struct pr_
     pr_http_fail(res, rc, err);
 }
 
+/* Its body may have been long in coming. */
+static bool still_good(struct api *api, const struct pr_http_req *req)
+{
+    const struct api_principal *who = req->principal;
+    PR_AUTO(api_snapshot) *s = api_cell_get(api->cell);
+    return s != NULL && api_still_good(api, s, who, who->access);
+}
+
 void api_change_run(struct api *api, struct api_change *c, const struct pr_http_req *req,
                     struct pr_http_res *res)
 {
     struct pr_err err = { 0 };
     struct running r = { .c = c, .key = pr_http_header(req, "Idempotency-Key") };
     c->req = req;
+    if (!still_good(api, req)) {
+        pr_http_problem(res, 401, "Not authenticated", over, NULL);
+        return;
+    }
     if (!api_dry_run(req, &c->dry, res))
         return;
     if (r.key != NULL && !api_idempotency_key_valid(r.key)) {

@@ -16,6 +16,7 @@ struct api_change {
     api_change_fn *fn;
     const void *in;  /* the request, checked */
     int fresh_parts; /* of the snapshot, renewed before the answer */
+    bool surely;     /* the token of whoever asks is looked up in the same transaction */
     bool dry;        /* roll back, answer what would be */
     /* Members that the answer has and nothing that is kept: not the audit row, not what an
      * Idempotency-Key brings back. Borrowed; NULL: none. */
@@ -63,6 +64,12 @@ PR_CHECKED enum pr_code api_change_precondition(struct api_change *c, uint64_t g
 #define api_change_fail_at(c, st, at, err, code, ...)                                              \
     (snprintf((c)->field, sizeof(c)->field, "%s", (at)),                                           \
      api_change_fail((c), (st), (err), (code), __VA_ARGS__))
+
+/* SHA-256, in hex, of who asks, for what, and the Idempotency-Key: another service knows by it
+ * whether a request is the same one again. False: no memory. */
+enum { API_MARK = 2 * API_HASH_BYTES + 1 };
+PR_CHECKED bool api_request_mark(const struct pr_http_req *req, const char *key,
+                                 char hex[API_MARK]);
 
 /* ?dryRun=true; false after writing a problem for another value. */
 bool api_dry_run(const struct pr_http_req *req, bool *dry, struct pr_http_res *res);

@@ -104,6 +104,7 @@ enum pr_code api_configured(void *ctx, const struct pr_common_config *common, st
     struct api *api = ctx;
     api->http.request_timeout_s = (int)api->config.request_s;
     api->http.max_connections = connections_fit(&api->config);
+    api->http.max_connections_each = (int)api->config.connections_each;
     enum pr_code rc =
         api_roles_open(&api->roles, "PRISM_API_ROLES_PATH", api->config.roles_file, err);
     if (rc == PR_OK)

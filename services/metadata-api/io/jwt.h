@@ -33,6 +33,7 @@ struct api_jwt_who {
 PR_CHECKED enum pr_code api_jwt_check(struct api_jwt *j, const char *text,
                                       const unsigned char *hash, bool cheap, int64_t now_ms,
                                       struct api_jwt_who *out, enum api_jwt_why *why);
+uint64_t api_jwt_version(struct api_jwt *j); /* grows when the keys or the table of roles change */
 void api_jwt_stats(struct api_jwt *j, struct api_jwks_stats *out);
 
 #endif

@@ -236,7 +236,6 @@ static bool read_body(const struct pr_http_req *req, bool begins, json_t **body,
 
 static void fill(request *q, const struct wanted *w, const struct pr_http_req *req)
 {
-    const char *key = pr_http_header(req, "Idempotency-Key");
     if (w->to != NULL)
         q->to = (char *)(uintptr_t)w->to;
     q->old_side_is_down = w->old_side_is_down;
@@ -244,8 +243,6 @@ static void fill(request *q, const struct wanted *w, const struct pr_http_req *r
     q->accept_loss = w->accept_loss;
     q->wait_ms = w->wait_s * 1000;
     q->by = (char *)(uintptr_t)api_who(req);
-    if (key != NULL)
-        q->key = (char *)(uintptr_t)key;
 }
 
 /* What was asked for is on the trail, also when it was refused. */
@@ -291,6 +288,13 @@ static void act(struct api *api, const struct pr_http_req *req, request *q, cons
     if (!read_body(req, q->verb == EXECUTE || q->verb == PLAN, &body, &w, res))
         return;
     fill(q, &w, req);
+    char mark[API_MARK];
+    if (key != NULL && !api_request_mark(req, key, mark)) {
+        pr_http_problem(res, 500, "Out of memory", "no memory for the request", NULL);
+        return;
+    }
+    if (key != NULL)
+        q->key = mark;
     const enum pr_code rc = ask(api, q, &t, &err);
     if (q->verb != PLAN)
         trail(api, req, action, body, rc, &err);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { DAY_MS = 86400 * 1000 };
+
 #define TOKEN_JSON                                                                                 \
     "json_build_object('id', name, 'role', role, 'created_at', created_at, 'created_by', "         \
     "created_by, 'expires_at', CASE WHEN isfinite(expires_at) THEN expires_at END, 'revoked_at', " \
@@ -14,14 +16,16 @@
 
 void api_token_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
-    static const char *const filters[] = { "role", "state" };
+    static const char *const filters[] = { "role", "state", "createdBy" };
     static const struct api_list list = {
         "tokens",
-        "SELECT name, doc FROM (SELECT name, role, " TOKEN_JSON " AS doc FROM api_tokens) t "
+        "SELECT name, doc FROM (SELECT name, role, created_by, " TOKEN_JSON
+        " AS doc FROM api_tokens) t "
         "WHERE ($1::text IS NULL OR name COLLATE \"C\" > $1) "
         "AND ($3::text IS NULL OR role = $3) AND ($4::text IS NULL OR doc->>'state' = $4) "
+        "AND ($5::text IS NULL OR created_by = $5) "
         "ORDER BY name COLLATE \"C\" LIMIT $2::bigint",
-        filters, 2
+        filters, 3
     };
     api_list_rows(ctx, &list, req, res);
 }
@@ -62,7 +66,9 @@ static enum pr_code make(struct pr_db *db, struct api_change *c, struct pr_err *
     return c->after == NULL ? pr_fail(err, PR_ENOMEM, "token %s", in->name) : PR_OK;
 }
 
-static void check_wanted(const struct wanted *in, struct api_errors *errs)
+/* max_d: what an administrator's may last. Whoever is one by an identity provider or a certificate
+ * is so for a while, and makes nobody one for good. */
+static void check_wanted(const struct wanted *in, int64_t max_d, struct api_errors *errs)
 {
     enum api_role role;
     int64_t expires_ms = 0;
@@ -74,10 +80,15 @@ static void check_wanted(const struct wanted *in, struct api_errors *errs)
         api_error(errs, "expiresAt", "a time as 2030-01-31T12:00:00Z");
     else if (in->expires_at != NULL && expires_ms <= pr_now_ms())
         api_error(errs, "expiresAt", "is over");
+    if (errs->n == 0 && role == API_ADMIN &&
+        (in->expires_at == NULL || expires_ms > pr_now_ms() + max_d * DAY_MS))
+        api_error(errs, "expiresAt", "at most %lld days from now for an admin's token",
+                  (long long)max_d);
 }
 
 void api_token_create(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
+    const struct api *api = ctx;
     static const struct api_member members[] = {
         { "id", API_STRING, API_REQUIRED, offsetof(struct wanted, name), 0 },
         { "role", API_STRING, API_REQUIRED, offsetof(struct wanted, role), 0 },
@@ -92,7 +103,7 @@ void api_token_create(void *ctx, const struct pr_http_req *req, struct pr_http_r
         return;
     api_members(body, "", members, PR_COUNT(members), &in, &errs);
     if (errs.n == 0)
-        check_wanted(&in, &errs);
+        check_wanted(&in, api->config.token_max_d, &errs);
     if (errs.n > 0) {
         api_refuse(res, 400, "Bad request", &errs);
         return;
@@ -104,9 +115,12 @@ void api_token_create(void *ctx, const struct pr_http_req *req, struct pr_http_r
     }
     PR_AUTO(json_t) *once = json_pack("{s:s}", "token", text);
     explicit_bzero(text, sizeof text);
-    struct api_change c = {
-        .action = "token.create", .fn = make, .in = &in, .once = once, .fresh_parts = API_TOKENS
-    };
+    struct api_change c = { .action = "token.create",
+                            .fn = make,
+                            .in = &in,
+                            .once = once,
+                            .fresh_parts = API_TOKENS,
+                            .surely = true };
     api_change_run(ctx, &c, req, res);
 }
 
@@ -141,6 +155,8 @@ static enum pr_code revoke(struct pr_db *db, struct api_change *c, struct pr_err
 
 void api_token_revoke(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
-    struct api_change c = { .action = "token.revoke", .fn = revoke, .fresh_parts = API_TOKENS };
+    struct api_change c = {
+        .action = "token.revoke", .fn = revoke, .fresh_parts = API_TOKENS, .surely = true
+    };
     api_change_run(ctx, &c, req, res);
 }

@@ -17,23 +17,30 @@ struct api_roles {
     _Atomic uint64_t version;
 };
 
-static enum pr_code read_file(struct api_roles *r, struct pr_err *err)
+static void replace(struct api_roles *r, struct api_grants grants)
 {
-    struct api_grants grants;
-    struct pr_buf text;
-    r->stamp = pr_stamp_of(r->path);
-    enum pr_code rc = pr_file_read(r->setting, r->path, FILE_BYTES, &text, err);
-    if (rc == PR_OK && (rc = api_grants_read(&grants, text.data, text.len, err)) != PR_OK)
-        rc = pr_wrap(err, rc, "%s: %s", r->setting, r->path);
-    pr_file_forget(&text);
-    if (rc != PR_OK)
-        return rc;
     pthread_rwlock_wrlock(&r->lock);
     api_grants_done(&r->grants);
     r->grants = grants;
     pthread_rwlock_unlock(&r->lock);
     atomic_fetch_add(&r->version, 1);
-    return PR_OK;
+}
+
+static enum pr_code read_file(struct api_roles *r, struct pr_err *err)
+{
+    struct api_grants grants = { 0 };
+    struct pr_buf text = { 0 };
+    enum pr_code rc = PR_OK;
+    r->stamp = pr_stamp_of(r->path);
+    if (!r->stamp.there || r->stamp.size > 0) /* an empty file is a table of nobody */
+        rc = pr_file_read(r->setting, r->path, FILE_BYTES, &text, err);
+    if (rc == PR_OK && text.len > 0 &&
+        (rc = api_grants_read(&grants, text.data, text.len, err)) != PR_OK)
+        rc = pr_wrap(err, rc, "%s: %s", r->setting, r->path);
+    pr_file_forget(&text);
+    if (rc == PR_OK)
+        replace(r, grants);
+    return rc;
 }
 
 enum pr_code api_roles_open(struct api_roles **out, const char *setting, const char *path,
@@ -45,6 +52,7 @@ enum pr_code api_roles_open(struct api_roles **out, const char *setting, const c
     (void)pthread_rwlock_init(&r->lock, NULL);
     r->setting = strdup(setting);
     r->path = strdup(path);
+    r->grants.by_name = path[0] == '\0';
     enum pr_code rc = r->setting == NULL || r->path == NULL
                           ? pr_fail(err, PR_ENOMEM, "table of roles")
                       : path[0] == '\0' ? PR_OK
@@ -64,6 +72,12 @@ enum pr_code api_roles_look(struct api_roles *r, bool *fresh, struct pr_err *err
     const struct pr_stamp now = pr_stamp_of(r->path);
     if (pr_stamp_same(&now, &r->stamp))
         return PR_OK;
+    if (!now.there) { /* whoever takes the table away takes the roles away */
+        r->stamp = now;
+        replace(r, (struct api_grants){ 0 });
+        return pr_fail(err, PR_ENOTFOUND, "%s: %s is gone: nobody has a role by it", r->setting,
+                       r->path);
+    }
     const enum pr_code rc = read_file(r, err);
     *fresh = rc == PR_OK;
     return rc;

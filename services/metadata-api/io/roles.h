@@ -10,11 +10,11 @@
 
 struct api_roles; /* thread-safe */
 
-/* path "": an empty table. PR_EINVAL: the file cannot be read, or a line of it; setting: for err.
- */
+/* path "": no table, so a claim's values are the names of roles. PR_EINVAL: the file cannot be
+ * read, or a line of it; setting: for err. */
 PR_CHECKED enum pr_code api_roles_open(struct api_roles **out, const char *setting,
                                        const char *path, struct pr_err *err);
-/* As pr_tls_look. By one thread. */
+/* As pr_tls_look; PR_ENOTFOUND: the file is gone, and the table is empty now. By one thread. */
 PR_CHECKED enum pr_code api_roles_look(struct api_roles *r, bool *fresh, struct pr_err *err);
 void api_roles_close(struct api_roles *r); /* NULL is fine */
 

@@ -78,8 +78,9 @@ struct pr_http_route {
 struct pr_http_options {
     const char *bind;      /* address, "127.0.0.1" */
     int port;              /* 0: any; see pr_http_port */
-    size_t max_body_bytes; /* 413 above */
+    size_t max_body_bytes; /* 413 above; those of GET and HEAD are dropped as they come */
     int max_connections, idle_timeout_s;
+    int max_connections_each; /* of one address, closed above without a word; 0: as many as all */
     /* 0: 30. For a request to come, from its first line to the end of its body, however steadily;
      * and for its answer to be taken, with a second more for each slowest_bytes_per_s (0: 16384).
      */

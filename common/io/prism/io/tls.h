@@ -33,6 +33,7 @@ PR_CHECKED enum pr_code pr_tls_open(struct pr_tls **out, const struct pr_tls_opt
  * was there stays, err says why, once for each time that they change. *fresh: taken over. */
 PR_CHECKED enum pr_code pr_tls_look(struct pr_tls *t, bool *fresh, struct pr_err *err);
 int64_t pr_tls_expires_ms(struct pr_tls *t); /* of the certificate; Unix epoch */
+uint64_t pr_tls_version(struct pr_tls *t);   /* grows when the files were replaced */
 void pr_tls_close(struct pr_tls *t);         /* after the servers that use it; NULL is fine */
 
 #endif
