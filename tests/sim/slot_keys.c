@@ -260,6 +260,8 @@ static bool resolve_key(struct world *w, int k, int g, int t)
                      w->s.since[giver_of(w)] != 1 || w->cfg.forks;
         return true;
     }
+    if (RULE(CUT_FRESH))
+        w->s.cut_judged = true; /* a key that goes tells nothing of its batch any more */
     if (r == REBALANCE_KEEP_SOURCE && c->node[g].map == g) {
         del_key(c, t, k); /* the giver serves it; it moves later */
         return true;

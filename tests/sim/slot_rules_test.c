@@ -58,6 +58,8 @@ static const struct rule rules[] = {
              .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
     RULE_ROW(CUT_UNUSED, LOST, BUSY, .slow = true, .cut_first = true,
              .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
+    RULE_ROW(CUT_FRESH, LOST, BUSY, .slow = true, .cut_first = true,
+             .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
     RULE_ROW(IDLE_NOTED, LOST, BUSY, .slow = true, .forks = true,
              .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
     RULE_ROW(PRINT_INHERITED, LOST, BUSY, .slow = true,

@@ -26,6 +26,7 @@ enum slot_rule {
                              one is among them */
     SLOT_CUT_ORDER,       /* that went before */
     SLOT_CUT_UNUSED,      /* and the taker's are unused */
+    SLOT_CUT_FRESH,       /* and no key of it was compared and changed before */
     SLOT_IDLE_NOTED,      /* a node that had a child process since does not know who used a key */
     SLOT_PRINT_INHERITED, /* a print says nothing of a source that did not inherit the printed state
                            */

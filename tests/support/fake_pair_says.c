@@ -129,7 +129,9 @@ static void offers(enum fake_server s, struct pr_buf *out)
 
 bool fake_command(int node, int argc, char **argv, struct pr_buf *out)
 {
-    static const char *const OK[] = { "AUTH", "ACL", "CONFIG", "CLIENT", "ASKING", "SET" };
+    static const char *const OK[] = {
+        "AUTH", "ACL", "CONFIG", "CLIENT", "ASKING", "SET", "READONLY"
+    };
     bool hang_up = false;
     if (strcmp(argv[0], "PING") == 0)
         pr_buf_str(out, "+PONG\r\n");

@@ -214,6 +214,8 @@ static enum pr_code one_try(const struct rebalance_judge *j, bool *again, struct
         rc = judge_it(j, &g, &t, same, &what, &why, err);
     if (rc == PR_OK && both) {
         report(j, what, why);
+        if (what != REBALANCE_STOP)
+            rebalance_pair_cuts_over(j->p);
         rc = what == REBALANCE_STOP
                  ? pr_fail(err, PR_ECONFLICT, "key \"%.*s\" is on both sides: %s",
                            (int)(j->len < 80 ? j->len : 80), j->key, why)

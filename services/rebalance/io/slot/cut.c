@@ -106,6 +106,12 @@ enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis
     return rc;
 }
 
+void rebalance_pair_cuts_over(struct rebalance_pair *p)
+{
+    for (int i = 0; i < REBALANCE_LANES; i++)
+        p->cut[i].judged = true; /* what was not judged keeps nothing */
+}
+
 /* Place of the key in lane i's last batch; -1: it is not in it, or MIGRATE said OK. */
 static long place(const struct rebalance_pair *p, int lane, const char *key, size_t len)
 {

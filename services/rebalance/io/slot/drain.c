@@ -101,7 +101,7 @@ static void remember(struct rebalance_pair *p, unsigned lane, const struct batch
 {
     rebalance_pair_landed(p, lane);
     p->deleted[lane] = (struct rebalance_written){ .history = "" };
-    p->cut[lane].sent_us = pr_mono_us();
+    p->cut[lane] = (struct rebalance_cut){ .sent_us = pr_mono_us() };
     rebalance_keys_record(b->keys, b->from, b->n, &p->recent[lane]);
 }
 

@@ -271,6 +271,9 @@ PR_CHECKED enum pr_code rebalance_pair_jobs(struct rebalance_pair *p, bool *on, 
 /* cut.c: before copies are compared, which touches them. */
 PR_CHECKED enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis *giver,
                                                   struct pr_redis *taker, struct pr_err *err);
+/* Before a copy is changed: a key that goes tells nothing of its batch any more, so what was not
+ * found out by then stays unknown. */
+void rebalance_pair_cuts_over(struct rebalance_pair *p);
 /* The key's MIGRATE did not say OK. */
 bool rebalance_pair_unanswered(const struct rebalance_pair *p, const char *key, size_t len);
 /* The promoted giver's copy of the key is the one that was sent, and what was written since. */
