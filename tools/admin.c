@@ -192,16 +192,25 @@ static enum pr_code run_store(const struct admin_config *cfg, const struct optio
 static enum pr_code store_token(struct pr_db *db, const struct options *o,
                                 const unsigned char hash[PR_TOKEN_HASH], struct pr_err *err)
 {
-    static const char INSERT[] = "INSERT INTO api_tokens (name, hash, role, expires_at) "
-                                 "VALUES ($1, $2, $3, $4::timestamptz)";
+#define MAKE                                                                                       \
+    "WITH t AS (INSERT INTO api_tokens (name, hash, role, expires_at) "                            \
+    "VALUES ($1, $2, $3, $4::timestamptz) "
+/* On the trail, as what the API makes is; in one statement with it. */
+#define TRAIL                                                                                      \
+    "RETURNING name, role, expires_at) INSERT INTO audit (principal, action, resource, after) "    \
+    "SELECT 'prism-admin', $5, 'tokens/' || name, json_build_object('id', name, 'role', role, "    \
+    "'expires_at', CASE WHEN isfinite(expires_at) THEN expires_at END) FROM t"
+    static const char INSERT[] = MAKE TRAIL;
     static const char REPLACE[] =
-        "INSERT INTO api_tokens (name, hash, role, expires_at) VALUES ($1, $2, $3, "
-        "$4::timestamptz) "
-        "ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, role = excluded.role, "
-        "expires_at = excluded.expires_at, created_at = now(), revoked_at = NULL";
+        MAKE "ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, role = excluded.role, "
+             "expires_at = excluded.expires_at, created_at = now(), created_by = '', "
+             "revoked_at = NULL, revoked_by = '' " TRAIL;
+#undef MAKE
+#undef TRAIL
     enum pr_code rc = pr_db_exec(db, o->replace ? REPLACE : INSERT,
                                  PR_ARGS(pr_text(o->name), pr_bytes(hash, PR_TOKEN_HASH),
-                                         pr_text(o->role), pr_text(o->expires)),
+                                         pr_text(o->role), pr_text(o->expires),
+                                         pr_text(o->replace ? "token.replace" : "token.create")),
                                  NULL, err);
     if (rc == PR_EEXISTS)
         return pr_fail(err, rc, "token %s exists; --replace makes the old one invalid", o->name);

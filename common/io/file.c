@@ -23,19 +23,30 @@ bool pr_stamp_same(const struct pr_stamp *a, const struct pr_stamp *b)
            same_time(a->mtime, b->mtime) && same_time(a->ctime, b->ctime);
 }
 
+/* Of this moment, not of the file. */
+static bool passes(int fault)
+{
+    return fault == EMFILE || fault == ENFILE || fault == ENOMEM || fault == EINTR ||
+           fault == EIO || fault == ESTALE || fault == ETIMEDOUT;
+}
+
 enum pr_code pr_file_read(const char *setting, const char *path, size_t max_bytes,
                           struct pr_buf *out, struct pr_err *err)
 {
     const char *wrong = NULL;
+    bool passing = false;
     pr_buf_init(out, max_bytes);
     FILE *f = fopen(path, "re");
     if (f == NULL)
-        return pr_fail(err, PR_EINVAL, "%s: %s: %s", setting, path, strerror(errno));
+        return pr_fail(err, passes(errno) ? PR_EUNAVAIL : PR_EINVAL, "%s: %s: %s", setting, path,
+                       strerror(errno));
     /* At once, for growing would leave copies of it behind. */
-    if (!pr_buf_reserve(out, max_bytes))
+    if (!pr_buf_reserve(out, max_bytes)) {
         wrong = "no memory for it";
-    else {
+        passing = true;
+    } else {
         setvbuf(f, NULL, _IONBF, 0);
+        errno = 0;
         out->len = fread(out->data, 1, max_bytes, f);
         out->data[out->len] = '\0';
         char one;
@@ -44,9 +55,12 @@ enum pr_code pr_file_read(const char *setting, const char *path, size_t max_byte
                 : more          ? "is too large"
                 : out->len == 0 ? "is empty"
                                 : NULL;
+        passing = ferror(f) && passes(errno);
     }
     (void)fclose(f);
-    return wrong == NULL ? PR_OK : pr_fail(err, PR_EINVAL, "%s: %s: %s", setting, path, wrong);
+    return wrong == NULL ? PR_OK
+                         : pr_fail(err, passing ? PR_EUNAVAIL : PR_EINVAL, "%s: %s: %s", setting,
+                                   path, wrong);
 }
 
 void pr_file_forget(struct pr_buf *b)

@@ -51,6 +51,7 @@ static unsigned cut_late(struct pr_peers *all, int64_t now_ms)
         if (now_ms < atomic_load(&p->due_ms))
             continue;
         atomic_store(&p->due_ms, INT64_MAX);
+        atomic_fetch_add(&all->cut, 1); /* who sees that it is over finds it counted */
         (void)shutdown(p->fd, SHUT_RDWR);
         cut++;
     }
@@ -65,10 +66,8 @@ static void *watch(void *arg)
         pthread_mutex_lock(&all->lock);
         cut = cut_late(all, mono_ms());
         pthread_mutex_unlock(&all->lock);
-        if (cut == 0)
-            continue;
-        atomic_fetch_add(&all->cut, cut);
-        pr_info(PR_EV("http.too_slow"), PR_I("connections", cut));
+        if (cut > 0)
+            pr_info(PR_EV("http.too_slow"), PR_I("connections", cut));
     }
     return NULL;
 }

@@ -174,6 +174,8 @@ static enum pr_code read_all(struct pr_tls *t, struct material **out, struct pr_
         rc = read_key(t, m, err);
     if (rc == PR_OK && t->asks)
         rc = read_clients(t, m, err);
+    if (rc == PR_EUNAVAIL || rc == PR_ENOMEM)
+        t->source[CERT].stamp = (struct pr_stamp){ .there = false }; /* look at all again */
     if (rc != PR_OK) {
         material_free(m);
         return rc;

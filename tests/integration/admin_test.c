@@ -58,7 +58,7 @@ static void the_store_is_made_once_and_for_its_life(void **state)
 static void a_token_is_printed_once_and_only_its_hash_kept(void **state)
 {
     const char *env[] = { db_env, NULL };
-    char token[512], second[512], sql[700], cell[32];
+    char token[512], second[512], sql[700], cell[128];
     (void)state;
 
     assert_int_not_equal(admin(env, token, WORDS("token", "--name", "a", "--role", "root")), 0);
@@ -77,11 +77,25 @@ static void a_token_is_printed_once_and_only_its_hash_kept(void **state)
     assert_int_not_equal(admin(env, second, WORDS("token", "--name", "a", "--role", "viewer")), 0);
     it_sql(uri, sql, cell, sizeof cell);
     assert_string_equal(cell, "1"); /* as it was */
+    it_sql(uri,
+           "UPDATE api_tokens SET created_by = 'eve', revoked_by = 'eve', revoked_at = now() "
+           "WHERE name = 'a' RETURNING 1",
+           cell, sizeof cell);
     assert_int_equal(
         admin(env, second, WORDS("token", "--name", "a", "--role", "viewer", "--replace")), 0);
     assert_string_not_equal(second, token);
     it_sql(uri, sql, cell, sizeof cell);
     assert_string_equal(cell, "0");
+    it_sql(uri,
+           "SELECT created_by || revoked_by || (revoked_at IS NULL) FROM api_tokens "
+           "WHERE name = 'a'",
+           cell, sizeof cell);
+    assert_string_equal(cell, "true"); /* nothing of what the old one was */
+    it_sql(uri,
+           "SELECT string_agg(principal || ' ' || action || ' ' || (after->>'role'), ', ' ORDER BY "
+           "id) FROM audit WHERE resource = 'tokens/a'",
+           cell, sizeof cell);
+    assert_string_equal(cell, "prism-admin token.create admin, prism-admin token.replace viewer");
 }
 
 static void the_library_is_loaded_on_every_primary(void **state)

@@ -184,6 +184,10 @@ static void signatures_that_prove_nothing_are_refused(void **state)
     assert_out(
         edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, "{\"crit\":[\"b64\"],\"b64\":false}", claims),
         "jwt_shape", no);
+    assert_out(edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, "{\"b64\":true}", claims), "jwt_shape",
+               no);
+    assert_out(edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, "{\"zip\":\"X\"}", claims), "jwt_shape",
+               no);
 
     /* A good token, changed. */
     const char *good =

@@ -62,6 +62,9 @@ static void what_is_served_is_described_and_what_is_described_is_served(void **s
         if (route != NULL &&
             (json_object_get(operation, "security") != NULL) != (route->access == API_OPEN))
             fail_msg("%s %s: who may call it is described wrong", method, path);
+        if (route != NULL && route->access > API_OPEN &&
+            json_object_get(json_object_get(operation, "responses"), "429") == NULL)
+            fail_msg("%s %s: that there may be too many (429) is not described", method, path);
         described += route != NULL;
     }
     assert_int_equal(described, api_route_count);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -275,6 +276,34 @@ static void links_are_followed(void **state)
     pr_tls_close(t);
 }
 
+/* Files that came while none could be opened are there afterwards, without another change. */
+static void what_could_not_be_read_is_tried_again(void **state)
+{
+    (void)state;
+    static char cert[PKI_PATH], key[PKI_PATH];
+    const struct pki_want w = { .cn = "again", .server = true };
+    struct pr_tls_options o = options();
+    struct rlimit files, none_more;
+    struct pr_err err = { 0 };
+    bool fresh = false;
+    pki_issue(ca, &w, pki_path(cert, "again.pem"), pki_path(key, "again.key"));
+    o.cert.path = cert;
+    o.key.path = key;
+    struct pr_tls *t = opened(&o);
+    pki_issue(ca, &w, cert, key);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    none_more = files;
+    none_more.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none_more), 0);
+    const enum pr_code rc = pr_tls_look(t, &fresh, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    assert_int_equal(rc, PR_EUNAVAIL);
+    assert_false(fresh);
+    assert_ok(pr_tls_look(t, &fresh, &err), &err);
+    assert_true(fresh);
+    pr_tls_close(t);
+}
+
 static void clients_are_known_by_their_certificates(void **state)
 {
     (void)state;
@@ -437,6 +466,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_refused_by_name),
         cmocka_unit_test(certificates_are_replaced_under_way),
         cmocka_unit_test(links_are_followed),
+        cmocka_unit_test(what_could_not_be_read_is_tried_again),
         cmocka_unit_test(clients_are_known_by_their_certificates),
         cmocka_unit_test(names_of_a_client_are_those_of_its_certificate),
         cmocka_unit_test(handshakes_and_replacements_do_not_meet),

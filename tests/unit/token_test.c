@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void a_token_is_random_and_its_hash_is_its_own(void **state)
@@ -78,6 +79,17 @@ static void files_are_read_whole_or_not_at_all(void **state)
     pr_file_forget(&b);
     assert_int_equal(pr_file_read("S", dir, 9, &b, &err), PR_EINVAL);
     pr_file_forget(&b);
+
+    /* What is of the moment is told apart: it is worth another try. */
+    struct rlimit files, none_more;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    none_more = files;
+    none_more.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none_more), 0);
+    const enum pr_code rc = pr_file_read("S", path, 10, &b, &err);
+    pr_file_forget(&b);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    assert_int_equal(rc, PR_EUNAVAIL);
 
     /* Another file of the same size in its place is another file. */
     const struct pr_stamp first = pr_stamp_of(path), same = pr_stamp_of(path);

@@ -207,6 +207,8 @@ static enum pr_code read_keys(struct api_jwks *k, struct pr_err *err)
     } else {
         k->stamp = pr_stamp_of(k->source);
         rc = pr_file_read(k->setting, k->source, SET_BYTES, &text, err);
+        if (rc == PR_EUNAVAIL)
+            k->stamp = (struct pr_stamp){ .there = false }; /* it may be fine: look again */
         if (rc == PR_OK && (rc = read_set(text.data, text.len, &fresh, err)) != PR_OK)
             rc = pr_wrap(err, rc, "%s: %s", k->setting, k->source);
     }

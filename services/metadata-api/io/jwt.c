@@ -197,7 +197,8 @@ static enum pr_code key_for(struct api_jwt *j, const json_t *header, jwk_t **key
 {
     const char *alg = json_string_value(json_object_get(header, "alg"));
     const json_t *kid = json_object_get(header, "kid");
-    if (json_object_get(header, "crit") != NULL || (kid != NULL && !json_is_string(kid)) ||
+    if (json_object_get(header, "crit") != NULL || json_object_get(header, "zip") != NULL ||
+        json_object_get(header, "b64") != NULL || (kid != NULL && !json_is_string(kid)) ||
         (kid != NULL && json_string_length(kid) > KID_BYTES))
         return no(why, API_JWT_SHAPE);
     if (alg == NULL || !api_jwt_alg_listed(j->algs, alg))

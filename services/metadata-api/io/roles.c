@@ -40,6 +40,8 @@ static enum pr_code read_file(struct api_roles *r, struct pr_err *err)
     pr_file_forget(&text);
     if (rc == PR_OK)
         replace(r, grants);
+    else if (rc == PR_EUNAVAIL)
+        r->stamp = (struct pr_stamp){ .there = false }; /* it may be fine: look again */
     return rc;
 }
 

@@ -30,7 +30,8 @@ struct pr_tls_options {
 PR_CHECKED enum pr_code pr_tls_open(struct pr_tls **out, const struct pr_tls_options *o,
                                     struct pr_err *err);
 /* Looks whether the files were replaced. Those that do not fit one another are left alone: what
- * was there stays, err says why, once for each time that they change. *fresh: taken over. */
+ * was there stays, err says why, once for each time that they change; those that cannot be read for
+ * the moment (PR_EUNAVAIL, PR_ENOMEM) are tried again each time. *fresh: taken over. */
 PR_CHECKED enum pr_code pr_tls_look(struct pr_tls *t, bool *fresh, struct pr_err *err);
 int64_t pr_tls_expires_ms(struct pr_tls *t); /* of the certificate; Unix epoch */
 uint64_t pr_tls_version(struct pr_tls *t);   /* grows when the files were replaced */
