@@ -310,7 +310,7 @@ static void mark_of(const char *role, const char *path, const char *body, char m
     api_call(&r, role, "POST", path, body, "Idempotency-Key: same");
     assert_status(&r, 202);
     assert_int_equal(strlen(dr.key), 64);
-    (void)snprintf(mark, 65, "%s", dr.key);
+    (void)snprintf(mark, 65, "%.64s", dr.key);
 }
 
 static void a_key_is_of_one_request_alone(void **state)
