@@ -16,7 +16,7 @@ if(TARGET metis_peer)
     prism_test(unit/metis_peer SOURCES ${T}/metis_peer_test.c LINK metis_peer)
 endif()
 prism_test(unit/placement_hierarchy SOURCES ${T}/placement_hierarchy_test.c
-    LINK placement_engine LABELS threads)
+    LINK placement_engine LABELS threads TIMEOUT 300)
 prism_test(unit/placement_divide SOURCES ${T}/placement_divide_test.c
     LINK placement_engine LABELS threads)
 prism_test(unit/placement_number SOURCES ${T}/placement_number_test.c LINK placement_engine)
