@@ -1,7 +1,7 @@
 #include "prism/dp/access.h"
 
+#include "prism/dp/tool_args.h"
 #include "prism/io/bus.h"
-#include "prism/io/config.h"
 #include "prism/io/log.h"
 #include "prism/v1/edges.pb-c.h"
 
@@ -47,12 +47,7 @@ static const struct pr_cfg_row env_rows[] = {
 static enum pr_code open_bus(struct dp_access *a, struct pr_err *err)
 {
     struct env env = { NULL, NULL, NULL };
-    struct pr_buf problems;
-    pr_buf_init(&problems, 0);
-    enum pr_code rc = pr_config_load(env_rows, PR_COUNT(env_rows), &env, getenv, &problems);
-    if (rc != PR_OK)
-        rc = pr_fail(err, rc, "%s", problems.data != NULL ? problems.data : "settings");
-    pr_buf_done(&problems);
+    enum pr_code rc = dp_env_read(env_rows, PR_COUNT(env_rows), &env, err);
     if (rc == PR_OK && env.url[0] == '\0')
         rc = pr_fail(err, PR_EINVAL, "--tell: PRISM_NATS_URL is not set");
     const struct pr_bus_options o = {

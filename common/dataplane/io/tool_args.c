@@ -2,7 +2,6 @@
 
 #include "prism/dp/library.h"
 #include "prism/io/clock.h"
-#include "prism/io/config.h"
 #include "prism/slot.h"
 
 #include <errno.h>
@@ -41,16 +40,23 @@ static const struct pr_cfg_row env_rows[] = {
       .flags = PR_CFG_SECRET },
 };
 
-enum pr_code dp_store_from_env(struct dp_store *s, struct pr_err *err)
+enum pr_code dp_env_read(const struct pr_cfg_row *rows, size_t n, void *settings,
+                         struct pr_err *err)
 {
-    struct env env = { NULL, NULL, NULL };
     struct pr_buf problems;
-    *s = (struct dp_store){ .timeout_ms = 5000 };
     pr_buf_init(&problems, 0);
-    enum pr_code rc = pr_config_load(env_rows, PR_COUNT(env_rows), &env, getenv, &problems);
+    enum pr_code rc = pr_config_load(rows, n, settings, getenv, &problems);
     if (rc != PR_OK)
         rc = pr_fail(err, rc, "%s", problems.data != NULL ? problems.data : "settings");
     pr_buf_done(&problems);
+    return rc;
+}
+
+enum pr_code dp_store_from_env(struct dp_store *s, struct pr_err *err)
+{
+    struct env env = { NULL, NULL, NULL };
+    *s = (struct dp_store){ .timeout_ms = 5000 };
+    enum pr_code rc = dp_env_read(env_rows, PR_COUNT(env_rows), &env, err);
     if (rc == PR_OK)
         rc = dp_set(&s->seeds, env.seeds, err);
     if (rc == PR_OK)

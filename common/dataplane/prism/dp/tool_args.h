@@ -4,6 +4,7 @@
 #ifndef PRISM_DP_TOOL_ARGS_H
 #define PRISM_DP_TOOL_ARGS_H
 
+#include "prism/io/config.h"
 #include "prism/io/redis.h"
 
 #include <stdatomic.h>
@@ -14,6 +15,10 @@ struct dp_store {
     int timeout_ms;                /* of one connection */
 };
 
+/* Settings from the environment into what rows describe, which the caller frees
+ * (pr_config_free) also after an error. PR_EINVAL names all that is wrong. */
+PR_CHECKED enum pr_code dp_env_read(const struct pr_cfg_row *rows, size_t n, void *settings,
+                                    struct pr_err *err);
 PR_CHECKED enum pr_code dp_store_from_env(struct dp_store *s, struct pr_err *err);
 void dp_store_done(struct dp_store *s);
 /* Replaces an owned string. */
