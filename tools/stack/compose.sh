@@ -1,0 +1,284 @@
+# shellcheck shell=bash
+# ./dev test compose: the stack of compose/ end to end, on a machine that need not reach a registry:
+# images, start, what containers may do, the demo's job, a zone that is killed and comes back, DR,
+# arm64. With a Docker engine of its own where none answers. Uses ./dev's root and step.
+
+COMPOSE_LIMIT_BYTES=100000000 # of one image, all its layers
+COMPOSE_UP_S=60               # from built to healthy
+COMPOSE_STEPS="demo zone again prometheus dr arm64" # in this order; zone and again want demo
+COMPOSE_SERVICES=(metadata-api placement rebalance autoscale dr)
+compose_rows=() compose_skipped=()
+
+compose_test() { # [--only STEP,...]
+    local work=$root/build/compose ports only="" one
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --only) only=${2:?--only needs steps: $COMPOSE_STEPS} && shift ;;
+        *) die "test compose [--only STEP,...], of these: $COMPOSE_STEPS" ;;
+        esac
+        shift
+    done
+    ensure_packages "${PACKAGES_COMPOSE[@]}"
+    command -v npm >/dev/null || ensure_packages npm
+    mkdir -p "$work/work"
+    exec 9>"$work/lock"
+    flock -n 9 || die "another ./dev test compose is at work"
+    step "Docker engine"
+    trap compose_end EXIT
+    docker_up "$work/engine"
+    ports=$(free_base "$work" 1)
+    export COMPOSE_PROJECT_NAME=prism-test COMPOSE_PROFILES=
+    export COMPOSE_FILE=$root/compose/docker-compose.yml:$root/compose/offline/docker-compose.yml
+    export PRISM_SUBNET=${PRISM_SUBNET:-10.213} PRISM_SECRETS=$work/secrets PRISM_TAG=test
+    export PRISM_API_PUBLISH=127.0.0.1:$((ports + 10)) PRISM_PROMETHEUS_PUBLISH=127.0.0.1:$((ports + 11))
+    PRISM_S3_ACCESS_KEY_ID=$S3_ACCESS PRISM_S3_SECRET_ACCESS_KEY=$S3_SECRET "$root/compose/secrets.sh"
+    compose_running=yes
+    compose_wipe # what a test that was killed left
+    compose_images
+    compose_start
+    compose_hardened
+    for one in $COMPOSE_STEPS; do
+        if [ -z "$only" ] || [[ ,$only, == *,$one,* ]]; then
+            "compose_$one"
+        else
+            skipped "$one: not among $only"
+        fi
+    done
+    compose_rows+=("everything" "$SECONDS s")
+    compose_table
+}
+
+compose_end() {
+    local rc=$?
+    if [ -n "${compose_running:-}" ]; then
+        if [ "$rc" != 0 ]; then
+            docker compose --profile '*' ps -a >&2 || true
+            docker compose --profile '*' logs --no-color --tail 20 >"$root/build/compose/failed.log" 2>&1 || true
+            say "what the containers said last: $root/build/compose/failed.log"
+        fi
+        compose_wipe
+    fi
+    docker_down "$root/build/compose/engine"
+    exit "$rc"
+}
+compose_wipe() {
+    docker ps -aq --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" |
+        xargs -r docker rm -f >/dev/null 2>&1 || true
+    docker compose --profile '*' down -v --remove-orphans --timeout 5 >/dev/null 2>&1 || true
+    find "$root/build/compose/work" -mindepth 1 -delete
+    chmod 0777 "$root/build/compose/work" # the containers' user is nobody here
+}
+
+# timed NAME COMMAND...: a row of the table at the end; sets took.
+timed() {
+    local name=$1 from
+    shift
+    from=$(date +%s%N)
+    "$@" || die "$name failed"
+    took=$(awk -v ns=$(($(date +%s%N) - from)) 'BEGIN { printf "%.1f", ns / 1e9 }')
+    compose_rows+=("$name" "$took s")
+}
+skipped() {
+    compose_skipped+=("$1")
+    say "SKIPPED: $1"
+}
+compose_table() {
+    local i
+    for ((i = 0; i < ${#compose_rows[@]}; i += 2)); do
+        printf '  %-58s %s\n' "${compose_rows[i]}" "${compose_rows[i + 1]}"
+    done
+    [ ${#compose_skipped[@]} -eq 0 ] || printf '  SKIPPED: %s\n' "${compose_skipped[@]}"
+    printf 'test compose: OK%s\n' "${compose_skipped[*]:+, but ${#compose_skipped[@]} steps were SKIPPED}"
+}
+
+quiet() { # COMMAND...: its output only when it fails
+    local log=$root/build/compose/step.log
+    "$@" >"$log" 2>&1 || {
+        tail -n 30 "$log" >&2
+        return 1
+    }
+}
+
+compose_images() {
+    local service layers common bytes name
+    step "stand-ins of Debian's packages"
+    timed "base and stand-ins built" quiet "$root/compose/offline/build.sh"
+    step "images of Prism"
+    timed "images of Prism built" quiet docker compose --profile '*' build
+    common=$(layers_of metadata-api | sed '$d') # without the program itself
+    for service in "${COMPOSE_SERVICES[@]}" tools; do
+        name=prism-$service:$PRISM_TAG
+        bytes=$(docker image inspect -f '{{.Size}}' "$name")
+        compose_rows+=("image $name" "$((bytes / 1000000)) MB")
+        [ "$bytes" -le "$COMPOSE_LIMIT_BYTES" ] || die "$name has $bytes bytes, over $COMPOSE_LIMIT_BYTES"
+        layers=$(layers_of "$service" | head -n "$(grep -c . <<<"$common")")
+        [ "$layers" = "$common" ] || die "$name does not share the layers of the others"
+    done
+}
+layers_of() { docker image inspect -f '{{range .RootFS.Layers}}{{println .}}{{end}}' "prism-$1:$PRISM_TAG" | sed '/^$/d'; }
+
+compose_up() { quiet docker compose up -d --wait --wait-timeout 300 --quiet-pull; }
+
+compose_start() {
+    step "docker compose up -d --wait"
+    timed "up, healthy (wanted: $COMPOSE_UP_S s)" compose_up
+    if awk -v s="$took" -v limit=$COMPOSE_UP_S 'BEGIN { exit !(s > limit) }'; then
+        # Other work on the machine, or something is wrong: no test can tell, a reader can.
+        skipped "the start within $COMPOSE_UP_S s: it took $took s, at a load of $(cut -d' ' -f1 /proc/loadavg)"
+    fi
+}
+
+# Every container, jobs too; and no secret shows in what Docker tells about them.
+compose_hardened() {
+    local seen=$root/build/compose/inspect.json bad file first
+    step "what the containers may do"
+    docker compose ps -aq | xargs docker inspect >"$seen"
+    bad=$(jq -r '.[] | select(
+        (.HostConfig.ReadonlyRootfs and .HostConfig.CapDrop == ["ALL"] and (.HostConfig.CapAdd | not)
+         and (.HostConfig.SecurityOpt | index("no-new-privileges:true")) and .HostConfig.Memory > 0
+         and .HostConfig.PidsLimit > 0 and (.HostConfig.Privileged | not)
+         and (.Config.User | test("^(root|0)?(:|$)") | not)) | not) | .Name' "$seen")
+    [ -z "$bad" ] || die "these may do too much: $bad"
+    for file in "$PRISM_SECRETS"/*; do
+        first=$(grep -m 1 . "$file") || continue # the bucket's keys may be empty
+        ! grep -qF -- "$first" "$seen" || die "docker inspect shows the secret $(basename "$file")"
+    done
+    compose_rows+=("containers without rights, read-only, limited" "$(jq length "$seen")")
+}
+
+tools_run() { # [OPTION...] COMMAND...: in a container of `tools`, with /work
+    docker compose run --rm -T -v "$root/build/compose/work:/work" "$@"
+}
+topology_state() { docker compose run --rm -T tools prismctl -o json topology 2>/dev/null | jq -r .state; }
+topology_is() { [ "$(topology_state)" = "$1" ]; }
+
+compose_demo() {
+    step "the demo's job: load, measure, place, move while it is written to, measure"
+    timed "demo" tools_run tools bash /usr/share/prism/jobs/demo.sh
+    jq -e '.lost == 0 and .moves.vertices > 0 and .during.writes_acked > 0 and
+        .after.root_zone < .before.root_zone / 2' "$root/build/compose/work/demo/summary.json" >/dev/null ||
+        die "the demo: $(jq -c '{lost, moves, before: .before.root_zone, after: .after.root_zone}' \
+            "$root/build/compose/work/demo/summary.json")"
+    compose_rows+=("vertices moved, acknowledged writes lost" "$(jq -r '"\(.moves.vertices), \(.lost)"' \
+        "$root/build/compose/work/demo/summary.json")")
+}
+
+# Of the workload that runs meanwhile: writes that were acknowledged so far.
+acked() {
+    local n
+    n=$(docker logs --tail 1 prism-test-writer 2>/dev/null | jq -r '.writes_acked // 0' 2>/dev/null) || true
+    printf '%s\n' "${n:-0}"
+}
+acked_above() { [ "$(acked)" -gt "$1" ]; }
+covered() { docker exec prism-test-watcher bash /usr/share/prism/jobs/covered.sh a >/dev/null 2>&1; }
+
+writer_start() { # NAME: of its ledger, too
+    docker compose run -d --name prism-test-writer -v "$root/build/compose/work:/work" tools \
+        bash /usr/share/prism/jobs/workload.sh --graph /graphs/ego-twitter.txt.xz --seconds 0 \
+        --write-ratio 0.5 --threads 1 --batch 4 --writer "$1" --ledger "/work/$1" >/dev/null 2>&1
+    await 60 "the workload" acked_above 0 || die "the workload writes nothing"
+}
+writer_end() {
+    local last
+    docker kill --signal TERM prism-test-writer >/dev/null
+    docker wait prism-test-writer >/dev/null
+    last=$(docker logs --tail 1 prism-test-writer 2>/dev/null)
+    jq -e '.done and .lost == 0 and .writes_acked > 0' <<<"$last" >/dev/null ||
+        die "the workload: $(docker logs --tail 3 prism-test-writer 2>&1)"
+    compose_rows+=("writes acknowledged meanwhile, lost" "$(jq -r '"\(.writes_acked), \(.lost)"' <<<"$last")")
+    docker rm -f prism-test-writer >/dev/null 2>&1 || true
+}
+
+compose_zone() {
+    local zone=(redis-a1 redis-a2 redis-a3 redis-a4) before
+    step "zone a is killed while a workload writes"
+    writer_start zone
+    docker compose run -d --rm --name prism-test-watcher cluster sleep infinity >/dev/null 2>&1
+    docker compose kill "${zone[@]}" >/dev/null 2>&1
+    timed "zone killed, every slot served by another zone" await 120 "the fail-over" covered
+    before=$(acked)
+    timed "and the next write acknowledged" await 120 "writes to go on" acked_above "$before"
+    topology_is degraded || die "a zone is dead, and the topology is $(topology_state)"
+    step "zone a comes back"
+    timed "up again" compose_up
+    timed "topology ok, every replica in step" await 180 "the topology" topology_is ok
+    writer_end
+    docker rm -f prism-test-watcher >/dev/null 2>&1 || true
+}
+
+verify_ledger() { # NAME
+    tools_run tools prism-workload --verify --ledger "/work/$1" --partitions 4096 --json 2>/dev/null |
+        tail -n 1 | jq -e '.lost == 0 and .verified > 0' >/dev/null || die "acknowledged writes of $1 are lost"
+}
+
+compose_again() {
+    step "down and up: what was written is there"
+    timed "down" quiet docker compose down --timeout 30
+    timed "up with data" compose_up
+    await 120 "the topology" topology_is ok || die "the topology is $(topology_state)"
+    verify_ledger demo/ledger
+    verify_ledger zone
+    timed "up, when everything is" compose_up
+}
+
+scraped() {
+    curl -fsS -m 5 "http://$PRISM_PROMETHEUS_PUBLISH/api/v1/targets?state=active" |
+        jq -e '[.data.activeTargets[] | .health] | length >= 5 and all(. == "up")' >/dev/null
+}
+compose_prometheus() {
+    local rules
+    step "prometheus"
+    await 90 "every target to be scraped" scraped || die "prometheus: http://$PRISM_PROMETHEUS_PUBLISH/targets"
+    if ! compgen -G "$root/deploy/observability/prometheus/*.yml" >/dev/null; then
+        skipped "rules of prometheus: deploy/observability/prometheus has none"
+        return
+    fi
+    rules=$(curl -fsS -m 5 "http://$PRISM_PROMETHEUS_PUBLISH/api/v1/rules" | jq '[.data.groups[].rules[]] | length')
+    [ "$rules" -gt 0 ] || die "prometheus has no rules"
+    compose_rows+=("rules in prometheus" "$rules")
+}
+
+shipping() {
+    docker compose run --rm -T tools prismctl -o json dr status 2>/dev/null |
+        jq -e '(.shards | length) == 6 and all(.shards[]; .state == "streaming")' >/dev/null
+}
+compose_dr() {
+    step "the profile dr: an S3 server, and every shard shipped"
+    export COMPOSE_PROFILES=dr
+    timed "s3 and dr healthy" compose_up
+    timed "every shard streaming" await 120 "dr" shipping
+    skipped "drills: the image of dr has no redis-server to load what they restore"
+    compose_hardened
+}
+
+# Built here, where nothing of it can be run but by an emulator; the image's own libraries are used.
+compose_arm64() {
+    local other=arm64 tree=$root/build/compose/rootfs id service
+    [ "$(dpkg --print-architecture)" = amd64 ] || {
+        skipped "arm64 beside amd64: this machine is not amd64"
+        return
+    }
+    step "arm64: cross-built, its unit tests by an emulator"
+    docker image inspect prism-offline/base:trixie-arm64 >/dev/null 2>&1 ||
+        timed "base for arm64" quiet "$root/compose/offline/build.sh" base "$other" prism-offline/base:trixie-arm64
+    timed "unit tests of common/base on arm64" compose_cross check
+    for service in "${COMPOSE_SERVICES[@]}" tools; do
+        compose_cross "$service" || die "the arm64 image of $service"
+    done
+    for service in "${COMPOSE_SERVICES[@]}"; do
+        rm -rf "$tree"
+        mkdir -p "$tree"
+        id=$(docker create --platform linux/arm64 "prism-$service:test-arm64" 2>/dev/null)
+        docker export "$id" | tar -x -C "$tree" usr lib etc
+        docker rm "$id" >/dev/null
+        qemu-aarch64-static -L "$tree" "$tree/usr/bin/prism-$service" --version >/dev/null ||
+            die "prism-$service of the arm64 image does not start"
+        compose_rows+=("image prism-$service:test-arm64 starts (qemu)" \
+            "$(($(docker image inspect -f '{{.Size}}' "prism-$service:test-arm64") / 1000000)) MB")
+    done
+    rm -rf "$tree"
+}
+compose_cross() { # TARGET
+    quiet docker build --platform linux/arm64 -f "$root/compose/Dockerfile" --target "$1" --tag "prism-$1:test-arm64" \
+        --build-arg BASE=prism-offline/base:trixie-arm64 --build-arg BUILD_BASE=prism-offline/base:trixie "$root"
+}
