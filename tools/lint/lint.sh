@@ -111,9 +111,11 @@ lint_openapi() {
 
 cmd_lint() {
     local check rc failed=() missed=()
-    ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_ANALYSE[@]}"
+    ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_ANALYSE[@]}" "${PACKAGES_DEPLOY[@]}"
     cd "$root" || exit
-    for check in format shell cppcheck tidy proto openapi; do
+    # shellcheck source=tools/lint/deploy.sh
+    . "$root/tools/lint/deploy.sh" # here, for ./dev is copied without it
+    for check in format shell cppcheck tidy proto openapi rules dashboards chart dockerfile migrations bites; do
         step "lint: $check"
         rc=0
         ("lint_$check") || rc=$?
