@@ -314,8 +314,7 @@ static bool lacks(struct audit *a, int of, int at)
                 freeReplyObject(there);
         }
         snprintf(cursor, sizeof cursor, "%s", keys == NULL ? "0" : r->element[0]->str);
-        if (r != NULL)
-            freeReplyObject(r);
+        freeReplyObject(r);
     } while (!found && strcmp(cursor, "0") != 0);
     redisFree(c);
     redisFree(other);

@@ -5,12 +5,18 @@ if(TARGET test_integration_rebalance)
 endif()
 prism_test(integration/rebalance_retention SOURCES ${T}/rebalance_retention_test.c
     LINK rebalance_io prism_it FIXTURE stack)
-prism_test(integration/rebalance_slot SOURCES ${T}/rebalance_slot_test.c
-    ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it FIXTURE stack2 LABELS slots TIMEOUT 300)
+set(slot_stage ${T}/rebalance_slot_stage.c ${T}/rebalance_slot_ledger.c)
+foreach(name slot slot_resume slot_copies slot_failover reign)
+    prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
+        ${T}/rebalance_slot_hand.c ${slot_stage} LINK rebalance_io prism_it FIXTURE stack2
+        LABELS slots TIMEOUT 300)
+endforeach()
+prism_test(integration/rebalance_prints SOURCES ${T}/rebalance_prints_test.c
+    LINK rebalance_io prism_it)
 # The servers that offer atomic slot migration are stood in for: tests/support/fake_pair.h.
 foreach(name job job_told)
     prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
-        ${T}/rebalance_job_stage.c ${T}/rebalance_slot_stage.c LINK rebalance_io prism_it
+        ${T}/rebalance_job_stage.c ${slot_stage} LINK rebalance_io prism_it
         FIXTURE stack2 LABELS slots TIMEOUT 300)
 endforeach()
 # Minutes of waiting for gossip and elections each: once is enough. What they share with
@@ -30,7 +36,7 @@ if(NOT PRISM_SANITIZE)
         endif()
     endforeach()
     prism_test(integration/rebalance_zone SOURCES ${T}/rebalance_zone_test.c ${T}/zone_stage.c
-        ${T}/zone_lost.c LINK prism_it prism_dataplane_io prism_io FIXTURE stack2 TIMEOUT 300)
+        ${T}/zone_writers.c ${T}/zone_lost.c LINK prism_it prism_dataplane_io prism_io FIXTURE stack2 TIMEOUT 300)
     if(TARGET test_integration_rebalance_zone)
         add_dependencies(test_integration_rebalance_zone prism-rebalance)
     endif()

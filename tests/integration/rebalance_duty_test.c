@@ -156,7 +156,7 @@ static void replication_is_refused_to_who_serves(void **state)
     redisContext *c = it_redis_admin(j.port);
     freeReplyObject(redisCommand(c, "CLUSTER SETSLOT 100 IMPORTING %s", id));
     freeReplyObject(redisCommand(c, "ASKING"));
-    freeReplyObject(redisCommand(c, "SET {%s}stray 1", ds_tag(100)));
+    freeReplyObject(redisCommand(c, "SET {%s}stray 1", it_slot_tag(100)));
     freeReplyObject(redisCommand(c, "CLUSTER SETSLOT 100 STABLE"));
     redisFree(c);
     assert_string_equal(ds_duty("replicate", shard, "", j.id, why, sizeof why), "stuck");
@@ -361,7 +361,7 @@ static bool takes_a_key(void *ctx)
     const struct joiner *j = ctx;
     redisContext *c = it_redis_admin(j->port);
     freeReplyObject(redisCommand(c, "ASKING"));
-    freeReplyObject(redisCommand(c, "SET {%s}moving 1", ds_tag(100)));
+    freeReplyObject(redisCommand(c, "SET {%s}moving 1", it_slot_tag(100)));
     redisFree(c);
     return keys_of(j) == 1;
 }

@@ -274,7 +274,7 @@ static void node_that_nobody_can_take_in_is_refused(void **state)
 static bool takes_a_key(void *ctx)
 {
     const struct joiner *j = ctx;
-    return strcmp(ds_ask(j->port, "SET {%s}a 1", ds_tag(1)), "OK") == 0;
+    return strcmp(ds_ask(j->port, "SET {%s}a 1", it_slot_tag(1)), "OK") == 0;
 }
 
 static void node_with_a_past_is_refused(void **state)

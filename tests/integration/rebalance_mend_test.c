@@ -67,7 +67,7 @@ static void put_stray(int port, int slot, const char *owner_id, const char *comm
     setslot(port, slot, "IMPORTING", owner_id);
     redisContext *c = it_redis_admin(port);
     freeReplyObject(redisCommand(c, "ASKING"));
-    snprintf(text, sizeof text, "%s {%s}%s %s", command, ds_tag(slot), name, args);
+    snprintf(text, sizeof text, "%s {%s}%s %s", command, it_slot_tag(slot), name, args);
     redisReply *r = redisCommand(c, text);
     if (r->type == REDIS_REPLY_ERROR)
         fail_msg("%s: %s", text, r->str);
@@ -381,7 +381,7 @@ static void stray_keys_go_home_and_copies_go_away(void **state)
     char key[64];
     it_cluster_await(DUTY_AWAIT_MS);
     ds_load(slot, 10);
-    snprintf(key, sizeof key, "{%s}", ds_tag(slot));
+    snprintf(key, sizeof key, "{%s}", it_slot_tag(slot));
     put_stray(p.dst, slot, p.src_id, "SET", "only", "here");
     put_stray(p.dst, slot, p.src_id, "SET", "same", "value");
     put_stray(p.dst, slot, p.src_id, "HSET", "hash", "a 1 b 2 c 3");
@@ -410,7 +410,7 @@ static void copies_that_differ_are_left_and_named(void **state)
     const int slot = 71;
     const struct pair p = pair_of(slot);
     char key[64], json[600];
-    snprintf(key, sizeof key, "{%s}", ds_tag(slot));
+    snprintf(key, sizeof key, "{%s}", it_slot_tag(slot));
     put_stray(p.dst, slot, p.src_id, "SET", "x", "old");
     put_stray(p.dst, slot, p.src_id, "SADD", "y", "1 2 3");
     put_stray(p.dst, slot, p.src_id, "SET", "z", "only");
@@ -445,7 +445,7 @@ static void move_with_a_key_on_both_sides_is_finished_only_when_they_agree(void 
     const int slot = 72;
     const struct pair p = pair_of(slot);
     char key[64];
-    snprintf(key, sizeof key, "{%s}", ds_tag(slot));
+    snprintf(key, sizeof key, "{%s}", it_slot_tag(slot));
     put_stray(p.dst, slot, p.src_id, "SET", "same", "value");
     put_stray(p.dst, slot, p.src_id, "SET", "x", "old");
     assert_string_equal(ds_ask(p.src, "SET %ssame value", key), "OK");
@@ -473,7 +473,7 @@ static void key_that_would_block_a_node_too_long_stays(void **state)
     const int slot = 73;
     const struct pair p = pair_of(slot);
     char key[64];
-    snprintf(key, sizeof key, "{%s}", ds_tag(slot));
+    snprintf(key, sizeof key, "{%s}", it_slot_tag(slot));
     assert_string_equal(ds_ask(p.src, "SETRANGE %sbig 199999999 x", key), "200000000");
     open_slot(&p, slot);
     put_stray(p.dst, slot, p.src_id, "SET", "moved", "1");
@@ -495,7 +495,7 @@ static void set_of_many_members_needs_approval(void **state)
     enum { MEMBERS = 200000 };
     const int slot = 74;
     const struct pair p = pair_of(slot);
-    const char *tag = ds_tag(slot);
+    const char *tag = it_slot_tag(slot);
     redisContext *c = it_redis_admin(p.src);
     for (int i = 0; i < MEMBERS; i++)
         assert_int_equal(redisAppendCommand(c, "SADD {%s}set m%d", tag, i), REDIS_OK);

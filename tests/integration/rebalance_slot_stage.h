@@ -1,5 +1,5 @@
 /* Stage of the tests that move slots: the cluster of the fixture stack2, a database
- * whose nodes and shards are as that cluster is, a lease, a fleet user, and a writer
+ * whose nodes and shards are as that cluster is, a lease, a fleet user, hands, and a writer
  * with a ledger of acknowledged writes. */
 #ifndef PRISM_REBALANCE_SLOT_STAGE_H
 #define PRISM_REBALANCE_SLOT_STAGE_H
@@ -48,19 +48,47 @@ void slot_stage_load(int keys_per_slot, int bytes); /* strings, written by the l
 void slot_stage_plan(const char *state); /* rows for all slots of the stage, src to dst */
 void slot_stage_start(void);             /* a worker */
 void slot_stage_join(void);
-void slot_stage_move(void);                   /* both */
+void slot_stage_move(void); /* both */
+/* Loads, and starts a writer and a worker so slow that one may strike while keys move. */
+void slot_stage_begin_slowly(int keys_per_slot, int bytes, bool may_miss);
+void slot_stage_full_speed(void);
+bool slot_stage_some_moved(void *keys);       /* unsigned long long *: at least so many */
+void slot_stage_assert_moved(void);           /* all slots, by MIGRATE, and the rows say so */
 long slot_stage_number(const char *sql);      /* $: the plan's id */
 long slot_stage_count(const char *row_state); /* rows of the plan in this state */
+void slot_stage_error(char error[512]);       /* of the plan's stuck row */
 int slot_stage_owner(int slot);               /* port of its primary; 0 none */
 void slot_stage_await_owner(int slot, int port);
+int slot_stage_replica(int port);       /* port of one of its replicas, as when the case began */
+bool slot_stage_is_replica(void *port); /* const int *: as it says itself */
 const char *slot_stage_ask(int port, const char *format, ...); /* as admin; reply as text */
 
+/* --- rebalance_slot_hand.c: by hand, as if an earlier executor, or a client, had ----------- */
+
+void slot_hand_id(int port, char id[64]); /* of the node in the cluster */
+void slot_hand_open(int slot, bool importing, bool migrating);
+void slot_hand_migrate(int slot, int key, const char *how); /* a loaded key; COPY, REPLACE or "" */
+void slot_hand_send(const char *key, const char *how);      /* any key, the same */
+/* stage.slot[i] with its loaded keys, of which there are so many, is the target's. */
+void slot_hand_over(int i, int keys, bool tell_source);
+void slot_hand_at_target(const char *format, ...); /* as a client that was sent there by ASK */
+/* One command to a node that does not own the slot: it imports it for that long. */
+void slot_hand_leave(int port, int owner_port, int slot, const char *format, ...);
+void slot_hand_row(int i, const char *set); /* of stage.slot[i]; the SET clause of an UPDATE */
+void slot_hand_state(int i, const char *row_state);
+void slot_hand_in_flight(int i, const char *key); /* as recorded before a MIGRATE of one key */
+int slot_hand_fail_over_source(void);             /* by order; the port that was promoted */
+
+/* --- rebalance_slot_ledger.c ------------------------------------------------------------------ */
+
+void slot_ledger_forget(void); /* what earlier tests loaded */
 /* Writes and reads all loaded keys, one after the other. may_miss: between a fail-over
  * of the source and the slot's reopening reads may find nothing; a write must stay. */
 void slot_writer_start(bool may_miss);
 /* Stops it; checks that every key holds its last acknowledged write or a later one.
  * Returns how many writes were acknowledged. */
 unsigned long slot_writer_stop(void);
-void slot_verify(void); /* the check alone, while no writer runs */
+void slot_writer_abandon(void); /* ends it, if it runs, and checks nothing */
+void slot_verify(void);         /* the check alone, while no writer runs */
 
 #endif

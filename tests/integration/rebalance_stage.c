@@ -46,8 +46,11 @@ void stage_sql(const char *sql)
 
 static void run_all(struct pr_rcmd *cmds, size_t n)
 {
+    const struct pr_run_options all = { .wait_replicas = 1,
+                                        .wait_ms = 5000,
+                                        .deadline_ms = STAGE_AWAIT_MS };
     struct pr_err err = { 0 };
-    assert_ok(pr_cluster_run(stage.cluster, cmds, n, &RUN, &err), &err);
+    assert_ok(pr_cluster_run(stage.cluster, cmds, n, &all, &err), &err);
     for (size_t i = 0; i < n; i++)
         if (cmds[i].rc != PR_OK)
             fail_msg("command %zu (%s): %s %s", i, cmds[i].argv[1], pr_code_name(cmds[i].rc),
@@ -136,7 +139,7 @@ int stage_open(void **state)
     it_database("rebalance", stage.uri);
     assert_ok(pr_db_open(&stage.db, stage.uri, "rebalance-test", &err), &err);
     assert_ok(pr_bus_open(&stage.bus, &admin, &err), &err);
-    assert_ok(pr_cluster_open(&stage.cluster, it_env("IT_REDIS_SEEDS"), &auth, 3000, &err), &err);
+    assert_ok(pr_cluster_open(&stage.cluster, it_env("IT_REDIS_SEEDS"), &auth, 20000, &err), &err);
     assert_ok(pr_cluster_load_library(stage.cluster, pr_library_code, &err), &err);
     register_nodes();
     load_vertices();
@@ -270,19 +273,61 @@ static bool reached(void *ctx)
     return strcmp(state, a->state) == 0;
 }
 
-void stage_await_plan(long plan, const char *state)
+/* How far it is: something else whenever it got on. */
+static void plan_says(long plan, char out[512])
 {
-    struct awaited a = { plan, state };
-    char text[256], found[512];
-    if (it_await(reached, &a, STAGE_AWAIT_MS))
-        return;
+    char text[512];
     snprintf(text, sizeof text,
-             "SELECT p.state || ': ' || coalesce(p.error, '') || ' ' || coalesce(o.phase, '') "
+             "SELECT p.state || ': ' || coalesce(p.error, '') || ' ' || coalesce(o.phase, '') || "
+             "(SELECT ', batches left: ' || count(*) FILTER (WHERE m.state <> 'done') || ', "
+             "vertices moved: ' || coalesce(sum(m.moved), 0) FROM moves m WHERE m.plan_id = p.id) "
              "FROM plans p LEFT JOIN operations o ON o.id = p.execute_operation_id "
              "WHERE p.id = %ld",
              plan);
-    stage_text(text, found, sizeof found);
-    fail_msg("plan %ld is not %s but %s", plan, state, found);
+    stage_text(text, out, 512);
+}
+
+/* How long all of it takes is the machine's affair: it is given up when nothing goes on. */
+static bool await_while_it_moves(bool (*predicate)(void *ctx), void *ctx, long plan, char now[512])
+{
+    char before[512];
+    plan_says(plan, now);
+    do {
+        memcpy(before, now, sizeof before);
+        if (it_await(predicate, ctx, STAGE_AWAIT_MS))
+            return true;
+        plan_says(plan, now);
+    } while (strcmp(before, now) != 0);
+    return false;
+}
+
+void stage_await_plan(long plan, const char *state)
+{
+    struct awaited a = { plan, state };
+    char found[512];
+    if (!await_while_it_moves(reached, &a, plan, found))
+        fail_msg("plan %ld is not %s but %s", plan, state, found);
+}
+
+struct awaited_batches {
+    long plan, more_than;
+};
+
+static bool moved(void *ctx)
+{
+    const struct awaited_batches *a = ctx;
+    char text[128];
+    snprintf(text, sizeof text, "SELECT count(*) FROM moves WHERE plan_id = %ld AND state = 'done'",
+             a->plan);
+    return stage_number(text) > a->more_than;
+}
+
+void stage_await_batches(long plan, long more_than)
+{
+    struct awaited_batches a = { plan, more_than };
+    char found[512];
+    if (!await_while_it_moves(moved, &a, plan, found))
+        fail_msg("plan %ld has not made %ld batches: %s", plan, more_than + 1, found);
 }
 
 /* --- looking at the data ---------------------------------------------------------------- */
@@ -446,9 +491,10 @@ static void *write_on(void *arg)
     const struct pr_redis_auth auth = { it_env("IT_CLIENT_REDIS_USER"),
                                         it_env("IT_CLIENT_REDIS_PASSWORD") };
     pr_rng_init(&rng, writer.seed);
-    if (pr_cluster_open(&exec.cluster, it_env("IT_REDIS_SEEDS"), &auth, 3000, &err) != PR_OK) {
+    while (pr_cluster_open(&exec.cluster, it_env("IT_REDIS_SEEDS"), &auth, 3000, &err) != PR_OK) {
         fprintf(stderr, "writer: %s\n", err.text);
-        return NULL;
+        if (atomic_load(&writer.stop))
+            return NULL;
     }
     while (!atomic_load(&writer.stop)) {
         const struct timespec pace = { 0, writer.pace_us * 1000L };

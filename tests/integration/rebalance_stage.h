@@ -49,6 +49,7 @@ long stage_run(const char *state);             /* a placement run with these tar
 long stage_plan(long run, const char *params); /* a plan, and the command to make it */
 void stage_execute(long plan);                 /* approves it and sends the command */
 void stage_await_plan(long plan, const char *state);
+void stage_await_batches(long plan, long more_than); /* that are done */
 /* Every vertex is at its target with all its data, its home says so, and there is
  * no staging. Then `at` is the target. */
 void stage_verify(void);

@@ -152,7 +152,6 @@ void drain(struct world *w, int g, int t)
         w->db.in_flight_since = w->c.now;
         if (!w->cfg.copy_first)
             take_prints(w, g);
-        w->db.copying = w->cfg.copy_first ? s->batch : 0;
         s->uncertain = w->cfg.copy_first; /* it is served on until it is deleted */
         s->batch_pos = 0;
         return;
@@ -180,10 +179,6 @@ void drain(struct world *w, int g, int t)
     }
     if (!all_have(c, shard_of(t), s->batch_pos - 1, true) && RULE(WAIT_BATCH))
         return; /* WAIT */
-    if (w->db.copying != 0) {
-        w->db.copying = 0; /* recorded before it is done */
-        return;
-    }
     for (int k = 0; k < KEYS && w->cfg.copy_first; k++) {
         const struct value *v = &c->node[g].data.key[k];
         if (!(s->batch >> k & 1) || !v->present)
@@ -215,7 +210,7 @@ static enum rebalance_resolution judge(struct world *w, int k, int g, int t)
         promoted = w->db.in_flight_since;
     else if (!s->watched && RULE(GAP_WATCHED))
         promoted = 0; /* there may have been one before that we know of */
-    const bool failed_over = reopened(w) && !(w->db.copying >> k & 1);
+    const bool failed_over = reopened(w);
     struct rebalance_conflict c = {
         .in_flight = flying,
         .source_failed_over = failed_over,
@@ -257,7 +252,8 @@ static bool resolve_key(struct world *w, int k, int g, int t)
     if (r == REBALANCE_STOP) {
         w->s.diverged = true;
         w->allowed = w->cfg.slow || w->s.uncertain || (w->s.cut >> k & 1) || !w->s.watched ||
-                     w->s.since[giver_of(w)] != 1 || w->cfg.forks;
+                     w->s.since[giver_of(w)] != 1 || w->cfg.forks ||
+                     w->quiet; /* then replicas do not wait for us any more */
         return true;
     }
     if (RULE(CUT_FRESH))
@@ -277,7 +273,6 @@ static bool resolve_key(struct world *w, int k, int g, int t)
     }
     if (RULE(WAIT_UNION) && !all_have(c, shard_of(t), c->shard[shard_of(t)].head, true))
         return false;
-    w->db.copying &= ~(1u << k); /* the giver's may be gone from here on: recorded before */
     del_key(c, g, k);
     if (RULE(CLIENTS_CUT))
         clients_cut(w, g);
@@ -308,5 +303,5 @@ void resolve(struct world *w, int g, int t)
     s->conflict = s->uncertain = false;
     s->cut = s->kept = 0;
     s->giver = w->db.giver = giver_now(w);
-    w->db.in_flight = w->db.copying = 0;
+    w->db.in_flight = 0;
 }

@@ -213,6 +213,14 @@ void gossip_round(struct cluster *c)
         gossip(c, i / NODES, i % NODES);
 }
 
+/* That one went to everybody at once, and a vote takes two round trips. */
+void gossip_claims(struct cluster *c)
+{
+    for (int i = 0; i < NODES * NODES; i++)
+        if (c->node[i / NODES].claimed)
+            gossip(c, i / NODES, i % NODES);
+}
+
 bool may_promote(const struct cluster *c, int node, bool manual)
 {
     const struct node *n = &c->node[node];
@@ -264,12 +272,19 @@ bool promote(struct cluster *c, int node)
     return true;
 }
 
+/* It is a replica from when it knows that none of its slots is its own any more. */
 void demote(struct cluster *c, int node)
 {
     struct node *n = &c->node[node];
+    const int now = c->shard[shard_of(node)].primary;
 
     n->primary = n->synced = n->claimed = false;
     set_stable(c, node);
+    if (now == node)
+        return;
+    n->map = c->node[now].map;
+    for (int i = 0; i < NODES; i++)
+        n->knows[i] = c->node[now].knows[i] > n->knows[i] ? c->node[now].knows[i] : n->knows[i];
 }
 
 /* --- keys -------------------------------------------------------------------------- */

@@ -92,6 +92,7 @@ void gossip(struct cluster *c, int from, int to);
 /* What is in the sockets arrives, also from who has stopped since: who claims a
  * slot tells everybody at once. */
 void gossip_round(struct cluster *c);
+void gossip_claims(struct cluster *c); /* of those who claimed a slot alone */
 bool may_promote(const struct cluster *c, int node, bool manual);
 /* False: the voters know a newer owner of what it claims; it has heard of it now. */
 bool promote(struct cluster *c, int node);

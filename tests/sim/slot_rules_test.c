@@ -13,7 +13,7 @@
 
 static struct world w;
 
-enum { SEEDS = 200000, CLEAN_SEEDS = 3000 };
+enum { SEEDS = 400000, CLEAN_SEEDS = 3000 };
 
 struct rule {
     enum slot_rule off;
@@ -22,6 +22,7 @@ struct rule {
 };
 
 #define PLAIN .keys = 2, .ops = 3, .faults = 2, .fail_overs = true, .prompt = true
+#define LONG  .keys = 2, .ops = 6, .faults = 6, .fail_overs = true, .prompt = true, .replicas = true
 #define BUSY  .keys = 2, .ops = 4, .faults = 4, .fail_overs = true, .prompt = true
 
 #define RULE_ROW(rule, want, ...)                                                                  \
@@ -40,7 +41,7 @@ static const struct rule rules[] = {
     RULE_ROW(OUTBID, NULL, BUSY, .target_holds = 1),
     RULE_ROW(CURE, "the move does not end", PLAIN),
     RULE_ROW(REOPEN, NULL, PLAIN),
-    RULE_ROW(SETTLE, NULL, BUSY),
+    RULE_ROW(SETTLE, "keys where nobody finds them", LONG),
     RULE_ROW(WAIT_BATCH, LOST, .keys = 2, .ops = 3, .faults = 2, .fail_overs = true,
              .copy_first = true),
     RULE_ROW(RESOLVE, "the move does not end", PLAIN),
@@ -50,14 +51,16 @@ static const struct rule rules[] = {
     RULE_ROW(FIRST_PROMOTED, LOST, BUSY, .slow = true),
     RULE_ROW(FLIGHT_RECORDED, NULL, BUSY),
     RULE_ROW(UNCERTAIN, LOST, BUSY),
+    RULE_ROW(REIGNS, LOST, BUSY, .slow = true, .forks = true,
+             .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
     RULE_ROW(GAP_WATCHED, LOST, BUSY, .slow = true, .type = { TYPE_STRING, TYPE_STRING }),
     RULE_ROW(GAP_AT_DECISION, LOST, BUSY, .slow = true, .type = { TYPE_STRING, TYPE_STRING }),
     RULE_ROW(CUT_KEPT, LOST, BUSY, .slow = true, .cut_first = true,
              .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
     RULE_ROW(CUT_ORDER, LOST, BUSY, .slow = true, .cut_first = true,
              .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
-    RULE_ROW(CUT_UNUSED, LOST, BUSY, .slow = true, .cut_first = true,
-             .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
+    RULE_ROW(CUT_UNUSED, LOST, LONG, .cut_first = true,
+             .type = { TYPE_STRING, TYPE_HASH, TYPE_HASH }),
     RULE_ROW(CUT_FRESH, LOST, BUSY, .slow = true, .cut_first = true,
              .type = { TYPE_HASH, TYPE_HASH, TYPE_HASH }),
     RULE_ROW(IDLE_NOTED, LOST, BUSY, .slow = true, .forks = true,
@@ -76,9 +79,6 @@ static const struct rule rules[] = {
     RULE_ROW(TARGET_CLOSED_FIRST, NULL, BUSY, .cancel = true),
     RULE_ROW(AGREED, "done, and not everybody knows", PLAIN),
     RULE_ROW(REPLICAS_AGREE, "done, and not everybody knows", PLAIN),
-    RULE_ROW(DISSENT_BUMPS, "the move does not end", .keys = 0, .ops = 1, .faults = 4,
-             .fail_overs = true, .cancel = true, .copy_first = true),
-    RULE_ROW(EPOCH_ABOVE, NULL, BUSY, .target_holds = 1),
 };
 
 static void finds_what_goes_wrong_without_the_rule(void **state)

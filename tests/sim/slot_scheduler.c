@@ -2,6 +2,9 @@
  * its effects ask for, one command at a time. */
 #include "slot_scheduler.h"
 
+#include "core/slot/reign.h"
+
+#include <stdio.h>
 #include <string.h>
 
 #define S(name) REBALANCE_SLOT_##name
@@ -54,6 +57,27 @@ static enum rebalance_slot_map map_of(const struct node *n, int self, int other)
     return n->map == OBSERVER ? S(TO_THIRD) : S(TO_FORMER);
 }
 
+/* Each generation of a shard is a history of its own: who is elected is in step with the last. */
+static struct rebalance_reign reign_of(int node, uint32_t generation, bool open)
+{
+    struct rebalance_reign r = { .open = open };
+    snprintf(r.node, sizeof r.node, "%040d", node);
+    snprintf(r.history, sizeof r.history, "%040u", generation);
+    snprintf(r.before, sizeof r.before, "%040u", generation - 1);
+    return r;
+}
+
+static unsigned changes(const struct world *w, int side, int p)
+{
+    const struct node *n = &w->c.node[p];
+    const bool open = n->migrating != NOBODY || n->importing != NOBODY;
+    const struct rebalance_reign was = reign_of(w->s.primary[side], w->s.reign[side], false),
+                                 is = reign_of(p, w->c.shard[side].generation, open);
+    const unsigned most = RULE(REIGNS) || w->s.primary[side] == p ? 2 : 1,
+                   n_changes = rebalance_reigns_between(&was, &is);
+    return n_changes < most ? n_changes : most;
+}
+
 static struct rebalance_slot_side look(struct world *w, int side)
 {
     struct scheduler *s = &w->s;
@@ -71,7 +95,7 @@ static struct rebalance_slot_side look(struct world *w, int side)
             s->conflict = s->uncertain = true;
         s->batch = 0;
         s->full[side] = false;
-        s->since[side] += s->primary[side] == p ? 2 : 1; /* itself again: another was between */
+        s->since[side] += changes(w, side, p);
         if (side == giver_of(w)) {
             s->stray = true;
             s->conflict = true;
@@ -81,6 +105,7 @@ static struct rebalance_slot_side look(struct world *w, int side)
         s->uncertain = true; /* it goes on */
     s->primary[side] = (int8_t)p;
     s->elected[side] = n->promoted_at;
+    s->reign[side] = w->c.shard[side].generation;
     s->seen_at[side] = w->c.now;
     return (struct rebalance_slot_side){
         .there = true, .open = open_of(n, other), .map = map_of(n, p, other), .keys = keys_in(n)
@@ -447,7 +472,7 @@ static void record(struct world *w, const struct rebalance_slot_next *next)
     struct scheduler *s = &w->s;
 
     if (next->at.back != w->db.at.back) { /* others' turn to give */
-        w->db.in_flight = w->db.copying = s->batch = s->cut = 0;
+        w->db.in_flight = s->batch = s->cut = 0;
         s->settled = false;
         if (!next->at.back && !RULE(UNTURNED)) {
             s->giver = w->db.giver = (struct opened){ w->c.shard[SRC].primary, s->elected[SRC] };

@@ -1,6 +1,8 @@
-/* The rules of moving a slot, each with a switch that takes it out. Two have none: fencing a
- * MIGRATE on a node that was voted out, and deleting a former scheduler's user. What they keep out
- * can only bring back a key that a client deleted, and clients delete nothing here. */
+/* The rules of moving a slot, each with a switch that takes it out. Without the last two nothing
+ * was found to go wrong here: they are against nodes that do not hear of a claim for longer than a
+ * vote takes, and here whoever is up does. Two have no switch: fencing a MIGRATE on a node that was
+ * voted out, and deleting a former scheduler's user. What they keep out can only bring back a key
+ * that a client deleted, and clients delete nothing here. */
 #ifndef PRISM_SIM_SLOT_SWITCHES_H
 #define PRISM_SIM_SLOT_SWITCHES_H
 
@@ -20,6 +22,7 @@ enum slot_rule {
     SLOT_FLIGHT_RECORDED, /* and so do the keys in flight */
     SLOT_UNCERTAIN,       /* a MIGRATE that failed may have left the giver serving: no gap then */
     SLOT_FIRST_PROMOTED,  /* leftovers are older than the first fail-over since the opening */
+    SLOT_REIGNS,          /* two fail-overs between two looks are not one */
     SLOT_GAP_WATCHED,     /* and only after one fail-over, seen by who judges */
     SLOT_GAP_AT_DECISION, /* whether writes in the gap can count is asked when a copy is dropped */
     SLOT_CUT_KEPT,        /* of a MIGRATE that the giver never answered its copies count when an old

@@ -18,12 +18,13 @@ static uint64_t first_seed = 1, seeds = 60000;
 
 static void describe(const struct slot_config *c)
 {
-    print_message("types %d %d %d, keys %u, ops %u, faults %u%s%s%s%s%s%s%s%s, holds %u\n",
+    print_message("types %d %d %d, keys %u, ops %u, faults %u%s%s%s%s%s%s%s%s%s, holds %u\n",
                   c->type[0], c->type[1], c->type[2], c->keys, c->ops, c->faults,
                   c->fail_overs ? ", fail-overs" : "", c->cancel ? ", cancel" : "",
                   c->copy_first ? ", copy first" : "", c->prompt ? ", prompt" : "",
                   c->slow ? ", slow" : "", c->source_full ? ", source full" : "",
-                  c->cut_first ? ", cut first" : "", c->forks ? ", forks" : "", c->target_holds);
+                  c->cut_first ? ", cut first" : "", c->forks ? ", forks" : "",
+                  c->replicas ? ", replicas" : "", c->target_holds);
 }
 
 static struct slot_config config_of(uint64_t seed)
@@ -41,6 +42,7 @@ static struct slot_config config_of(uint64_t seed)
     c.prompt = !c.copy_first;
     c.cut_first = c.prompt && c.target_holds == 0 && seed / 23 % 3 == 0;
     c.forks = seed / 29 % 4 == 0;
+    c.replicas = seed / 31 % 3 == 0;
     c.source_full = c.target_holds > 0 && seed / 13 % 4 == 0;
     for (int k = 0; k < KEYS; k++)
         c.type[k] = (enum key_type)(seed / (17 + 2 * (unsigned)k) % KEY_TYPES);

@@ -92,9 +92,10 @@ static void try_promote(struct world *w, int node, bool manual)
 
     if (!may_promote(&w->c, node, manual) || too_soon(w, shard, manual))
         return;
-    if (manual)
+    if (manual) {
+        gossip_claims(&w->c);
         replicate(&w->c, node, w->c.shard[shard].head);
-    else /* that takes longer than it takes a word to get round, or a MIGRATE to time out */
+    } else /* that takes longer than it takes a word to get round, or a MIGRATE to time out */
         settle_down(w);
     if (!promote(&w->c, node)) {
         w->saw[SAW_VOTE_REFUSED]++;
@@ -110,11 +111,12 @@ static void try_promote(struct world *w, int node, bool manual)
 static void heal(struct world *w, int node)
 {
     struct node *n = &w->c.node[node];
-    const bool replaced = node != OBSERVER && w->c.shard[shard_of(node)].primary != node;
+    const bool replaced =
+        n->primary && node != OBSERVER && w->c.shard[shard_of(node)].primary != node;
 
-    if (n->life == DOWN && !replaced)
+    if (n->life == DOWN && n->primary && !replaced)
         return; /* nobody was elected yet */
-    if (n->life == DOWN)
+    if (n->life == DOWN && n->primary)
         demote(&w->c, node);
     if (n->life == UP)
         return;
@@ -154,6 +156,7 @@ enum what {
     ENVIRONMENT,
     KILL,
     PAUSE,
+    KILL_REPLICA,
     MANUAL,
     PROMOTE,
     HEAL,
@@ -222,6 +225,18 @@ static void fail_overs(struct world *w, struct options *l)
     }
 }
 
+static void lose_replicas(struct world *w, struct options *l)
+{
+    for (int s = SRC; s <= DST; s++) {
+        int electable_ones[MEMBERS], n = 0;
+        for (int m = s * MEMBERS; m < (s + 1) * MEMBERS; m++)
+            if (may_promote(&w->c, m, true))
+                electable_ones[n++] = m;
+        for (int i = 0; n == MEMBERS - 1 && i < n; i++)
+            add(l, KILL_REPLICA, electable_ones[i], 0, 1);
+    }
+}
+
 static void disturbances(struct world *w, struct options *l)
 {
     if (w->cfg.cancel && !w->cancel)
@@ -230,6 +245,8 @@ static void disturbances(struct world *w, struct options *l)
         add(l, LATE, 0, 0, 10);
     if (w->cfg.fail_overs && w->faults_left > 0 && (!w->cfg.cut_first || w->was_cut))
         fail_overs(w, l);
+    if (w->cfg.replicas && w->faults_left > 0)
+        lose_replicas(w, l);
     for (int i = 0; i < OBSERVER; i++) {
         if (may_promote(&w->c, i, false))
             add(l, PROMOTE, i, 0, 12);
@@ -294,6 +311,12 @@ static void happen(struct world *w, const struct option *o)
     case PAUSE:
         if (w->c.node[w->c.shard[o->a].primary].life == UP)
             strike(w, o);
+        break;
+    case KILL_REPLICA:
+        w->faults_left--;
+        w->c.node[o->a].life = DOWN;
+        w->c.node[o->a].synced = false;
+        slot_trace(w, "kill replica %d", o->a);
         break;
     case MANUAL:
         w->faults_left--;

@@ -26,6 +26,7 @@ struct slot_config {
     bool slow; /* the scheduler may be too slow: a promoted source's replica gets in step
                   before keys on both sides are compared */
     bool strings_are_set;
+    bool replicas;  /* they are killed now and then, and hear nothing meanwhile */
     bool forks;     /* nodes have child processes now and then */
     bool cut_first; /* nothing fails over before a MIGRATE was cut short */
 };
@@ -66,7 +67,6 @@ struct db { /* what is recorded */
     struct opened giver;
     uint32_t in_flight; /* keys */
     uint32_t in_flight_since;
-    uint32_t copying; /* of these the giver has not been told to delete its own yet */
     struct print {
         uint32_t version, epoch, bits; /* of each key at a replica; version 0: unknown */
     } print[KEYS];
@@ -82,6 +82,7 @@ struct scheduler {
     struct rebalance_slot_view view;
     int8_t primary[2]; /* as last learnt */
     uint8_t elected[2];
+    uint32_t reign[2];   /* generation of each shard, then */
     struct opened giver; /* memory of db.giver */
     bool conflict, stray, settled, gap_at_open, diverged;
     bool watched;      /* it has seen the primary on which the slot was opened */

@@ -24,6 +24,22 @@ static const char *promoted(char *text, size_t size, char of, long long from)
     return text;
 }
 
+static void histories_are_read(void **state)
+{
+    (void)state;
+    struct rebalance_reign r;
+    rebalance_copies_reign(BEFORE, &r);
+    assert_string_equal(r.history, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    assert_string_equal(r.before, "0000000000000000000000000000000000000000");
+    assert_string_equal(r.run, "");
+    rebalance_copies_reign("# Server\r\nrun_id:cccccccccccccccccccccccccccccccccccccccc\r\n", &r);
+    assert_string_equal(r.run, "cccccccccccccccccccccccccccccccccccccccc");
+    rebalance_copies_reign("role:master\r\n", &r);
+    assert_string_equal(r.run, "");
+    assert_string_equal(r.history, "");
+    assert_string_equal(r.before, "");
+}
+
 static void point_is_read(void **state)
 {
     (void)state;
@@ -130,6 +146,7 @@ static void copy_covers_one_of_which_nothing_can_be_missing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(histories_are_read),
         cmocka_unit_test(point_is_read),
         cmocka_unit_test(what_came_before_the_promotion_is_inherited),
         cmocka_unit_test(copy_covers_one_of_which_nothing_can_be_missing),

@@ -455,6 +455,18 @@ static void knows_the_traps(void **state)
     }
 }
 
+static void nobody_is_told_of_a_node_without_an_id(void **state)
+{
+    (void)state;
+    static const char *const verb[] = { "NODE", "IMPORTING", "MIGRATING" };
+    for (size_t i = 0; i < PR_COUNT(verb); i++) {
+        assert_false(rebalance_slot_named(verb[i], ""));
+        assert_true(rebalance_slot_named(verb[i], "0123456789012345678901234567890123456789"));
+    }
+    assert_true(rebalance_slot_named("STABLE", ""));
+    assert_true(rebalance_slot_named("DELSLOTS", ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +477,7 @@ int main(void)
         cmocka_unit_test(brings_keys_back_when_the_target_is_full),
         cmocka_unit_test(cancels_before_a_key_moved_by_closing_the_target_first),
         cmocka_unit_test(knows_the_traps),
+        cmocka_unit_test(nobody_is_told_of_a_node_without_an_id),
     };
     return cmocka_run_group_tests_name("unit/rebalance_slot_machine", tests, NULL, NULL);
 }

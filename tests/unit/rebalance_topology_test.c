@@ -10,6 +10,7 @@ enum { SLOTS = 16384 };
 static struct {
     struct pr_arena arena;
     int16_t owner[SLOTS];
+    uint8_t imports[SLOTS / 8];
     struct rebalance_reported node[4];
     struct rebalance_node reg[4];
     struct rebalance_image image;
@@ -52,7 +53,9 @@ static int done(void **state)
 static const struct rebalance_image *look(size_t nodes, size_t registered)
 {
     struct pr_err err = { 0 };
-    const struct rebalance_cluster c = { .node = t.node, .nodes = nodes, .slot_owner = t.owner };
+    const struct rebalance_cluster c = {
+        .node = t.node, .nodes = nodes, .slot_owner = t.owner, .imports = t.imports
+    };
     assert_ok(rebalance_image(t.reg, registered, NULL, 0, &c, &t.arena, &t.image, &err), &err);
     return &t.image;
 }
@@ -141,6 +144,80 @@ static void replica_stays_in_its_shard_while_another_takes_over(void **state)
     t.node[0].primary = true;
     t.node[0].primary_id = "";
     assert_string_equal(look(4, 4)->node[3].shard, "");
+}
+
+static void n3_dies_and_n2_takes_over_all_but(int slot)
+{
+    t.node[0].failed = t.node[0].dead = true;
+    t.node[0].config_epoch = 6;
+    t.node[2].primary = true; /* n2 */
+    t.node[2].primary_id = "";
+    t.node[2].config_epoch = 7;
+    for (int s = 0; s < SLOTS; s++)
+        if (t.owner[s] == 0 && s != slot)
+            t.owner[s] = 2;
+    t.imports[slot / 8] = (uint8_t)(1u << (slot % 8));
+}
+
+/* n3 dies in the middle of a slot that n1 imports, n2 takes over; n1, which never learns that by
+ * itself, is asked. */
+static void shard_keeps_its_id_while_a_slot_seems_to_be_a_dead_node_s(void **state)
+{
+    (void)state;
+    t.node[3].primary_id = "ra"; /* n4 */
+    (void)look(4, 4);
+    write_back();
+    const char *id = t.reg[0].shard;
+    n3_dies_and_n2_takes_over_all_but(44);
+    for (int round = 0; round < 2; round++) {
+        const struct rebalance_image *m = look(4, 4);
+        assert_int_equal(m->shards, 2);
+        for (int i = 0; i < 4; i++)
+            assert_string_equal(m->node[i].shard, i == 1 ? t.reg[1].shard : id);
+        const struct rebalance_shard *s = &m->shard[strcmp(m->shard[0].id, id) != 0];
+        assert_string_equal(s->id, id);
+        assert_string_equal(s->primary, "n2");
+        assert_int_equal(s->slots, 10000);
+        assert_int_equal(m->node[0].slots, 0); /* it has failed over: core/zones.h */
+        for (size_t i = 0; i < m->runs; i++)
+            if (m->run[i].first <= 44 && m->run[i].last >= 44) {
+                assert_string_equal(m->run[i].shard, id);
+                assert_string_equal(m->run[i].node, "n2");
+            }
+        assert_int_equal(m->owner[44], 2);
+        assert_int_equal(m->owner[43], 2);
+        assert_int_equal(m->owner[SLOTS - 1], 1);
+        write_back();
+    }
+}
+
+/* The same, but for one thing that says that nobody succeeded n3: its slot stays its own. */
+static void slot_of_a_primary_that_nobody_succeeded_stays_its_own(void **state)
+{
+    enum { SUSPECTED, SAME_EPOCH, EARLIER, NOT_IMPORTED, MORE_THAN_IMPORTED, HEIR_FAILED, CASES };
+    for (int what = 0; what < CASES; what++) {
+        (void)two_shards(state);
+        t.node[3].primary_id = "ra"; /* n4 */
+        (void)look(4, 4);
+        write_back();
+        n3_dies_and_n2_takes_over_all_but(44);
+        if (what == SUSPECTED)
+            t.node[0].dead = false;
+        if (what == SAME_EPOCH || what == EARLIER)
+            t.node[2].config_epoch = what == EARLIER ? 5 : 6;
+        if (what == NOT_IMPORTED)
+            t.imports[44 / 8] = 0;
+        if (what == MORE_THAN_IMPORTED)
+            t.owner[45] = 0;
+        t.node[2].failed = what == HEIR_FAILED;
+        const struct rebalance_image *m = look(4, 4);
+        if (m->owner[44] != 0 || m->node[0].slots != (what == MORE_THAN_IMPORTED ? 2 : 1) ||
+            m->shards != 3)
+            fail_msg("case %d: slot 44 is node %d's, n3 has %d, of %zu shards", what, m->owner[44],
+                     m->node[0].slots, m->shards);
+        (void)done(state);
+    }
+    (void)two_shards(state);
 }
 
 /* n3's replica n2 leaves; n0 joins: the id stays, though neither is named so. */
@@ -260,7 +337,9 @@ static void zone_comes_from_the_longest_subnet(void **state)
         assert_string_equal(rebalance_subnet_zone(subnet, PR_COUNT(subnet), row[i].host),
                             row[i].want);
     struct pr_err err = { 0 };
-    const struct rebalance_cluster c = { .node = t.node, .nodes = 4, .slot_owner = t.owner };
+    const struct rebalance_cluster c = {
+        .node = t.node, .nodes = 4, .slot_owner = t.owner, .imports = t.imports
+    };
     t.reg[0].zone = ""; /* the registration says nothing: the subnet does */
     assert_ok(rebalance_image(t.reg, 4, subnet, PR_COUNT(subnet), &c, &t.arena, &t.image, &err),
               &err);
@@ -300,7 +379,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_follow_the_cluster, two_shards, done),
         cmocka_unit_test_setup_teardown(replica_stays_in_its_shard_while_another_takes_over,
                                         two_shards, done),
+        cmocka_unit_test_setup_teardown(shard_keeps_its_id_while_a_slot_seems_to_be_a_dead_node_s,
+                                        two_shards, done),
         cmocka_unit_test_setup_teardown(shard_keeps_its_id_over_a_fail_over, two_shards, done),
+        cmocka_unit_test_setup_teardown(slot_of_a_primary_that_nobody_succeeded_stays_its_own,
+                                        two_shards, done),
         cmocka_unit_test_setup_teardown(shard_keeps_its_id_whoever_joins_or_leaves, two_shards,
                                         done),
         cmocka_unit_test_setup_teardown(new_shard_takes_no_name_that_is_in_use, two_shards, done),

@@ -37,6 +37,7 @@ struct work {
     int *registered_of; /* [c->nodes] index into reg, -1 */
     int *leader;        /* [c->nodes] the primary with slots whose shard it is in, -1 */
     int *slots;         /* [c->nodes] */
+    int *heir;          /* [c->nodes] who has what it seems to own; mostly itself */
     bool *orphan;       /* [c->nodes] its primary failed, or leads no more: it was not told yet */
     const char **name;  /* [c->nodes] registered id, or "host:port" */
     const char **zone;  /* [c->nodes] */
@@ -50,13 +51,14 @@ static enum pr_code allocate(struct work *w, struct pr_err *err)
     w->registered_of = pr_arena_alloc(w->arena, m * sizeof(int));
     w->leader = pr_arena_alloc(w->arena, m * sizeof(int));
     w->slots = pr_arena_alloc(w->arena, m * sizeof(int));
+    w->heir = pr_arena_alloc(w->arena, m * sizeof(int));
     w->orphan = pr_arena_alloc(w->arena, m);
     w->name = pr_arena_alloc(w->arena, m * sizeof *w->name);
     w->zone = pr_arena_alloc(w->arena, m * sizeof *w->zone);
     w->shard = pr_arena_alloc(w->arena, m * sizeof *w->shard);
     if (w->reported_of == NULL || w->registered_of == NULL || w->leader == NULL ||
-        w->slots == NULL || w->orphan == NULL || w->name == NULL || w->zone == NULL ||
-        w->shard == NULL)
+        w->slots == NULL || w->heir == NULL || w->orphan == NULL || w->name == NULL ||
+        w->zone == NULL || w->shard == NULL)
         return pr_fail(err, PR_ENOMEM, "topology of %zu nodes", w->c->nodes);
     return PR_OK;
 }
@@ -131,6 +133,53 @@ static void keep_failed_members(struct work *w)
             if (k != j && other >= 0 && w->leader[k] >= 0 &&
                 strcmp(w->reg[other].shard, w->reg[i].shard) == 0)
                 w->leader[j] = w->leader[k];
+        }
+    }
+}
+
+/* Slots that the asked node imports are all that j seems to own. */
+static bool only_imported(const struct work *w, size_t j)
+{
+    for (int s = 0; s < SLOTS; s++)
+        if (w->c->slot_owner[s] == (int16_t)j &&
+            ((unsigned)w->c->imports[s / 8] >> (s % 8) & 1u) == 0)
+            return false;
+    return true;
+}
+
+/* A leader of j's shard by the rows whose claim is later than all of j's. */
+static bool succeeds(const struct work *w, size_t k, size_t j)
+{
+    const int other = w->registered_of[k];
+    const struct rebalance_reported *heir = &w->c->node[k], *dead = &w->c->node[j];
+    return k != j && other >= 0 && w->leader[k] == (int)k && !heir->failed &&
+           heir->config_epoch > dead->config_epoch &&
+           strcmp(w->reg[other].shard, w->reg[w->registered_of[j]].shard) == 0;
+}
+
+/* A node that imports a slot names the slot's former owner for ever. Where such a one was asked, a
+ * dead primary seems to keep a slot beside who took over: that one has all of them, and the
+ * replicas. Rows may be old, and name a shard that a node is of no more: whoever keeps a slot that
+ * is not on its way, or may be alive, was not succeeded. */
+static void give_way(struct work *w)
+{
+    for (size_t j = 0; j < w->c->nodes; j++) {
+        const int i = w->registered_of[j];
+        int heir = -1;
+        w->heir[j] = (int)j;
+        if (w->leader[j] != (int)j || i < 0 || !w->c->node[j].dead || w->reg[i].shard[0] == '\0' ||
+            !only_imported(w, j))
+            continue;
+        for (size_t k = 0; k < w->c->nodes; k++)
+            if (succeeds(w, k, j) && (heir < 0 || w->slots[k] > w->slots[heir]))
+                heir = (int)k;
+        for (size_t k = 0; heir >= 0 && k < w->c->nodes; k++)
+            if (w->leader[k] == (int)j)
+                w->leader[k] = heir;
+        if (heir >= 0) {
+            w->heir[j] = heir;
+            w->slots[heir] += w->slots[j];
+            w->slots[j] = 0;
         }
     }
 }
@@ -276,25 +325,31 @@ static enum pr_code shard_rows(struct work *w, struct rebalance_image *out, stru
 static enum pr_code slot_rows(struct work *w, struct rebalance_image *out, struct pr_err *err)
 {
     size_t runs = 0;
-    for (int s = 0; s < SLOTS; s++)
-        runs += s == 0 || w->c->slot_owner[s] != w->c->slot_owner[s - 1];
+    int16_t *owner = pr_arena_alloc(w->arena, SLOTS * sizeof *owner);
+    if (owner == NULL)
+        return pr_fail(err, PR_ENOMEM, "topology of %d slots", SLOTS);
+    for (int s = 0; s < SLOTS; s++) {
+        const int16_t says = w->c->slot_owner[s];
+        owner[s] = says < 0 ? says : (int16_t)w->heir[says];
+        runs += s == 0 || owner[s] != owner[s - 1];
+    }
+    out->owner = owner;
     out->run = pr_arena_alloc(w->arena, (runs + 1) * sizeof *out->run);
     if (out->run == NULL)
         return pr_fail(err, PR_ENOMEM, "topology of %zu slot ranges", runs);
     for (int s = 0; s < SLOTS; s++) {
-        const int owner = w->c->slot_owner[s];
-        if (owner < 0)
+        if (owner[s] < 0)
             continue;
         out->slots_owned++;
-        if (s > 0 && w->c->slot_owner[s - 1] == owner) {
+        if (s > 0 && owner[s - 1] == owner[s]) {
             out->run[out->runs - 1].last = s;
             continue;
         }
         out->run[out->runs++] = (struct rebalance_slot_span){ .first = s,
                                                               .last = s,
-                                                              .shard = w->shard[owner],
-                                                              .node = w->name[owner],
-                                                              .zone = w->zone[owner] };
+                                                              .shard = w->shard[owner[s]],
+                                                              .node = w->name[owner[s]],
+                                                              .zone = w->zone[owner[s]] };
     }
     return PR_OK;
 }
@@ -325,6 +380,7 @@ enum pr_code rebalance_image(const struct rebalance_node *registered, size_t n,
     if (rc != PR_OK)
         return rc;
     keep_failed_members(&w);
+    give_way(&w);
     rc = name_shards(&w, err);
     if (rc == PR_OK)
         rc = node_rows(&w, out, err);

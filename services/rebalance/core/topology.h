@@ -40,6 +40,8 @@ struct rebalance_reported { /* a line of CLUSTER NODES */
     const char *redis_id, *host;
     int port;
     bool primary, failed;
+    bool dead; /* failed by the word of most primaries */
+    uint64_t config_epoch;
     const char *primary_id; /* of a replica */
 };
 
@@ -47,6 +49,7 @@ struct rebalance_cluster {
     const struct rebalance_reported *node; /* [nodes] */
     size_t nodes;
     const int16_t *slot_owner; /* [16384], index into node, -1 unowned */
+    const uint8_t *imports;    /* [16384 / 8]: slots that the asked node imports */
 };
 
 struct rebalance_shard { /* a row of table shards */
@@ -70,6 +73,8 @@ struct rebalance_image {         /* all three tables; everything lives in the ar
     struct rebalance_slot_span *run; /* [runs], by slot */
     size_t runs;
     int slots_owned;
+    const int16_t *owner; /* [16384], index into the cluster's nodes, -1 unowned: who has each slot,
+                           * also where the asked node names its dead former owner */
     const char **unregistered; /* "host:port" of reported nodes without a row */
     size_t n_unregistered;
 };

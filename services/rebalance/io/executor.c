@@ -4,6 +4,7 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,14 +94,10 @@ static void *keep_lease(void *arg)
 
 static void wait_for_work(struct rebalance_executor *e, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    const int64_t until_us = pr_mono_us() + ms * 1000;
     pthread_mutex_lock(&e->lock);
     if (!e->woken)
-        (void)pthread_cond_timedwait(&e->wake, &e->lock, &until);
+        (void)pr_cond_until(&e->wake, &e->lock, until_us);
     e->woken = false;
     pthread_mutex_unlock(&e->lock);
 }
@@ -199,7 +196,7 @@ enum pr_code rebalance_executor_start(struct rebalance_executor **out,
     snprintf(e->lease.name, sizeof e->lease.name, "%s", LEASE);
     snprintf(e->lease.holder, sizeof e->lease.holder, "%s", o->instance);
     pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->wake, NULL);
+    pr_cond_init(&e->wake);
     enum pr_code rc = pr_db_open(&e->db, o->db_uri, "prism-rebalance-executor", err);
     if (rc != PR_OK)
         return rc;

@@ -3,6 +3,7 @@
 #include "io/executor_private.h"
 
 #include "io/cluster_facts.h"
+#include "io/topology_rows.h"
 
 #include "prism/io/clock.h"
 
@@ -69,6 +70,42 @@ enum pr_code rebalance_tend_users(struct rebalance_executor *e, bool again, stru
                : PR_OK;
 }
 
+static enum pr_code owners_serve(const struct pr_topology *t, const int16_t *slot_owner,
+                                 bool *is_down, struct pr_err *err)
+{
+    *is_down = false;
+    for (size_t s = 0; s < PR_COUNT(t->slot_owner); s++) {
+        if (slot_owner[s] < 0)
+            return pr_fail(err, PR_EUNAVAIL, "slot %zu has no owner", s);
+        const struct pr_node *owner = &t->node[slot_owner[s]];
+        *is_down = owner->failed;
+        if (*is_down)
+            return pr_fail(err, PR_EUNAVAIL, "primary %s:%d is down", owner->host, owner->port);
+    }
+    return PR_OK;
+}
+
+/* A dead owner may have been succeeded, as the rows have it: they are asked for only then. */
+static enum pr_code all_serve(struct rebalance_executor *e, struct pr_err *err)
+{
+    const struct pr_topology *t = pr_cluster_topology(e->cluster);
+    struct rebalance_registered reg;
+    struct rebalance_image image;
+    struct pr_arena arena;
+    bool is_down;
+    enum pr_code rc = owners_serve(t, t->slot_owner, &is_down, err);
+    if (!is_down)
+        return rc;
+    pr_arena_init(&arena, 0);
+    rc = rebalance_registered_load(e->db, &arena, &reg, err);
+    if (rc == PR_OK)
+        rc = rebalance_cluster_image(&reg, t, &arena, &image, err);
+    if (rc == PR_OK)
+        rc = owners_serve(t, image.owner, &is_down, err);
+    pr_arena_done(&arena);
+    return rc;
+}
+
 enum pr_code rebalance_tend_cluster(struct rebalance_executor *e, struct rebalance_run *run,
                                     struct pr_err *err)
 {
@@ -79,15 +116,8 @@ enum pr_code rebalance_tend_cluster(struct rebalance_executor *e, struct rebalan
         rc = rebalance_tend_users(e, atomic_exchange(&run->users_missing, false), err);
     if (rc != PR_OK)
         return rc;
-    const struct pr_topology *t = pr_cluster_topology(e->cluster);
-    for (size_t s = 0; s < PR_COUNT(t->slot_owner); s++) {
-        if (t->slot_owner[s] < 0)
-            return pr_fail(err, PR_EUNAVAIL, "slot %zu has no owner", s);
-        const struct pr_node *owner = &t->node[t->slot_owner[s]];
-        if (owner->failed)
-            return pr_fail(err, PR_EUNAVAIL, "primary %s:%d is down", owner->host, owner->port);
-    }
-    return find_open_slots(e, run, err);
+    rc = all_serve(e, err);
+    return rc == PR_OK ? find_open_slots(e, run, err) : rc;
 }
 
 void rebalance_tend_probe(struct rebalance_executor *e, struct rebalance_run *run, bool new_window)

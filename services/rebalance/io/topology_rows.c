@@ -77,6 +77,34 @@ enum pr_code rebalance_registered_load(struct pr_db *db, struct pr_arena *arena,
     return PR_OK;
 }
 
+enum pr_code rebalance_cluster_image(const struct rebalance_registered *registered,
+                                     const struct pr_topology *t, struct pr_arena *arena,
+                                     struct rebalance_image *out, struct pr_err *err)
+{
+    struct rebalance_reported *node = pr_arena_alloc(arena, (t->nodes + 1) * sizeof *node);
+    if (node == NULL)
+        return pr_fail(err, PR_ENOMEM, "%zu nodes", t->nodes);
+    for (size_t i = 0; i < t->nodes; i++) {
+        const struct pr_node *n = &t->node[i];
+        node[i] =
+            (struct rebalance_reported){ .redis_id = pr_arena_strdup(arena, n->id),
+                                         .host = pr_arena_strdup(arena, n->host),
+                                         .port = n->port,
+                                         .primary = n->primary,
+                                         .failed = n->failed,
+                                         .dead = n->dead,
+                                         .config_epoch = n->config_epoch,
+                                         .primary_id = pr_arena_strdup(arena, n->primary_id) };
+        if (node[i].redis_id == NULL || node[i].host == NULL || node[i].primary_id == NULL)
+            return pr_fail(err, PR_ENOMEM, "%zu nodes", t->nodes);
+    }
+    const struct rebalance_cluster c = {
+        .node = node, .nodes = t->nodes, .slot_owner = t->slot_owner, .imports = t->imports
+    };
+    return rebalance_image(registered->node, registered->nodes, registered->subnet,
+                           registered->subnets, &c, arena, out, err);
+}
+
 /* --- writing --------------------------------------------------------------- */
 
 struct change {

@@ -74,29 +74,6 @@ static enum pr_code find_cluster(struct rebalance_watcher *w, struct pr_err *err
 
 /* --- one look ------------------------------------------------------------------ */
 
-static enum pr_code view(const struct pr_topology *t, struct pr_arena *arena,
-                         struct rebalance_cluster *out, struct pr_err *err)
-{
-    struct rebalance_reported *node = pr_arena_alloc(arena, (t->nodes + 1) * sizeof *node);
-    if (node == NULL)
-        return pr_fail(err, PR_ENOMEM, "%zu nodes", t->nodes);
-    for (size_t i = 0; i < t->nodes; i++) {
-        const struct pr_node *n = &t->node[i];
-        node[i] =
-            (struct rebalance_reported){ .redis_id = pr_arena_strdup(arena, n->id),
-                                         .host = pr_arena_strdup(arena, n->host),
-                                         .port = n->port,
-                                         .primary = n->primary,
-                                         .failed = n->failed,
-                                         .primary_id = pr_arena_strdup(arena, n->primary_id) };
-        if (node[i].redis_id == NULL || node[i].host == NULL || node[i].primary_id == NULL)
-            return pr_fail(err, PR_ENOMEM, "%zu nodes", t->nodes);
-    }
-    *out =
-        (struct rebalance_cluster){ .node = node, .nodes = t->nodes, .slot_owner = t->slot_owner };
-    return PR_OK;
-}
-
 static bool changed(const struct rebalance_watcher *w, const struct rebalance_registered *before,
                     const struct rebalance_image *image)
 {
@@ -147,16 +124,12 @@ static enum pr_code look(struct rebalance_watcher *w, struct pr_err *err)
 {
     struct pr_arena *arena = &w->arena[1 - w->at];
     struct rebalance_registered before;
-    struct rebalance_cluster cluster;
     struct rebalance_image image;
     int rows = 0;
     pr_arena_reset(arena);
     enum pr_code rc = rebalance_registered_load(w->svc->db, arena, &before, err);
     if (rc == PR_OK)
-        rc = view(pr_cluster_topology(w->cluster), arena, &cluster, err);
-    if (rc == PR_OK)
-        rc = rebalance_image(before.node, before.nodes, before.subnet, before.subnets, &cluster,
-                             arena, &image, err);
+        rc = rebalance_cluster_image(&before, pr_cluster_topology(w->cluster), arena, &image, err);
     if (rc == PR_OK) /* first: it compares with the rows as they were */
         rc = rebalance_zones_look(&w->zones, w->svc->db, &w->lease, w->svc->metrics,
                                   pr_cluster_topology(w->cluster), &before, &image, arena, err);

@@ -336,12 +336,30 @@ static struct resolution made_anew(const struct rebalance_conflict *c)
                                 "target's" };
 }
 
+/* MIGRATE had said that it deleted the key, so clients were sent to the target for it; the source
+ * had not written that to its disk when it was restarted, and serves the old copy since. (Of a
+ * batch that was not answered no client was told either, but in the instant between.) */
+static struct resolution given_again(const struct rebalance_conflict *c)
+{
+    struct resolution by_print;
+    if (c->in_flight && printed(c, &by_print))
+        return by_print;
+    if (c->source.type == REBALANCE_TYPE_SET && c->target.type == REBALANCE_TYPE_SET)
+        return (struct resolution){ REBALANCE_UNION_SETS,
+                                    "a set that the restarted source has again" };
+    return (struct resolution){ REBALANCE_STOP,
+                                "it was given, the restarted source has it again, and both copies "
+                                "may have been written" };
+}
+
 enum rebalance_resolution rebalance_conflict_resolve(const struct rebalance_conflict *c,
                                                      const char **why)
 {
     struct resolution r;
     if (c->equal)
         r = (struct resolution){ REBALANCE_EITHER, "both copies are equal" };
+    else if (!c->source_failed_over && c->source_restarted && !c->unanswered)
+        r = given_again(c);
     else if (!c->source_failed_over)
         r = (struct resolution){ REBALANCE_KEEP_SOURCE,
                                  "clients were served at the source all the time" };

@@ -94,6 +94,8 @@ struct rebalance_copy {
 struct rebalance_conflict {
     bool in_flight;          /* in the recorded window: its DEL may not have been replicated */
     bool source_failed_over; /* since the slot was opened; or its MIGRATING mark was lost */
+    /* It was restarted, and led all the time: what it deleted last may be there again. */
+    bool source_restarted;
     /* Its MIGRATE broke off, and the source went on serving clients for a while before it
      * failed over: either copy may have been written since. */
     bool served_on;

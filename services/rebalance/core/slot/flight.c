@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { HISTORY = 40, POINT = HISTORY + 8, PRINT = 8 };
+enum { HISTORY = REBALANCE_ID - 1, POINT = HISTORY + 8, PRINT = 8 };
 static const uint32_t PRINTED = UINT32_C(1) << 31, IS_POINT = UINT32_C(1) << 30;
 
 void rebalance_in_flight_add(struct pr_buf *b, const void *key, size_t len)

@@ -3,6 +3,8 @@
 #ifndef REBALANCE_FLIGHT_H
 #define REBALANCE_FLIGHT_H
 
+#include "core/slot/reign.h"
+
 #include "prism/buf.h"
 #include "prism/err.h"
 
@@ -12,7 +14,7 @@
 
 /* A point in a primary's history, from its INFO replication, or that of a replica of it. */
 struct rebalance_written {
-    char history[41]; /* master_replid; "": unknown */
+    char history[REBALANCE_ID]; /* master_replid; "": unknown */
     long long offset;
 };
 /* Of a key before it was sent. */

@@ -266,3 +266,8 @@ bool rebalance_slot_state_parse(const char *name, enum rebalance_slot_state *out
     }
     return false;
 }
+
+bool rebalance_slot_named(const char *verb, const char *id)
+{
+    return id[0] != '\0' || strcmp(verb, "DELSLOTS") == 0 || strcmp(verb, "STABLE") == 0;
+}

@@ -197,4 +197,8 @@ const char *rebalance_slot_effect_name(enum rebalance_slot_effect f);
 /* steps.state to state; false: no such name. */
 bool rebalance_slot_state_parse(const char *name, enum rebalance_slot_state *out);
 
+/* Whether a node may be told this of a slot: all but DELSLOTS and STABLE want the id of a node, and
+ * of one that never answered there is none. */
+bool rebalance_slot_named(const char *verb, const char *id);
+
 #endif

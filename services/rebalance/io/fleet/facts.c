@@ -52,26 +52,11 @@ static enum pr_code load_image(struct load *l)
     enum pr_code rc = rebalance_registered_load(l->db, l->arena, &reg, l->err);
     if (rc != PR_OK)
         return rc;
-    struct rebalance_reported *r = pr_arena_alloc(l->arena, (t->nodes + 1) * sizeof *r);
     l->member_of = pr_arena_alloc(l->arena, (t->nodes + 1) * sizeof *l->member_of);
     l->topology_of = pr_arena_alloc(l->arena, (reg.nodes + 1) * sizeof *l->topology_of);
-    if (r == NULL || l->member_of == NULL || l->topology_of == NULL || reg.nodes > INT16_MAX)
+    if (l->member_of == NULL || l->topology_of == NULL || reg.nodes > INT16_MAX)
         return no_memory(l->err);
-    for (size_t i = 0; i < t->nodes; i++) {
-        const struct pr_node *n = &t->node[i];
-        r[i] =
-            (struct rebalance_reported){ .redis_id = pr_arena_strdup(l->arena, n->id),
-                                         .host = pr_arena_strdup(l->arena, n->host),
-                                         .port = n->port,
-                                         .primary = n->primary,
-                                         .failed = n->failed,
-                                         .primary_id = pr_arena_strdup(l->arena, n->primary_id) };
-        if (r[i].redis_id == NULL || r[i].host == NULL || r[i].primary_id == NULL)
-            return no_memory(l->err);
-    }
-    const struct rebalance_cluster view = { r, t->nodes, t->slot_owner };
-    rc = rebalance_image(reg.node, reg.nodes, reg.subnet, reg.subnets, &view, l->arena, &l->image,
-                         l->err);
+    rc = rebalance_cluster_image(&reg, t, l->arena, &l->image, l->err);
     if (rc != PR_OK)
         return rc;
     for (size_t k = 0; k < t->nodes; k++)
@@ -237,17 +222,17 @@ static enum pr_code count_keys(struct load *l)
     if (keys == NULL || owned == NULL || k == NULL)
         return no_memory(l->err);
     for (int s = 0; s < REBALANCE_SLOTS; s++)
-        if (t->slot_owner[s] >= 0)
-            owned[t->slot_owner[s]][s / 8] =
-                (uint8_t)(owned[t->slot_owner[s]][s / 8] | 1u << (s % 8));
+        if (l->image.owner[s] >= 0)
+            owned[l->image.owner[s]][s / 8] =
+                (uint8_t)(owned[l->image.owner[s]][s / 8] | 1u << (s % 8));
     for (size_t i = 0; i < t->nodes; i++)
         if (t->node[i].primary && !t->node[i].failed)
             k[n++] = (struct counted){ t->node[i].id, owned[i], keys };
     const enum pr_code rc = facts_count_keys(l->c, k, n, l->err);
     for (int s = 0; s < REBALANCE_SLOTS && rc == PR_OK; s++)
-        if (t->slot_owner[s] >= 0) {
+        if (l->image.owner[s] >= 0) {
             l->slot[s].keys = keys[s];
-            l->slot[s].bytes = keys[s] * l->says[t->slot_owner[s]].key_bytes;
+            l->slot[s].bytes = keys[s] * l->says[l->image.owner[s]].key_bytes;
         }
     return rc;
 }
@@ -275,10 +260,10 @@ static enum pr_code slot_stats(struct load *l, bool *told)
     }
     *told = true;
     for (int s = 0; s < REBALANCE_SLOTS; s++)
-        if (t->slot_owner[s] >= 0)
-            cpu[t->slot_owner[s]] += stat[s].cpu_us;
+        if (l->image.owner[s] >= 0)
+            cpu[l->image.owner[s]] += stat[s].cpu_us;
     for (int s = 0; s < REBALANCE_SLOTS; s++) {
-        const int owner = t->slot_owner[s];
+        const int owner = l->image.owner[s];
         if (owner >= 0 && cpu[owner] > 0)
             l->slot[s].ops_per_s = l->says[owner].ops_per_s * stat[s].cpu_us / cpu[owner];
         if (owner >= 0 && stat[s].memory_bytes > 0)
@@ -289,14 +274,13 @@ static enum pr_code slot_stats(struct load *l, bool *told)
 
 static enum pr_code load_slots(struct load *l, struct rebalance_fleet_facts *out)
 {
-    const struct pr_topology *t = pr_cluster_topology(l->c);
     uint8_t open[2048];
     l->slot = pr_arena_alloc(l->arena, REBALANCE_SLOTS * sizeof *l->slot);
     if (l->slot == NULL)
         return no_memory(l->err);
     enum pr_code rc = rebalance_cluster_open_slots(l->db, l->c, open, l->err);
     for (int s = 0; s < REBALANCE_SLOTS && rc == PR_OK; s++) {
-        const int owner = t->slot_owner[s];
+        const int owner = l->image.owner[s];
         const int16_t member = owner < 0 ? REBALANCE_NONE : l->member_of[owner];
         l->slot[s].moved_from = REBALANCE_NONE;
         l->slot[s].shard = member < 0 ? REBALANCE_NONE : l->node[member].shard;
@@ -426,9 +410,9 @@ static enum pr_code digest(const struct load *l, char out[REBALANCE_FINGERPRINT]
     for (size_t k = 0; k < t->nodes; k++)
         pr_buf_str(&b, line[k]);
     for (int s = 0; s < REBALANCE_SLOTS; s++)
-        if (s == 0 || t->slot_owner[s] != t->slot_owner[s - 1])
+        if (s == 0 || l->image.owner[s] != l->image.owner[s - 1])
             pr_buf_printf(&b, "%d %s\n", s,
-                          t->slot_owner[s] < 0 ? "-" : t->node[t->slot_owner[s]].id);
+                          l->image.owner[s] < 0 ? "-" : t->node[l->image.owner[s]].id);
     const XXH128_hash_t h = XXH3_128bits(b.data, b.len);
     const bool failed = b.failed;
     pr_buf_done(&b);

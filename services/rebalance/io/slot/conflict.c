@@ -57,7 +57,7 @@ static enum pr_code read_copy(const struct rebalance_judge *j, bool at_taker,
     if (rc == PR_OK && p->giver_failed &&
         !rebalance_shard_noted(at_taker ? rebalance_taker(p) : rebalance_giver(p),
                                at_taker ? j->taker : j->giver,
-                               p->promoted_us[rebalance_pair_giver(p)]))
+                               p->over[rebalance_pair_giver(p)].first_us))
         c->is.idle_s = -1;
     if (rc == PR_EINVAL) /* under an LFU policy there is none */
         rc = PR_OK;
@@ -116,7 +116,9 @@ static enum pr_code print_at(const struct rebalance_judge *j, bool at_taker, uin
 }
 
 /* What the prints say, under WATCH: of a state that the promoted giver did not inherit they say
- * nothing of its copy. Where the taker owns the slot its clients write to its copy meanwhile. */
+ * nothing of its copy, nor of one that a restarted giver may have lost; but a copy that is as it
+ * was sent was not written since, whatever was lost. Where the taker owns the slot its clients
+ * write to its copy meanwhile. */
 static enum pr_code compare_prints(const struct rebalance_judge *j,
                                    const struct rebalance_sent *was, struct rebalance_conflict *c,
                                    struct pr_err *err)
@@ -124,14 +126,15 @@ static enum pr_code compare_prints(const struct rebalance_judge *j,
     const struct rebalance_copy_at giver = rebalance_judge_at(j, false),
                                    taker = rebalance_judge_at(j, true);
     uint64_t g = 0, t = 0;
+    const bool inherited = rebalance_copies_inherited(j->info, &was->point);
     if (was->print == 0 || j->taker_owns || !c->source.vertex || !c->target.vertex ||
-        !rebalance_copies_inherited(j->info, &was->point))
+        !(inherited || c->source_restarted))
         return PR_OK;
     enum pr_code rc = print_at(j, false, &g, err);
     if (rc == PR_OK)
         rc = print_at(j, true, &t, err);
     c->source_as_sent = g == was->print;
-    c->target_as_sent = t == was->print;
+    c->target_as_sent = inherited && t == was->print;
     if (rc == PR_OK && c->target_as_sent)
         rc = rebalance_copies_cover(&giver, &taker, j->key, j->len, &c->covers, err);
     return rc;
@@ -154,10 +157,11 @@ static enum pr_code judge_it(const struct rebalance_judge *j, const struct rebal
     struct rebalance_sent sent = { .print = 0 };
     enum pr_code rc = PR_OK;
     const struct rebalance_pair *p = j->p;
-    const int64_t now_us = pr_mono_us(), promoted_us = p->promoted_us[rebalance_pair_giver(p)];
+    const int64_t now_us = pr_mono_us(), promoted_us = p->over[rebalance_pair_giver(p)].first_us;
     struct rebalance_conflict c = {
         .in_flight = was_in_flight(p, j->key, j->len, &sent),
         .source_failed_over = p->giver_failed,
+        .source_restarted = p->restarted[rebalance_pair_giver(p)],
         .served_on = p->step->served_on,
         .gap_unacknowledged = !is_equal && p->gap_unacknowledged && no_replica_yet(j),
         .unanswered = rebalance_pair_unanswered(p, j->key, j->len),
@@ -174,7 +178,7 @@ static enum pr_code judge_it(const struct rebalance_judge *j, const struct rebal
         *what = REBALANCE_KEEP_TARGET;
         return PR_OK;
     }
-    if (p->giver_failed && c.in_flight && !is_equal)
+    if ((p->giver_failed || c.source_restarted) && c.in_flight && !is_equal)
         rc = compare_prints(j, &sent, &c, err);
     *what = rebalance_conflict_resolve(&c, why);
     return rc;

@@ -217,21 +217,35 @@ void rebalance_copies_forks(const char *info, int64_t now_us, struct rebalance_f
     f->total = total;
 }
 
+static void history_after(const char *info, const char *name, char out[REBALANCE_ID])
+{
+    const char *at = strstr(info, name);
+    out[0] = '\0';
+    if (at != NULL)
+        snprintf(out, REBALANCE_ID, "%.40s", at + strlen(name));
+}
+
+void rebalance_copies_reign(const char *info, struct rebalance_reign *out)
+{
+    history_after(info, "master_replid:", out->history);
+    history_after(info, "master_replid2:", out->before);
+    history_after(info, "run_id:", out->run);
+}
+
 struct rebalance_written rebalance_copies_point(const char *info)
 {
     struct rebalance_written w = { .offset = rebalance_copies_written(info) };
-    const char *at = strstr(info, "master_replid:");
-    if (at != NULL && w.offset >= 0)
-        snprintf(w.history, sizeof w.history, "%.40s", at + strlen("master_replid:"));
+    if (w.offset >= 0)
+        history_after(info, "master_replid:", w.history);
     return w;
 }
 
 /* second_repl_offset is the first byte that the old history and the new one do not share. */
 bool rebalance_copies_inherited(const char *info, const struct rebalance_written *point)
 {
-    const char *at = strstr(info, "master_replid2:");
-    return strlen(point->history) == 40 && at != NULL &&
-           strncmp(at + strlen("master_replid2:"), point->history, 40) == 0 &&
+    struct rebalance_reign r;
+    rebalance_copies_reign(info, &r);
+    return strlen(point->history) == REBALANCE_ID - 1 && strcmp(r.before, point->history) == 0 &&
            point->offset < number_after(info, "second_repl_offset:");
 }
 

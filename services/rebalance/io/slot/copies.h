@@ -4,6 +4,7 @@
 
 #include "core/slot/drain.h"
 #include "core/slot/flight.h"
+#include "core/slot/reign.h"
 
 #include "prism/io/redis.h"
 
@@ -66,5 +67,7 @@ struct rebalance_written rebalance_copies_point(const char *info);
 /* info of a promoted replica: it had come at least as far when it was promoted, so
  * nothing written up to there was lost. Of its last promotion alone. */
 bool rebalance_copies_inherited(const char *info, const struct rebalance_written *point);
+/* Its histories. */
+void rebalance_copies_reign(const char *info, struct rebalance_reign *out);
 
 #endif

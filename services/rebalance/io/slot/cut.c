@@ -74,7 +74,7 @@ static enum pr_code judge(struct rebalance_pair *p, int lane, struct pr_redis *g
     if (k == NULL)
         return pr_fail(err, PR_ENOMEM, "%zu keys of a batch", keys.keys);
     rc = read_keys(&keys, giver, taker, k, err);
-    if (rc == PR_OK && !rebalance_shard_noted(rebalance_giver(p), giver, p->promoted_us[side]))
+    if (rc == PR_OK && !rebalance_shard_noted(rebalance_giver(p), giver, p->over[side].first_us))
         for (size_t i = 0; i < keys.keys; i++)
             k[i].source_idle_s = -1;
     if (rc == PR_OK && !rebalance_shard_noted(rebalance_taker(p), taker, c->sent_us))
@@ -85,7 +85,7 @@ static enum pr_code judge(struct rebalance_pair *p, int lane, struct pr_redis *g
         c->judged = true;
         c->keys = keys.keys;
         c->kept = rebalance_cut_kept(k, keys.keys, (now_us - c->sent_us) / 1000 + 1,
-                                     (now_us - p->promoted_us[side]) / 1000 + 1);
+                                     (now_us - p->over[side].first_us) / 1000 + 1);
     }
     free(k);
     return rc;
@@ -100,7 +100,7 @@ enum pr_code rebalance_pair_judge_cuts(struct rebalance_pair *p, struct pr_redis
     enum pr_code rc = PR_OK;
     for (int i = 0; i < REBALANCE_LANES && rc == PR_OK; i++) /* of a second one before nobody knows
                                                                  what it inherited */
-        if (p->failovers[side] == 1 && !p->resumed && p->promoted_us[side] > 0 &&
+        if (p->over[side].n == 1 && !p->resumed && p->over[side].first_us > 0 &&
             p->cut[i].sent_us > 0 && !p->cut[i].judged)
             rc = judge(p, i, giver, taker, err);
     return rc;
@@ -137,7 +137,7 @@ bool rebalance_pair_unanswered(const struct rebalance_pair *p, const char *key, 
 
 bool rebalance_pair_kept(const struct rebalance_pair *p, const char *key, size_t len)
 {
-    for (int i = 0; i < REBALANCE_LANES && p->failovers[rebalance_pair_giver(p)] == 1; i++) {
+    for (int i = 0; i < REBALANCE_LANES && p->over[rebalance_pair_giver(p)].n == 1; i++) {
         const struct rebalance_cut *c = &p->cut[i];
         const long at = c->judged ? place(p, i, key, len) : -1;
         if (at > (long)c->kept && at < (long)c->keys)

@@ -170,6 +170,15 @@ static void note_time(struct rebalance_pair *p, const struct batch *b)
     p->answered_us = now_us;
 }
 
+/* A giver that led, gave that away and leads again has lost its mark, and yet serves MIGRATE: it
+ * shows in its history alone. */
+static void hear_of_deletions(struct rebalance_pair *p, unsigned lane, const char *info)
+{
+    p->deleted[lane] = rebalance_copies_point(info);
+    if (strcmp(p->deleted[lane].history, rebalance_giver(p)->reign.history) != 0)
+        p->known = p->calm = false; /* it is looked at */
+}
+
 static enum pr_code read_batch(struct rebalance_pair *p, const struct batch *b, redisReply **left,
                                struct pr_err *err)
 {
@@ -195,7 +204,7 @@ static enum pr_code read_batch(struct rebalance_pair *p, const struct batch *b, 
         if (asked != PR_OK && rc == PR_OK)
             rc = pr_fail(err, asked, "%s", late.text);
         if (asked == PR_OK && got->str != NULL && rc == PR_OK && p->known)
-            p->deleted[lane] = rebalance_copies_point(got->str);
+            hear_of_deletions(p, lane, got->str);
         if (got != NULL)
             freeReplyObject(got);
     }

@@ -60,6 +60,12 @@ static enum pr_code setslot(struct rebalance_pair *p, struct pr_redis *conn, int
     const char *argv[5 + 2 * (MAX_WORDS + 1)] = { "EVAL", SCRIPT, "0", deadline, slot };
     int argc = 5;
     const int patience_ms = rebalance_pair_patience_ms(p->run);
+    for (size_t i = 0; i < n; i++)
+        if (!rebalance_slot_named(w[i].verb, w[i].id))
+            return pr_fail(err, PR_EUNAVAIL,
+                           "shard %.64s cannot be told %s: the primary of the other shard never "
+                           "said its id",
+                           p->shard[k].id, w[i].verb);
     enum pr_code rc = learn_clock(p, conn, k, err);
     if (rc == PR_OK)
         rc = rebalance_pair_may_send(p, patience_ms, err);
@@ -153,7 +159,7 @@ static void look_for_replicas(struct rebalance_pair *p)
         return;
     p->reopened = true;
     if (pr_redis_command(p->lane[0].conn, &got, NULL, "INFO replication") == PR_OK)
-        p->gap_unacknowledged = p->failovers[rebalance_pair_giver(p)] == 1 && !p->resumed &&
+        p->gap_unacknowledged = p->over[rebalance_pair_giver(p)].n == 1 && !p->resumed &&
                                 got->str != NULL && rebalance_replicas_in_step(got->str) == 0;
     if (got != NULL)
         freeReplyObject(got);
@@ -332,6 +338,7 @@ static enum pr_code resolve(struct rebalance_pair *p, struct pr_err *err)
     rc = rebalance_pair_settle(p, err); /* what was judged must not be undone by a fail-over */
     if (rc != PR_OK)
         return rc;
+    p->restarted[rebalance_pair_giver(p)] = false;
     p->view.settled = false; /* keys may go before it is found empty */
     p->view.conflict = p->giver_failed = p->step->served_on = p->step->failed_over = false;
     if (!p->step->at.back) /* a turn may be undone, and what the source did before counts again */

@@ -76,7 +76,7 @@ static enum pr_code one_job(struct rebalance_pair *p, struct rebalance_job_desk 
     const size_t n = rebalance_job_batch(each, most);
     for (size_t i = 0; i < n; i++)
         step[i] = &p->steps[p->next_step + i];
-    p->step = step[0];
+    p->step = &p->steps[p->next_step];
     rebalance_job_take_up(d, step, n, false);
     const double bytes = (double)d->bytes;
     rebalance_pair_rest(p); /* a job cannot be slowed down, the next one can wait */

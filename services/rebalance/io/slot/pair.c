@@ -3,6 +3,7 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,7 +295,7 @@ enum pr_code rebalance_pair_run(struct rebalance_slot_run *run, size_t number, s
     if (p->limits.lease_ms > 0 && p->limits.batch_block_ms > fits_ms)
         p->limits.batch_block_ms = fits_ms;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->wake, NULL);
+    pr_cond_init(&p->wake);
     rebalance_pair_pace_init(p, pr_mono_us());
     enum pr_code rc = load(p, err);
     if (rc == PR_OK && p->n_steps > 0) {

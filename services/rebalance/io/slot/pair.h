@@ -78,12 +78,12 @@ struct rebalance_pair {
     unsigned seen_changes[2];          /* of the shards' primaries, when they were looked at last */
     bool reopened, gap_unacknowledged; /* on a promoted giver; core/slot/drain.h */
     bool giver_failed;                 /* over, and keys on both sides are not compared yet */
-    bool unsure;            /* whether the giver failed over: the marks are not asked yet */
-    size_t put_back;        /* rows that said more than was done */
-    bool urgent;            /* to its end although a pause was asked for */
-    unsigned failovers[2];  /* of the shards in this slot since it was turned, that we saw */
-    int64_t promoted_us[2]; /* before the first of them, by our clock; 0 unknown */
-    bool resumed;           /* begun by somebody else: what is in flight says the row alone */
+    bool restarted[2]; /* the shards' primaries, and keys on both sides are not compared yet */
+    bool unsure;       /* whether the giver failed over: the marks are not asked yet */
+    size_t put_back;   /* rows that said more than was done */
+    bool urgent;       /* to its end although a pause was asked for */
+    struct rebalance_fail_overs over[2]; /* of the shards, in this slot since it was turned */
+    bool resumed; /* begun by somebody else: what is in flight says the row alone */
     struct rebalance_verifier verifier;
     int64_t told_us;     /* when the order to stop was seen first; 0: not */
     int64_t clock_us[2]; /* of the primaries, minus our monotonic one */

@@ -6,11 +6,11 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
+#include "prism/io/rest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { TURN_US = 10000, DOUBT_US = 1500000, RETRY_US = 50000 };
 
@@ -282,13 +282,9 @@ static bool wants_window(struct scout *s, bool *ends)
 
 static void nap(struct rebalance_pair *p)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += TURN_US * 1000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    const int64_t until_us = pr_mono_us() + TURN_US;
     pthread_mutex_lock(&p->lock);
-    (void)pthread_cond_timedwait(&p->wake, &p->lock, &until);
+    (void)pr_cond_until(&p->wake, &p->lock, until_us);
     pthread_mutex_unlock(&p->lock);
 }
 

@@ -43,6 +43,7 @@ enum pr_code rebalance_shard_load(struct rebalance_shard *s, struct pr_db *db, c
     s->members = 0;
     s->primary = -1;
     s->promoted_us = 0;
+    s->restarted = false;
     snprintf(s->id, sizeof s->id, "%s", pr_cell(res, 0, 5));
     for (int i = 0; i < PQntuples(res); i++) {
         struct rebalance_shard_member *m =
@@ -207,10 +208,10 @@ static bool ask(struct rebalance_shard *s, struct rebalance_shard_member *m, uns
     /* Keys are counted after the marks were read: what the machine relies on. */
     const char *const nodes[] = { "CLUSTER", "NODES" };
     const char *const count[] = { "CLUSTER", "COUNTKEYSINSLOT", number };
-    const char *const info[] = { "INFO", "replication", "stats", "persistence" };
+    const char *const info[] = { "INFO", "server", "replication", "stats", "persistence" };
     return pr_redis_append(m->eye, 2, nodes, NULL, NULL) == PR_OK &&
            pr_redis_append(m->eye, 3, count, NULL, NULL) == PR_OK &&
-           pr_redis_append(m->eye, 4, info, NULL, NULL) == PR_OK &&
+           pr_redis_append(m->eye, (int)PR_COUNT(info), info, NULL, NULL) == PR_OK &&
            pr_redis_flush(m->eye, NULL) == PR_OK;
 }
 
@@ -230,6 +231,9 @@ static void hear(struct rebalance_shard *s, struct rebalance_shard_member *m, co
         m->keys = r[1]->integer;
         m->replicas = rebalance_replicas_in_step(r[2]->str);
         rebalance_copies_forks(r[2]->str, pr_mono_us(), &m->forks);
+        rebalance_copies_reign(r[2]->str, &m->reign);
+        memcpy(m->reign.node, m->id, sizeof m->reign.node);
+        m->reign.open = m->mark != 0;
         m->primary = m->primary && m->replicas >= 0;
     }
     for (int i = 0; i < ASKED; i++)
@@ -251,18 +255,19 @@ static bool elect(struct rebalance_shard *s)
     }
     s->gone = best < 0 && elsewhere == s->members; /* one that is silent may yet be promoted */
     const int64_t now_us = pr_mono_us();
-    if (best >= 0 && best == s->primary)
-        s->seen_us = now_us;
-    if (best < 0 || best == s->primary)
+    if (best < 0)
         return false;
-    const bool first = s->primary < 0;
-    s->primary = best;
-    if (!first) {
-        s->changes++;
+    const struct rebalance_reign *is = &s->member[best].reign;
+    const unsigned changes = s->primary < 0 ? 0 : rebalance_reigns_between(&s->reign, is);
+    if (changes > 0) {
+        s->changes += changes;
         s->promoted_us = s->seen_us > 0 ? s->seen_us : now_us;
     }
+    s->restarted = s->restarted || (s->primary >= 0 && rebalance_reign_restarted(&s->reign, is));
+    s->primary = best;
+    s->reign = *is;
     s->seen_us = now_us;
-    return !first;
+    return changes > 0;
 }
 
 bool rebalance_shards_look(struct rebalance_shard *const shard[2], unsigned slot)

@@ -29,6 +29,7 @@ struct rebalance_shard_member {
     char mark;                /* '>' migrates, '<' imports, 0 neither */
     int64_t keys;             /* in the slot; -1 unknown */
     int replicas;             /* in step with it */
+    struct rebalance_reign reign;
     struct rebalance_forks forks;
     char owner_host[PR_HOST]; /* address of owner */
     int owner_port;
@@ -38,13 +39,15 @@ struct rebalance_shard {
     char id[64]; /* shards.id; the node's own when it has none yet */
     struct rebalance_shard_member member[REBALANCE_SHARD_MEMBERS];
     size_t members;
-    int primary;         /* index; -1 none */
-    bool gone;           /* every member that answers serves another shard */
-    int64_t seen_us;     /* when the primary was last seen to be one */
-    int64_t promoted_us; /* when the one before this was; 0: there was none */
-    unsigned changes;    /* of the primary */
-    bool refused;        /* a member that was restarted does not know our user; unset by who
-                            reads it */
+    int primary;                  /* index; -1 none */
+    bool gone;                    /* every member that answers serves another shard */
+    int64_t seen_us;              /* when the primary was last seen to be one */
+    int64_t promoted_us;          /* when the one before this was; 0: there was none */
+    struct rebalance_reign reign; /* of the primary, when it was last seen to be one */
+    unsigned changes;             /* of the primary; two or more between two looks count as two */
+    bool restarted;               /* the primary was, with its mark; unset by who reads it */
+    bool refused; /* a member that was restarted does not know our user; unset by who
+                     reads it */
     struct pr_redis_auth auth;
     int timeout_ms; /* of a look */
 };

@@ -24,8 +24,7 @@ static void hear_promoted(struct rebalance_pair *p)
 {
     struct pr_redis *conn = NULL;
     redisReply *got = NULL;
-    if (p->failovers[rebalance_pair_giver(p)] > 1 || /* of the one before it cannot tell */
-        rebalance_pair_service(p, rebalance_pair_giver(p), &conn, NULL) != PR_OK ||
+    if (rebalance_pair_service(p, rebalance_pair_giver(p), &conn, NULL) != PR_OK ||
         pr_redis_command(conn, &got, NULL, "INFO replication") != PR_OK)
         return;
     for (unsigned i = 0; i < REBALANCE_LANES; i++)
@@ -50,19 +49,38 @@ static void note_changes(struct rebalance_pair *p)
 {
     const int giver = rebalance_pair_giver(p);
     for (int k = 0; k < 2; k++) {
-        if (p->shard[k].changes == p->seen_changes[k])
+        const unsigned changes = p->shard[k].changes - p->seen_changes[k];
+        if (changes == 0)
             continue;
         rebalance_pair_succeeded(p, k);
         p->calm = p->view.settled = p->view.agreed = false;
         p->view.refused[0] = p->view.refused[1] = REBALANCE_SLOT_ACCEPTS;
-        if (p->failovers[k]++ == 0)
-            p->promoted_us[k] = p->shard[k].promoted_us;
+        rebalance_fail_overs_saw(&p->over[k], changes, p->shard[k].promoted_us);
         if (k == giver) {
             p->giver_failed = p->step->failed_over = p->view.conflict = p->view.stray = true;
             p->reopened = p->gap_unacknowledged = false;
             p->no_compression[k] = false; /* the new one's settings are its own */
             hear_promoted(p);
         }
+    }
+}
+
+/* A giver that was restarted may have keys again that it had given. Who takes over after us cannot
+ * know which were answered for: to them it failed over. */
+static void note_restarts(struct rebalance_pair *p)
+{
+    const int giver = rebalance_pair_giver(p);
+    for (int k = 0; k < 2; k++) {
+        if (!p->shard[k].restarted)
+            continue;
+        p->shard[k].restarted = false;
+        p->restarted[k] = true;
+        if (k != giver)
+            continue;
+        p->calm = p->view.settled = false;
+        p->step->failed_over = p->view.conflict = true;
+        pr_info(PR_EV("slot.giver_restarted"), PR_I("slot", p->step->slot),
+                PR_S("shard", p->shard[k].id), PR_S("primary", name_of(&p->shard[k])));
     }
 }
 
@@ -92,8 +110,10 @@ static void ask_marks(struct rebalance_pair *p)
         giver->open == REBALANCE_SLOT_MIGRATES || giver->open == REBALANCE_SLOT_MIGRATES_STALE;
     const bool lost =
         giver->map == REBALANCE_SLOT_TO_SELF && !migrates && (imports || taker->keys > 0);
+    if (lost)
+        rebalance_fail_overs_missed(&p->over[rebalance_pair_giver(p)]);
     p->giver_failed = p->giver_failed || lost;
-    p->step->failed_over = p->giver_failed;
+    p->step->failed_over = p->giver_failed || p->restarted[rebalance_pair_giver(p)];
     p->view.conflict = p->view.conflict || imports || p->giver_failed;
 }
 
@@ -111,6 +131,7 @@ static void look(struct rebalance_pair *p)
         rebalance_pair_unlink(p);
         note_changes(p);
     }
+    note_restarts(p);
     v->third = (v->source.there && v->source.map == REBALANCE_SLOT_TO_THIRD) ||
                (v->target.there && v->target.map == REBALANCE_SLOT_TO_THIRD);
     const struct rebalance_slot_side *giver = p->step->at.back ? &v->target : &v->source;
@@ -130,6 +151,8 @@ static void look_first(struct rebalance_pair *p)
     p->unsure = begun;
     p->view.conflict = begun && p->step->in_flight.len > 0;
     p->giver_failed = begun && p->step->failed_over;
+    if (p->giver_failed)
+        rebalance_fail_overs_missed(&p->over[rebalance_pair_giver(p)]);
     look(p);
     p->view.conflict = p->view.conflict || p->giver_failed;
 }
@@ -215,8 +238,9 @@ static void begin(struct rebalance_pair *p, struct rebalance_slot_step *step,
     p->piece = piece;
     p->view = (struct rebalance_slot_view){ 0 };
     p->giver_failed = p->unsure = p->reopened = p->gap_unacknowledged = false;
-    memset(p->failovers, 0, sizeof p->failovers);
-    memset(p->promoted_us, 0, sizeof p->promoted_us);
+    memset(p->over, 0, sizeof p->over);
+    memset(p->restarted, 0, sizeof p->restarted);
+    p->shard[0].restarted = p->shard[1].restarted = false;
     p->urgent = false;
     p->turn = 0;
     p->opened_us = pr_mono_us();
@@ -291,11 +315,10 @@ static void change_roles(struct rebalance_pair *p)
     p->view.settled = p->calm = s->served_on = false;
     p->reopened = p->gap_unacknowledged = false; /* they were of the former giver */
     memset(p->cut, 0, sizeof p->cut);
-    if (s->at.back) {
-        memset(p->failovers, 0, sizeof p->failovers);
-        memset(p->promoted_us, 0, sizeof p->promoted_us);
-    }
-    p->giver_failed = s->failed_over = p->failovers[rebalance_pair_giver(p)] > 0;
+    memset(p->restarted, 0, sizeof p->restarted);
+    if (s->at.back)
+        memset(p->over, 0, sizeof p->over);
+    p->giver_failed = s->failed_over = p->over[rebalance_pair_giver(p)].n > 0;
     p->view.conflict = p->view.conflict || p->giver_failed;
     p->unsure = p->resumed && !s->at.back; /* who was there before us may have seen it */
 }
