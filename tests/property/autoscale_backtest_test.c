@@ -123,6 +123,33 @@ static void adaptive_is_nowhere_shorter_than_rules_by_more_than_a_minute(void **
                      result[i][0].short_minutes_per_day);
 }
 
+/* Clients that get no answer for a while come back all at once, to a fleet that has shrunk: one
+ * boot is what that may cost. */
+static void an_outage_is_not_followed_by_another(void **state)
+{
+    (void)state;
+    enum { DAY = 24 * 60, DAYS = 7 };
+    static const int lasts[] = { 30, 60, 180, 600 };
+    double *load = calloc((size_t)DAYS * DAY, sizeof *load);
+    assert_non_null(load);
+    for (size_t k = 0; k < PR_COUNT(lasts) && !quick; k++) {
+        for (int i = 0; i < DAYS * DAY; i++) {
+            const double x = fabs((double)(i % DAY) / 720 - 1); /* 1 at midnight, 0 at noon */
+            const bool out = i / DAY >= 2 && i % DAY >= 660 && i % DAY < 660 + lasts[k];
+            load[i] = out ? 0 : 420 - 320 * x + 20 * (double)((i * 7919) % 101) / 101;
+        }
+        struct autoscale_result rules, adaptive;
+        run_one(AUTOSCALE_RULES, load, (size_t)DAYS * DAY, &rules);
+        run_one(AUTOSCALE_ADAPTIVE, load, (size_t)DAYS * DAY, &adaptive);
+        char name[16];
+        snprintf(name, sizeof name, "%d min", lasts[k]);
+        print_row(name, AUTOSCALE_RULES, &rules);
+        print_row(name, AUTOSCALE_ADAPTIVE, &adaptive);
+        assert_true(adaptive.short_minutes_per_day <= 12); /* a boot, and the minutes at its ends */
+    }
+    free(load);
+}
+
 /* A thousand members, thirty days, every policy. */
 static void a_month_takes_less_than_a_second(void **state)
 {
@@ -150,6 +177,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(policies_on_traces),
         cmocka_unit_test(adaptive_keeps_its_bars_in_the_mean),
         cmocka_unit_test(adaptive_is_nowhere_shorter_than_rules_by_more_than_a_minute),
+        cmocka_unit_test(an_outage_is_not_followed_by_another),
         cmocka_unit_test(a_month_takes_less_than_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

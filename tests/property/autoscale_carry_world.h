@@ -256,6 +256,8 @@ static inline bool cw_order(struct cw *w, int target, int n)
         for (size_t i = 0; i < w->members; i++)
             if (w->m[i].target == target && cw_counts(&w->m[i]))
                 m = &w->m[i];
+        if (m == NULL)
+            fail_msg("group %d counts %d that are not there", target, cw_there(w, target));
         m->presence = AUTOSCALE_GOING;
         m->gone_ms = w->now_ms + 20 * CW_SECOND;
     }

@@ -75,8 +75,9 @@ static void send(struct pr_rng *rng, struct world *w)
     dr_chain_hash(w->shipper[by].chain, &p, p.chain);
     for (size_t i = 0; i < w->n; i++)
         w->forks += w->sent[i].l.piece.from == p.from;
-    w->sent[w->n++] =
+    w->sent[w->n] =
         (struct sent){ .l = { .piece = p, .epoch = (uint64_t)by, .seq = w->n }, .by = by };
+    w->n++;
     w->shipper[by].to = p.to;
     memcpy(w->shipper[by].chain, p.chain, DR_HASH);
 }

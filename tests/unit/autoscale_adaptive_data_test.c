@@ -193,6 +193,58 @@ static void a_metric_stuck_at_a_hundred_does_not_walk_to_most(void **state)
     assert_true(got.move != AUTOSCALE_UNKNOWN);
 }
 
+/* After an outage the fleet is small and the load as large as before, all at once. */
+static void load_that_comes_back_is_met_as_on_other_days(void **state)
+{
+    (void)state;
+    static const struct {
+        double day[2]; /* CPU of the days before, with 420 */
+        int max, want;
+        const char *rule;
+    } row[] = {
+        { { 56, 56 }, 1000, 420, "saturated, usual load 235.2" },
+        { { 28, 56 }, 1000, 210, "saturated, usual load 117.6" }, /* the lower of two */
+        { { 56, 28 }, 1000, 210, "saturated, usual load 117.6" },
+        { { 100, 56 }, 1000, 85, "highest forecast" }, /* nobody knows what that one had */
+        { { 56, 100 }, 1000, 85, "highest forecast" },
+        { { 95, 95 }, 1000, 85, "highest forecast" },
+        { { NAN, 56 }, 1000, 85, "highest forecast" },
+        { { 56, 56 }, 793, 420, "saturated, usual load 235.2" },
+        { { 56, 56 }, 790, 419, "saturated, usual load 235.2" }, /* half of the way to max */
+        { { 56, 56 }, 300, 174, "saturated, usual load 235.2" },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        calm(420, row[i].day[0]);
+        for (size_t k = 0; k < PR_COUNT(row[i].day); k++)
+            for (int minute = k == 0 ? HOUR : 0; minute < 24 * HOUR; minute++) {
+                view_minute(&t, AUTOSCALE_CPU, row[i].day[k]);
+                if (minute % HOUR == HOUR - 1) {
+                    (void)vote();
+                    t.sample[0] = t.sample[t.v.samples - 1];
+                    t.v.samples = 1;
+                }
+            }
+        view_minutes(&t, 20, AUTOSCALE_CPU, 56);
+        (void)vote();
+        /* What was once ordered is no proof of anything, neither before nor in the run. */
+        view_changed(&t, t.v.now_ms, 900, 48);
+        t.v.max = row[i].max;
+        t.v.desired = t.v.serving = 48;
+        view_minutes(&t, 40, AUTOSCALE_CPU, 0);
+        (void)vote();
+        view_minute(&t, AUTOSCALE_CPU, 100);
+        struct autoscale_vote got = vote();
+        assert_int_equal(got.move, AUTOSCALE_OUT);
+        assert_int_equal(got.desired, row[i].want);
+        assert_string_equal(got.limited, "");
+        assert_memory_equal(got.rule, row[i].rule, strlen(row[i].rule));
+        view_changed(&t, t.v.now_ms, 48, 900);
+        view_minute(&t, AUTOSCALE_CPU, 100);
+        got = vote();
+        assert_int_equal(got.desired, row[i].want);
+    }
+}
+
 static void a_metric_that_does_not_answer_to_more_members_is_stuck(void **state)
 {
     (void)state;
@@ -257,6 +309,14 @@ static void our_clock_may_go_back(void **state)
     for (int i = 0; i < AUTOSCALE_ADAPTIVE_WEEK; i++)
         other += fabs(memory.week[i] - before.week[i]) > 1e-12;
     assert_int_equal(other, 1);
+    int held = 0, twice = 0; /* of one day, which must not count as two */
+    for (int i = 0; i < AUTOSCALE_ADAPTIVE_DAY; i++) {
+        assert_true(before.held[2 * i] == 0 || memory.held[2 * i] == 0);
+        held += before.held[2 * i] > 0;
+        twice += memory.held[2 * i + 1] > 0;
+    }
+    assert_true(held >= 5);
+    assert_int_equal(twice, 0);
 }
 
 static void limits_that_make_no_sense_are_an_alarm(void **state)
@@ -295,6 +355,7 @@ int main(void)
         cmocka_unit_test(silent_members_may_be_busy_on_the_way_in),
         cmocka_unit_test(silence_and_its_end_change_no_load),
         cmocka_unit_test(a_metric_stuck_at_a_hundred_does_not_walk_to_most),
+        cmocka_unit_test(load_that_comes_back_is_met_as_on_other_days),
         cmocka_unit_test(a_metric_that_does_not_answer_to_more_members_is_stuck),
         cmocka_unit_test(booting_members_do_not_order_more_of_them),
         cmocka_unit_test(our_clock_may_go_back),

@@ -199,7 +199,8 @@ static void memory_is_small_and_without_padding(void **state)
     const size_t members = 8 + 8 * (2 + AUTOSCALE_ADAPTIVE_SIGNALS) * AUTOSCALE_ADAPTIVE_RING +
                            8 * (3 * AUTOSCALE_ADAPTIVE_SIGNALS + 1 + AUTOSCALE_ADAPTIVE_PAIRS) +
                            8 * (AUTOSCALE_ADAPTIVE_DAY + AUTOSCALE_ADAPTIVE_WEEK) + 16 +
-                           8 + /* sums, counts */
+                           8 +                                  /* sums, counts */
+                           8 * 2 * AUTOSCALE_ADAPTIVE_DAY + 8 + /* held */
                            8 + 8 + 8 + 8 + 8 + 8 + 8 + 8;
     assert_int_equal(sizeof(struct autoscale_adaptive_memory), members);
 }

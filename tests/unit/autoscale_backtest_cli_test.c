@@ -28,7 +28,9 @@ static void bad_files_are_named_by_line_and_column(void **state)
         { "minute,v\n", NULL, "x.csv: 0 rows" },
         { "minute,v\n0,1\n", NULL, "x.csv: 1 rows" },
         { "0,1\n1,2\n2,3\n", NULL, "x.csv: line 1: no column \"minute\": want a header" },
-        { "time,v\n0,1\n1,2\n", NULL, "x.csv: line 1: no column \"minute\"" },
+        { "\n\ntimestamp,v\n0,1\n1,2\n", NULL,
+          "x.csv: line 3: no column \"minute\": want a header, and minutes as whole numbers; it "
+          "begins with \"timestamp\"" },
         { "minute\n0\n1\n", NULL, "x.csv: line 1: no column beside \"minute\"" },
         { "minute,v\n0,1\n1,2\n", "w", "x.csv: line 1: no column \"w\"" },
         { "minute,v\n0,1\n1\n", NULL, "x.csv: line 3: 1 columns, and \"v\" is number 2" },

@@ -17,9 +17,12 @@ static void mute(bool on)
 {
     static struct autoscale_reported was[TARGETS];
     for (int t = 0; t < TARGETS; t++) {
-        if (on)
-            was[t] = w.reported[t];
-        w.reported[t] = on ? (struct autoscale_reported){ .code = PR_EUNAVAIL } : was[t];
+        if (!on) {
+            w.reported[t] = was[t];
+            continue;
+        }
+        was[t] = w.reported[t];
+        w.reported[t] = (struct autoscale_reported){ .code = PR_EUNAVAIL };
     }
     w.f.members = on ? 0 : 6;
 }

@@ -238,6 +238,8 @@ static void difference_names_field_and_values(void **state)
         { "\"kind\":\"warm_pool\",\"max\":10.5,\"desired\":6,\"expect\":4", "no whole number" },
         { "\"kind\":\"track_combine\",\"policies\":[\"out\",\"sideways\"],\"expect\":\"out\"",
           "policy 2: no word" },
+        { "\"kind\":\"track_combine\",\"policies\":[\"in\",{}],\"expect\":\"hold\"",
+          "policy 2: says nothing" },
         { "\"kind\":\"track_alarms\",\"service\":\"lambda\",\"target\":70,\"expect\":{}",
           "\"lambda\"" },
         { "\"kind\":\"predictive_params\",\"expect\":{\"colour\":3}", "\"colour\"" },

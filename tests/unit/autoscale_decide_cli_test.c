@@ -107,7 +107,7 @@ static void says_what_is_wrong(void **state)
         const char *words;
     } row[] = {
         { "{}", NULL, NULL, 1, "view: is missing" },
-        { "", NULL, NULL, 1, "line 1" },
+        { "", NULL, NULL, 1, "standard input: line 1" },
         { least, "--policy", "none", 2, "none" },
         { least, "--policy", NULL, 2, "--policy needs a name" },
         { least, "--frob", NULL, 2, "unknown option --frob" },

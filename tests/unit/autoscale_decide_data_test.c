@@ -2,6 +2,8 @@
  * min by accident. */
 #include "autoscale_decide_scene.h"
 
+#include <limits.h>
+
 static void one_that_cannot_tell_forbids_in_and_not_out(void **state)
 {
     (void)state;
@@ -91,6 +93,12 @@ static void half_of_the_members_silent(void **state)
         assert_int_equal(got.alarm, row[i].alarm);
     }
     assert_says(got.alarm_why, "50 of 100 members are silent");
+
+    scene(50, 39); /* nobody has so many */
+    sample[59].silent = INT_MAX;
+    assert_int_equal(decide(), 50);
+    assert_says(got.alarm_why, "samples are refused: sample 60");
+    assert_null(strstr(got.alarm_why, "members are silent"));
 }
 
 static void members(int n, int ready, int mute)
@@ -184,17 +192,23 @@ static void a_metric_stuck_at_100_is_followed_to_four_times_the_size(void **stat
     (void)state;
     static const struct {
         double before;
-        int max, want;
+        int max, earlier, want; /* earlier: wanted three hours ago */
     } row[] = {
-        { 60, 1000, 40 },
-        { 100, 1000, 40 }, /* it was stuck already when we began */
-        { 60, 60, 35 },    /* and never more than half of the way to max */
-        { 100, 60, 35 },
+        { 60, 1000, 0, 40 },
+        { 100, 1000, 0, 40 }, /* it was stuck already when we began */
+        { 60, 60, 0, 35 },    /* and never more than half of the way to max */
+        { 100, 60, 0, 35 },
+        { 60, 1000, 900, 40 }, /* what was ordered once, perhaps by this metric, proves nothing */
+        { 100, 1000, 900, 40 },
+        { 60, 60, 50, 35 },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         scene(10, row[i].before);
         rules(&in.settings.policy[0], 70, 50, 40, 10);
         in.fleet.max = row[i].max;
+        if (row[i].earlier > 0)
+            action[in.view.actions++] =
+                (struct autoscale_action){ NOW - 180 * (int64_t)MIN, row[i].earlier, 10 };
         in.fleet.zone_loss_pct = 100;
         int size = 10;
         for (int minute = 0; minute < 600; minute++) {

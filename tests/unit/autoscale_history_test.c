@@ -3,6 +3,7 @@
 
 #include "core/policy.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -83,11 +84,19 @@ static void values_are_in_range_or_unknown(void **state)
             (strstr(err.text, "sample 2") == NULL || strstr(err.text, row[i].name) == NULL))
             fail_msg("row %zu: %s", i, err.text);
     }
-    for (int i = 0; i < 2; i++) {
+    static const struct {
+        int members;
+        bool good;
+    } count[] = { { -1, false },
+                  { 0, true },
+                  { AUTOSCALE_MEMBERS_MOST, true },
+                  { AUTOSCALE_MEMBERS_MOST + 1, false },
+                  { INT_MAX, false } };
+    for (size_t i = 0; i < PR_COUNT(count) * 2; i++) {
         struct autoscale_sample s = at(0);
-        *(i == 0 ? &s.serving : &s.silent) = -1;
+        *(i % 2 == 0 ? &s.serving : &s.silent) = count[i / 2].members;
         const struct autoscale_view v = of(&s, 1, 0);
-        assert_int_equal(autoscale_view_check(&v, NULL), PR_EDATA);
+        assert_int_equal(autoscale_view_check(&v, NULL), count[i / 2].good ? PR_OK : PR_EDATA);
     }
 }
 

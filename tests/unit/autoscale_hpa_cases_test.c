@@ -111,6 +111,9 @@ static void passes_what_is_right(void **state)
         { "pods_metric",
           "{'current':2,'target':17000,'levels':[10000,10000],'ready':null,'age_s':null,"
           "'pod_count':3,'expect':{'replicas':2,'usage':10000}}" },
+        { "pods_metric", /* what does not fit into 64 bits is as much as fits */
+          "{'current':1,'target':1,'levels':[1,9223372036854775807,9223372036854775807],"
+          "'pod_count':1,'expect':{'replicas':2147483647,'usage':3074457345618258602}}" },
         { "object_metric",
           "{'current':3,'target':15000,'levels':[20000],'pod_count':3,'expect':{'replicas':4,"
           "'usage':20000}}" },
@@ -375,6 +378,26 @@ static void never_passes_what_it_cannot_tell(void **state)
           "{'min':2,'max':6,'current':4,'metrics':[{@cpu:100,'levels_m':[4000,4000,4000,4000]}],"
           "'pods':[1000,1000,1000,1000],'expect':{'replicas':6,'limited_reason':null}}",
           "limited_reason: got TooManyReplicas, want none" },
+        { "reconcile",
+          "{'min':2,'max':6,'current':4,'metrics':[{'type':'external','error':[]}],"
+          "'expect':{'replicas':4}}",
+          "error: neither true nor false" },
+        { "reconcile",
+          "{'min':2,'max':6,'current':4,'metrics':[{@cpu:100,'levels_m':[1]}],'pods':[1000],"
+          "'ready':['yes'],'expect':{'replicas':4}}",
+          "ready: neither true nor false" },
+        { "external_metric",
+          "{'current':3,'target':4400,'levels':[8600],'ready':['x',true,false],"
+          "'expect':{'replicas':2,'usage':8600}}",
+          "ready: neither true nor false" },
+        { "pods_metric",
+          "{'current':1,'target':1,'levels':[1],'age_s':['old'],"
+          "'expect':{'replicas':1,'usage':1}}",
+          "age_s: no number" },
+        { "store_event",
+          "{'change':5,'previous':[],'rules':{'select':'Max','policies':[]},"
+          "'expect':{'change_in_60s':0,'log':[{'change':5,'outdated':'no'}]}}",
+          "outdated: neither true nor false" },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         const char *got = differences(row[i].kind, row[i].json);

@@ -45,7 +45,7 @@ static enum pr_code run(struct backtest_run *r, struct pr_err *err)
     for (size_t i = 0; rc == PR_OK && i < a->policies; i++) {
         rc = run_one(r, i, err);
         if (rc != PR_OK)
-            rc = pr_wrap(err, rc, "%s", autoscale_kind_name(a->policy[i]));
+            rc = pr_wrap(err, rc, "%.120s: %s", a->trace, autoscale_kind_name(a->policy[i]));
     }
     if (rc == PR_OK)
         rc = backtest_print(r, err);

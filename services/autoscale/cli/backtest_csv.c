@@ -87,12 +87,17 @@ static enum pr_code header(struct table *t, const struct cell *cell, int n, stru
             t->value_at = i;
     }
     if (t->minute_at < 0)
-        return pr_fail(err, PR_EDATA, "%.120s: line 1: no column \"minute\": want a header",
-                       t->path);
+        return pr_fail(err, PR_EDATA,
+                       "%.120s: line %zu: no column \"minute\": want a header, and minutes as "
+                       "whole numbers; it begins with \"%.*s\"",
+                       t->path, t->line, cell[0].bytes < 24 ? (int)cell[0].bytes : 24,
+                       cell[0].text);
     if (t->value_at < 0 && t->column[0] != '\0')
-        return pr_fail(err, PR_EDATA, "%.120s: line 1: no column \"%.40s\"", t->path, t->column);
+        return pr_fail(err, PR_EDATA, "%.120s: line %zu: no column \"%.40s\"", t->path, t->line,
+                       t->column);
     if (t->value_at < 0)
-        return pr_fail(err, PR_EDATA, "%.120s: line 1: no column beside \"minute\"", t->path);
+        return pr_fail(err, PR_EDATA, "%.120s: line %zu: no column beside \"minute\"", t->path,
+                       t->line);
     const struct cell *c = &cell[t->value_at];
     (void)snprintf(t->name, sizeof t->name, "%.*s", c->bytes < 60 ? (int)c->bytes : 60, c->text);
     return PR_OK;

@@ -128,7 +128,9 @@ static void want_log(const json_t *expect, const struct autoscale_hpa_log *log, 
         else if (value != log->entry[i].value)
             pr_buf_printf(diff, "log: entry %d: got %d, want %lld\n", i, log->entry[i].value,
                           (long long)value);
-        if (outdated != NULL && json_is_true(outdated) != (log->entry[i].outdated != 0))
+        if (outdated != NULL && !json_is_boolean(outdated))
+            pr_buf_printf(diff, "expect: log: entry %d: outdated: neither true nor false\n", i);
+        else if (outdated != NULL && json_is_true(outdated) != (log->entry[i].outdated != 0))
             pr_buf_printf(diff, "log: entry %d: outdated: got %d\n", i, log->entry[i].outdated);
     }
 }

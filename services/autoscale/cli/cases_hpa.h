@@ -15,6 +15,8 @@ int32_t hpa_int32(const json_t *o, const char *name, struct pr_buf *diff);
 int64_t hpa_int_or(const json_t *o, const char *name, int64_t otherwise, struct pr_buf *diff);
 double hpa_real_or(const json_t *o, const char *name, double otherwise, struct pr_buf *diff);
 bool hpa_bool_or(const json_t *o, const char *name, bool otherwise, struct pr_buf *diff);
+/* The same of a value: of a list's entry, say. */
+bool hpa_flag(const json_t *v, const char *name, bool otherwise, struct pr_buf *diff);
 /* Seconds ago as ms before 0, which is now. */
 int64_t hpa_ago_or(const json_t *o, const char *name, int64_t otherwise, struct pr_buf *diff);
 /* The array; NULL when missing or null, and a difference when it is something else. */

@@ -56,10 +56,13 @@ static struct autoscale_hpa_pod pod_of(const json_t *one, size_t i, struct pr_bu
                                    .ready = true,
                                    .ready_change_ms = AUTOSCALE_HPA_LONG_AGO };
     const json_t *ready = json_array_get(hpa_array(one, "ready", diff), i);
+    const json_t *age = json_array_get(hpa_array(one, "age_s", diff), i); /* of no account */
     const json_t *deleting = json_array_get(hpa_array(one, "deleting", diff), i);
     p.phase = hpa_phase(json_array_get(hpa_array(one, "phase", diff), i), diff);
-    p.ready = !json_is_false(ready);
-    p.deleting = json_is_true(deleting);
+    p.ready = hpa_flag(ready, "ready", true, diff);
+    p.deleting = hpa_flag(deleting, "deleting", false, diff);
+    if (age != NULL && !json_is_null(age) && !json_is_number(age))
+        pr_buf_str(diff, "age_s: no number of seconds\n");
     return p;
 }
 
@@ -89,7 +92,7 @@ void hpa_case_pods_metric(const json_t *one, struct pr_buf *diff)
         autoscale_hpa_count(pod, m.pods, &(struct autoscale_hpa_clock){ 0 }, false, 0, &c);
         for (size_t i = m.pods; i < m.levels; i++) {
             c.strangers++;
-            c.strangers_usage += m.level[i];
+            c.strangers_usage = autoscale_hpa_sum((int64_t[]){ c.strangers_usage, m.level[i] }, 2);
         }
         const enum pr_code rc =
             autoscale_hpa_average(&c, m.current, m.target, m.tolerance, &got, &err);

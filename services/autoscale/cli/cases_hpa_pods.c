@@ -122,7 +122,7 @@ static void read_metric(const json_t *v, bool exact, int container, struct hpa_p
         return;
     }
     out->strangers++;
-    out->strangers_usage += sum;
+    out->strangers_usage = autoscale_hpa_sum((int64_t[]){ out->strangers_usage, sum }, 2);
 }
 
 void hpa_pods_read(const json_t *one, bool exact, struct hpa_pods *out, struct pr_buf *diff)

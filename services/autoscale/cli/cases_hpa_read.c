@@ -87,14 +87,18 @@ double hpa_real_or(const json_t *o, const char *name, double otherwise, struct p
     return json_number_value(v);
 }
 
-bool hpa_bool_or(const json_t *o, const char *name, bool otherwise, struct pr_buf *diff)
+bool hpa_flag(const json_t *v, const char *name, bool otherwise, struct pr_buf *diff)
 {
-    const json_t *v;
-    if (!given(o, name, &v))
+    if (v == NULL || json_is_null(v))
         return otherwise;
     if (!json_is_boolean(v))
         pr_buf_printf(diff, "%s: neither true nor false\n", name);
     return json_is_true(v);
+}
+
+bool hpa_bool_or(const json_t *o, const char *name, bool otherwise, struct pr_buf *diff)
+{
+    return hpa_flag(json_object_get(o, name), name, otherwise, diff);
 }
 
 int64_t hpa_ago_or(const json_t *o, const char *name, int64_t otherwise, struct pr_buf *diff)

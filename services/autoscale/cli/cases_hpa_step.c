@@ -42,8 +42,8 @@ static struct autoscale_hpa_pod pod_of(const struct step *s, size_t i, int conta
         hpa_request(v, json_is_array(v) ? container : 0, &p, s->diff);
     }
     p.phase = hpa_phase(phase, s->diff);
-    p.ready = !json_is_false(ready);
-    p.deleting = json_is_true(deleting);
+    p.ready = hpa_flag(ready, "ready", true, s->diff);
+    p.deleting = hpa_flag(deleting, "deleting", false, s->diff);
     p.start_ms = AUTOSCALE_HPA_LONG_AGO;
     if (age != NULL && !json_is_null(age)) {
         if (!json_is_number(age))
@@ -108,7 +108,7 @@ static int32_t of_pods(const struct step *s, const json_t *m, bool resource, boo
             pod[i].usage = usage;
         } else {
             strangers++;
-            strangers_usage += usage;
+            strangers_usage = autoscale_hpa_sum((int64_t[]){ strangers_usage, usage }, 2);
         }
     }
     struct autoscale_hpa_counts c;
@@ -185,7 +185,7 @@ static int32_t propose(const struct step *s, const json_t *m)
         return -1;
     }
     const json_t *error = json_object_get(m, "error");
-    if (json_is_true(error) || json_is_string(error))
+    if (json_is_string(error) || hpa_flag(error, "metrics: error", false, s->diff))
         return -1;
     return object ? of_object(s, m) : of_pods(s, m, !pods, cpu);
 }

@@ -95,6 +95,8 @@ static struct tracker read_tracker(const json_t *one, size_t i, struct pr_buf *d
         return t;
     }
     f = case_inside(one, at, diff);
+    if (json_object_size(one) == 0)
+        case_differs(&f, "says nothing");
     (void)case_any(&f, "name");
     (void)case_any(&f, "metric");
     const char *word =

@@ -61,9 +61,14 @@ static enum pr_code parse(int argc, char **argv, struct args *a, struct pr_err *
     return a->policy == NULL ? PR_OK : autoscale_kind_parse(a->policy, &kind, err);
 }
 
+static bool is_standard(const char *name)
+{
+    return name == NULL || strcmp(name, "-") == 0;
+}
+
 static enum pr_code read_all(const char *name, struct pr_buf *to, struct pr_err *err)
 {
-    const bool standard = name == NULL || strcmp(name, "-") == 0;
+    const bool standard = is_standard(name);
     FILE *f = standard ? stdin : fopen(name, "rb");
     if (f == NULL)
         return pr_fail(err, PR_ENOTFOUND, "%.160s: %s", name, strerror(errno));
@@ -85,8 +90,11 @@ static enum pr_code read_json(const char *name, json_t **out, struct pr_err *err
     struct pr_buf text;
     pr_buf_init(&text, (size_t)1 << 30);
     enum pr_code rc = read_all(name, &text, err);
-    if (rc == PR_OK)
+    if (rc == PR_OK) {
         rc = autoscale_json_parse(text.len == 0 ? "" : text.data, text.len, out, err);
+        if (rc != PR_OK)
+            rc = pr_wrap(err, rc, "%.160s", is_standard(name) ? "standard input" : name);
+    }
     pr_buf_done(&text);
     return rc;
 }

@@ -73,11 +73,14 @@ enum pr_code autoscale_adaptive_check(const struct autoscale_adaptive *p, struct
 enum reason { MEAN, PEAK, JUMP, MEMORY, NETWORK, REASONS };
 struct need {
     double members[REASONS], most;
-    enum reason reason; /* the largest one's */
-    double mean, peak;  /* load */
-    double before_hot;  /* the highest forecast of the hold before CPU was saturated */
-    int hold;           /* minutes */
-    int known;          /* of them */
+    enum reason reason;   /* the largest one's */
+    double mean, peak;    /* load */
+    double before_hot;    /* the highest forecast of the hold before CPU was saturated */
+    double usual, jump;   /* when CPU is saturated: load of other days at this time (0 unknown), and
+                             what it needs for its own sake */
+    double usual_members; /* that it needs, within what a saturated run may have */
+    int hold;             /* minutes */
+    int known;            /* of them */
 };
 
 static double mean_load(const struct autoscale_adaptive_memory *m, int minutes)
@@ -115,6 +118,13 @@ static double limit_need(const struct autoscale_view *v, enum autoscale_metric m
     return mean / limit * serving;
 }
 
+/* From who served when CPU began to be saturated to max: other days' load is no measurement of
+ * this one, so it takes no run further. */
+static double half_way(const struct autoscale_adaptive_memory *m, const struct autoscale_view *v)
+{
+    return m->hot_serving + fmax(0, (v->max - m->hot_serving) / 2);
+}
+
 static struct need needs(const struct autoscale_adaptive *p,
                          const struct autoscale_adaptive_memory *m, const struct autoscale_view *v,
                          int flaps)
@@ -126,7 +136,12 @@ static struct need needs(const struct autoscale_adaptive *p,
     highest_forecast(m, &n);
     n.members[MEAN] = n.mean * 100 / p->target_pct;
     n.members[PEAK] = n.peak * 100 / p->peak_pct;
-    n.members[JUMP] = m->hot_serving > 0 ? m->serving * p->jump_ratio : 0;
+    if (m->hot_serving > 0) { /* CPU says no more of the load, but other days do */
+        n.usual = adaptive_usual(m);
+        n.jump = m->serving * p->jump_ratio;
+        n.usual_members = fmin(n.usual * 100 / p->target_pct, half_way(m, v));
+        n.members[JUMP] = fmax(n.jump, n.usual_members);
+    }
     n.members[MEMORY] = limit_need(v, AUTOSCALE_MEMORY, m->serving, p->memory_pct);
     n.members[NETWORK] = limit_need(v, AUTOSCALE_NETWORK, m->serving, p->network_bps);
     for (int i = 0; i < REASONS; i++)
@@ -162,7 +177,10 @@ static void say(const struct autoscale_adaptive *p, const struct autoscale_view 
     case JUMP:
         out->observed = v->sample[v->samples - 1].cpu_pct;
         out->threshold = p->saturated_pct;
-        (void)snprintf(out->rule, sizeof out->rule, "saturated at %.4g %%", p->saturated_pct);
+        if (n->usual_members > n->jump)
+            (void)snprintf(out->rule, sizeof out->rule, "saturated, usual load %.4g", n->usual);
+        else
+            (void)snprintf(out->rule, sizeof out->rule, "saturated at %.4g %%", p->saturated_pct);
         break;
     default:
         (void)autoscale_window_mean(v, n->reason == MEMORY ? AUTOSCALE_MEMORY : AUTOSCALE_NETWORK,
@@ -178,8 +196,8 @@ static void say(const struct autoscale_adaptive *p, const struct autoscale_view 
     (void)snprintf(out->why, sizeof out->why,
                    "mean load %.4g needs %.0f at %.4g %%, highest forecast %.4g of %d "
                    "min %.0f at %.4g %%%s; %d are wanted",
-                   n->mean, ceil(n->members[MEAN] - slack), p->target_pct, n->peak, n->hold,
-                   ceil(n->members[PEAK] - slack), p->peak_pct,
+                   n->mean, fmax(0, ceil(n->members[MEAN] - slack)), p->target_pct, n->peak,
+                   n->hold, fmax(0, ceil(n->members[PEAK] - slack)), p->peak_pct,
                    n->reason > PEAK ? ", and more is asked for by the rule" : "", v->desired);
 }
 
@@ -250,13 +268,15 @@ static bool used_up(int budget, int spent)
     return budget > 0 && spent >= budget;
 }
 
-/* As far as a saturated run may take the fleet: CPU says no more of the load then. */
+/* As far as a saturated run may take the fleet: CPU says no more of the load then. Other days do:
+ * load comes back from an outage all at once. What was ordered before proves nothing. */
 static double hot_limit(const struct autoscale_adaptive *p,
                         const struct autoscale_adaptive_memory *m, const struct need *n)
 {
     const double pct = fmin(p->target_pct, p->peak_pct);
-    return fmax(fmax(m->hot_serving * p->growth_ratio, ceil(n->before_hot * 100 / pct)),
-                fmax(n->members[MEMORY], n->members[NETWORK]));
+    return fmax(
+        fmax(m->hot_serving * p->growth_ratio, ceil(n->usual_members - slack)),
+        fmax(ceil(n->before_hot * 100 / pct), fmax(n->members[MEMORY], n->members[NETWORK])));
 }
 
 static void vote_out(const struct autoscale_adaptive *p, const struct autoscale_adaptive_memory *m,

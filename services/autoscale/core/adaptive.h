@@ -12,7 +12,9 @@
  *     need = the largest of
  *            mean load of mean_ms / target_pct           56 %: with one of three zones lost 84 %
  *            highest forecast of hold_ms / peak_pct      65 %: with a zone lost 98 %
- *            serving x jump_ratio, when CPU is saturated
+ *            serving x jump_ratio, when CPU is saturated, or the load of this time of two
+ *                                  other days / target_pct, but at most half of the way from
+ *                                  who served when that began to max
  *            serving x memory / memory_pct, serving x network / network_bps
  *
  * It goes out when need exceeds what is wanted by more than out_band_pct, in when it is lower by
@@ -39,7 +41,8 @@ struct autoscale_adaptive {
 
     double saturated_pct; /* from here CPU says that the load is at least this: 95 */
     double jump_ratio;    /* then: 1.5 */
-    double growth_ratio;  /* and in one saturated run, as far as this and no further: 4 */
+    double growth_ratio;  /* and in one saturated run, as far as this, or as the load of two
+                             other days needs, and no further: 4 */
 
     double memory_pct, network_bps; /* limits that the mean of three minutes keeps: 85, 8e9; 0: it
                                        takes no part */
@@ -75,6 +78,10 @@ struct autoscale_adaptive_memory {
     double week[AUTOSCALE_ADAPTIVE_WEEK];
     double day_sum, week_sum; /* of the slots of now */
     int32_t day_n, week_n;
+    /* The load at that time of the last day that showed any with CPU below saturation, and of
+     * the last one before it; 0 unknown. */
+    double held[2 * AUTOSCALE_ADAPTIVE_DAY];
+    double held_sum; /* of the slot of now */
 
     double cpu_pct;                /* of the newest sample; */
     int64_t same_since;            /* minute: CPU has read exactly this since, */
@@ -83,7 +90,7 @@ struct autoscale_adaptive_memory {
     int32_t serving;               /* of the newest sample; 0 unknown */
     int64_t hot_since;             /* minute: CPU has been saturated since; */
     int32_t hot_serving;           /* who served then; 0: it is not saturated */
-    int32_t unused;
+    int32_t held_n;
     int64_t grown;     /* minute in which more served than before; */
     double grown_load; /* the highest load of the minutes before; -1 unknown */
 };

@@ -13,7 +13,6 @@ enum {
     WEEK_SLOT = 30,    /* minutes */
     WARM_UP = 3,       /* minutes that new members are busy with themselves */
     BEFORE_GROWTH = 5, /* minutes */
-    MEMBERS_MOST = 1000000,
 };
 static const double forget = 0.6931471805599453 / (2 * 24 * 60); /* half in two days */
 static const double ridge = 1e-4; /* a signal must explain more than noise of 1 % */
@@ -92,6 +91,27 @@ static void close_slot(double *shape, size_t slots, int slot, double gain, int64
     *n = 0;
 }
 
+/* Each time of day keeps two days apart: what one of them has shown may have been an attack. */
+static void close_held(struct autoscale_adaptive_memory *m, int64_t to)
+{
+    if (slot_number(m->minute, DAY_SLOT) == slot_number(to, DAY_SLOT))
+        return;
+    if (m->held_n > 0) {
+        double *held = &m->held[2 * slot_of(m->minute, DAY_SLOT, AUTOSCALE_ADAPTIVE_DAY)];
+        held[1] = held[0];
+        held[0] = m->held_sum / m->held_n;
+    }
+    m->held_sum = 0;
+    m->held_n = 0;
+}
+
+static void forget_held(struct autoscale_adaptive_memory *m)
+{
+    memset(m->held, 0, sizeof m->held);
+    m->held_sum = 0;
+    m->held_n = 0;
+}
+
 static void forget_minutes(struct autoscale_adaptive_memory *m)
 {
     for (int i = 0; i < RING; i++)
@@ -112,7 +132,10 @@ static void enter(struct autoscale_adaptive_memory *m, int64_t minute)
             m->load[adaptive_at(t)] = m->forecast[adaptive_at(t)] = -1;
             memset(&m->signal[adaptive_at(t) * SIGNALS], 0, SIGNALS * sizeof *m->signal);
         }
+    if (minute < m->minute) /* one day must not count as two */
+        forget_held(m);
     if (m->begun != 0) {
+        close_held(m, minute);
         close_slot(m->day, AUTOSCALE_ADAPTIVE_DAY, DAY_SLOT, day_gain, m->minute, minute,
                    &m->day_sum, &m->day_n);
         close_slot(m->week, AUTOSCALE_ADAPTIVE_WEEK, WEEK_SLOT, week_gain, m->minute, minute,
@@ -216,6 +239,14 @@ static double season(const double *shape, size_t slots, int slot, int64_t minute
     return most > now ? capped(log_ratio(most / now), 0, signal_most) : 0;
 }
 
+double adaptive_usual(const struct autoscale_adaptive_memory *m)
+{
+    const double *held = &m->held[2 * slot_of(m->minute, DAY_SLOT, AUTOSCALE_ADAPTIVE_DAY)];
+    const double day = held[0] < held[1] ? held[0] : held[1];
+    const double week = m->week[slot_of(m->minute, WEEK_SLOT, AUTOSCALE_ADAPTIVE_WEEK)];
+    return week > 0 && week < day ? week : day;
+}
+
 /* --- weights ------------------------------------------------------------------------- */
 
 static size_t pair_of(int i, int j)
@@ -281,6 +312,10 @@ static void fold(const struct autoscale_adaptive *p, struct autoscale_adaptive_m
         m->day_n++;
         m->week_sum += load;
         m->week_n++;
+        if (m->hot_serving == 0) { /* else nobody knows what the load is */
+            m->held_sum += load;
+            m->held_n++;
+        }
     }
 }
 
@@ -292,7 +327,7 @@ static int members_of(const struct autoscale_sample *s, const struct autoscale_v
     const int64_t most = s->serving > view->desired ? s->serving : view->desired;
     const int64_t all = (int64_t)s->serving + s->silent, n = all < most ? all : most;
     const int64_t members = s->serving > 0 ? n : view->serving;
-    return members > MEMBERS_MOST ? MEMBERS_MOST : (int)members;
+    return members > AUTOSCALE_MEMBERS_MOST ? AUTOSCALE_MEMBERS_MOST : (int)members;
 }
 
 void adaptive_fold(const struct autoscale_adaptive *p, struct autoscale_adaptive_memory *m,

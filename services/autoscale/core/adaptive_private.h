@@ -11,6 +11,9 @@ int adaptive_ahead(const struct autoscale_view *view);
 /* Every sample that is newer than what the memory holds. */
 void adaptive_fold(const struct autoscale_adaptive *p, struct autoscale_adaptive_memory *m,
                    const struct autoscale_view *view);
+/* The load at this time, as two other days have shown it with CPU below saturation, and the week
+ * if it is known: the lowest of them; 0 unknown. */
+double adaptive_usual(const struct autoscale_adaptive_memory *m);
 /* The minute that a sample tells of; collecting may be late by less than half of one. */
 static inline int64_t adaptive_minute(int64_t at_ms)
 {

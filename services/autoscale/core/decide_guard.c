@@ -76,7 +76,7 @@ static void silent(struct draft *d)
 {
     const struct autoscale_view *v = &d->view;
     int of = 0, mute = 0;
-    if (v->samples > 0) {
+    if (v->samples > 0 && !d->bad) { /* who is refused counts nobody */
         const struct autoscale_sample *s = &v->sample[v->samples - 1];
         mute = s->silent;
         of = s->serving + s->silent;

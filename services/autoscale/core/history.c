@@ -51,7 +51,8 @@ static enum pr_code check_sample(const struct autoscale_view *v, size_t i, struc
             return pr_fail(err, PR_EDATA, "sample %zu (%lld ms): %s is %g, want 0 to %g or unknown",
                            i + 1, at, name[m], x, most);
     }
-    if (s->serving < 0 || s->silent < 0)
+    if (s->serving < 0 || s->silent < 0 || s->serving > AUTOSCALE_MEMBERS_MOST ||
+        s->silent > AUTOSCALE_MEMBERS_MOST)
         return pr_fail(err, PR_EDATA, "sample %zu (%lld ms): %d serve and %d are silent", i + 1, at,
                        s->serving, s->silent);
     return PR_OK;

@@ -11,7 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { AUTOSCALE_MINUTE_MS = 60000 };
+enum {
+    AUTOSCALE_MINUTE_MS = 60000,
+    AUTOSCALE_MEMBERS_MOST = 1000000, /* more than that are no fleet */
+};
 
 /* One minute of the fleet: means over its members in service. A minute that nobody
  * measured is no sample. */

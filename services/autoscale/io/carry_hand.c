@@ -244,10 +244,12 @@ enum pr_code carry_resume(struct carry_look_io *k, int64_t id, struct pr_err *er
     struct autoscale_carry *record = NULL;
     enum pr_code rc = carry_load_record(one, &of, &record, err);
     const bool read = record != NULL && of == id;
-    if (rc == PR_OK && record == NULL && (record = calloc(1, sizeof *record)) == NULL)
-        rc = pr_fail(err, PR_ENOMEM, "the record of a decision");
     if (rc != PR_OK)
         return rc;
+    if (record == NULL)
+        record = calloc(1, sizeof *record);
+    if (record == NULL)
+        return pr_fail(err, PR_ENOMEM, "the record of a decision");
     if (!read)
         fail(k, record, "its record cannot be read: what was begun is left as it is");
     else if (record->phase == AUTOSCALE_PHASE_FAILED) {

@@ -1,5 +1,6 @@
 #include "json/json.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,13 @@ static void compare_arrays(struct pr_buf *to, const char *path, const json_t *st
     }
 }
 
+static uint64_t bits(double v)
+{
+    uint64_t n;
+    memcpy(&n, &v, sizeof n);
+    return n;
+}
+
 /* A store may have written 5.0 as 5. To the last bit all the same: 0.0 is not -0.0. */
 static bool equal(const json_t *a, const json_t *b)
 {
@@ -55,8 +63,7 @@ static bool equal(const json_t *a, const json_t *b)
         return false;
     if (!json_is_number(a) || !json_is_number(b) || (json_is_integer(a) && json_is_integer(b)))
         return json_equal(a, b) == 1;
-    const double x = json_number_value(a), y = json_number_value(b);
-    return memcmp(&x, &y, sizeof x) == 0;
+    return bits(json_number_value(a)) == bits(json_number_value(b));
 }
 
 static void compare(struct pr_buf *to, const char *path, const json_t *stored, const json_t *now)
