@@ -29,6 +29,9 @@ enum dr_outcome {
 /* Of the case that runs: one more fault, and what came of it. */
 void dr_struck(enum dr_outcome outcome);
 void dr_alarmed(void); /* and an alarm was due, and raised */
+/* A restore had all of these writes, which were said to be durable (acknowledged, for PostgreSQL).
+ */
+void dr_compared(uint64_t writes);
 
 /* The table of cases and faults: around each case, and at the end. */
 void dr_table_begin(const char *name);

@@ -69,6 +69,7 @@ static void check(void)
     if (last < acked || last > acked + 1 || pg_number(&b, "SELECT count(*) FROM t") != last)
         fail_msg("%ld rows were acknowledged, row %ld is the last of %ld", acked, last,
                  pg_number(&b, "SELECT count(*) FROM t"));
+    dr_compared((uint64_t)acked);
     pg_server_stop(&b, "immediate");
 }
 

@@ -113,6 +113,7 @@ static void ends_well(const int *of)
     if (!it_await(region_locked_out, region_east(), 20000))
         fail_msg("the old side is not locked out");
     region_check(region_west(), of);
+    dr_compared(dr_ledger_acked());
 }
 
 static void nap_ms(uint64_t ms)

@@ -256,8 +256,10 @@ enum dr_outcome dr_judge(const struct dr_tried *t, uint64_t acked, uint64_t floo
                      t->out);
         return DR_REFUSED;
     }
-    if (t->entries >= acked)
+    if (t->entries >= acked) {
+        dr_compared(acked);
         return DR_RESUMED;
+    }
     if (t->skipped <= 0 && !t->gap)
         fail_msg("shard %s: %llu entries of %llu, and nothing is said of it: %s", shard,
                  (unsigned long long)t->entries, (unsigned long long)acked, t->out);
@@ -290,4 +292,5 @@ void dr_ends_well(void)
     dr_stage_start();
     dr_stage_await_durable();
     dr_ledger_check(DR_LEDGER_ALL, true);
+    dr_compared(dr_ledger_acked());
 }

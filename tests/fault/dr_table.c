@@ -78,6 +78,17 @@ void dr_alarmed(void)
     row[rows - 1].alarms++;
 }
 
+static struct {
+    long restores;
+    uint64_t writes;
+} compared;
+
+void dr_compared(uint64_t writes)
+{
+    compared.restores++;
+    compared.writes += writes;
+}
+
 void dr_table_begin(const char *name)
 {
     assert_true(rows < CASES);
@@ -109,5 +120,10 @@ void dr_table_print(void)
             sum.of[k] += row[i].of[k];
     }
     print_row("all", &sum);
-    print_message("seed %llu\n", (unsigned long long)dr_counts.seed);
+    /* ./dev test shows this line of a test that passed */
+    print_message("%ld faults: %ld gone on from, %ld refused, %ld made up for by what was before; "
+                  "%ld restores had all of the %llu writes in the ledger; seed %llu\n",
+                  sum.struck, sum.of[DR_RESUMED], sum.of[DR_REFUSED], sum.of[DR_PREVIOUS],
+                  compared.restores, (unsigned long long)compared.writes,
+                  (unsigned long long)dr_counts.seed);
 }

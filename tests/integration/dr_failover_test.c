@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int open_all(void **state)
 {
@@ -69,6 +68,23 @@ static bool healthy(void *ctx)
     return it_cluster_healthy();
 }
 
+struct successor {
+    const struct dr_shard_at *of;
+    int port;
+};
+
+static bool topology_names_another(void *ctx)
+{
+    struct successor *by = ctx;
+    char port[32];
+    dr_stage_text(port, sizeof port,
+                  "SELECT n.port FROM shards s JOIN nodes n ON n.id = s.primary_id WHERE "
+                  "s.id = '%s'",
+                  by->of->id);
+    by->port = atoi(port);
+    return by->port > 0 && by->port != by->of->port;
+}
+
 /* The source may be promoted, or stay a replica of another: it goes on by the new name of the
  * history, without a base, where a replica still knows the old one. */
 static void a_dead_primary_costs_nothing_that_was_durable(void **state)
@@ -85,22 +101,13 @@ static void a_dead_primary_costs_nothing_that_was_durable(void **state)
     dr_ledger_history(s->port, old, &offset);
     (void)snprintf(server, sizeof server, "redis-%d", s->port);
     it_server_kill(server, true);
-    long long moved = -1;
-    for (int i = 0; i < 600 && moved < 1; i++) { /* the topology knows the new one */
-        char port[32];
-        dr_stage_text(port, sizeof port,
-                      "SELECT n.port FROM shards s JOIN nodes n ON n.id = s.primary_id WHERE "
-                      "s.id = '%s'",
-                      s->id);
-        moved = atoi(port) != s->port && atoi(port) > 0 ? atoi(port) : -1;
-        const struct timespec pause = { 0, 50000000 };
-        nanosleep(&pause, NULL);
-    }
+    struct successor by = { s, 0 };
+    const bool moved = it_await(topology_names_another, &by, DR_AWAIT_MS);
     it_server_up(server);
-    assert_true(moved > 0);
+    assert_true(moved);
     assert_true(it_await(healthy, NULL, DR_AWAIT_MS));
     dr_ledger_await_acked(100);
-    dr_ledger_history((int)moved, now, &offset);
+    dr_ledger_history(by.port, now, &offset);
     assert_string_not_equal(old, now);
     dr_ledger_ask(s->id, now, offset, 5000, &a);
     assert_true(a.reached);

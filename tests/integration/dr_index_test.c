@@ -38,8 +38,9 @@ static void put(const char *key, const struct pr_buf *b, int64_t ms)
 {
     if (objects == room) {
         room = room == 0 ? 1024 : 2 * room;
-        object = realloc(object, room * sizeof *object);
-        assert_non_null(object);
+        struct object *more = realloc(object, room * sizeof *more);
+        assert_non_null(more);
+        object = more;
     }
     struct object *o = &object[objects++];
     *o = (struct object){ .data = malloc(b->len), .n = b->len, .ms = ms };

@@ -210,30 +210,10 @@ struct writer {
     int open; /* replies to come */
 };
 
-static int first_slot(const char *shard)
-{
-    return (int)dr_stage_number("SELECT min(slot) FROM slots WHERE shard_id = '%s'", shard);
-}
-
-/* A tag that hashes into the slot: as the cluster itself says. */
-static void tag_of(redisContext *c, int slot, char out[16])
-{
-    for (int i = 0; i < 1000000; i++) {
-        (void)snprintf(out, 16, "t%d", i);
-        redisReply *r = redisCommand(c, "CLUSTER KEYSLOT %s", out);
-        const bool found = r != NULL && r->integer == slot;
-        freeReplyObject(r);
-        if (found)
-            return;
-    }
-    fail_msg("no tag for slot %d", slot);
-}
-
 void dr_stage_tag(const struct dr_shard_at *s, char out[16])
 {
-    redisContext *c = it_redis_admin(s->port);
-    tag_of(c, first_slot(s->id), out);
-    redisFree(c);
+    const long first = dr_stage_number("SELECT min(slot) FROM slots WHERE shard_id = '%s'", s->id);
+    (void)snprintf(out, 16, "%s", it_slot_tag((int)first));
 }
 
 static void append_random(redisContext *c, struct pr_rng *rng, const char *tag)
@@ -277,7 +257,7 @@ static void write_shard(const struct dr_shard_at *s, uint64_t seed, int n)
     char tag[16];
     redisContext *c = it_redis_admin(s->port);
     pr_rng_init(&rng, seed);
-    tag_of(c, first_slot(s->id), tag);
+    dr_stage_tag(s, tag);
     for (int done = 0; done < n;) {
         int sent = 0;
         for (; sent < PIPE && done < n; sent++, done++)

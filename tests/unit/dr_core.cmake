@@ -3,4 +3,5 @@ foreach(name alarm chain container durable gate gives keys reconcile room stream
 endforeach()
 prism_test(unit/dr_generation SOURCES ${T}/dr_generation_test.c LINK dr_format)
 prism_test(unit/dr_exchange SOURCES ${T}/dr_exchange_test.c LINK dr_io prism_io)
+prism_test(unit/dr_ahead SOURCES ${T}/dr_ahead_test.c LINK dr_io LABELS threads)
 prism_test(unit/dr_owner SOURCES ${T}/dr_owner_test.c LINK dr_io prism_io)

@@ -38,22 +38,23 @@ static void print(const struct dr_restored *r, const char *dir)
         r->why);
 }
 
-static int run(struct dr_restore *w)
+static int run(const struct dr_restore *asked)
 {
+    struct dr_restore w = *asked;
     struct dr_cli_store s;
     struct dr_restored r;
     struct pr_err err = { 0 };
     enum pr_code rc = dr_cli_open(&s, &err);
-    w->store = &s.store.s3;
-    w->codec = &s.store.codec;
-    w->cluster = s.cfg.cluster;
+    w.store = &s.store.s3;
+    w.codec = &s.store.codec;
+    w.cluster = s.cfg.cluster;
     if (rc == PR_OK)
-        rc = dr_restore_shard(w, &r, &err);
+        rc = dr_restore_shard(&w, &r, &err);
     dr_cli_close(&s);
     if (rc != PR_OK)
         (void)fprintf(stderr, "prism-dr restore: %s\n", err.text);
     else
-        print(&r, w->dir);
+        print(&r, w.dir);
     return rc == PR_OK ? 0 : 1;
 }
 

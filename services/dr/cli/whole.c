@@ -138,25 +138,26 @@ static void print(const struct dr_whole *w, const struct dr_whole_done *d)
     pr_buf_done(&b);
 }
 
-static int run(struct dr_whole *w)
+static int run(const struct dr_whole *asked)
 {
+    struct dr_whole w = *asked;
     struct dr_cli_store s;
     struct dr_whole_done d = { .shards = 0 };
     struct pr_err err = { 0 };
     pr_log_init("dr", PR_INFO);
     enum pr_code rc = dr_cli_open(&s, &err);
-    w->store = &s.store.s3;
-    w->codec = &s.store.codec;
-    w->cluster = s.cfg.cluster;
-    w->auth = (struct pr_redis_auth){ s.cfg.redis_user, s.cfg.redis_password };
-    w->db_uri = w->seeds != NULL ? getenv("PRISM_DB_URI") : NULL;
+    w.store = &s.store.s3;
+    w.codec = &s.store.codec;
+    w.cluster = s.cfg.cluster;
+    w.auth = (struct pr_redis_auth){ s.cfg.redis_user, s.cfg.redis_password };
+    w.db_uri = w.seeds != NULL ? getenv("PRISM_DB_URI") : NULL;
     if (rc == PR_OK)
-        rc = dr_whole_restore(w, &d, &err);
+        rc = dr_whole_restore(&w, &d, &err);
     dr_cli_close(&s);
     if (rc != PR_OK)
         (void)fprintf(stderr, "prism-dr restore-cluster: %s\n", err.text);
     if (rc == PR_OK || d.refused)
-        print(w, &d);
+        print(&w, &d);
     const int status = d.refused ? REFUSED : rc != PR_OK;
     dr_whole_done_free(&d);
     return status;

@@ -190,56 +190,74 @@ static enum pr_code expand(const uint8_t *stored, size_t n, const struct dr_raw 
     return PR_OK;
 }
 
-/* out has raw->n bytes then, whatever they are. */
+/* *out are raw->n bytes then, whatever they are. */
 static enum pr_code open_stored(const struct dr_codec *codec, uint32_t flags, const uint8_t *stored,
-                                size_t n, const struct dr_raw *raw, struct pr_buf *out,
-                                struct pr_err *err)
+                                size_t n, const struct dr_raw *raw, struct pr_buf *room,
+                                const char **out, struct pr_err *err)
 {
     const bool packed = (flags & DR_ZSTD) != 0, secret = (flags & DR_AES_GCM) != 0;
+    enum pr_code rc = PR_OK;
     if (secret && (codec == NULL || codec->aes_key == NULL))
         return pr_fail(err, PR_EDENIED, "encrypted, and no key is given");
     if ((secret && n < EXTRA) || (!packed && n - (secret ? EXTRA : 0) != raw->n))
         return pr_fail(err, PR_EDATA, "damaged: %zu bytes are stored of %zu", n, raw->n);
-    if (!secret && packed)
-        return expand(stored, n, raw, out, err);
+    if (!secret && !packed) {
+        *out = (const char *)stored;
+        return PR_OK;
+    }
     if (!secret) {
-        pr_buf_add(out, stored, n);
-        return out->failed ? dr_buf_failed(out, err) : PR_OK;
+        rc = expand(stored, n, raw, room, err);
+    } else if (!packed) {
+        if (!pr_buf_reserve(room, raw->n))
+            return dr_buf_failed(room, err);
+        rc = decrypt(codec, stored, n, raw->identity, (uint8_t *)room->data, err);
+    } else {
+        uint8_t *plain = malloc(n);
+        if (plain == NULL)
+            return pr_fail(err, PR_ENOMEM, "no memory for %zu bytes", n);
+        rc = decrypt(codec, stored, n, raw->identity, plain, err);
+        if (rc == PR_OK)
+            rc = expand(plain, n - EXTRA, raw, room, err);
+        free(plain);
     }
-    if (!packed) {
-        if (!pr_buf_reserve(out, raw->n))
-            return dr_buf_failed(out, err);
-        return decrypt(codec, stored, n, raw->identity, (uint8_t *)out->data, err);
-    }
-    uint8_t *plain = malloc(n);
-    if (plain == NULL)
-        return pr_fail(err, PR_ENOMEM, "no memory for %zu bytes", n);
-    enum pr_code rc = decrypt(codec, stored, n, raw->identity, plain, err);
-    if (rc == PR_OK)
-        rc = expand(plain, n - EXTRA, raw, out, err);
-    free(plain);
+    *out = room->data;
     return rc;
 }
 
 enum pr_code dr_unpack(const struct dr_codec *codec, uint32_t flags, const void *stored,
-                       size_t stored_bytes, const struct dr_raw *raw, struct pr_buf *out,
-                       struct pr_err *err)
+                       size_t stored_bytes, const struct dr_raw *raw, struct pr_buf *room,
+                       const char **out, struct pr_err *err)
 {
     uint8_t sha256[DR_HASH];
-    pr_buf_reset(out);
-    const enum pr_code rc = open_stored(codec, flags, stored, stored_bytes, raw, out, err);
+    const char *data = NULL;
+    *out = NULL;
+    pr_buf_reset(room);
+    const enum pr_code rc = open_stored(codec, flags, stored, stored_bytes, raw, room, &data, err);
     if (rc != PR_OK) {
-        pr_buf_reset(out);
+        pr_buf_reset(room);
         return rc;
     }
-    const bool sum_ok = pr_crc32c(0, out->data, raw->n) == raw->crc32c;
+    const bool sum_ok = pr_crc32c(0, data, raw->n) == raw->crc32c;
     if (sum_ok)
-        dr_sha256(out->data, raw->n, sha256);
+        dr_sha256(data, raw->n, sha256);
     if (!sum_ok || memcmp(sha256, raw->sha256, DR_HASH) != 0) {
-        pr_buf_reset(out);
+        pr_buf_reset(room);
         return pr_fail(err, PR_EDATA, "damaged: its %s is another", sum_ok ? "SHA-256" : "CRC-32C");
     }
-    out->len = raw->n;
-    out->data[out->len] = '\0';
+    *out = data;
+    return PR_OK;
+}
+
+enum pr_code dr_raw_copy(enum pr_code rc, const char *data, size_t n, struct pr_buf *out,
+                         struct pr_err *err)
+{
+    if (rc != PR_OK)
+        return rc;
+    if (data != out->data) {
+        pr_buf_add(out, data, n);
+        return out->failed ? dr_buf_failed(out, err) : PR_OK;
+    }
+    out->len = n;
+    out->data[n] = '\0';
     return PR_OK;
 }

@@ -235,18 +235,28 @@ enum pr_code dr_container_read(const void *data, size_t n, uint64_t size, struct
     return PR_OK;
 }
 
-enum pr_code dr_piece_open(const struct dr_container *c, size_t i, const void *stored, size_t n,
-                           const struct dr_codec *codec, struct pr_buf *out, struct pr_err *err)
+enum pr_code dr_piece_view(const struct dr_container *c, size_t i, const void *stored, size_t n,
+                           const struct dr_codec *codec, struct pr_buf *room, const char **raw,
+                           struct pr_err *err)
 {
     const struct dr_piece *p = &c->piece[i];
-    const struct dr_raw raw = { .n = (size_t)(p->to - p->from),
-                                .crc32c = p->crc32c,
-                                .sha256 = p->sha256,
-                                .identity = p->chain };
+    const struct dr_raw of = { .n = (size_t)(p->to - p->from),
+                               .crc32c = p->crc32c,
+                               .sha256 = p->sha256,
+                               .identity = p->chain };
     enum pr_code rc = PR_OK;
+    *raw = NULL;
     if (n != p->stored_bytes)
         rc = pr_fail(err, PR_EDATA, "%zu bytes of %llu", n, (unsigned long long)p->stored_bytes);
     if (rc == PR_OK)
-        rc = dr_unpack(codec, p->flags, stored, n, &raw, out, err);
+        rc = dr_unpack(codec, p->flags, stored, n, &of, room, raw, err);
     return rc == PR_OK ? PR_OK : pr_wrap(err, rc, "piece %zu of shard %.63s", i, p->shard);
+}
+
+enum pr_code dr_piece_open(const struct dr_container *c, size_t i, const void *stored, size_t n,
+                           const struct dr_codec *codec, struct pr_buf *out, struct pr_err *err)
+{
+    const char *raw;
+    const enum pr_code rc = dr_piece_view(c, i, stored, n, codec, out, &raw, err);
+    return dr_raw_copy(rc, raw, (size_t)(c->piece[i].to - c->piece[i].from), out, err);
 }

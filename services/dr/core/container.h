@@ -107,4 +107,10 @@ PR_CHECKED enum pr_code dr_container_read(const void *data, size_t n, uint64_t s
 PR_CHECKED enum pr_code dr_piece_open(const struct dr_container *c, size_t i, const void *stored,
                                       size_t n, const struct dr_codec *codec, struct pr_buf *out,
                                       struct pr_err *err);
+/* The same without a copy of what is stored as it is: *raw is in stored, or in room (emptied
+ * first).
+ */
+PR_CHECKED enum pr_code dr_piece_view(const struct dr_container *c, size_t i, const void *stored,
+                                      size_t n, const struct dr_codec *codec, struct pr_buf *room,
+                                      const char **raw, struct pr_err *err);
 #endif

@@ -116,22 +116,32 @@ enum pr_code dr_part_write(const struct dr_generation *g, uint32_t part, const v
     return PR_OK;
 }
 
-enum pr_code dr_part_open(const struct dr_generation *g, uint32_t part, const void *stored,
-                          size_t n, const struct dr_codec *codec, struct pr_buf *out,
-                          struct pr_err *err)
+enum pr_code dr_part_view(const struct dr_generation *g, uint32_t part, const void *stored,
+                          size_t n, const struct dr_codec *codec, struct pr_buf *room,
+                          const char **raw, struct pr_err *err)
 {
     uint8_t identity[DR_HASH];
+    *raw = NULL;
     if (part >= g->parts)
         return pr_fail(err, PR_EINVAL, "part %u of %zu: there is none", part, g->parts);
     const struct dr_part *p = &g->part[part];
     part_identity(g, part, p->sha256, identity);
-    const struct dr_raw raw = {
+    const struct dr_raw of = {
         .n = (size_t)p->bytes, .crc32c = p->crc32c, .sha256 = p->sha256, .identity = identity
     };
     enum pr_code rc = PR_OK;
     if (n != p->stored_bytes)
         rc = pr_fail(err, PR_EDATA, "%zu bytes of %llu", n, (unsigned long long)p->stored_bytes);
     if (rc == PR_OK)
-        rc = dr_unpack(codec, p->flags, stored, n, &raw, out, err);
+        rc = dr_unpack(codec, p->flags, stored, n, &of, room, raw, err);
     return rc == PR_OK ? PR_OK : pr_wrap(err, rc, "part %u", part);
+}
+
+enum pr_code dr_part_open(const struct dr_generation *g, uint32_t part, const void *stored,
+                          size_t n, const struct dr_codec *codec, struct pr_buf *out,
+                          struct pr_err *err)
+{
+    const char *raw;
+    const enum pr_code rc = dr_part_view(g, part, stored, n, codec, out, &raw, err);
+    return dr_raw_copy(rc, raw, rc == PR_OK ? (size_t)g->part[part].bytes : 0, out, err);
 }

@@ -52,4 +52,8 @@ PR_CHECKED enum pr_code dr_part_write(const struct dr_generation *g, uint32_t pa
 PR_CHECKED enum pr_code dr_part_open(const struct dr_generation *g, uint32_t part,
                                      const void *stored, size_t n, const struct dr_codec *codec,
                                      struct pr_buf *out, struct pr_err *err);
+/* The same without a copy of what is stored as it is: *raw is in stored, or in room. */
+PR_CHECKED enum pr_code dr_part_view(const struct dr_generation *g, uint32_t part,
+                                     const void *stored, size_t n, const struct dr_codec *codec,
+                                     struct pr_buf *room, const char **raw, struct pr_err *err);
 #endif

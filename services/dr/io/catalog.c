@@ -37,9 +37,10 @@ static bool see_name(void *ctx, const struct pr_s3_entry *e)
     if (o->n == o->room) {
         const size_t room = o->room == 0 ? 64 : 2 * o->room;
         void *more = realloc(o->name, room * sizeof *o->name);
-        g->failed = more == NULL;
-        if (g->failed)
+        if (more == NULL) {
+            g->failed = true;
             return false;
+        }
         o->name = more;
         o->room = room;
     }

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* What is on its way at a time: the target works on it while the next is read. */
-enum { TIMEOUT_MS = 60000, CHUNK_KEYS = 1000, CHUNK_BYTES = 4 << 20 };
+enum { TIMEOUT_MS = 60000, CHUNK_KEYS = 1000, CHUNK_BYTES = 4 << 20, SEND_BYTES = 256 << 10 };
 
 struct sent { /* a RESTORE whose reply is still to come */
     uint32_t node;
@@ -27,6 +27,7 @@ struct flow { /* one source's keys, on their way */
     struct pr_redis **node;       /* [topology->nodes] open connections */
     struct sent sent[CHUNK_KEYS]; /* [owed] in the order of sending */
     size_t owed, chunk;           /* chunk: keys of the next */
+    size_t unsent;                /* bytes, at most */
     bool mortal; /* the source has keys with a time to live: they are asked for it */
     struct dr_copied *sum;
 };
@@ -98,6 +99,16 @@ static enum pr_code take_owed(struct flow *f, struct pr_err *err)
     return PR_OK;
 }
 
+static enum pr_code send_all(struct flow *f, struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < f->topology->nodes && rc == PR_OK; i++)
+        if (f->node[i] != NULL)
+            rc = pr_redis_flush(f->node[i], err);
+    f->unsent = 0;
+    return rc;
+}
+
 static enum pr_code put(struct flow *f, const redisReply *key, const redisReply *dump,
                         const redisReply *expires, struct pr_err *err)
 {
@@ -118,7 +129,8 @@ static enum pr_code put(struct flow *f, const redisReply *key, const redisReply 
     f->sum->bytes += key->len + dump->len;
     f->sum->slot[slot]++;
     f->sum->mortal[slot] += mortal;
-    return PR_OK;
+    f->unsent += key->len + dump->len;
+    return f->unsent < SEND_BYTES ? PR_OK : send_all(f, err);
 }
 
 /* --- a page -------------------------------------------------------------------------------------
@@ -148,6 +160,8 @@ static enum pr_code move_chunk(struct flow *f, struct chunk *c, struct pr_err *e
     enum pr_code rc = f->mortal ? ask(f, "PEXPIRETIME", 11, c, err) : PR_OK;
     if (rc == PR_OK)
         rc = ask(f, "DUMP", 4, c, err);
+    if (rc == PR_OK)
+        rc = pr_redis_flush(f->from, err); /* it works while we wait for the target */
     for (size_t i = 0; i < c->n && rc == PR_OK && f->mortal; i++)
         rc = pr_redis_reply(f->from, &c->expires[i], err);
     if (rc == PR_OK)
@@ -160,9 +174,8 @@ static enum pr_code move_chunk(struct flow *f, struct chunk *c, struct pr_err *e
         if (rc == PR_OK && dump->type == REDIS_REPLY_STRING) /* nil: its time was up */
             rc = put(f, c->key[i], dump, c->expires[i], err);
     }
-    for (size_t i = 0; i < f->topology->nodes && rc == PR_OK; i++)
-        if (f->node[i] != NULL)
-            rc = pr_redis_flush(f->node[i], err);
+    if (rc == PR_OK)
+        rc = send_all(f, err);
     const uint64_t each = (f->sum->bytes - before) / c->n + 1;
     f->chunk = each * CHUNK_KEYS <= CHUNK_BYTES ? CHUNK_KEYS : CHUNK_BYTES / (size_t)each + 1;
     return rc;

@@ -8,11 +8,17 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { CHUNK = 100 };
+/* Answers wait in the server's memory: so much of them at once, as far as can be told beforehand.
+ */
+enum { CHUNK = 100, IN_FLIGHT = 4 << 20, UNKNOWN = IN_FLIGHT / 16 };
+
+struct type;
 
 struct work {
     struct pr_redis *c;
-    bool mortal; /* it has keys with a time to live */
+    bool mortal;              /* it has keys with a time to live */
+    const struct type *guess; /* of the last key whose type was asked; NULL: none yet */
+    size_t big;               /* bytes that a value may well have, by those that were read last */
     struct dr_digest sum;
     const atomic_bool *cancel;
 };
@@ -86,6 +92,27 @@ static void add_key(struct work *w, XXH3_state_t *h, const redisReply *key, cons
     w->sum.keys++;
 }
 
+static size_t bytes_of(const redisReply *r)
+{
+    size_t n = r->len;
+    for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i < r->elements; i++)
+        n += bytes_of(r->element[i]);
+    return n;
+}
+
+static void learn(struct work *w, const redisReply *value)
+{
+    const size_t n = bytes_of(value);
+    w->big = n > w->big ? n : w->big - w->big / 8;
+}
+
+/* How many values may be asked for before the first is read. */
+static size_t at_once(const struct work *w, size_t most)
+{
+    const size_t n = IN_FLIGHT / (w->big + 1);
+    return n < 1 ? 1 : n < most ? n : most;
+}
+
 static enum pr_code ask(struct work *w, const char *command, const redisReply *key,
                         const struct type *t, struct pr_err *err)
 {
@@ -132,6 +159,8 @@ static enum pr_code chunk(struct work *w, redisReply *const *key, size_t n, XXH3
     }
     for (size_t i = 0; i < n && rc == PR_OK; i++)
         rc = type_reply(w, key[i], &type[i], err);
+    for (size_t i = 0; i < n; i++)
+        w->guess = type[i] != NULL ? type[i] : w->guess;
     for (size_t i = 0; i < n && rc == PR_OK; i++)
         if (type[i] != NULL)
             rc = ask(w, type[i]->command, key[i], type[i], err);
@@ -142,20 +171,79 @@ static enum pr_code chunk(struct work *w, redisReply *const *key, size_t n, XXH3
         rc = pr_redis_reply(w->c, &value, err);
         if (rc == PR_OK)
             rc = pr_redis_reply_code(value, err);
-        if (rc == PR_OK)
+        if (rc == PR_OK) {
+            learn(w, value);
             add_key(w, h, key[i], type[i], value);
+        }
+    }
+    return rc;
+}
+
+/* --- pages --------------------------------------------------------------------------------------
+ */
+
+/* Keys next to one another are mostly of one type: then nothing but the values is asked for, and
+ * the server works on the next while these are added up. Those that are of another type, or seem
+ * empty, or gone, are left. */
+static enum pr_code by_guess(struct work *w, const redisReply *keys, XXH3_state_t *h,
+                             redisReply **left, size_t *n_left, struct pr_err *err)
+{
+    const struct type *t = w->guess;
+    size_t asked = 0;
+    enum pr_code rc = PR_OK;
+    for (size_t i = 0; i < keys->elements && rc == PR_OK; i++) {
+        PR_AUTO(redisReply) *value = NULL;
+        const size_t flight = at_once(w, 2 * CHUNK);
+        if (asked < keys->elements && asked - i <= flight / 2) {
+            for (; asked < keys->elements && asked < i + flight && rc == PR_OK; asked++)
+                rc = ask(w, t->command, keys->element[asked], t, err);
+            if (rc == PR_OK)
+                rc = pr_redis_flush(w->c, err);
+        }
+        if (rc == PR_OK)
+            rc = pr_redis_reply(w->c, &value, err);
+        if (rc != PR_OK)
+            return rc;
+        learn(w, value);
+        const bool other =
+            value->type == REDIS_REPLY_ERROR && strncmp(value->str, "WRONGTYPE", 9) == 0;
+        const bool none = value->type == REDIS_REPLY_NIL ||
+                          (value->type == REDIS_REPLY_ARRAY && value->elements == 0);
+        if (other || none)
+            left[(*n_left)++] = keys->element[i];
+        else if ((rc = pr_redis_reply_code(value, err)) == PR_OK)
+            add_key(w, h, keys->element[i], t, value);
+    }
+    return rc;
+}
+
+static enum pr_code by_type(struct work *w, redisReply *const *key, size_t n, XXH3_state_t *h,
+                            struct pr_err *err)
+{
+    enum pr_code rc = PR_OK;
+    for (size_t at = 0, some; at < n && rc == PR_OK; at += some) {
+        some = at_once(w, n - at < CHUNK ? n - at : CHUNK);
+        rc = chunk(w, key + at, some, h, err);
     }
     return rc;
 }
 
 static enum pr_code page(void *ctx, const redisReply *keys, struct pr_err *err)
 {
+    struct work *w = ctx;
     XXH3_state_t *h = XXH3_createState();
-    enum pr_code rc = h != NULL ? PR_OK : pr_fail(err, PR_ENOMEM, "no memory for a digest");
-    for (size_t at = 0; at < keys->elements && rc == PR_OK; at += CHUNK) {
-        const size_t n = keys->elements - at < CHUNK ? keys->elements - at : CHUNK;
-        rc = chunk(ctx, keys->element + at, n, h, err);
+    redisReply **left = malloc((keys->elements + 1) * sizeof *left);
+    size_t n_left = 0;
+    enum pr_code rc =
+        h != NULL && left != NULL ? PR_OK : pr_fail(err, PR_ENOMEM, "no memory for a digest");
+    if (rc == PR_OK && (w->guess == NULL || w->mortal)) {
+        rc = by_type(w, keys->element, keys->elements, h, err);
+    } else if (rc == PR_OK) {
+        rc = by_guess(w, keys, h, left, &n_left, err);
+        if (rc == PR_OK)
+            rc = by_type(w, left, n_left, h, err);
     }
+    free(left);
     (void)XXH3_freeState(h);
     return rc;
 }
@@ -164,6 +252,7 @@ static enum pr_code digest_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_
 {
     struct work *w = (struct work *)ctx + i;
     (void)s3;
+    w->big = UNKNOWN;
     const enum pr_code rc = dr_quarantine_mortal(w->c, &w->mortal, err);
     return rc == PR_OK ? dr_scan(w->c, w->cancel, page, w, err) : rc;
 }

@@ -56,8 +56,9 @@ struct dr_group {
     struct pr_db *save_db; /* the saver's, as is: */
     int64_t wanted_us;     /* when it looks again for shards that need a base */
 
-    atomic_bool cancel; /* of requests to the bucket: another leads, or no time is left */
-    pthread_mutex_t mu; /* all below */
+    atomic_bool ages_unkept; /* as was said */
+    atomic_bool cancel;      /* of requests to the bucket: another leads, or no time is left */
+    pthread_mutex_t mu;      /* all below */
     pthread_cond_t woken, save, ended;
     bool stop, much, save_now, saver_stop, over;
     bool leading;

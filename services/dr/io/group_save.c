@@ -16,6 +16,7 @@ enum { SAVE_US = 1000000, AGAIN_US = 200000 };
 struct named {
     struct dr_shard *shard;
     struct dr_generation_id generation;
+    int64_t worst_ms;
 };
 
 /* Under mu. */
@@ -26,11 +27,31 @@ static struct named *print(struct dr_group *g, struct pr_buf *json)
     for (size_t i = 0; named != NULL && i < g->members; i++) {
         struct dr_shard_status is;
         dr_shard_status(g->member[i].shard, &is); /* it may only get newer until it is printed */
-        named[i] = (struct named){ g->member[i].shard, is.durable.generation };
+        named[i] = (struct named){ g->member[i].shard, is.durable.generation, is.worst_ms };
         dr_state_print(json, g->member[i].shard);
     }
     pr_buf_str(json, "]");
     return named;
+}
+
+/* After the rest, and whatever becomes of it: what was not written down is tried with the next. */
+static void keep_ages(struct dr_group *g, struct pr_db *db, const struct pr_lease *lease,
+                      const char *json, const struct named *of, size_t n)
+{
+    struct pr_err err = { 0 };
+    const enum pr_code rc = dr_state_keep_ages(db, lease, json, &err);
+    if (rc != PR_OK && !atomic_exchange(&g->ages_unkept, true))
+        pr_warn(PR_EV("dr.ages_not_saved"), PR_S("group", g->name), PR_S("code", pr_code_name(rc)),
+                PR_E(&err));
+    if (rc != PR_OK)
+        return;
+    atomic_store(&g->ages_unkept, false);
+    pthread_mutex_lock(&g->mu);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < g->members; j++)
+            if (g->member[j].shard == of[i].shard)
+                dr_shard_kept(of[i].shard, of[i].worst_ms);
+    pthread_mutex_unlock(&g->mu);
 }
 
 enum pr_code dr_group_save(struct dr_group *g, struct pr_db *db, struct pr_err *err)
@@ -56,6 +77,8 @@ enum pr_code dr_group_save(struct dr_group *g, struct pr_db *db, struct pr_err *
             if (g->member[j].shard == named[i].shard)
                 g->member[j].known = named[i].generation;
     pthread_mutex_unlock(&g->mu);
+    if (rc == PR_OK)
+        keep_ages(g, db, &lease, json.data, named, n);
     free(named);
     pr_buf_done(&json);
     return rc;

@@ -65,9 +65,10 @@ static bool see_epoch(void *ctx, const struct pr_s3_entry *e)
     if (l->epochs == l->room) {
         const size_t room = l->room == 0 ? 64 : 2 * l->room;
         uint64_t *more = realloc(l->epoch, room * sizeof *more);
-        l->failed = more == NULL;
-        if (l->failed)
+        if (more == NULL) {
+            l->failed = true;
             return false;
+        }
         l->epoch = more;
         l->room = room;
     }

@@ -33,7 +33,7 @@ struct dr_life {
     int64_t read_us;             /* when the next object may be read */
     int64_t saved_us;            /* when the scrub's position was */
     int64_t retain_us, scrub_us; /* not before, after a failure */
-    bool overdue;                /* said so */
+    bool told, overdue;          /* said so */
 
     pthread_mutex_t mu;
     pthread_cond_t woken;
@@ -291,6 +291,16 @@ static enum pr_code scrub_turn(struct dr_life *l, int64_t now_ms, struct pr_err 
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
+/* Whoever leads says how old things are: what was said here last would stand for ever. While
+ * PostgreSQL is away nobody leads, and it stands. */
+static void unsay(struct dr_life *l)
+{
+    static const int said[] = { M_DRILL_AGE, M_DAMAGED, M_SCRUB_AGE };
+    for (size_t i = 0; i < PR_COUNT(said); i++)
+        pr_metrics_set(l->o.metrics, said[i], NULL, 0);
+    l->told = false;
+}
+
 static void let_go(struct dr_life *l)
 {
     dr_scrub_close(l->scrub);
@@ -328,6 +338,7 @@ static void measure(struct dr_life *l, int64_t now_ms)
     if (age_ms > OVERDUE_MS && !l->overdue)
         pr_error(PR_EV("dr.drill_overdue"), PR_I("age_s", age_ms / 1000));
     l->overdue = age_ms > OVERDUE_MS;
+    l->told = true;
 }
 
 /* What is known of a pass under way is newer here than in its row. */
@@ -377,8 +388,11 @@ static void *run(void *arg)
                 pr_tenure_lost(l->tenure, l->lease.epoch);
             if (rc != PR_OK && rc != PR_ECANCELED)
                 pr_warn(PR_EV("dr.life_failed"), PR_S("code", pr_code_name(rc)), PR_E(&err));
-        } else if (l->lease.epoch != 0) {
-            let_go(l);
+        } else {
+            if (l->lease.epoch != 0)
+                let_go(l);
+            if (l->told && pr_tenure_taken(l->tenure))
+                unsay(l);
         }
         go_on = rest(l, next_us);
     }

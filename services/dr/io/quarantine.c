@@ -224,11 +224,17 @@ enum pr_code dr_quarantine_stop(struct dr_quarantine *q, struct pr_err *err)
     return PR_OK;
 }
 
+void dr_quarantine_kill(const struct dr_quarantine *q)
+{
+    if (q->pid != 0)
+        (void)kill(q->pid, SIGKILL);
+}
+
 void dr_quarantine_close(struct dr_quarantine *q)
 {
     if (q->pid == 0)
         return;
-    (void)kill(q->pid, SIGKILL);
+    dr_quarantine_kill(q);
     while (waitpid(q->pid, NULL, 0) < 0 && errno == EINTR)
         ;
     q->pid = 0;

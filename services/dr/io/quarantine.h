@@ -33,6 +33,7 @@ PR_CHECKED enum pr_code dr_quarantine_loaded(struct pr_redis *c, uint64_t *keys,
 PR_CHECKED enum pr_code dr_quarantine_mortal(struct pr_redis *c, bool *out, struct pr_err *err);
 /* Stops it so that all it was told is in its files; then removes the log and socket. */
 PR_CHECKED enum pr_code dr_quarantine_stop(struct dr_quarantine *q, struct pr_err *err);
-void dr_quarantine_close(struct dr_quarantine *q); /* kills it; fine when not open */
+void dr_quarantine_kill(const struct dr_quarantine *q); /* and does not wait for its end */
+void dr_quarantine_close(struct dr_quarantine *q);      /* kills it; fine when not open */
 
 #endif

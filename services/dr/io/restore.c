@@ -1,4 +1,4 @@
-#include "io/restore.h"
+#include "io/restore_private.h"
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { THREADS = 8, PATH = 4096 };
+enum { PATH = 4096 };
 
 /* Redis' own names: a server started with appendonly yes takes them as its own. */
 static const char FOLDER[] = "appendonlydir", BASE[] = "appendonly.aof.1.base.rdb",
@@ -23,142 +23,10 @@ struct files {
     int base, stream;
 };
 
-struct job { /* one object, or a part of one */
-    bool base;
-    size_t i;    /* part, or index of the piece */
-    uint64_t at; /* in the file */
-};
-
-struct fetch {
-    const struct dr_restore *what;
-    const struct dr_generation *g;
-    const struct dr_pieces *pieces;
-    const struct files *files;
-    struct job *job; /* [jobs] */
-    size_t jobs;
-};
-
-static enum pr_code failed(struct pr_err *err, const char *path)
+enum pr_code dr_restore_failed(struct pr_err *err, const char *path)
 {
     const enum pr_code code = errno == ENOSPC || errno == EDQUOT ? PR_EFULL : PR_EUNAVAIL;
     return pr_fail(err, code, "%s: %s", path, strerror(errno));
-}
-
-/* --- fetching --------------------------------------------------------------------------------- */
-
-static enum pr_code write_at(int fd, const struct pr_buf *raw, uint64_t at, const char *name,
-                             struct pr_err *err)
-{
-    size_t done = 0;
-    while (done < raw->len) {
-        const ssize_t n = pwrite(fd, raw->data + done, raw->len - done, (off_t)(at + done));
-        if (n < 0 && errno != EINTR)
-            return failed(err, name);
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return PR_OK;
-}
-
-static enum pr_code get(struct pr_s3 *s3, const struct dr_key *k, uint64_t at, uint64_t n,
-                        char **stored, struct pr_err *err)
-{
-    char key[DR_KEY];
-    enum pr_code rc = dr_key_print(k, key, err);
-    *stored = rc == PR_OK ? malloc((size_t)n) : NULL;
-    if (rc == PR_OK && *stored == NULL)
-        rc = pr_fail(err, PR_ENOMEM, "no memory for %llu bytes of %s", (unsigned long long)n, key);
-    if (rc == PR_OK)
-        rc = pr_s3_get(s3, key, at, *stored, (size_t)n, NULL, err);
-    return rc == PR_ENOTFOUND ? pr_fail(err, PR_EDATA, "%s is missing", key) : rc;
-}
-
-/* Whoever reads of damage wants to know where. */
-static enum pr_code opened(const struct dr_key *k, enum pr_code rc, struct pr_err *err)
-{
-    char key[DR_KEY];
-    struct pr_err unsaid;
-    if (rc != PR_EDATA || dr_key_print(k, key, &unsaid) != PR_OK)
-        return rc;
-    return pr_wrap(err, rc, "%s", key);
-}
-
-static enum pr_code fetch_part(const struct fetch *f, struct pr_s3 *s3, const struct job *j,
-                               struct pr_buf *raw, struct pr_err *err)
-{
-    const struct dr_generation *g = f->g;
-    struct dr_key k = { .kind = DR_KEY_BASE, .generation = g->id, .part = (uint32_t)j->i };
-    char *stored = NULL;
-    memcpy(k.cluster, g->cluster, sizeof k.cluster);
-    memcpy(k.name, g->shard, sizeof k.name);
-    enum pr_code rc = get(s3, &k, 0, g->part[j->i].stored_bytes, &stored, err);
-    if (rc == PR_OK)
-        rc = opened(&k,
-                    dr_part_open(g, k.part, stored, (size_t)g->part[j->i].stored_bytes,
-                                 f->what->codec, raw, err),
-                    err);
-    free(stored);
-    return rc == PR_OK ? write_at(f->files->base, raw, j->at, BASE, err) : rc;
-}
-
-static enum pr_code fetch_piece(const struct fetch *f, struct pr_s3 *s3, const struct job *j,
-                                struct pr_buf *raw, struct pr_err *err)
-{
-    struct dr_located *l = &f->pieces->piece[j->i];
-    const struct dr_container c = {
-        .epoch = l->epoch, .seq = l->seq, .piece = &l->piece, .pieces = 1
-    };
-    struct dr_key k = { .kind = DR_KEY_LOG, .epoch = l->epoch, .seq = l->seq };
-    char *stored = NULL;
-    memcpy(k.cluster, f->g->cluster, sizeof k.cluster);
-    memcpy(k.name, f->pieces->group[j->i], sizeof k.name);
-    enum pr_code rc = get(s3, &k, l->piece.at, l->piece.stored_bytes, &stored, err);
-    if (rc == PR_OK)
-        rc = opened(
-            &k,
-            dr_piece_open(&c, 0, stored, (size_t)l->piece.stored_bytes, f->what->codec, raw, err),
-            err);
-    free(stored);
-    return rc == PR_OK ? write_at(f->files->stream, raw, j->at, STREAM, err) : rc;
-}
-
-/* What is damaged is fetched once more: it may have been on the way. */
-static enum pr_code fetch_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_err *err)
-{
-    const struct fetch *f = ctx;
-    const struct job *j = &f->job[i];
-    enum pr_code rc = PR_EDATA;
-    for (int tries = 0; tries < 2 && rc == PR_EDATA; tries++) {
-        struct pr_buf raw;
-        pr_buf_init(&raw, 0);
-        rc = j->base ? fetch_part(f, s3, j, &raw, err) : fetch_piece(f, s3, j, &raw, err);
-        pr_buf_done(&raw);
-    }
-    return rc;
-}
-
-static enum pr_code fetch_all(struct fetch *f, const struct dr_route *route,
-                              struct dr_restored *out, struct pr_err *err)
-{
-    const struct dr_generation *g = f->g;
-    const unsigned threads = f->what->threads > 0 ? f->what->threads : THREADS;
-    f->job = calloc(g->parts + route->n + 1, sizeof *f->job);
-    if (f->job == NULL)
-        return pr_fail(err, PR_ENOMEM, "no memory for the restore of shard %s", g->shard);
-    for (size_t i = 0; i < g->parts; i++) {
-        f->job[f->jobs++] = (struct job){ true, i, out->base_bytes };
-        out->base_bytes += g->part[i].bytes;
-    }
-    for (size_t i = 0; i < route->n; i++) {
-        const struct dr_piece *p = &f->pieces->piece[route->take[i]].piece;
-        f->job[f->jobs++] = (struct job){ false, route->take[i], p->from - g->offset };
-    }
-    out->stream_bytes = route->to - g->offset;
-    const enum pr_code rc =
-        dr_each(f->what->store, f->what->cancel, threads, f->jobs, fetch_one, f, err);
-    free(f->job);
-    f->job = NULL;
-    f->jobs = 0;
-    return rc;
 }
 
 /* --- files -------------------------------------------------------------------------------------
@@ -170,7 +38,7 @@ enum pr_code dr_restore_check_dir(const char *dir, struct pr_err *err)
     const struct dirent *e;
     bool empty = true;
     if (d == NULL)
-        return errno == ENOENT ? PR_OK : failed(err, dir);
+        return errno == ENOENT ? PR_OK : dr_restore_failed(err, dir);
     while ((e = readdir(d)) != NULL)
         empty = empty && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
     closedir(d);
@@ -184,7 +52,7 @@ static int create(const struct files *f, const char *name, struct pr_err *err)
     (void)snprintf(path, sizeof path, "%s/%s/%s", f->tmp, FOLDER, name);
     const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
-        (void)failed(err, path);
+        (void)dr_restore_failed(err, path);
     return fd;
 }
 
@@ -219,48 +87,70 @@ static enum pr_code open_files(struct files *f, const char *dir, struct pr_err *
     remove_files(f); /* of a restore that was killed */
     (void)snprintf(path, sizeof path, "%s/%s", f->tmp, FOLDER);
     if (mkdir(f->tmp, 0700) != 0)
-        return failed(err, f->tmp);
+        return dr_restore_failed(err, f->tmp);
     if (mkdir(path, 0700) != 0)
-        return failed(err, path);
+        return dr_restore_failed(err, path);
     f->base = create(f, BASE, err);
     f->stream = f->base < 0 ? -1 : create(f, STREAM, err);
     return f->stream < 0 ? err->code : PR_OK;
 }
 
-static enum pr_code sync_folder(const char *path, struct pr_err *err)
+enum pr_code dr_restore_sync_folder(const char *path, struct pr_err *err)
 {
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const bool ok = fd >= 0 && fsync(fd) == 0;
-    const enum pr_code rc = ok ? PR_OK : failed(err, path);
+    const enum pr_code rc = ok ? PR_OK : dr_restore_failed(err, path);
     if (fd >= 0)
         close(fd);
     return rc;
 }
 
-/* The directory has its name only when all of it is on the disk: a server that finds it finds
- * everything, and before there is nothing to start from by mistake. */
-static enum pr_code publish(struct files *f, const char *dir, struct pr_err *err)
+enum pr_code dr_restore_sync_parent(const char *path, struct pr_err *err)
 {
-    char path[PATH + 64], text[256];
+    char parent[PATH];
+    size_t n = strlen(path);
+    if (n >= sizeof parent)
+        return pr_fail(err, PR_EINVAL, "%.100s...: the name is too long", path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    (void)snprintf(parent, sizeof parent, "%.*s", n > 0 ? (int)n : 1, n > 0 ? path : ".");
+    return dr_restore_sync_folder(parent, err);
+}
+
+static enum pr_code sync_files(const struct files *f, struct pr_err *err)
+{
+    char path[PATH + 64];
+    (void)snprintf(path, sizeof path, "%s/%s", f->tmp, FOLDER);
+    enum pr_code rc =
+        fsync(f->base) == 0 && fsync(f->stream) == 0 ? PR_OK : dr_restore_failed(err, f->tmp);
+    if (rc == PR_OK)
+        rc = dr_restore_sync_folder(path, err);
+    return rc == PR_OK ? dr_restore_sync_folder(f->tmp, err) : rc;
+}
+
+/* The directory has its name only when all of it is there, and, unless the caller sees to that, on
+ * the disk: a server that finds it finds everything, and before there is nothing to start from by
+ * mistake. */
+static enum pr_code publish(struct files *f, const struct dr_restore *w, struct pr_err *err)
+{
+    char text[256];
     const int n =
         snprintf(text, sizeof text, "file %s seq 1 type b\nfile %s seq 1 type i\n", BASE, STREAM);
     const int fd = create(f, MANIFEST, err);
     if (fd < 0)
         return err->code;
-    const bool ok = write(fd, text, (size_t)n) == n && fsync(fd) == 0 && fsync(f->base) == 0 &&
-                    fsync(f->stream) == 0;
-    enum pr_code rc = ok ? PR_OK : failed(err, f->tmp);
+    const bool ok = write(fd, text, (size_t)n) == n && (w->unsynced || fsync(fd) == 0);
+    enum pr_code rc = ok ? PR_OK : dr_restore_failed(err, f->tmp);
     close(fd);
-    (void)snprintf(path, sizeof path, "%s/%s", f->tmp, FOLDER);
-    if (rc == PR_OK)
-        rc = sync_folder(path, err);
-    if (rc == PR_OK)
-        rc = sync_folder(f->tmp, err);
-    if (rc == PR_OK && rmdir(dir) != 0 && errno != ENOENT)
-        rc = failed(err, dir);
-    if (rc == PR_OK && rename(f->tmp, dir) != 0)
-        rc = failed(err, dir);
-    return rc;
+    if (rc == PR_OK && !w->unsynced)
+        rc = sync_files(f, err);
+    if (rc == PR_OK && rmdir(w->dir) != 0 && errno != ENOENT)
+        rc = dr_restore_failed(err, w->dir);
+    if (rc == PR_OK && rename(f->tmp, w->dir) != 0)
+        rc = dr_restore_failed(err, w->dir);
+    return rc == PR_OK && !w->unsynced ? dr_restore_sync_parent(w->dir, err) : rc;
 }
 
 /* --- which -------------------------------------------------------------------------------------
@@ -292,12 +182,20 @@ static enum pr_code restore_from(const struct dr_restore *w, const struct dr_gen
                        "pieces behind offset %llu are of a newer generation without a manifest",
                        (unsigned long long)route.to);
     }
-    struct fetch f = { .what = w, .g = g, .pieces = pieces, .files = &files };
+    out->stream_bytes = route.to - g->offset;
+    for (size_t i = 0; i < g->parts; i++)
+        out->base_bytes += g->part[i].bytes;
     rc = open_files(&files, w->dir, err);
+    const struct dr_fetch f = { .what = w,
+                                .g = g,
+                                .pieces = pieces,
+                                .route = &route,
+                                .base = files.base,
+                                .stream = files.stream };
     if (rc == PR_OK)
-        rc = fetch_all(&f, &route, out, err);
+        rc = dr_fetch_all(&f, err);
     if (rc == PR_OK)
-        rc = publish(&files, w->dir, err);
+        rc = publish(&files, w, err);
     close_files(&files);
     if (rc != PR_OK)
         remove_files(&files);
@@ -341,12 +239,37 @@ static void note_unread(const struct dr_restore *w, struct dr_index *ix, struct 
     out->skipped += n;
 }
 
-static enum pr_code find_pieces(struct dr_index *ix, struct dr_index_shard *s, size_t i,
-                                struct dr_restored *out, struct pr_err *err)
+static void lock(const struct dr_restore *w, bool alone)
+{
+    if (w->others != NULL && alone)
+        pthread_rwlock_wrlock(w->others);
+    else if (w->others != NULL)
+        pthread_rwlock_rdlock(w->others);
+}
+
+static void unlock(const struct dr_restore *w)
+{
+    if (w->others != NULL)
+        pthread_rwlock_unlock(w->others);
+}
+
+/* Whoever restores holds the index as it is; who has to read more for an older generation waits for
+ * the others, because their pieces move with it. Locked to read afterwards. */
+static enum pr_code find_pieces(const struct dr_restore *w, struct dr_index *ix,
+                                struct dr_index_shard *s, size_t i, struct dr_restored *out,
+                                struct pr_err *err)
 {
     const int64_t begun_us = pr_mono_us();
-    dr_index_want_one(s, i);
-    const enum pr_code rc = dr_index_read(ix, err);
+    enum pr_code rc = PR_OK;
+    lock(w, false);
+    if (s->state[i] != DR_INDEX_READ) {
+        unlock(w);
+        lock(w, true);
+        dr_index_want_one(s, i);
+        rc = dr_index_read(ix, err);
+        unlock(w);
+        lock(w, false);
+    }
     out->list_ms += (pr_mono_us() - begun_us) / 1000;
     return rc;
 }
@@ -366,9 +289,10 @@ static enum pr_code restore_newest(const struct dr_restore *w, struct dr_index *
             rc = nothing(w, s->n, out->skipped, &last, err);
             break;
         }
-        rc = find_pieces(ix, s, i, out, &last);
+        rc = find_pieces(w, ix, s, i, out, &last);
         if (rc == PR_OK)
             rc = restore_from(w, &s->g[i], &s->pieces, out, &last);
+        unlock(w);
         skip[i] = rc == PR_EDATA;
         if (rc == PR_EDATA)
             note_damage(w, &s->g[i], &last, out);

@@ -7,6 +7,16 @@
 
 #include "core/container.h"
 
+#include <pthread.h>
+
+/* Memory that parts and pieces are brought in, used again and again; by as many threads as like. */
+struct dr_fetch_room;
+struct dr_rooms {
+    pthread_mutex_t mu; /* PTHREAD_MUTEX_INITIALIZER */
+    struct dr_fetch_room *idle;
+};
+void dr_rooms_free(struct dr_rooms *r);
+
 struct dr_restore {
     const struct pr_s3_store *store;
     const struct dr_codec *codec;
@@ -16,6 +26,9 @@ struct dr_restore {
     int64_t until_ms;       /* INT64_MAX: as far as it goes */
     const char *dir;  /* the server's data directory: absent, or empty. Made whole, or not at all */
     unsigned threads; /* that fetch; 0: 8 */
+    bool unsynced;    /* it need not outlive the machine, or the caller syncs what is in it */
+    struct dr_rooms *rooms;   /* of a run that restores many; NULL: its own */
+    pthread_rwlock_t *others; /* of those that restore from the same index meanwhile; NULL: none */
 };
 
 struct dr_restored {
@@ -45,5 +58,8 @@ PR_CHECKED enum pr_code dr_restore_shard(const struct dr_restore *what, struct d
 
 /* PR_EEXISTS: the directory is there, and not empty. */
 PR_CHECKED enum pr_code dr_restore_check_dir(const char *dir, struct pr_err *err);
+/* fsync: of a directory; of the one that path is in, which has its name. */
+PR_CHECKED enum pr_code dr_restore_sync_folder(const char *path, struct pr_err *err);
+PR_CHECKED enum pr_code dr_restore_sync_parent(const char *path, struct pr_err *err);
 
 #endif

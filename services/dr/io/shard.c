@@ -90,6 +90,10 @@ void dr_shard_durable(struct dr_shard *s, const struct dr_piece *p, int64_t now_
             s->status.durable_ms = now_ms;
         if (p->last_ms > s->status.durable_ms)
             s->status.durable_ms = p->last_ms;
+        if (s->beats > 0 && s->beat[0].end <= p->to) {
+            const int64_t age_ms = now_ms - dr_shard_as_of(&s->status);
+            s->status.worst_ms = age_ms > s->status.worst_ms ? age_ms : s->status.worst_ms;
+        }
         while (done < s->beats && s->beat[done].end <= p->to)
             s->status.beat_ms = s->beat[done++].ms;
     }
@@ -129,6 +133,19 @@ void dr_shard_status(struct dr_shard *s, struct dr_shard_status *out)
     pthread_mutex_unlock(&s->mu);
 }
 
+int64_t dr_shard_as_of(const struct dr_shard_status *is)
+{
+    return is->beat_ms > 0 ? is->beat_ms : is->born_ms;
+}
+
+void dr_shard_kept(struct dr_shard *s, int64_t worst_ms)
+{
+    pthread_mutex_lock(&s->mu);
+    if (s->status.worst_ms <= worst_ms)
+        s->status.worst_ms = 0;
+    pthread_mutex_unlock(&s->mu);
+}
+
 static void tell(const struct dr_shard *s, const struct dr_shard_status *is, unsigned was)
 {
     for (unsigned i = 0; i < DR_ALARMS; i++) {
@@ -158,7 +175,7 @@ void dr_shard_alarms(struct dr_shard *s, int64_t now_ms)
     const struct dr_alarm_input in = {
         .now_ms = now_ms,
         .since_ms = is.since_ms,
-        .durable_as_of_ms = is.beat_ms > 0 ? is.beat_ms : is.born_ms,
+        .durable_as_of_ms = dr_shard_as_of(&is),
         .beat_ms = s->env->cfg->beat_ms,
         .streaming = is.streaming,
         .base = is.base_bytes > 0,

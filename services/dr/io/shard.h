@@ -89,6 +89,7 @@ struct dr_shard_status {
     int64_t beat_ms;    /* of the newest heartbeat that is durable; 0: none seen */
     int64_t since_ms;   /* when it began to stream, or to have none */
     int64_t born_ms;    /* when we began with it */
+    int64_t worst_ms;   /* what is durable was that old at most; since dr_shard_kept */
     unsigned alarms;    /* core/alarm.h; as of the last dr_shard_alarms */
     uint64_t seen;      /* offset that has arrived */
     size_t spool_bytes;
@@ -105,5 +106,8 @@ struct dr_shard_status {
 /* Looks at what needs attention, and logs what came or went of it. Once a second, by one thread. */
 void dr_shard_alarms(struct dr_shard *s, int64_t now_ms);
 void dr_shard_status(struct dr_shard *s, struct dr_shard_status *out);
+/* What is durable is as of then: the newest heartbeat; without one, when we began. */
+int64_t dr_shard_as_of(const struct dr_shard_status *is);
+void dr_shard_kept(struct dr_shard *s, int64_t worst_ms); /* that is written down */
 
 #endif

@@ -77,7 +77,7 @@ static void changed(void *shell)
 
 static enum pr_code start_groups(struct dr_shell *s, struct pr_err *err)
 {
-    s->group = calloc((size_t)s->cfg->groups, sizeof *s->group);
+    s->group = calloc((size_t)s->cfg->groups, sizeof(struct dr_group *));
     if (s->group == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for the groups");
     enum pr_code rc = PR_OK;
@@ -134,7 +134,7 @@ struct figures {               /* added up over shards */
 static void add(void *ctx, const char *name, const struct dr_shard_status *is)
 {
     struct figures *f = ctx;
-    const int64_t as_of_ms = is->beat_ms > 0 ? is->beat_ms : is->born_ms;
+    const int64_t as_of_ms = dr_shard_as_of(is);
     (void)name;
     f->streaming += is->streaming;
     f->base += !is->streaming && is->base_bytes > 0;

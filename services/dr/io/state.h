@@ -58,6 +58,11 @@ PR_CHECKED enum pr_code dr_state_save(struct pr_db *db, const struct pr_lease *l
                                       const struct dr_report *r, const char *json,
                                       struct pr_err *err);
 
+/* Of what was printed, how old what is durable was at most. Apart, so that it is in nobody's way:
+ * nothing but a chart depends on it. */
+PR_CHECKED enum pr_code dr_state_keep_ages(struct pr_db *db, const struct pr_lease *lease,
+                                           const char *json, struct pr_err *err);
+
 /* Why a group is led by nobody. */
 PR_CHECKED enum pr_code dr_state_complain(struct pr_db *db, const struct pr_lease *lease,
                                           const char *group, uint32_t groups, const char *why,

@@ -2,6 +2,7 @@
 
 #include "core/alarm.h"
 
+#include "prism/io/clock.h"
 #include "prism/io/json_text.h"
 
 static const char SAVE_GROUP[] =
@@ -31,6 +32,21 @@ static const char SAVE_SHARDS[] =
     "backlog_bytes = excluded.backlog_bytes, alarms = excluded.alarms, source = excluded.source, "
     "error = excluded.error, "
     "updated_at = now()";
+
+/* How old each shard's copy was, at its most in these ten minutes. Only what is worse than that is
+ * written: once a second nothing is. */
+#define RPO_AT "date_bin('10 minutes', now(), 'epoch')"
+static const char KEEP_RPO[] =
+    "INSERT INTO dr_rpo AS kept (shard_id, at, worst_ms) SELECT r.shard, " RPO_AT ", r.worst "
+    "FROM jsonb_to_recordset($1::jsonb) AS r(shard text, worst bigint) "
+    "WHERE NOT EXISTS (SELECT FROM dr_rpo h "
+    "WHERE h.shard_id = r.shard AND h.at = " RPO_AT " AND h.worst_ms >= r.worst) "
+    "ON CONFLICT (shard_id, at) DO UPDATE SET "
+    "worst_ms = greatest(kept.worst_ms, excluded.worst_ms)";
+/* Other groups do the same at the same time: what one has at hand, the rest leaves alone. */
+static const char DROP_RPO[] =
+    "DELETE FROM dr_rpo WHERE (shard_id, at) IN (SELECT shard_id, at FROM dr_rpo "
+    "WHERE at < now() - interval '25 hours' LIMIT 5000 FOR UPDATE SKIP LOCKED)";
 
 /* Of shards that are no longer of any group: they own no slot. */
 static const char DROP_SHARDS[] =
@@ -62,22 +78,42 @@ static enum pr_code save(struct pr_db *db, void *ctx, struct pr_err *err)
                        : rc;
 }
 
+static enum pr_code keep_ages(struct pr_db *db, void *ctx, struct pr_err *err)
+{
+    const struct saving *s = ctx;
+    enum pr_code rc = pr_db_exec(db, "SET LOCAL statement_timeout = '2s'", NULL, 0, NULL, err);
+    if (rc == PR_OK)
+        rc = pr_lease_check(db, s->lease, err);
+    if (rc == PR_OK)
+        rc = pr_db_exec(db, KEEP_RPO, PR_ARGS(pr_text(s->json)), NULL, err);
+    return rc == PR_OK ? pr_db_exec(db, DROP_RPO, NULL, 0, NULL, err) : rc;
+}
+
+enum pr_code dr_state_keep_ages(struct pr_db *db, const struct pr_lease *lease, const char *json,
+                                struct pr_err *err)
+{
+    struct saving s = { .lease = lease, .json = json };
+    return pr_db_tx(db, keep_ages, &s, err);
+}
+
 void dr_state_print(struct pr_buf *json, struct dr_shard *s)
 {
     struct dr_shard_status is;
     dr_shard_status(s, &is);
+    const int64_t age_ms = pr_now_ms() - dr_shard_as_of(&is);
+    const int64_t worst_ms = age_ms > is.worst_ms ? age_ms : is.worst_ms;
     pr_buf_printf(
         json,
         "%s{\"shard\":\"%s\",\"epoch\":%llu,\"n\":%u,\"replid\":\"%s\",\"durable\":%llu,"
         "\"durable_ms\":%lld,\"beat_ms\":%lld,\"since_ms\":%lld,\"seen\":%llu,\"spool\":%zu,"
         "\"streaming\":%s,\"base\":%llu,\"failed\":%u,\"rate\":%llu,\"backlog\":%llu,"
-        "\"chain\":\"",
+        "\"worst\":%lld,\"chain\":\"",
         json->len > 1 ? "," : "", dr_shard_name(s), (unsigned long long)is.durable.generation.epoch,
         is.durable.generation.n, is.durable.replid, (unsigned long long)is.durable.offset,
         (long long)is.durable_ms, (long long)is.beat_ms, (long long)is.since_ms,
         (unsigned long long)is.seen, is.spool_bytes, is.streaming ? "true" : "false",
         (unsigned long long)is.base_bytes, is.bases_failed, (unsigned long long)is.rate_bps,
-        (unsigned long long)is.backlog_bytes);
+        (unsigned long long)is.backlog_bytes, (long long)(worst_ms > 0 ? worst_ms : 0));
     for (size_t i = 0; i < DR_HASH; i++)
         pr_buf_printf(json, "%02x", is.durable.chain[i]);
     pr_buf_str(json, "\",\"alarms\":[");

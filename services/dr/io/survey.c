@@ -272,7 +272,8 @@ static enum pr_code join(struct dr_survey *to, const struct part *p, struct pr_e
 }
 
 static enum pr_code pass(const struct dr_survey_of *of, const struct dr_survey *all,
-                         dr_each_fn *look, struct dr_survey *out, struct pr_err *err)
+                         dr_each_fn *look, struct dr_survey *out, pthread_mutex_t *joining,
+                         struct pr_err *err)
 {
     const size_t n = of->to - of->from;
     struct part *part = calloc(n + 1, sizeof *part);
@@ -281,20 +282,23 @@ static enum pr_code pass(const struct dr_survey_of *of, const struct dr_survey *
     for (size_t i = 0; i < n; i++)
         part[i] = (struct part){ .of = of, .all = all, .shard = (uint32_t)(of->from + i) };
     enum pr_code rc = dr_each(NULL, NULL, of->threads, n, look, part, err);
+    if (joining != NULL)
+        pthread_mutex_lock(joining);
     for (size_t i = 0; i < n; i++) {
         if (rc == PR_OK)
             rc = join(out, &part[i], err);
         dr_survey_done(&part[i].s);
     }
+    if (joining != NULL)
+        pthread_mutex_unlock(joining);
     free(part);
-    if (rc == PR_OK)
-        dr_survey_sort(out);
     return rc;
 }
 
-enum pr_code dr_survey_look(const struct dr_survey_of *of, struct dr_survey *s, struct pr_err *err)
+enum pr_code dr_survey_look(const struct dr_survey_of *of, struct dr_survey *s,
+                            pthread_mutex_t *joining, struct pr_err *err)
 {
-    return pass(of, NULL, look_at_all, s, err);
+    return pass(of, NULL, look_at_all, s, joining, err);
 }
 
 bool dr_survey_asks(const struct dr_survey *s, size_t shard)
@@ -312,7 +316,10 @@ bool dr_survey_asks(const struct dr_survey *s, size_t shard)
 enum pr_code dr_survey_look_again(const struct dr_survey_of *of, const struct dr_survey *s,
                                   struct dr_survey *more, struct pr_err *err)
 {
-    return pass(of, s, look_again, more, err);
+    const enum pr_code rc = pass(of, s, look_again, more, NULL, err);
+    if (rc == PR_OK)
+        dr_survey_sort(more);
+    return rc;
 }
 
 enum pr_code dr_survey_join(struct dr_survey *s, const struct dr_survey *more, struct pr_err *err)
@@ -329,9 +336,10 @@ enum pr_code dr_survey(const struct dr_survey_of *of, struct dr_survey *out, str
     struct dr_survey more; /* of its own: the second pass reads the first one's */
     enum pr_code rc = dr_survey_init(out, of->to, err);
     if (rc == PR_OK)
-        rc = dr_survey_look(of, out, err);
+        rc = dr_survey_look(of, out, NULL, err);
     if (rc != PR_OK)
         return rc;
+    dr_survey_sort(out);
     rc = dr_survey_init(&more, of->to, err);
     if (rc == PR_OK)
         rc = dr_survey_look_again(of, out, &more, err);

@@ -11,6 +11,7 @@
 #include "prism/buf.h"
 #include "prism/io/redis.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct dr_found {  /* one key of a vertex */
@@ -51,12 +52,14 @@ struct dr_survey_of {
 PR_CHECKED enum pr_code dr_survey(const struct dr_survey_of *of, struct dr_survey *out,
                                   struct pr_err *err);
 
-/* The same where not all servers run at a time: every shard is looked at once; then, into a survey
- * of its own, again those that have an answer to what was found on others; then the two are joined.
- */
+/* The same where not all servers run at a time: every shard is looked at once, and what was found
+ * sorted; then, into a survey of its own, again those that have an answer to what was found on
+ * others; then the two are joined. joining: held while s is added to by one of several that look at
+ * different shards at a time; NULL: this is the only one. */
 PR_CHECKED enum pr_code dr_survey_init(struct dr_survey *s, size_t shards, struct pr_err *err);
 PR_CHECKED enum pr_code dr_survey_look(const struct dr_survey_of *of, struct dr_survey *s,
-                                       struct pr_err *err);
+                                       pthread_mutex_t *joining, struct pr_err *err);
+void dr_survey_sort(struct dr_survey *s); /* each once: SCAN may tell a key twice */
 bool dr_survey_asks(const struct dr_survey *s, size_t shard);
 PR_CHECKED enum pr_code dr_survey_look_again(const struct dr_survey_of *of,
                                              const struct dr_survey *s, struct dr_survey *more,

@@ -9,6 +9,5 @@ PR_CHECKED enum pr_code dr_survey_keep_found(struct dr_survey *s, const struct d
                                              const char *id, struct pr_err *err);
 PR_CHECKED enum pr_code dr_survey_keep_stray(struct dr_survey *s, const struct dr_stray *t,
                                              const char *key, struct pr_err *err);
-void dr_survey_sort(struct dr_survey *s); /* each once: SCAN may tell a key twice */
 
 #endif

@@ -103,16 +103,23 @@ static enum pr_code assign_slots(struct dr_whole_run *r, const struct dr_survey 
 /* --- agreeing -----------------------------------------------------------------------------------
  */
 
-static enum pr_code look(struct dr_whole_run *r, void *ctx, struct pr_err *err)
+static enum pr_code look(struct dr_whole_run *r, size_t shard, struct pr_err *err)
+{
+    const struct dr_survey_of of = { .conn = r->conn,
+                                     .from = shard,
+                                     .to = shard + 1,
+                                     .partitions = r->partitions,
+                                     .threads = 1,
+                                     .cancel = r->w->cancel };
+    return dr_survey_look(&of, &r->survey, &r->joining, err);
+}
+
+static enum pr_code looked(struct dr_whole_run *r, void *ctx, struct pr_err *err)
 {
     (void)ctx;
-    const struct dr_survey_of of = { .conn = r->conn,
-                                     .from = r->from,
-                                     .to = r->to,
-                                     .partitions = r->partitions,
-                                     .threads = r->threads,
-                                     .cancel = r->w->cancel };
-    return dr_survey_look(&of, &r->survey, err);
+    (void)err;
+    dr_survey_sort(&r->survey);
+    return PR_OK;
 }
 
 static bool asked(const struct dr_whole_run *r, const void *ctx, size_t shard)
@@ -150,7 +157,7 @@ static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
     const size_t n = r->out->shards;
     enum pr_code rc = dr_survey_init(&r->survey, n, err);
     if (rc == PR_OK)
-        rc = dr_wave_each(r, NULL, look, NULL, err);
+        rc = dr_wave_each(r, NULL, look, looked, NULL, err);
     if (rc == PR_OK)
         rc = dr_part_facts(r, err);
     if (rc == PR_OK)
@@ -158,7 +165,7 @@ static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
     if (rc == PR_OK)
         rc = dr_survey_init(&r->more, n, err);
     if (rc == PR_OK)
-        rc = dr_wave_each(r, asked, look_again, NULL, err);
+        rc = dr_wave_each(r, asked, NULL, look_again, NULL, err);
     if (rc == PR_OK)
         rc = dr_part_again(r, err);
     if (rc == PR_OK)
@@ -245,6 +252,9 @@ static enum pr_code open_database(struct dr_whole_run *r, struct pr_err *err)
 static void close_run(struct dr_whole_run *r)
 {
     dr_wave_kill(r);
+    pthread_rwlock_destroy(&r->reading);
+    pthread_mutex_destroy(&r->rooms.mu);
+    pthread_mutex_destroy(&r->joining);
     free(r->conn);
     free(r->server);
     free(r->fetched);
@@ -286,6 +296,9 @@ enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *ou
                                 .partitions = w->partitions,
                                 .threads = w->threads > 0 ? w->threads : THREADS };
     pr_buf_init(&r->functions, 0);
+    pthread_rwlock_init(&r->reading, NULL);
+    pthread_mutex_init(&r->rooms.mu, NULL);
+    pthread_mutex_init(&r->joining, NULL);
     enum pr_code rc = open_database(r, err);
     if (rc == PR_OK && w->seeds != NULL)
         rc = dr_whole_look(r, err);

@@ -47,6 +47,24 @@ static void remove_tree(const char *dir)
     (void)rmdir(dir);
 }
 
+/* A file may be synced by anybody, and whoever does learns what went wrong with it. */
+static int sync_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)at;
+    if (kind == FTW_DNR || kind == FTW_NS) { /* what cannot be read may not be there */
+        errno = EACCES;
+        return -1;
+    }
+    if (kind != FTW_F && kind != FTW_DP)
+        return 0;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int rc = fd >= 0 ? fsync(fd) : -1;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 /* Without a cluster to fill the work is done beside dir, which gets its name when all is there. */
 enum pr_code dr_whole_dir_begin(struct dr_whole_run *r, struct pr_err *err)
 {
@@ -133,14 +151,21 @@ enum pr_code dr_whole_publish(struct dr_whole_run *r, struct pr_err *err)
         rc = write_slots(r, err);
     if (rc != PR_OK)
         return rc;
-    sync(); /* the servers' files are theirs: nobody else can sync each */
+    if (nftw(r->dir, sync_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        return failed(r->dir, err);
     if (rmdir(r->w->dir) != 0 && errno != ENOENT)
         return failed(r->w->dir, err);
     if (rename(r->dir, r->w->dir) != 0)
         return failed(r->w->dir, err);
+    rc = dr_restore_sync_parent(r->w->dir, err);
+    if (rc != PR_OK)
+        return rc;
     (void)snprintf(mark, sizeof mark, "%s/%s", r->w->dir, MARK);
     if (unlink(mark) != 0) /* from here on it is data, that nothing removes */
         return failed(mark, err);
+    rc = dr_restore_sync_folder(r->w->dir, err);
+    if (rc != PR_OK)
+        return rc;
     pr_info(PR_EV("dr.restore_published"), PR_S("dir", r->w->dir));
     return PR_OK;
 }

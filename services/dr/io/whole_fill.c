@@ -259,7 +259,7 @@ enum pr_code dr_whole_fill(struct dr_whole_run *r, struct pr_err *err)
     if (rc != PR_OK)
         return rc;
     pr_info(PR_EV("dr.restore_sealed"), PR_S("target", r->w->seeds));
-    rc = dr_wave_each(r, NULL, copy_wave, NULL, err);
+    rc = dr_wave_each(r, NULL, NULL, copy_wave, NULL, err);
     if (rc == PR_OK)
         rc = compare_counts(r, err);
     if (rc == PR_OK)

@@ -165,11 +165,11 @@ enum pr_code dr_whole_gather(struct dr_whole_run *r, struct pr_err *err)
 {
     struct gather g = { .r = r };
     pr_buf_init(&g.text, 0);
-    enum pr_code rc = dr_wave_each(r, NULL, take_out, &g, err);
+    enum pr_code rc = dr_wave_each(r, NULL, NULL, take_out, &g, err);
     if (rc == PR_OK)
         rc = exchange_keys(&g, err);
     if (rc == PR_OK)
-        rc = dr_wave_each(r, gets_some, put_in, &g, err);
+        rc = dr_wave_each(r, gets_some, NULL, put_in, &g, err);
     free(g.kept);
     pr_buf_done(&g.text);
     return rc;

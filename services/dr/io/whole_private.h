@@ -7,11 +7,16 @@
 #include "io/target.h"
 #include "io/whole.h"
 
+#include <pthread.h>
+
 struct dr_whole_run {
     const struct dr_whole *w;
     struct dr_whole_done *out;
     char dir[4096]; /* that is worked in */
     struct dr_index index;
+    struct dr_rooms rooms;
+    pthread_rwlock_t reading; /* of the index, while shards are fetched side by side */
+    pthread_mutex_t joining;  /* of the survey, while shards are looked at side by side */
     struct dr_exchange exchange;
     struct dr_quarantine *server;  /* [shards] those of [from, to) run */
     struct pr_redis **conn;        /* [shards] NULL: it does not run */
@@ -30,12 +35,15 @@ struct dr_whole_run {
 
 /* whole_wave.c: servers by waves. begin: how many at a time. each: calls fn with every wave in turn
  * of which `wants` (NULL: all) wants a shard, its servers loaded. When all fit they stay up, else
- * each wave's files are written and its servers stopped. What is not fetched yet is. */
+ * each wave's files are written and its servers stopped. What is not fetched yet is. each (NULL:
+ * none) is called for every shard that is loaded, by several threads, while others still load. */
 PR_CHECKED enum pr_code dr_wave_begin(struct dr_whole_run *r, struct pr_err *err);
 typedef enum pr_code dr_wave_fn(struct dr_whole_run *r, void *ctx, struct pr_err *err);
+typedef enum pr_code dr_wave_shard_fn(struct dr_whole_run *r, size_t shard, struct pr_err *err);
 typedef bool dr_wave_wants_fn(const struct dr_whole_run *r, const void *ctx, size_t shard);
 PR_CHECKED enum pr_code dr_wave_each(struct dr_whole_run *r, dr_wave_wants_fn *wants,
-                                     dr_wave_fn *fn, void *ctx, struct pr_err *err);
+                                     dr_wave_shard_fn *each, dr_wave_fn *fn, void *ctx,
+                                     struct pr_err *err);
 void dr_wave_kill(struct dr_whole_run *r); /* all that run; as often as wanted */
 /* Of the wave's shards what the survey's verdict says is carried out. */
 PR_CHECKED enum pr_code dr_wave_mend(struct dr_whole_run *r, struct pr_err *err);

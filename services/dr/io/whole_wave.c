@@ -1,5 +1,7 @@
 #include "io/whole_private.h"
 
+#include "io/ahead.h"
+#include "io/each.h"
 #include "io/room.h"
 
 #include "prism/io/clock.h"
@@ -57,20 +59,34 @@ enum pr_code dr_wave_begin(struct dr_whole_run *r, struct pr_err *err)
 /* --- servers ------------------------------------------------------------------------------------
  */
 
-static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, const char *dir,
+/* While one shard's last pieces come, the next one's first do. */
+enum { FETCHES = 2, PATH = 4200 };
+
+static void dir_of(const struct dr_whole_run *r, size_t i, char dir[PATH])
+{
+    (void)snprintf(dir, PATH, "%s/%s", r->dir, r->out->shard[i].name);
+}
+
+static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, const atomic_bool *stop,
                                 struct pr_err *err)
 {
+    char dir[PATH];
+
     struct dr_whole_shard *s = &r->out->shard[i];
     const struct dr_restore what = { .store = r->w->store,
                                      .codec = r->w->codec,
-                                     .cancel = r->w->cancel,
+                                     .cancel = stop,
                                      .cluster = r->w->cluster,
                                      .shard = s->name,
                                      .index = &r->index,
                                      .until_ms = r->w->until_ms,
                                      .dir = dir,
-                                     .threads = r->threads };
+                                     .threads = (r->threads + FETCHES - 1) / FETCHES,
+                                     .unsynced = true, /* scratch, or dr_whole_publish does it */
+                                     .rooms = &r->rooms,
+                                     .others = &r->reading };
     const int64_t begun = pr_mono_us();
+    dir_of(r, i, dir);
     enum pr_code rc = dr_restore_shard(&what, &s->restored, err);
     if (rc != PR_OK)
         return rc;
@@ -83,6 +99,12 @@ static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, const char *di
                 PR_I("skipped_generations", d->skipped), PR_S("why", d->why));
     r->fetched[i] = true;
     return PR_OK;
+}
+
+static enum pr_code fetch(void *ctx, size_t i, const atomic_bool *stop, struct pr_err *err)
+{
+    struct dr_whole_run *r = ctx;
+    return r->fetched[i] ? PR_OK : fetch_shard(r, i, stop, err);
 }
 
 /* What the base says it holds must have been loaded, whatever the stream then did to it. */
@@ -109,32 +131,49 @@ static enum pr_code load_shard(struct dr_whole_run *r, size_t i, struct pr_err *
     return PR_OK;
 }
 
-/* A server loads while the next shard is still being fetched. */
-static enum pr_code start_shard(struct dr_whole_run *r, size_t i, struct pr_err *err)
+struct start {
+    struct dr_whole_run *r;
+    dr_wave_shard_fn *each;
+};
+
+static enum pr_code loaded(void *ctx, struct pr_s3 *s3, size_t k, struct pr_err *err)
 {
-    char dir[4200];
-    (void)snprintf(dir, sizeof dir, "%s/%s", r->dir, r->out->shard[i].name);
-    if (r->w->cancel != NULL && atomic_load(r->w->cancel))
-        return pr_fail(err, PR_ECANCELED, "told to stop");
-    enum pr_code rc = r->fetched[i] ? PR_OK : fetch_shard(r, i, dir, err);
-    if (rc == PR_OK)
-        rc = dr_quarantine_open(&r->server[i], dir, err);
-    r->server[i].cancel = r->w->cancel;
+    const struct start *s = ctx;
+    const size_t i = s->r->from + k;
+    (void)s3;
+    const enum pr_code rc = load_shard(s->r, i, err);
+    return rc == PR_OK && s->each != NULL ? s->each(s->r, i, err) : rc;
+}
+
+/* A server loads while the next shards are still being fetched. All are started by this thread:
+ * they end with the one that did it. */
+static enum pr_code start_servers(struct dr_whole_run *r, struct pr_err *err)
+{
+    struct dr_ahead *ahead;
+    char dir[PATH];
+    enum pr_code rc = dr_ahead_begin(&ahead, r->from, r->to, FETCHES, fetch, r, r->w->cancel, err);
+    for (size_t i = r->from; i < r->to && rc == PR_OK; i++) {
+        rc = dr_ahead_await(ahead, i, err);
+        dir_of(r, i, dir);
+        if (rc == PR_OK)
+            rc = dr_quarantine_open(&r->server[i], dir, err);
+        r->server[i].cancel = r->w->cancel;
+    }
+    dr_ahead_end(ahead);
+    dr_rooms_free(&r->rooms);
     return rc;
 }
 
-static enum pr_code start(struct dr_whole_run *r, size_t from, size_t to, struct pr_err *err)
+static enum pr_code start(struct dr_whole_run *r, size_t from, size_t to, dr_wave_shard_fn *each,
+                          struct pr_err *err)
 {
-    enum pr_code rc = PR_OK;
+    struct start s = { r, each };
     if (r->to > r->from)
         return PR_OK; /* all of them, and they stay */
     r->from = from;
     r->to = to;
-    for (size_t i = from; i < to && rc == PR_OK; i++)
-        rc = start_shard(r, i, err);
-    for (size_t i = from; i < to && rc == PR_OK; i++)
-        rc = load_shard(r, i, err);
-    return rc;
+    const enum pr_code rc = start_servers(r, err);
+    return rc == PR_OK ? dr_each(NULL, NULL, r->threads, to - from, loaded, &s, err) : rc;
 }
 
 static enum pr_code stop(struct dr_whole_run *r, struct pr_err *err)
@@ -156,8 +195,10 @@ void dr_wave_kill(struct dr_whole_run *r)
     for (size_t i = r->from; i < r->to; i++) {
         pr_redis_close(r->conn[i]);
         r->conn[i] = NULL;
-        dr_quarantine_close(&r->server[i]);
+        dr_quarantine_kill(&r->server[i]); /* all give back their memory at a time */
     }
+    for (size_t i = r->from; i < r->to; i++)
+        dr_quarantine_close(&r->server[i]);
     r->from = r->to = 0;
 }
 
@@ -170,8 +211,8 @@ static bool any(const struct dr_whole_run *r, dr_wave_wants_fn *wants, const voi
     return some;
 }
 
-enum pr_code dr_wave_each(struct dr_whole_run *r, dr_wave_wants_fn *wants, dr_wave_fn *fn,
-                          void *ctx, struct pr_err *err)
+enum pr_code dr_wave_each(struct dr_whole_run *r, dr_wave_wants_fn *wants, dr_wave_shard_fn *each,
+                          dr_wave_fn *fn, void *ctx, struct pr_err *err)
 {
     const size_t last = r->out->last, n = last - r->out->first;
     enum pr_code rc = PR_OK;
@@ -179,7 +220,7 @@ enum pr_code dr_wave_each(struct dr_whole_run *r, dr_wave_wants_fn *wants, dr_wa
         to = last - from < r->wave ? last : from + r->wave;
         if (!any(r, wants, ctx, from, to))
             continue;
-        rc = start(r, from, to, err);
+        rc = start(r, from, to, each, err);
         if (rc == PR_OK)
             rc = fn(r, ctx, err);
         if (rc == PR_OK && r->wave < n)

@@ -50,18 +50,20 @@ enum pr_code dr_pg_wal_dir(const struct dr_pg_home *h, uint64_t system_id, bool 
 enum pr_code dr_pg_receiver_start(const struct dr_pg_home *h, const char *dir,
                                   struct dr_child **out, struct pr_err *err)
 {
-    char path[DR_PG_PATH + 16];
     /* A primary that is gone is noticed in 15 s, as elsewhere. */
+    static const char DBNAME[] = "--dbname=keepalives_idle=5 keepalives_interval=5 "
+                                 "keepalives_count=2 tcp_user_timeout=15000";
+    char path[DR_PG_PATH + 16];
     const char *const argv[] = { path,
                                  "--directory",
                                  dir,
-                                 "--slot=" DR_PG_STANDBY,
+                                 "--slot",
+                                 DR_PG_STANDBY,
                                  "--synchronous",
                                  "--no-loop",
                                  "--no-password",
                                  "--status-interval=1",
-                                 "--dbname=keepalives_idle=5 keepalives_interval=5 "
-                                 "keepalives_count=2 tcp_user_timeout=15000",
+                                 DBNAME,
                                  NULL };
     const struct dr_child_options o = { .name = "pg_receivewal", .argv = argv, .env = h->env };
     (void)snprintf(path, sizeof path, "%s/pg_receivewal", h->bin);

@@ -41,7 +41,7 @@ struct dr_pg_watch {
     struct dr_pg_worker worker;
     uint32_t alarms;
     char error[DR_PG_WORDS], said[DR_PG_WORDS];
-    bool unsaved;
+    bool unsaved, told;
 };
 
 static void ring(struct dr_pg_watch *w)
@@ -145,6 +145,7 @@ static void tell(struct dr_pg_watch *w, int64_t now_ms)
                    PR_S("alarm", name));
     }
     w->alarms = alarms;
+    w->told = true;
     pr_metrics_set(m, M_PG_LAG, NULL, (double)w->lag_ms / 1e3);
     pr_metrics_set(m, M_PG_SLOT_BYTES, NULL, (double)w->server.slot_kept_bytes);
     pr_metrics_set(m, M_PG_ARCHIVE, NULL, (double)w->server.archive_waiting);
@@ -239,6 +240,19 @@ static void look(struct dr_pg_watch *w, int64_t now_ms)
         w->lag_ms = dr_pg_lag_step(&w->lag, &w->server, now_ms);
 }
 
+/* What was said while leading would stand for ever. Only when another leads and says it: while
+ * PostgreSQL is away nobody can hold the lease, and that is what the alarms are about. */
+static void unsay(struct dr_pg_watch *w)
+{
+    static const int said[] = { M_PG_LAG, M_PG_SLOT_BYTES, M_PG_ARCHIVE, M_PG_BACKUP_AGE };
+    for (size_t i = 0; i < PR_COUNT(said); i++)
+        pr_metrics_set(w->o.metrics, said[i], NULL, 0);
+    for (int i = 0; i < DR_PG_ALARMS; i++)
+        pr_metrics_set(w->o.metrics, M_PG_ALARM, dr_pg_alarm_name((enum dr_pg_alarm)i), 0);
+    w->alarms = 0;
+    w->told = false;
+}
+
 static void end_turn_at_leading(struct dr_pg_watch *w)
 {
     dr_child_stop(w->child, STOP_MS);
@@ -260,6 +274,8 @@ static void turn(struct dr_pg_watch *w)
         if (epoch != 0)
             pr_info(PR_EV("dr.pg.leads"), PR_I("epoch", epoch));
     }
+    if (epoch == 0 && w->told && pr_tenure_taken(w->tenure))
+        unsay(w);
     if (epoch == 0)
         return;
     const bool due = pr_mono_us() - w->look_us >= LOOK_MS * 1000LL;

@@ -146,7 +146,8 @@ static enum pr_code count_clients(const struct run *r, struct pr_redis *c, const
     const enum pr_code rc = pr_redis_command(c, &all, err, "CLIENT LIST TYPE %s", type);
     if (rc != PR_OK)
         return rc;
-    for (const char *at = all->str; at != NULL && (at = strstr(at, " user=")) != NULL;) {
+    const char *at = all->str == NULL ? "" : all->str;
+    while ((at = strstr(at, " user=")) != NULL) {
         at += strlen(" user=");
         char user[NAME];
         (void)snprintf(user, sizeof user, "%.*s", (int)strcspn(at, " \n"), at);

@@ -220,7 +220,7 @@ static enum pr_code drain(struct dr_region_job *job, struct dr_region_said *said
 {
     const struct dr_region_facts *f = &job->journal.facts;
     const int64_t begun_us = pr_mono_us(), until_us = begun_us + f->wait_ms * 1000;
-    size_t left = f->points;
+    size_t left;
     dr_tail_done(&job->tail); /* what was said to be down may never have been looked at */
     for (;;) {
         const enum pr_code rc = dr_tail_read(&job->tail, job->s3, f->data, err);
