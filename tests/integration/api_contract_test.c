@@ -33,6 +33,9 @@ static const char *const seed[] = {
     "stream_bytes, keys, rto_ms, rpo_ms) VALUES ('n1', 'schedule', 'done', 'good', now(), "
     "'0000000000000012-0002', 10, 5, 3, 900, 100)",
     "INSERT INTO dr_generations (shard_id, epoch, n, verified_at) VALUES ('n1', 18, 2, now())",
+    "INSERT INTO hints VALUES (1, 5, 'b', 12)",
+    ("INSERT INTO moves (plan_id, batch, src_node, dst_node, vertices, ids) "
+     "VALUES (1, 1, 'n1', 'n2', 10, '')"),
     "INSERT INTO leases VALUES ('rebalance', 'r-1', 3, now())",
     "INSERT INTO outbox (service, subject, payload) VALUES ('nobody', 'x', '')",
 };
@@ -131,6 +134,12 @@ static void errors_are_described_too(void **state)
     }
 }
 
+static int trail(void)
+{
+    return atoi(api_sql("SELECT count(*) FROM audit"));
+}
+
+/* And each leaves one row of the trail: what was refused, tried or sent again leaves none. */
 static void changes_answer_as_described(void **state)
 {
     (void)state;
@@ -177,17 +186,39 @@ static void changes_answer_as_described(void **state)
         { "admin", "POST", "/v1/tokens", "{\"id\":\"ci\",\"role\":\"viewer\"}", NULL, 409 },
         { "admin", "POST", "/v1/tokens?dryRun=true",
           "{\"id\":\"cd\",\"role\":\"viewer\",\"expiresAt\":\"2130-01-01T00:00:00Z\"}", NULL, 200 },
+        { "admin", "GET", "/v1/tokens/ci", NULL, NULL, 200 },
+        { "admin", "GET", "/v1/tokens?createdBy=admin", NULL, NULL, 200 },
         { "admin", "POST", "/v1/tokens/ci:revoke?dryRun=true", NULL, NULL, 200 },
         { "admin", "POST", "/v1/tokens/ci:revoke", NULL, NULL, 200 },
+        { "admin", "POST", "/v1/tokens/ci:revoke", NULL, NULL, 200 },
+        { "admin", "GET", "/v1/tokens/ci", NULL, NULL, 200 },
+        { "admin", "GET", "/v1/tokens/nobody", NULL, NULL, 404 },
+        { "admin", "POST", "/v1/tokens", "{\"id\":\"ce\",\"role\":\"admin\"}", NULL, 400 },
+        { "operator", "GET", "/v1/tokens/ci", NULL, NULL, 403 },
+        { "operator", "POST", "/v1/tokens", "{\"id\":\"ce\",\"role\":\"viewer\"}", NULL, 403 },
+        { "operator", "POST", "/v1/tokens/ci:revoke", NULL, NULL, 403 },
         { "admin", "POST", "/v1/tokens/nobody:revoke", NULL, NULL, 404 },
+        { "viewer", "POST", "/v1/placement/hints:suggest", "{\"id\":\"1\",\"neighbors\":[\"2\"]}",
+          NULL, 503 },
         { "viewer", "POST", "/v1/zones", "{\"id\":\"e\"}", NULL, 403 },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
+        const int before = trail();
         call(row[i].role, row[i].method, row[i].path, row[i].body, row[i].header);
         if (r.status != row[i].status)
             fail_msg("%s %s: %ld, want %d: %s", row[i].method, row[i].path, r.status, row[i].status,
                      r.text);
+        const bool asks = strcmp(row[i].method, "GET") == 0 ||
+                          strstr(row[i].path, ":batchGet") != NULL ||
+                          strstr(row[i].path, "dryRun=true") != NULL || r.replayed[0] != '\0';
+        const int want = r.status / 100 == 2 && !asks ? 1 : 0;
+        if (trail() - before != want)
+            fail_msg("%s %s: %d rows of the trail, want %d", row[i].method, row[i].path,
+                     trail() - before, want);
     }
+    assert_string_equal(api_sql("SELECT count(*) FROM audit WHERE before IS NULL AND after IS NULL "
+                                "OR principal = '' OR action = '' OR resource = ''"),
+                        "0");
 }
 
 /* Else a proxy that checks nothing would pass. */

@@ -59,11 +59,46 @@ static void before_it_ships_every_shard_is_missing(void **state)
     assert_status(&r, 200);
     assert_true(json_is_null(json_object_get(r.j, "lagMs")));
     assert_int_equal(json_array_size(json_object_get(r.j, "groups")), 0);
+    assert_int_equal(api_int(&r, "unknownShards"), json_array_size(json_object_get(r.j, "shards")));
     const json_t *s = json_array_get(json_object_get(r.j, "shards"), 0);
     assert_string_equal(json_string_value(json_object_get(s, "state")), "missing");
     assert_true(alarmed(s, "missing"));
     api_call(&r, NULL, "GET", "/v1/dr", NULL, NULL);
     assert_status(&r, 401);
+}
+
+static void the_rest_is_as(const char *id)
+{
+#define COLUMNS                                                                                    \
+    "group_id, generation_epoch, generation_n, replid, durable_offset, chain, beat_at, since, "    \
+    "seen_offset, spool_bytes, streaming, base_bytes, bases_failed, rate_bps, backlog_bytes, "     \
+    "alarms, source, error, updated_at"
+    api_sql("INSERT INTO dr_shards (shard_id, " COLUMNS ") SELECT x.id, " COLUMNS
+            " FROM dr_shards, (SELECT id FROM shards WHERE slots > 0) x WHERE shard_id = '%s' "
+            "ON CONFLICT DO NOTHING",
+            id);
+}
+
+/* Of one of them nothing is in the other region: then nobody may say how old all is. */
+static void a_shard_without_a_copy_is_not_young(void **state)
+{
+    (void)state;
+    char two[64];
+    snprintf(two, sizeof two, "%s", api_sql("SELECT max(id) FROM shards WHERE slots > 0"));
+    api_sql("UPDATE dr_shards SET beat_at = NULL WHERE shard_id = '%s'", two);
+    for (int rows = 1; rows >= 0; rows--) {
+        api_call(&r, "viewer", "GET", "/v1/dr", NULL, NULL);
+        assert_status(&r, 200);
+        assert_true(json_is_null(json_object_get(r.j, "lagMs")));
+        assert_int_equal(api_int(&r, "unknownShards"), 1);
+        assert_true(api_int(&r, "worstLagMs") >= 7000); /* that is known of the others */
+        api_sql("DELETE FROM dr_shards WHERE shard_id = '%s'", two);
+    }
+    insert_shard(two, "now(), now(), 1000, 0, true, 0, 0, 0, 0, '{}', '', '', now()");
+    api_call(&r, "viewer", "GET", "/v1/dr", NULL, NULL);
+    assert_int_equal(api_int(&r, "unknownShards"), 0);
+    assert_true(api_int(&r, "lagMs") >= 7000);
+    api_reply_done(&r);
 }
 
 static void lag_and_alarms_are_those_of_the_rows(void **state)
@@ -78,9 +113,11 @@ static void lag_and_alarms_are_those_of_the_rows(void **state)
                       "'10.0.0.1:6379', '', now()");
     insert_shard(two, "now() - interval '1 s', now(), 1000, 0, false, 77, 1, 0, 0, '{base}', '', "
                       "'it failed', now() - interval '1 minute'");
+    the_rest_is_as(two);
     api_call(&r, "viewer", "GET", "/v1/dr", NULL, NULL);
     assert_status(&r, 200);
     assert_in_range(api_int(&r, "lagMs"), 7000, 60000);
+    assert_int_equal(api_int(&r, "unknownShards"), 0);
     const json_t *g = json_array_get(json_object_get(r.j, "groups"), 0);
     assert_true(alarmed(g, "bucket"));
     assert_false(alarmed(g, "stale"));
@@ -98,6 +135,10 @@ static void lag_and_alarms_are_those_of_the_rows(void **state)
     assert_true(alarmed(s, "base"));
     assert_true(alarmed(s, "stale")); /* nobody has said so for a minute */
 
+    /* nothing was kept: it is what is now */
+    assert_in_range(api_int(&r, "worstLagMs"), 7000, 60000);
+    assert_true(json_is_null(json_object_get(r.j, "watchedSince")));
+
     const char *table = ctl("status", "table");
     assert_non_null(strstr(table, "403 AccessDenied"));
     assert_non_null(strstr(table, "base, stale"));
@@ -105,6 +146,45 @@ static void lag_and_alarms_are_those_of_the_rows(void **state)
     assert_int_equal(json_array_size(json_object_get(same, "shards")),
                      json_array_size(json_object_get(r.j, "shards")));
     json_decref(same);
+    api_reply_done(&r);
+}
+
+static int64_t worst_of(const char *id)
+{
+    return json_integer_value(json_object_get(shard(id), "worstLagMs"));
+}
+
+static void the_worst_of_a_day_outlives_what_is_now(void **state)
+{
+    (void)state;
+    char one[64], path[128];
+    snprintf(one, sizeof one, "%s", api_sql("SELECT min(id) FROM shards WHERE slots > 0"));
+    /* two days ago is over; a shard that is gone counts, and has no row of its own */
+    api_sql("INSERT INTO dr_rpo VALUES ('%s', now() - interval '23 hours', 91000), "
+            "('%s', now() - interval '2 hours', 40), ('%s', now() - interval '2 days', 5000000), "
+            "('gone', now() - interval '2 hours', 3600000)",
+            one, one, one);
+    api_call(&r, "viewer", "GET", "/v1/dr", NULL, NULL);
+    assert_status(&r, 200);
+    assert_int_equal(api_int(&r, "worstLagMs"), 3600000);
+    assert_int_equal(worst_of(one), 91000);
+    assert_in_range(json_integer_value(json_object_get(shard(one), "lagMs")), 7000, 60000);
+    assert_true(json_is_string(json_object_get(r.j, "watchedSince")));
+
+    api_call(&r, "viewer", "GET", "/v1/dr/lag", NULL, NULL);
+    assert_status(&r, 200);
+    const json_t *items = json_object_get(r.j, "items");
+    assert_int_equal(json_array_size(items), 2); /* of 2 hours ago only the worst shard */
+    const json_t *newest = json_array_get(items, 1);
+    assert_string_equal(json_string_value(json_object_get(newest, "shard")), "gone");
+    assert_int_equal(json_integer_value(json_object_get(newest, "worstLagMs")), 3600000);
+
+    snprintf(path, sizeof path, "/v1/dr/lag?shard=%s", one);
+    api_call(&r, "viewer", "GET", path, NULL, NULL);
+    assert_int_equal(json_array_size(json_object_get(r.j, "items")), 2);
+    newest = json_array_get(json_object_get(r.j, "items"), 1);
+    assert_int_equal(json_integer_value(json_object_get(newest, "worstLagMs")), 40);
+    api_sql("DELETE FROM dr_rpo");
     api_reply_done(&r);
 }
 
@@ -160,6 +240,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(before_it_ships_every_shard_is_missing),
         cmocka_unit_test(lag_and_alarms_are_those_of_the_rows),
+        cmocka_unit_test(a_shard_without_a_copy_is_not_young),
+        cmocka_unit_test(the_worst_of_a_day_outlives_what_is_now),
         cmocka_unit_test(zones_incidents_and_failovers_are_those_of_the_rows),
     };
     return cmocka_run_group_tests_name("api dr", tests, api_small_setup, api_teardown);

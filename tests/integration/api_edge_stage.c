@@ -2,12 +2,14 @@
 
 #include "prism/io/http.h"
 
+#include <arpa/inet.h>
 #include <glob.h>
 #include <orcania.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -180,6 +182,7 @@ void edge_idp_up(const char *set)
     edge_idp_says(200, set);
     if (idp.http != NULL)
         return;
+    edge_idp_down();
     const struct pr_tls_options o = { .cert = { "CERT", edge_cert_file },
                                       .key = { "KEY", edge_key_file },
                                       .client_ca = { "CA", "" },
@@ -197,12 +200,31 @@ void edge_idp_up(const char *set)
     snprintf(edge_port_url, sizeof edge_port_url, "https://localhost:%d/keys", idp.port);
 }
 
+static int silent = -1;
+
 void edge_idp_down(void)
 {
+    if (silent >= 0)
+        close(silent);
+    silent = -1;
     pr_http_close(idp.http);
     pr_tls_close(idp.tls);
     idp.http = NULL;
     idp.tls = NULL;
+}
+
+void edge_idp_hangs(void)
+{
+    const struct sockaddr_in at = { .sin_family = AF_INET,
+                                    .sin_port = htons((uint16_t)idp.port),
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    const int on = 1;
+    edge_idp_down();
+    silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(silent >= 0);
+    assert_int_equal(setsockopt(silent, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+    assert_int_equal(bind(silent, (const struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(silent, 64), 0);
 }
 
 /* --- calls --------------------------------------------------------------------------- */
@@ -213,6 +235,12 @@ long edge_get(const char *token, const char *path)
     snprintf(header, sizeof header, "Authorization: Bearer %s", token == NULL ? "" : token);
     api_call(&edge_r, NULL, "GET", path, NULL, token == NULL ? NULL : header);
     return edge_r.status;
+}
+
+void edge_assert_in(const char *token)
+{
+    if (edge_get(token, "/v1/nodes") != 200)
+        fail_msg("%ld: %s\n%s", edge_r.status, edge_r.text, token);
 }
 
 double edge_metric(const char *name)
@@ -256,4 +284,37 @@ char *edge_log(void)
     globfree(&found);
     text[have] = '\0';
     return text;
+}
+
+int edge_jwt_setup(void **state, const struct edge_key *const *keys, size_t n,
+                   const char *const *more)
+{
+    static char jwks[128], ca[PKI_PATH + 64];
+    static const char *settings[16] = { jwks,
+                                        ca,
+                                        "PRISM_API_JWT_ISSUER=" EDGE_ISSUER,
+                                        "PRISM_API_JWT_AUDIENCE=" EDGE_AUDIENCE,
+                                        "PRISM_API_REFUSALS_PER_S=1000000",
+                                        "PRISM_API_BOOKMARK_MS=200" };
+    size_t at = 6;
+    for (; *more != NULL; more++) {
+        assert_true(at + 1 < PR_COUNT(settings));
+        settings[at++] = *more;
+    }
+    settings[at] = NULL;
+    edge_idp_up(edge_set(keys, n));
+    snprintf(jwks, sizeof jwks, "PRISM_API_JWT_JWKS=%s", edge_port_url);
+    snprintf(ca, sizeof ca, "PRISM_API_JWT_CA_PATH=%s", edge_ca_file);
+    api_settings = settings;
+    return api_small_setup(state);
+}
+
+int edge_jwt_teardown(void **state, struct edge_key *const *keys, size_t n)
+{
+    const int rc = api_teardown(state);
+    edge_idp_down();
+    for (size_t i = 0; i < n; i++)
+        edge_key_free(keys[i]);
+    pki_ca_free(edge_ca);
+    return rc;
 }

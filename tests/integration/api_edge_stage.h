@@ -39,10 +39,12 @@ extern char edge_port_url[64];     /* https://localhost:PORT/keys; from the firs
 void edge_idp_up(const char *set); /* or changes what it says */
 void edge_idp_says(int status, const char *body);
 void edge_idp_down(void);
+void edge_idp_hangs(void); /* takes connections, and never says a word */
 
 /* --- calls --------------------------------------------------------------------------- */
 extern struct reply edge_r;
 long edge_get(const char *token, const char *path); /* as the bearer of token; NULL: without */
+void edge_assert_in(const char *token);             /* may look at nodes, or the test fails */
 /* A value of the service's /metrics: "prism_api_denied_total{why=\"jwt_key\"}"; 0: not there. */
 double edge_metric(const char *name);
 /* What every program that this test started has logged; allocated. */
@@ -51,5 +53,11 @@ char *edge_log(void);
 extern struct pki_ca *edge_ca;
 extern char edge_ca_file[PKI_PATH], edge_cert_file[PKI_PATH], edge_key_file[PKI_PATH];
 void edge_pki(void); /* makes them, once */
+
+/* --- a service that takes tokens of the identity provider -------------------------------- */
+/* The provider says these keys; more: further settings of the service, NULL-terminated. */
+int edge_jwt_setup(void **state, const struct edge_key *const *keys, size_t n,
+                   const char *const *more);
+int edge_jwt_teardown(void **state, struct edge_key *const *keys, size_t n); /* frees them, too */
 
 #endif

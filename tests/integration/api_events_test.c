@@ -1,5 +1,5 @@
 /* Watching /v1/events: nothing skipped, nothing told twice, whoever is slow, restarted or late. */
-#include "api_fixture.h"
+#include "api_events_stage.h"
 
 #include <arpa/inet.h>
 #include <libpq-fe.h>
@@ -10,160 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000 };
-
 static struct reply r;
-
-/* --- a client that watches ---------------------------------------------------- */
-
-struct client {
-    int fd;
-    char *text; /* read and not taken yet */
-    size_t len, cap;
-    int status;
-    char retry_after[16];
-};
-
-struct event {
-    char id[64], kind[16], data[512];
-};
-
-static void client_close(struct client *c)
-{
-    if (c->fd >= 0)
-        close(c->fd);
-    free(c->text);
-    *c = (struct client){ .fd = -1 };
-}
-
-/* More from the server; false when it has hung up or the time is over. */
-static bool client_read(struct client *c, int timeout_ms)
-{
-    struct pollfd p = { .fd = c->fd, .events = POLLIN };
-    if (c->len + 65536 > c->cap) {
-        c->cap = 2 * c->cap + 65536;
-        c->text = realloc(c->text, c->cap + 1);
-        assert_non_null(c->text);
-    }
-    if (poll(&p, 1, timeout_ms) <= 0)
-        return false;
-    ssize_t n = read(c->fd, c->text + c->len, c->cap - c->len);
-    if (n <= 0)
-        return false;
-    c->len += (size_t)n;
-    c->text[c->len] = '\0';
-    return true;
-}
-
-static void client_drop(struct client *c, size_t n)
-{
-    memmove(c->text, c->text + n, c->len - n + 1);
-    c->len -= n;
-}
-
-static void client_connect(struct client *c, const char *token, const char *query,
-                           const char *headers, int receive_bytes)
-{
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)fx.service.port) };
-    char request[1024];
-    memset(c, 0, sizeof *c);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(c->fd >= 0);
-    if (receive_bytes > 0)
-        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof to), 0);
-    /* HTTP/1.0: the body is not cut into chunks, so frames can be read as they are. */
-    int n = snprintf(request, sizeof request,
-                     "GET /v1/events%s HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer tok-%s\r\n"
-                     "Accept: text/event-stream\r\n%s\r\n",
-                     query, token, headers == NULL ? "" : headers);
-    assert_int_equal(write(c->fd, request, (size_t)n), n);
-    char *end = NULL;
-    while (end == NULL && client_read(c, WAIT_MS))
-        end = strstr(c->text, "\r\n\r\n");
-    assert_non_null(end);
-    c->status = atoi(c->text + 9);
-    char *retry = strcasestr(c->text, "\r\nRetry-After: ");
-    if (retry != NULL)
-        snprintf(c->retry_after, sizeof c->retry_after, "%.*s", (int)strcspn(retry + 15, "\r"),
-                 retry + 15);
-    client_drop(c, (size_t)(end + 4 - c->text));
-}
-
-static void field(const char *frame, size_t n, const char *name, char *out, size_t cap)
-{
-    char *at = memmem(frame, n, name, strlen(name));
-    out[0] = '\0';
-    if (at != NULL)
-        snprintf(out, cap, "%.*s", (int)strcspn(at + strlen(name), "\n"), at + strlen(name));
-}
-
-/* The next frame; false when none comes. */
-static bool client_next(struct client *c, struct event *e, int timeout_ms)
-{
-    char *end;
-    while ((end = c->len == 0 ? NULL : strstr(c->text, "\n\n")) == NULL)
-        if (!client_read(c, timeout_ms))
-            return false;
-    const size_t n = (size_t)(end + 2 - c->text);
-    field(c->text, n, "id: ", e->id, sizeof e->id);
-    field(c->text, n, "event: ", e->kind, sizeof e->kind);
-    field(c->text, n, "data: ", e->data, sizeof e->data);
-    client_drop(c, n);
-    return true;
-}
-
-/* The next that is no bookmark. */
-static void client_change(struct client *c, struct event *e, const char *resource)
-{
-    char want[200];
-    do {
-        if (!client_next(c, e, WAIT_MS))
-            fail_msg("no event of %s", resource);
-    } while (strcmp(e->kind, "bookmark") == 0);
-    snprintf(want, sizeof want, "\"resource\":\"%s\"", resource);
-    if (strstr(e->data, want) == NULL)
-        fail_msg("%s instead of %s", e->data, resource);
-}
-
-static void client_bookmark(struct client *c, struct event *e)
-{
-    assert_true(client_next(c, e, WAIT_MS));
-    assert_string_equal(e->kind, "bookmark");
-}
-
-static void zone(const char *id)
-{
-    api_sql("INSERT INTO zones (id) VALUES ('%s')", id);
-}
-
-/* A watch that has heard where it is. A new one begins where the replica is, which may be a
- * moment ago: it is read up to a change made now. */
-static void client_watch(struct client *c, const char *query, const char *headers, struct event *e)
-{
-    static int marks;
-    char mark[32], want[64];
-    client_connect(c, "viewer", query, headers, 0);
-    if (c->status != 200)
-        fail_msg("status %d: %s", c->status, c->text);
-    client_bookmark(c, e);
-    if (headers != NULL)
-        return;
-    snprintf(mark, sizeof mark, "mark%d", ++marks);
-    snprintf(want, sizeof want, "\"resource\":\"zones/%s\"", mark);
-    zone(mark);
-    do
-        assert_true(client_next(c, e, WAIT_MS));
-    while (strstr(e->data, want) == NULL);
-}
-
-static const char *last_id(const struct event *e)
-{
-    static char line[100];
-    snprintf(line, sizeof line, "Last-Event-ID: %s\r\n", e->id);
-    return line;
-}
 
 /* --- what is told -------------------------------------------------------------- */
 
@@ -195,7 +42,7 @@ static void a_filter_tells_only_what_is_inside(void **state)
     struct event e;
     client_watch(&c, "?resource=zones", NULL, &e);
     api_sql("UPDATE nodes SET zone_id = 'b' WHERE id = 'n1'");
-    zone("f1");
+    client_zone("f1");
     client_change(&c, &e, "zones/f1");
     client_close(&c);
 }
@@ -207,7 +54,7 @@ static void looks_at_the_cluster_that_change_nothing_are_no_news(void **state)
     struct event e;
     client_watch(&c, "", NULL, &e);
     api_sql("UPDATE nodes SET seen_at = now()");
-    zone("f2");
+    client_zone("f2");
     client_change(&c, &e, "zones/f2");
     client_close(&c);
 }
@@ -223,7 +70,7 @@ static void what_commits_late_is_not_skipped(void **state)
     client_watch(&c, "", NULL, &e);
     PQclear(PQexec(first, "BEGIN"));
     PQclear(PQexec(first, "INSERT INTO zones (id) VALUES ('early')"));
-    zone("late");
+    client_zone("late");
     for (int i = 0; i < 5; i++)
         client_bookmark(&c, &held); /* and nothing else */
     PQclear(PQexec(first, "COMMIT"));
@@ -231,7 +78,7 @@ static void what_commits_late_is_not_skipped(void **state)
     client_change(&c, &e, "zones/early");
     client_change(&c, &e, "zones/late");
     client_close(&c);
-    client_watch(&again, "", last_id(&held), &e);
+    client_watch(&again, "", client_last_id(&held), &e);
     client_change(&again, &e, "zones/early");
     client_change(&again, &e, "zones/late");
     client_close(&again);
@@ -245,7 +92,7 @@ static void what_is_rolled_back_is_never_told(void **state)
     client_watch(&c, "", NULL, &e);
     api_call(&r, "admin", "POST", "/v1/zones?dryRun=true", "{\"id\":\"never\"}", NULL);
     assert_status(&r, 200);
-    zone("after");
+    client_zone("after");
     client_change(&c, &e, "zones/after");
     client_close(&c);
 }
@@ -258,12 +105,12 @@ static void a_watch_resumes_after_its_last_event(void **state)
     struct client c;
     struct event e;
     client_watch(&c, "", NULL, &e);
-    zone("r1");
+    client_zone("r1");
     client_change(&c, &e, "zones/r1");
     client_close(&c);
-    zone("r2");
-    zone("r3");
-    client_watch(&c, "", last_id(&e), &e);
+    client_zone("r2");
+    client_zone("r3");
+    client_watch(&c, "", client_last_id(&e), &e);
     client_change(&c, &e, "zones/r2");
     client_change(&c, &e, "zones/r3");
     client_close(&c);
@@ -281,7 +128,7 @@ static void who_is_far_behind_gets_everything_once(void **state)
     api_sql("DO $$ BEGIN FOR i IN 1..%d LOOP INSERT INTO zones (id) VALUES ('m' || i); END LOOP; "
             "END $$",
             MANY / 2);
-    client_watch(&c, "?resource=zones", last_id(&e), &e);
+    client_watch(&c, "?resource=zones", client_last_id(&e), &e);
     api_sql("DO $$ BEGIN FOR i IN %d..%d LOOP INSERT INTO zones (id) VALUES ('m' || i); END LOOP; "
             "END $$",
             MANY / 2 + 1, MANY);
@@ -300,7 +147,7 @@ static void what_is_not_kept_is_gone(void **state)
     struct event e, old;
     char path[128];
     client_watch(&c, "", NULL, &old);
-    zone("g1");
+    client_zone("g1");
     client_change(&c, &e, "zones/g1");
     client_close(&c);
     /* As the trimming does it, and as if this replica had come later. */
@@ -309,14 +156,14 @@ static void what_is_not_kept_is_gone(void **state)
             "LIMIT 1) g");
     assert_int_equal(it_stop(fx.service.pid), 0);
     it_service(&fx.service, "metadata-api", fx.uri, api_settings);
-    client_connect(&c, "viewer", "", last_id(&old), 0);
+    client_connect(&c, "viewer", "", client_last_id(&old), 0);
     assert_int_equal(c.status, 410);
-    assert_true(client_read(&c, WAIT_MS) || c.len > 0);
+    assert_true(client_read(&c, EVENTS_WAIT_MS) || c.len > 0);
     client_close(&c);
     snprintf(path, sizeof path, "/v1/events?after=%s", old.id);
     api_call(&r, "viewer", "GET", path, NULL, NULL);
     assert_status(&r, 410);
-    client_watch(&c, "", last_id(&e), &e); /* it has seen the last that was thrown away */
+    client_watch(&c, "", client_last_id(&e), &e); /* it has seen the last that was thrown away */
     client_close(&c);
 }
 
@@ -363,9 +210,9 @@ static void the_list_has_pages(void **state)
     char path[256];
     client_watch(&c, "", NULL, &e);
     client_close(&c);
-    zone("p1");
-    zone("p2");
-    zone("p3");
+    client_zone("p1");
+    client_zone("p2");
+    client_zone("p3");
     snprintf(path, sizeof path, "/v1/events?after=%s&pageSize=2", e.id);
     api_call(&r, "viewer", "GET", path, NULL, NULL);
     assert_status(&r, 200);
@@ -414,7 +261,7 @@ static bool place_free(void *ctx)
 static void who_hangs_up_gives_its_place_back(void **state)
 {
     (void)state;
-    assert_true(it_await(place_free, NULL, WAIT_MS));
+    assert_true(it_await(place_free, NULL, EVENTS_WAIT_MS));
 }
 
 static void a_revoked_token_ends_its_watches(void **state)
@@ -428,11 +275,11 @@ static void a_revoked_token_ends_its_watches(void **state)
     assert_int_equal(c.status, 200);
     api_sql("UPDATE api_tokens SET revoked_at = now() WHERE name = 'brief'");
     do
-        assert_true(client_next(&c, &e, WAIT_MS));
+        assert_true(client_next(&c, &e, EVENTS_WAIT_MS));
     while (strcmp(e.kind, "bookmark") == 0);
     assert_string_equal(e.kind, "end");
     assert_non_null(strstr(e.data, "\"why\":\"token\""));
-    assert_false(client_next(&c, &e, WAIT_MS)); /* and it hangs up */
+    assert_false(client_next(&c, &e, EVENTS_WAIT_MS)); /* and it hangs up */
     client_close(&c);
 }
 
@@ -459,7 +306,7 @@ static void who_never_reads_is_cut_off_and_holds_up_nobody(void **state)
         snprintf(name, sizeof name, "zones/s%d", i);
         client_change(&good, &e, name);
     }
-    assert_true(it_await(slow_was_cut, NULL, WAIT_MS));
+    assert_true(it_await(slow_was_cut, NULL, EVENTS_WAIT_MS));
     client_close(&good);
     client_close(&deaf);
 }
@@ -483,7 +330,7 @@ static void a_watch_outlives_postgresql(void **state)
         client_bookmark(&c, &e);
     it_server_up("postgres");
     assert_true(it_await(postgres_answers, NULL, 20000));
-    zone("up-again");
+    client_zone("up-again");
     client_change(&c, &e, "zones/up-again");
     client_close(&c);
 }
@@ -495,7 +342,7 @@ static void stopping_ends_watches_at_once(void **state)
     struct event e;
     client_watch(&c, "", NULL, &e);
     assert_int_equal(it_stop(fx.service.pid), 0);
-    while (client_next(&c, &e, WAIT_MS))
+    while (client_next(&c, &e, EVENTS_WAIT_MS))
         ;
     client_close(&c);
     it_service(&fx.service, "metadata-api", fx.uri, api_settings);

@@ -1,11 +1,8 @@
 /* Region fail-overs over REST and by prismctl. metadata-api is the real one, at a site whose
  * PostgreSQL does not answer until a relay to it is put up; what dr would answer is made here. */
-#include "api_fixture.h"
+#include "api_failovers_stage.h"
 
 #include "dr_pg_relay.h"
-
-#include "prism/io/bus.h"
-#include "prism/v1/dr.pb-c.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -19,111 +16,12 @@ static char dir[64], admin_uri[IT_URI], hash_path[96];
 static int relay_port;
 static pid_t relay;
 
-/* --- dr ----------------------------------------------------------------------------------------
- */
-
-#define FAILOVER(state, why, executing_steps)                                                      \
-    "{\"owner\":\"west\",\"epoch\":2,\"failover\":{\"number\":7,\"from\":\"east\",\"to\":"         \
-    "\"west\","                                                                                    \
-    "\"by\":\"standby-token\",\"state\":\"" state "\",\"attempt\":1,\"begun_ms\":1795255500250,"   \
-    "\"claimed_ms\":1795255501000,\"ended_ms\":null,\"rpo_ms\":800,\"rto_ms\":41200,\"can_"        \
-    "abort\":"                                                                                     \
-    "false,\"why\":" why ",\"steps\":[" executing_steps "]}}"
-#define STEP(name, state)                                                                          \
-    "{\"step\":\"" name "\",\"state\":\"" state "\",\"begun_ms\":1795255500250,\"ended_ms\":0,"    \
-    "\"text\":\"" name " it is\"}"
-
-static struct {
-    pthread_mutex_t mu;
-    Prism__V1__DrFailoverRequest last; /* no pointers of it */
-    char verb[16], to[64], by[64], key[80];
-    const char *status; /* what STATUS says */
-    bool executing;
-    enum pr_code refuse;
-    int asked, looked, done_after; /* STATUS is "done" after so many looks; 0: never */
-} dr = { .mu = PTHREAD_MUTEX_INITIALIZER };
-static struct pr_bus *bus;
-
-static const char NEVER[] = "{\"owner\":\"\",\"epoch\":0,\"failover\":null}";
-static const char AT_WORK[] =
-    FAILOVER("running", "null", STEP("claim", "done") "," STEP("redis", "running"));
-static const char STOPPED[] =
-    FAILOVER("stopped", "\"redis: the bucket refuses\"", STEP("claim", "done"));
-static const char DONE[] =
-    FAILOVER("done", "null", STEP("claim", "done") "," STEP("redis", "done"));
-static const char PLAN[] =
-    "{\"from\":\"east\",\"to\":\"west\",\"epoch\":2,\"ready\":false,\"steps\":[{\"step\":\"claim\","
-    "\"does\":\"takes the marker\",\"done_when\":\"it is there\"}],\"problems\":[{\"what\":\"west "
-    "is not empty\",\"fatal\":true}],\"shards\":[{\"shard\":\"n1\",\"generation\":\"g\","
-    "\"until_ms\":1795255500250,\"age_ms\":900}],\"expected_rpo_ms\":900}";
-
-static enum pr_code on_ask(void *ctx, const struct pr_msg *msg, void **reply, size_t *len,
-                           struct pr_err *err)
-{
-    Prism__V1__DrFailoverResponse a = PRISM__V1__DR_FAILOVER_RESPONSE__INIT;
-    Prism__V1__DrFailoverRequest *q =
-        prism__v1__dr_failover_request__unpack(NULL, msg->len, msg->data);
-    (void)ctx;
-    if (q == NULL)
-        return pr_fail(err, PR_EDATA, "no request");
-    pthread_mutex_lock(&dr.mu);
-    const bool looks = strcmp(q->verb, "status") == 0;
-    const enum pr_code rc =
-        dr.refuse == PR_OK || looks ? PR_OK : pr_fail(err, dr.refuse, "one is under way already");
-    if (!looks) {
-        dr.asked++;
-        dr.last = *q;
-        (void)snprintf(dr.verb, sizeof dr.verb, "%s", q->verb);
-        (void)snprintf(dr.to, sizeof dr.to, "%s", q->to);
-        (void)snprintf(dr.by, sizeof dr.by, "%s", q->by);
-        (void)snprintf(dr.key, sizeof dr.key, "%s", q->key);
-    } else if (dr.done_after > 0 && ++dr.looked >= dr.done_after) {
-        dr.status = DONE;
-        dr.executing = false;
-    }
-    a.result = (char *)(uintptr_t)(strcmp(q->verb, "plan") == 0 ? PLAN : dr.status);
-    a.executing = dr.executing;
-    *len = prism__v1__dr_failover_response__get_packed_size(&a);
-    *reply = rc == PR_OK ? malloc(*len + 1) : NULL;
-    if (rc == PR_OK)
-        prism__v1__dr_failover_response__pack(&a, *reply);
-    pthread_mutex_unlock(&dr.mu);
-    prism__v1__dr_failover_request__free_unpacked(q, NULL);
-    return rc;
-}
-
-static void dr_is(const char *status, bool executing)
-{
-    pthread_mutex_lock(&dr.mu);
-    dr.status = status;
-    dr.executing = executing;
-    dr.refuse = PR_OK;
-    dr.done_after = dr.looked = 0;
-    dr.asked = 0;
-    pthread_mutex_unlock(&dr.mu);
-}
-
 static bool served(void *ctx)
 {
     char text[4096];
     (void)ctx;
     return it_http(fx.service.port, "GET", "/v1/dr/failovers",
                    "Authorization: Bearer tok-standby\r\n", NULL, text, sizeof text) == 200;
-}
-
-static void dr_answers(bool there)
-{
-    struct pr_err err = { 0 };
-    const struct pr_bus_options o = { .url = it_env("IT_NATS_URL"),
-                                      .user = it_env("IT_DR_NATS_USER"),
-                                      .password = it_env("IT_DR_NATS_PASSWORD"),
-                                      .name = "it dr" };
-    pr_bus_close(bus);
-    bus = NULL;
-    if (!there)
-        return;
-    assert_ok(pr_bus_open(&bus, &o, &err), &err);
-    assert_ok(pr_bus_serve(bus, "prism.rpc.dr.failover", "dr", on_ask, NULL, &err), &err);
 }
 
 /* --- the site in standby ------------------------------------------------------------------------
@@ -164,8 +62,8 @@ static int setup(void **state)
     (void)snprintf(setting, sizeof setting, "PRISM_API_STANDBY_TOKEN_SHA256_PATH=%s", hash_path);
     relay_port = it_free_port();
     move_port(away, fx.uri, relay_port);
-    dr_is(NEVER, false);
-    dr_answers(true);
+    failovers_dr_is(FAILOVERS_NEVER, false);
+    failovers_dr_answers(true);
     it_service_launch(&fx.service, "metadata-api", away, extra, it_free_port());
     assert_true(it_await(served, NULL, 20000));
     return 0;
@@ -174,7 +72,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    pr_bus_close(bus);
+    failovers_dr_answers(false);
     if (relay > 0) {
         (void)kill(relay, SIGKILL);
         (void)waitpid(relay, NULL, 0);
@@ -226,7 +124,7 @@ static void nothing_but_failovers_is_open_and_to_one_token_alone(void **state)
 static void there_is_none_at_first(void **state)
 {
     (void)state;
-    dr_is(NEVER, false);
+    failovers_dr_is(FAILOVERS_NEVER, false);
     call("standby", "GET", "/v1/dr/failovers", NULL, 200);
     assert_int_equal(json_array_size(json_object_get(r.j, "items")), 0);
     call("standby", "GET", "/v1/dr/failovers/latest", NULL, 404);
@@ -246,7 +144,7 @@ static bool counts(void *ctx)
 static void a_plan_changes_nothing(void **state)
 {
     (void)state;
-    dr_is(NEVER, false);
+    failovers_dr_is(FAILOVERS_NEVER, false);
     assert_true(it_await(counts, NULL, 30000));
     call("standby", "POST", "/v1/dr/failovers?dryRun=true", ORDER, 200);
     assert_false(json_is_true(json_object_get(r.j, "ready")));
@@ -254,23 +152,23 @@ static void a_plan_changes_nothing(void **state)
     assert_string_equal(json_string_value(json_object_get(
                             json_array_get(json_object_get(r.j, "shards"), 0), "untilAt")),
                         "2026-11-21T10:05:00.250Z");
-    assert_string_equal(dr.verb, "plan");
-    assert_true(dr.last.old_side_is_down);
-    assert_false(dr.last.over_existing);
-    assert_int_equal(dr.last.wait_ms, 5000);
-    assert_string_equal(dr.to, "west");
+    assert_string_equal(failovers_dr.verb, "plan");
+    assert_true(failovers_dr.last.old_side_is_down);
+    assert_false(failovers_dr.last.over_existing);
+    assert_int_equal(failovers_dr.last.wait_ms, 5000);
+    assert_string_equal(failovers_dr.to, "west");
 }
 
 static void an_order_is_carried_out_and_shown(void **state)
 {
     (void)state;
-    dr_is(AT_WORK, true);
+    failovers_dr_is(FAILOVERS_AT_WORK, true);
     api_call(&r, "standby", "POST", "/v1/dr/failovers", ORDER, "Idempotency-Key: k1");
     assert_status(&r, 202);
     assert_string_equal(r.location, "/v1/dr/failovers/7");
-    assert_string_equal(dr.verb, "execute");
-    assert_string_equal(dr.by, "standby-token");
-    assert_int_equal(strspn(dr.key, "0123456789abcdef"), 64);
+    assert_string_equal(failovers_dr.verb, "execute");
+    assert_string_equal(failovers_dr.by, "standby-token");
+    assert_int_equal(strspn(failovers_dr.key, "0123456789abcdef"), 64);
     call("standby", "GET", "/v1/dr/failovers/7", NULL, 200);
     assert_string_equal(api_str(&r, "state"), "running");
     assert_string_equal(api_str(&r, "begunAt"), "2026-11-21T10:05:00.250Z");
@@ -280,7 +178,7 @@ static void an_order_is_carried_out_and_shown(void **state)
     assert_int_equal(api_int(&r, "rtoMs"), 41200);
     call("standby", "GET", "/v1/dr/failovers", NULL, 200);
     assert_int_equal(json_array_size(json_object_get(r.j, "items")), 1);
-    dr_is(NEVER, true); /* its checks take long: nothing in the journal yet */
+    failovers_dr_is(FAILOVERS_NEVER, true); /* its checks take long: nothing in the journal yet */
     call("standby", "POST", "/v1/dr/failovers", ORDER, 202);
     assert_string_equal(api_str(&r, "state"), "checking");
     assert_string_equal(r.location, "/v1/dr/failovers/latest");
@@ -289,18 +187,18 @@ static void an_order_is_carried_out_and_shown(void **state)
 static void one_that_stopped_is_resumed_or_taken_back(void **state)
 {
     (void)state;
-    dr_is(STOPPED, false);
+    failovers_dr_is(FAILOVERS_STOPPED, false);
     call("standby", "POST", "/v1/dr/failovers/7:resume", "{\"overExisting\":true}", 202);
-    assert_string_equal(dr.verb, "resume");
-    assert_int_equal(dr.last.number, 7);
-    assert_true(dr.last.over_existing);
+    assert_string_equal(failovers_dr.verb, "resume");
+    assert_int_equal(failovers_dr.last.number, 7);
+    assert_true(failovers_dr.last.over_existing);
     assert_string_equal(api_str(&r, "why"), "redis: the bucket refuses");
     call("standby", "POST", "/v1/dr/failovers/7:abort", NULL, 202);
-    assert_string_equal(dr.verb, "abort");
-    dr.refuse = PR_ECONFLICT;
+    assert_string_equal(failovers_dr.verb, "abort");
+    failovers_dr.refuse = PR_ECONFLICT;
     call("standby", "POST", "/v1/dr/failovers/7:abort", NULL, 409);
     assert_string_equal(api_str(&r, "detail"), "one is under way already");
-    dr.refuse = PR_ENOTFOUND;
+    failovers_dr.refuse = PR_ENOTFOUND;
     call("standby", "POST", "/v1/dr/failovers/9:resume", NULL, 404);
 }
 
@@ -309,15 +207,15 @@ static void mark_of(const char *role, const char *path, const char *body, char m
 {
     api_call(&r, role, "POST", path, body, "Idempotency-Key: same");
     assert_status(&r, 202);
-    assert_int_equal(strlen(dr.key), 64);
-    (void)snprintf(mark, 65, "%.64s", dr.key);
+    assert_int_equal(strlen(failovers_dr.key), 64);
+    (void)snprintf(mark, 65, "%.64s", failovers_dr.key);
 }
 
 static void a_key_is_of_one_request_alone(void **state)
 {
     char order[65], other[65];
     (void)state;
-    dr_is(STOPPED, false);
+    failovers_dr_is(FAILOVERS_STOPPED, false);
     mark_of("standby", "/v1/dr/failovers", ORDER, order);
     mark_of("standby", "/v1/dr/failovers", ORDER, other);
     assert_string_equal(order, other);
@@ -348,21 +246,21 @@ static void what_is_wrong_never_reaches_dr(void **state)
         { "/v1/dr/failovers/x:resume", NULL },
         { "/v1/dr/failovers/0:abort", NULL },
     };
-    dr_is(NEVER, false);
+    failovers_dr_is(FAILOVERS_NEVER, false);
     for (size_t i = 0; i < PR_COUNT(row); i++)
         call("standby", "POST", row[i].path, row[i].body, 400);
-    assert_int_equal(dr.asked, 0);
+    assert_int_equal(failovers_dr.asked, 0);
 }
 
 static void without_dr_the_answer_is_later(void **state)
 {
     (void)state;
-    dr_answers(false);
+    failovers_dr_answers(false);
     call("standby", "GET", "/v1/dr/failovers", NULL, 503);
     call("standby", "POST", "/v1/dr/failovers", ORDER, 503);
     call("standby", "GET", "/v1/dr/failovers/latest", NULL, 503);
-    dr_is(NEVER, false);
-    dr_answers(true);
+    failovers_dr_is(FAILOVERS_NEVER, false);
+    failovers_dr_answers(true);
     assert_true(it_await(served, NULL, 10000));
 }
 
@@ -387,7 +285,7 @@ static void prismctl_does_it_in_one_command(void **state)
 {
     static char out[65536];
     (void)state;
-    dr_is(NEVER, false);
+    failovers_dr_is(FAILOVERS_NEVER, false);
     assert_int_equal(ctl("standby", "plan --to west", out, sizeof out), 6);
     assert_says(out, "in the way   west is not empty");
     assert_says(out, "claim        takes the marker");
@@ -396,23 +294,23 @@ static void prismctl_does_it_in_one_command(void **state)
     assert_int_equal(ctl("standby", "execute --to west", out, sizeof out), 6); /* its plan */
     assert_int_equal(ctl("admin", "execute --to west --yes", out, sizeof out), 4);
     assert_int_equal(ctl("standby", "status", out, sizeof out), 5);
-    dr_is(AT_WORK, true);
-    dr.done_after = 3;
+    failovers_dr_is(FAILOVERS_AT_WORK, true);
+    failovers_dr.done_after = 3;
     assert_int_equal(ctl("standby", "execute --to west --yes --watch", out, sizeof out), 0);
     assert_says(out, "redis        running  redis it is");
     assert_says(out, "redis        done     redis it is");
     assert_says(out, "RPO          0.8 s");
     assert_says(out, "RTO          41.2 s");
-    dr_is(STOPPED, false);
+    failovers_dr_is(FAILOVERS_STOPPED, false);
     assert_int_equal(ctl("standby", "status --watch", out, sizeof out), 1);
     assert_says(out, "it stopped: redis: the bucket refuses");
     assert_int_equal(ctl("standby", "resume", out, sizeof out), 2); /* nobody to ask */
-    dr_is(AT_WORK, true);
-    dr.done_after = 2;
+    failovers_dr_is(FAILOVERS_AT_WORK, true);
+    failovers_dr.done_after = 2;
     assert_int_equal(ctl("standby", "resume --yes --watch --old-side-is-down", out, sizeof out), 0);
-    assert_true(dr.last.old_side_is_down);
+    assert_true(failovers_dr.last.old_side_is_down);
     assert_int_equal(ctl("standby", "abort 7 --yes --watch", out, sizeof out), 1); /* it is done */
-    dr.refuse = PR_ECONFLICT;
+    failovers_dr.refuse = PR_ECONFLICT;
     assert_int_equal(ctl("standby", "execute --to west --yes", out, sizeof out), 6);
     assert_int_equal(ctl("standby", "list", out, sizeof out), 0);
     assert_says(out, "east");
@@ -440,7 +338,7 @@ static void then_the_tokens_there_count_and_the_trail_is_written(void **state)
     relay = dr_pg_relay(relay_port, (int)strtol(port + 1, NULL, 10));
     assert_true(relay > 0);
     assert_true(it_await(ready, NULL, 30000));
-    dr_is(AT_WORK, true);
+    failovers_dr_is(FAILOVERS_AT_WORK, true);
     call("standby", "POST", "/v1/dr/failovers", ORDER, 401);
     assert_non_null(strstr(api_str(&r, "detail"), "use a token of an administrator"));
     call("standby", "GET", "/v1/dr/failovers/latest", NULL, 200); /* who follows sees the end */
@@ -448,7 +346,7 @@ static void then_the_tokens_there_count_and_the_trail_is_written(void **state)
     call("viewer", "POST", "/v1/dr/failovers", ORDER, 403);
     call("admin", "GET", "/v1/nodes", NULL, 200);
     call("admin", "POST", "/v1/dr/failovers/7:abort", NULL, 202);
-    assert_string_equal(dr.by, "admin");
+    assert_string_equal(failovers_dr.by, "admin");
     assert_true(it_await(audited, NULL, 10000));
     assert_string_equal(api_sql("SELECT string_agg(DISTINCT action, ',') FROM audit WHERE "
                                 "principal = 'standby-token'"),
@@ -466,7 +364,7 @@ static void the_history_is_read_from_there(void **state)
             "claimed_at, verified_at, rpo_ms, rto_ms, attempts, report) SELECT i, 'east', 'west', "
             "'ops', i, '2026-11-21 10:05:00.25Z', '2026-11-21 10:05:01Z', "
             "'2026-11-21 10:06:01Z', 800, 41200, 1, '%s'::jsonb FROM generate_series(1, 3) i",
-            DONE);
+            FAILOVERS_DONE);
     call("viewer", "GET", "/v1/dr/failovers?pageSize=2", NULL, 200);
     const json_t *items = json_object_get(r.j, "items");
     assert_int_equal(json_array_size(items), 2);
@@ -481,7 +379,7 @@ static void the_history_is_read_from_there(void **state)
     assert_non_null(strstr(api_str(&r, "begunAt"), "10:05:00.25"));
     assert_int_equal(json_array_size(json_object_get(r.j, "steps")), 2);
     call("viewer", "GET", "/v1/dr/failovers/4", NULL, 404);
-    dr_answers(false); /* the history needs no dr */
+    failovers_dr_answers(false); /* the history needs no dr */
     call("viewer", "GET", "/v1/dr/failovers/2", NULL, 200);
     call("viewer", "GET", "/v1/dr/failovers", NULL, 200);
     call("viewer", "GET", "/v1/dr/failovers/latest", NULL, 503);

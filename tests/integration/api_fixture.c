@@ -249,3 +249,19 @@ int api_ctl(const char *role, const char *const *more, const char *line, char *o
     env[envs] = NULL;
     return it_run(env, argv, out, n, 30000);
 }
+
+long long api_balance_plan(struct reply *r)
+{
+    api_call(r, "operator", "POST", "/v1/rebalance/plans", "{\"goal\":{\"kind\":\"balance\"}}",
+             NULL);
+    assert_status(r, 202);
+    return api_int(r, "id");
+}
+
+void api_look_at_plan(struct reply *r, long long id, const char *rest, int status)
+{
+    char path[900];
+    snprintf(path, sizeof path, "/v1/rebalance/plans/%lld%s", id, rest);
+    api_call(r, "viewer", "GET", path, NULL, NULL);
+    assert_status(r, status);
+}

@@ -54,6 +54,11 @@ unsigned api_home(const char *vertex);
  * the environment (NULL-terminated, or NULL); its exit status. What it wrote goes to out. */
 int api_ctl(const char *role, const char *const *env, const char *line, char *out, size_t n);
 
+/* A plan that an operator has asked for; its number. */
+long long api_balance_plan(struct reply *r);
+/* Looks at a plan as a viewer; rest: "/steps?wave=2". */
+void api_look_at_plan(struct reply *r, long long id, const char *rest, int status);
+
 #define assert_status(r, want)                                                                     \
     do {                                                                                           \
         if ((r)->status != (want))                                                                 \

@@ -1,6 +1,6 @@
 /* prismctl's one-command changes of the fleet against the real metadata-api. What
  * the rebalance service would do to the rows is done by triggers in the database. */
-#include "api_fixture.h"
+#include "api_fleet_ctl_stage.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -58,71 +58,12 @@ static long long last_plan(void)
     return atoll(api_sql("SELECT coalesce(max(id), 0) FROM plans"));
 }
 
-/* A plan is proposed with steps (moves of them) once it is asked for, and done
- * once it is executed; what is drained or replaced is gone then. refuse: words. */
-static const char planner[] =
-    "CREATE OR REPLACE FUNCTION it_plan() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-    "IF NEW.kind = 'rebalance.plan' THEN "
-    "INSERT INTO steps (plan_id, step, wave, kind, slot, src_node, dst_node, bytes, why) "
-    "SELECT split_part(NEW.resource, '/', 3)::bigint, i, 1, 'slot', i, 'n1', 'n2', 1000, 'it' "
-    "FROM generate_series(1, (SELECT moves FROM it_orders)) i; "
-    "UPDATE plans SET state = CASE WHEN (SELECT refuse FROM it_orders) IS NULL THEN 'proposed' "
-    "ELSE 'failed' END, error = (SELECT refuse FROM it_orders), summary = "
-    "'{\"goal\": \"it\", \"steps\": 3, \"kinds\": {\"slot\": 3}, \"slots\": 3, \"bytes\": "
-    "1300000000, "
-    "\"copied_bytes\": 2600000000, \"cross_zone_bytes\": 1300000000, \"waves\": 1, "
-    "\"duration_s\": 95, \"uneven_before\": 0.31, \"uneven_after\": 0.04, \"open_slots\": 0, "
-    "\"hot_before\": null, \"hot_after\": null, "
-    "\"gain\": {\"cross_share_before\": null, \"saved_usd_per_month\": 0.0, \"saved_usd\": 0.0, "
-    "\"rezoned_slots\": 0, \"run_id\": null}, "
-    "\"verdict\": {\"worth_it\": true, \"why\": \"more even\", \"move_usd\": 0.013, "
-    "\"horizon_days\": 30}, "
-    "\"more_notes\": 4, \"notes\": [{\"slot\": 17, \"text\": \"is pinned\"}]}' "
-    "WHERE id = split_part(NEW.resource, '/', 3)::bigint; "
-    "NEW.state := CASE WHEN (SELECT refuse FROM it_orders) IS NULL THEN 'done' ELSE 'failed' END; "
-    "NEW.error := (SELECT refuse FROM it_orders); END IF; "
-    "IF NEW.kind = 'rebalance.execute' AND (SELECT carries_out FROM it_orders) THEN "
-    "NEW.state := 'done'; NEW.progress_ratio := 1; END IF; RETURN NEW; END $$";
-static const char executor[] =
-    "CREATE OR REPLACE FUNCTION it_execute() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-    "IF NEW.state = 'approved' AND NEW.execute_operation_id IS NOT NULL AND "
-    "(SELECT carries_out FROM it_orders) THEN "
-    "NEW.state := 'done'; NEW.started_at := now(); "
-    "UPDATE steps SET state = 'verified' WHERE plan_id = NEW.id; "
-    "UPDATE nodes SET state = 'gone', slots = 0 WHERE (NEW.goal->>'kind' = 'drain' AND "
-    "NEW.goal->'nodes' ? id) OR (NEW.goal->>'kind' = 'replace' AND id = NEW.goal->>'node'); "
-    "UPDATE nodes SET state = 'up', role = 'replica' WHERE NEW.goal->>'kind' = 'join' AND "
-    "NEW.goal->'nodes' ? id; END IF; RETURN NEW; END $$";
-
-static void orders(int moves, bool carries_out, const char *refuse)
-{
-    api_sql("UPDATE it_orders SET moves = %d, carries_out = %s, refuse = nullif('%s', '')", moves,
-            carries_out ? "true" : "false", refuse == NULL ? "" : refuse);
-}
-
-static int setup(void **state)
-{
-    int rc = api_small_setup(state);
-    api_sql("CREATE TABLE it_orders (moves int, carries_out boolean, refuse text)");
-    api_sql("INSERT INTO it_orders VALUES (3, true, NULL)");
-    api_sql("GRANT SELECT ON it_orders TO PUBLIC");
-    it_sql(fx.uri, planner, out, sizeof out);
-    it_sql(fx.uri, executor, out, sizeof out);
-    api_sql("ALTER FUNCTION it_plan() SECURITY DEFINER");
-    api_sql("ALTER FUNCTION it_execute() SECURITY DEFINER");
-    api_sql("CREATE TRIGGER it_plan BEFORE INSERT ON operations FOR EACH ROW EXECUTE FUNCTION "
-            "it_plan()");
-    api_sql("CREATE TRIGGER it_execute BEFORE UPDATE ON plans FOR EACH ROW EXECUTE FUNCTION "
-            "it_execute()");
-    return rc;
-}
-
 /* --- one command each ----------------------------------------------------------- */
 
 static void join_registers_plans_and_carries_out(void **state)
 {
     (void)state;
-    orders(3, true, NULL);
+    fleet_orders(3, true, NULL);
     expect("admin", "node join n7=127.0.0.1:7007@a n8=127.0.0.1:7008@b --role replica --yes", 0);
     assert_non_null(strstr(out, "join n7, n8, role replica"));
     assert_non_null(strstr(out, "slot 3/3")); /* as it ended */
@@ -166,7 +107,7 @@ static void what_is_registered_otherwise_is_not_joined(void **state)
 static void without_a_terminal_and_yes_the_plan_is_only_proposed(void **state)
 {
     (void)state;
-    orders(3, true, NULL);
+    fleet_orders(3, true, NULL);
     expect("operator", "node drain n6", 2);
     assert_non_null(strstr(out, "slot 3")); /* what it would do was shown */
     assert_non_null(strstr(out, "1.3 GB"));
@@ -178,15 +119,15 @@ static void without_a_terminal_and_yes_the_plan_is_only_proposed(void **state)
 static void drain_removes_the_registration_unless_it_is_kept(void **state)
 {
     (void)state;
-    orders(3, true, NULL);
+    fleet_orders(3, true, NULL);
     expect("admin", "node drain n7 --keep --yes", 0);
     assert_string_equal(api_sql("SELECT state FROM nodes WHERE id = 'n7'"), "gone");
-    orders(0, true, NULL); /* it has left: nothing to do but to forget it */
+    fleet_orders(0, true, NULL); /* it has left: nothing to do but to forget it */
     expect("admin", "node drain n7 --yes", 0);
     assert_string_equal(api_sql("SELECT count(*) FROM nodes WHERE id = 'n7'"), "0");
     assert_string_equal(api_sql("SELECT state FROM plans WHERE id = %lld", last_plan()),
                         "canceled");
-    orders(3, true, NULL);
+    fleet_orders(3, true, NULL);
     expect_json("admin", "node drain n8 --yes");
     assert_string_equal(json_string_value(json_object_get(j, "state")), "done");
     assert_string_equal(api_sql("SELECT count(*) FROM nodes WHERE id = 'n8'"), "0");
@@ -195,7 +136,7 @@ static void drain_removes_the_registration_unless_it_is_kept(void **state)
 static void replace_takes_a_new_node_and_removes_the_old(void **state)
 {
     (void)state;
-    orders(3, true, NULL);
+    fleet_orders(3, true, NULL);
     expect("admin", "node replace n6 n16=127.0.0.1:7016@a --yes", 0);
     assert_string_equal(api_sql("SELECT (goal->>'node') || (goal->>'with') FROM plans WHERE id = "
                                 "%lld",
@@ -208,13 +149,13 @@ static void replace_takes_a_new_node_and_removes_the_old(void **state)
 static void a_refusal_is_exit_status_1_and_moves_nothing(void **state)
 {
     (void)state;
-    orders(0, true, "zone a would lose its last node");
+    fleet_orders(0, true, "zone a would lose its last node");
     expect("admin", "node drain n1 --yes", 1);
     assert_string_equal(api_sql("SELECT count(*) FROM operations WHERE kind = 'rebalance.execute' "
                                 "AND resource = 'rebalance/plans/%lld'",
                                 last_plan()),
                         "0");
-    orders(3, true, NULL);
+    fleet_orders(3, true, NULL);
 }
 
 /* --- following -------------------------------------------------------------------- */
@@ -231,7 +172,7 @@ static bool is_executing(void *ctx)
 static pid_t start_balance(void)
 {
     char line[100];
-    orders(3, false, NULL);
+    fleet_orders(3, false, NULL);
     expect_json("operator", "plan create --goal balance --pairs 2");
     snprintf(line, sizeof line, "plan execute %lld --wait --yes", last_plan());
     pid_t pid = it_spawn(environment("operator"), words(line));
@@ -261,7 +202,7 @@ static void what_a_plan_is_stuck_at_is_allowed_by_an_option(void **state)
         { "resume", "--yes --allow-big-keys --allow-no-replicas", "paused", "true true" },
     };
     char line[100];
-    orders(3, false, NULL);
+    fleet_orders(3, false, NULL);
     expect("operator", "plan create --goal balance", 0);
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         api_sql("UPDATE plans SET state = '%s' WHERE id = %lld", row[i].before, last_plan());
@@ -307,7 +248,7 @@ static void interrupting_leaves_the_work_alone(void **state)
 static void goals_are_made_of_options(void **state)
 {
     (void)state;
-    orders(3, true, NULL);
+    fleet_orders(3, true, NULL);
     static const struct {
         const char *line, *want;
     } row[] = {
@@ -391,7 +332,7 @@ static void a_plan_is_shown_as_people_read_it(void **state)
 {
     (void)state;
     char line[100];
-    orders(3, true, NULL);
+    fleet_orders(3, true, NULL);
     expect("operator", "plan create --goal balance --wait", 0);
     static const char *const want[] = { "balance",
                                         "slot 3",
@@ -432,7 +373,7 @@ static void everything_is_stopped_and_started(void **state)
 {
     (void)state;
     char line[100];
-    orders(3, true, NULL);
+    fleet_orders(3, true, NULL);
     expect("operator", "plan create --goal balance", 0);
     expect("operator", "rebalance stop", 0);
     snprintf(line, sizeof line, "plan execute %lld --yes", last_plan());
@@ -473,6 +414,8 @@ static void policies_and_pins_are_set(void **state)
     expect("operator", "policy set --auto balance --yes", 4);
     expect("admin", "policy set --auto vertices --yes", 2);
     expect("operator", "pin add slot 5 --why looked-at", 0);
+    expect("viewer", "pin show slot 5", 0);
+    assert_non_null(strstr(out, "looked-at"));
     expect("operator", "pin add slot 99999", 2);
     expect("operator", "pin add node nobody", 5);
     expect("viewer", "pin list", 0);
@@ -499,7 +442,7 @@ int main(void)
         cmocka_unit_test(everything_is_stopped_and_started),
         cmocka_unit_test(policies_and_pins_are_set),
     };
-    int failed = cmocka_run_group_tests(tests, setup, api_teardown);
+    int failed = cmocka_run_group_tests(tests, fleet_setup, api_teardown);
     json_decref(j);
     return failed;
 }

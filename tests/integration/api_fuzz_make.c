@@ -1,4 +1,5 @@
-/* Seeded requests that are wrong in some way, or right, for api_fuzz_test. */
+/* Seeded requests that are wrong in some way, or right, for api_fuzz_test: targets, headers,
+ * frames. Bodies are api_fuzz_body.c, who sends it api_fuzz_auth.c. */
 #include "api_fuzz_make.h"
 
 #include "prism/rng.h"
@@ -6,32 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEEP = 200000 };
-
 static struct pr_rng rng;
 static const struct api_spec *spec;
-static const char *const roles[] = { "viewer", "operator", "admin", "expired", "revoked", "x" };
 
-static size_t below(size_t n)
+size_t fuzz_below(size_t n)
 {
     return (size_t)pr_rng_below(&rng, n);
 }
 
-static bool one_in(size_t n)
-{
-    return below(n) == 0;
-}
-
-static const char *any(const char *const *of, size_t n)
-{
-    return of[below(n)];
-}
-#define ANY(a) any((a), PR_COUNT(a))
-
-static void noise(struct pr_buf *b, size_t n)
+void fuzz_noise(struct pr_buf *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const char c = (char)below(256);
+        const char c = (char)fuzz_below(256);
         pr_buf_add(b, &c, 1);
     }
 }
@@ -40,10 +27,10 @@ static void noise(struct pr_buf *b, size_t n)
 static void noise_url(struct pr_buf *b, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        pr_buf_printf(b, "%%%02x", (unsigned)below(256));
+        pr_buf_printf(b, "%%%02x", (unsigned)fuzz_below(256));
 }
 
-static void many(struct pr_buf *b, const char *text, size_t times)
+void fuzz_many(struct pr_buf *b, const char *text, size_t times)
 {
     for (size_t i = 0; i < times; i++)
         pr_buf_str(b, text);
@@ -85,15 +72,15 @@ static const char *const odd_values[] = {
 
 static void value(struct pr_buf *b)
 {
-    switch (below(4)) {
+    switch (fuzz_below(4)) {
     case 0:
-        noise_url(b, below(20));
+        noise_url(b, fuzz_below(20));
         break;
     case 1:
-        many(b, "9", below(400));
+        fuzz_many(b, "9", fuzz_below(400));
         break;
     default:
-        pr_buf_str(b, ANY(odd_values));
+        pr_buf_str(b, FUZZ_ANY(odd_values));
     }
 }
 
@@ -116,8 +103,10 @@ const struct fuzz_list fuzz_lists[] = {
     { "/v1/zones", "zones" },
     { "/v1/partitions", "partitions" },
     { "/v1/placement/runs", "runs" },
+    { "/v1/placement/hints", "hints-1" },
     { "/v1/rebalance/plans", "plans" },
     { "/v1/rebalance/plans/1/steps", "steps-1" },
+    { "/v1/rebalance/plans/1/moves", "moves-1" },
     { "/v1/rebalance/pins", "pins" },
     { "/v1/autoscale/fleets", "autoscale-fleets" },
     { "/v1/autoscale/fleets/f/versions", "autoscale-versions-f" },
@@ -128,6 +117,7 @@ const struct fuzz_list fuzz_lists[] = {
     { "/v1/dr/failovers", "failovers" },
     { "/v1/operations", "operations" },
     { "/v1/audit", "audit" },
+    { "/v1/tokens", "tokens" },
     { "/v1/events", "events" },
 };
 
@@ -142,8 +132,8 @@ void fuzz_forge(char token[API_TOKEN_MAX], const char *list, unsigned filters, c
 static void forged_token(struct pr_buf *b)
 {
     char token[API_TOKEN_MAX];
-    fuzz_forge(token, fuzz_lists[below(PR_COUNT(fuzz_lists))].list, (unsigned)below(6),
-               ANY(fuzz_cursors));
+    fuzz_forge(token, fuzz_lists[fuzz_below(PR_COUNT(fuzz_lists))].list, (unsigned)fuzz_below(6),
+               FUZZ_ANY(fuzz_cursors));
     pr_buf_str(b, token);
 }
 
@@ -161,39 +151,41 @@ static void argument(const struct pr_http_route *route, char *out, size_t cap)
     const char *chosen = NULL;
     size_t seen = 0;
     api_spec_queries(spec, route->method, route->pattern, known, sizeof known);
-    for (char *name = strtok_r(known, ", ", &save); name != NULL && !one_in(8);
+    for (char *name = strtok_r(known, ", ", &save); name != NULL && !FUZZ_ONE_IN(8);
          name = strtok_r(NULL, ", ", &save))
-        if (one_in(++seen))
+        if (FUZZ_ONE_IN(++seen))
             chosen = name;
-    (void)snprintf(out, cap, "%s", chosen == NULL ? ANY(arguments) : chosen);
+    (void)snprintf(out, cap, "%s", chosen == NULL ? FUZZ_ANY(arguments) : chosen);
 }
 
 /* False: there are more arguments than libmicrohttpd takes, which then hangs up by itself. */
 static bool query(const struct pr_http_route *route, struct pr_buf *b)
 {
     char name[64];
-    if (one_in(2))
+    if (FUZZ_ONE_IN(2))
         return true;
-    for (size_t i = 0, n = 1 + below(4); i < n; i++) {
+    for (size_t i = 0, n = 1 + fuzz_below(4); i < n; i++) {
         argument(route, name, sizeof name);
         pr_buf_printf(b, "%s%s=", i == 0 ? "?" : "&", name);
-        if (strcmp(name, "pageToken") == 0 && !one_in(3))
+        if (strcmp(name, "pageToken") == 0 && !FUZZ_ONE_IN(3))
             forged_token(b);
         else
             value(b);
     }
-    const bool long_one = one_in(20), many_ones = !long_one && one_in(50);
+    const bool long_one = FUZZ_ONE_IN(20), many_ones = !long_one && FUZZ_ONE_IN(50);
     if (long_one) {
         pr_buf_str(b, "&a=");
-        many(b, "b", below(9000)); /* about as long as a target may be */
+        fuzz_many(b, "b", fuzz_below(9000)); /* about as long as a target may be */
     }
     if (many_ones)
-        many(b, "&a=b", 3000);
+        fuzz_many(b, "&a=b", 3000);
     return !many_ones;
 }
 
-static void path_of(const struct pr_http_route *route, struct pr_buf *b)
+/* False: something that may be no path of the route's any more is in it. */
+static bool path_of(const struct pr_http_route *route, struct pr_buf *b)
 {
+    bool plain = true;
     static const char *const ids[] = { "1",
                                        "n1",
                                        "a",
@@ -201,21 +193,24 @@ static void path_of(const struct pr_http_route *route, struct pr_buf *b)
                                        "5",
                                        "99999",
                                        "22222222-2222-2222-2222-222222222222",
-                                       "0000000000000012-0002" };
+                                       "0000000000000012-0002",
+                                       "f" };
     for (const char *p = route->pattern; *p != '\0'; p++)
         if (*p == '{') {
-            if (one_in(2))
-                pr_buf_str(b, ANY(ids));
+            if (FUZZ_ONE_IN(2))
+                pr_buf_str(b, FUZZ_ANY(ids));
             else
                 value(b);
             p += strcspn(p, "}");
-        } else if (one_in(200))
+        } else if (FUZZ_ONE_IN(200)) {
             noise_url(b, 1);
-        else
+            plain = false;
+        } else
             pr_buf_add(b, p, 1);
+    return plain;
 }
 
-static bool target(const struct pr_http_route *route, struct pr_buf *b)
+static bool target(const struct pr_http_route *route, struct pr_buf *b, bool *plain)
 {
     static const char *const odd[] = { "/",
                                        "//",
@@ -232,113 +227,12 @@ static bool target(const struct pr_http_route *route, struct pr_buf *b)
                                        "http://x/v1/nodes",
                                        "/%01",
                                        "/v1/nodes#x" };
-    if (one_in(10))
-        pr_buf_str(b, ANY(odd));
+    *plain = !FUZZ_ONE_IN(10);
+    if (*plain)
+        *plain = path_of(route, b);
     else
-        path_of(route, b);
+        pr_buf_str(b, FUZZ_ANY(odd));
     return query(route, b);
-}
-
-/* A body that the route could have meant, for others to be made from. */
-static const char *sample(const struct pr_http_route *route)
-{
-    static const struct {
-        const char *of, *body;
-    } row[] = {
-        { "batchGet", "{\"ids\":[\"1\",\"2\",\"a b\"]}" },
-        { "/v1/nodes/", "{\"zone\":\"b\"}" },
-        { "/v1/nodes", "{\"id\":\"f1\",\"host\":\"10.0.1.1\",\"port\":7000,\"zone\":\"a\"}" },
-        { "/v1/zones", "{\"id\":\"z1\",\"subnet\":\"10.9.0.0/24\",\"capacityRatio\":1.5}" },
-        { "placement/runs", "{\"source\":{\"file\":\"/g\"},\"params\":{\"seed\":7,\"capacity\":"
-                            "{\"a\":1},\"fixed\":{\"17\":\"b\"}}}" },
-        { ":", "{\"allowBigKeys\":true,\"allowNoReplicas\":false}" },
-        { "rebalance/plans", "{\"goal\":{\"kind\":\"balance\",\"nodes\":[\"n1\"],\"groups\":[\"1-5"
-                             "\"]},\"params\":{\"maxBytes\":1e9,\"pairs\":2}}" },
-        { "policy", "{\"auto\":[\"failback\"],\"window\":{\"cron\":\"0 3 * * 0\",\"timeZone\":"
-                    "\"UTC\",\"minutes\":60},\"maxBytes\":5}" },
-        { "pins", "{\"why\":\"because\"}" },
-        { "fleets", "{\"settings\":{\"mode\":\"advise\"},\"enabled\":true}" },
-        { "drills", "{\"shard\":\"n1\"}" },
-        { "failovers", "{\"to\":\"west\",\"waitS\":5}" },
-    };
-    for (size_t i = 0; i < PR_COUNT(row); i++)
-        if (strstr(route->pattern, row[i].of) != NULL)
-            return row[i].body;
-    return "{}";
-}
-
-/* JSON that is right but for one place. */
-static void bent(struct pr_buf *b, const char *body)
-{
-    static const char *const values[] = {
-        "null", "-1",   "1e400", "\"\\u0000\"",          "\"\\ud800\"", "\"\xff\xc3\"", "[]",
-        "{}",   "true", "\"\"",  "99999999999999999999", "0.1e-400",    "\"'\"",        "[[[[]]]]"
-    };
-    const size_t n = strlen(body), at = below(n);
-    switch (below(6)) {
-    case 0: /* cut */
-        pr_buf_add(b, body, at);
-        break;
-    case 1: /* a byte of noise */
-        pr_buf_add(b, body, at);
-        noise(b, 1);
-        pr_buf_str(b, body + at + 1);
-        break;
-    case 2: /* twice */
-        pr_buf_printf(b, "%s%s", body, body);
-        break;
-    case 3: /* a member too many */
-        pr_buf_printf(b, "{\"x%zu\":1,%s", at, body + 1);
-        break;
-    default: { /* another value */
-        const char *colon = strchr(body + at / 2, ':');
-        if (colon == NULL)
-            colon = body;
-        pr_buf_add(b, body, (size_t)(colon - body) + 1);
-        pr_buf_str(b, ANY(values));
-        colon += 1 + strcspn(colon + 1, ",}");
-        pr_buf_str(b, colon);
-    }
-    }
-}
-
-static void body(struct pr_buf *b, const struct pr_http_route *route)
-{
-    switch (below(12)) {
-    case 0:
-        break;
-    case 1:
-        noise(b, below(300));
-        break;
-    case 2: /* deeper than any reader may follow */
-        many(b, one_in(2) ? "[" : "{\"a\":", 1 + below(one_in(10) ? DEEP : 3000));
-        break;
-    case 3:
-        pr_buf_str(b, "{\"id\":");
-        many(b, "1", below(5000));
-        pr_buf_str(b, "}");
-        break;
-    case 4:
-        pr_buf_str(b, "{\"id\":\"");
-        many(b, "\\u00e9", below(one_in(20) ? 100000 : 2000));
-        pr_buf_str(b, "\"}");
-        break;
-    case 5:
-        pr_buf_str(b, sample(route));
-        break;
-    case 6:
-        if (one_in(20))
-            many(b, " ", (1 << 20) + below(3) - 1); /* about what is allowed */
-        pr_buf_add(b, "\0{}", 3);
-        break;
-    case 7:
-        pr_buf_str(b, "{\"ids\":[");
-        many(b, "\"1\",", below(3000));
-        pr_buf_str(b, "\"1\"]}");
-        break;
-    default:
-        bent(b, sample(route));
-    }
 }
 
 static void headers(struct pr_buf *b)
@@ -369,32 +263,12 @@ static void headers(struct pr_buf *b)
         "Range: bytes=0-1\r\n",
         "X-Forwarded-For: ::::\r\n",
     };
-    for (size_t i = 0, n = below(5); i < n; i++)
-        pr_buf_str(b, ANY(odd));
-    if (one_in(50)) {
+    for (size_t i = 0, n = fuzz_below(5); i < n; i++)
+        pr_buf_str(b, FUZZ_ANY(odd));
+    if (FUZZ_ONE_IN(50)) {
         pr_buf_str(b, "Idempotency-Key: ");
-        many(b, "k", below(600));
+        fuzz_many(b, "k", fuzz_below(600));
         pr_buf_str(b, "\r\n");
-    }
-    switch (below(12)) {
-    case 0:
-        break;
-    case 1:
-        pr_buf_str(b, "Authorization: Bearer ");
-        many(b, "t", below(4000));
-        pr_buf_str(b, "\r\n");
-        break;
-    case 2:
-        pr_buf_str(b, "Authorization: Basic dTpw\r\n");
-        break;
-    case 3:
-        pr_buf_str(b, "Authorization: Bearer tok-admin\r\nAuthorization: Bearer tok-viewer\r\n");
-        break;
-    case 4:
-        pr_buf_str(b, "Authorization: bearer\ttok-\xc3\x28\r\n");
-        break;
-    default:
-        pr_buf_printf(b, "Authorization: Bearer tok-%s\r\n", one_in(4) ? ANY(roles) : "admin");
     }
 }
 
@@ -404,16 +278,21 @@ static void well_framed(struct fuzz_request *r)
 {
     static const char *const methods[] = { "GET",     "POST",  "PUT",  "PATCH", "DELETE", "HEAD",
                                            "OPTIONS", "TRACE", "BREW", "get",   "CONNECT" };
-    const struct pr_http_route *route = &api_routes[below(api_route_count)];
+    const struct pr_http_route *route = &api_routes[fuzz_below(api_route_count)];
     struct pr_buf content;
     pr_buf_init(&content, 0);
-    (void)snprintf(r->method, sizeof r->method, "%s", one_in(6) ? ANY(methods) : route->method);
+    (void)snprintf(r->method, sizeof r->method, "%s",
+                   FUZZ_ONE_IN(6) ? FUZZ_ANY(methods) : route->method);
     if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "HEAD") != 0)
-        body(&content, route);
+        fuzz_body(&content, route);
     pr_buf_printf(&r->bytes, "%s ", r->method);
-    r->framed = target(route, &r->bytes);
+    bool plain;
+    r->framed = target(route, &r->bytes, &plain);
+    if (plain && strcmp(r->method, route->method) == 0)
+        r->route = route;
     pr_buf_str(&r->bytes, " HTTP/1.1\r\nHost: x\r\n");
     headers(&r->bytes);
+    r->role = fuzz_authorization(&r->bytes);
     pr_buf_printf(&r->bytes, "Content-Length: %zu\r\n\r\n", content.len);
     pr_buf_add(&r->bytes, content.data, content.len);
     pr_buf_done(&content);
@@ -444,29 +323,32 @@ static void badly_framed(struct fuzz_request *r)
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     };
     r->framed = false;
-    switch (below(5)) {
+    switch (fuzz_below(5)) {
     case 0:
-        noise(&r->bytes, 1 + below(2000));
+        fuzz_noise(&r->bytes, 1 + fuzz_below(2000));
         break;
     case 1: /* a header that is longer than all of them may be */
         pr_buf_str(&r->bytes, "GET /v1/nodes HTTP/1.1\r\nHost: x\r\nX: ");
-        many(&r->bytes, "x", 40000);
+        fuzz_many(&r->bytes, "x", 40000);
         pr_buf_str(&r->bytes, "\r\n\r\n");
         break;
     case 2: { /* one that was right, with noise in it */
         well_framed(r);
         r->framed = false;
-        for (size_t i = 0, n = 1 + below(5); i < n; i++)
-            r->bytes.data[below(r->bytes.len)] = (char)below(256);
+        r->route = NULL;
+        if (r->role != API_NOBODY) /* it may be another one's by now */
+            r->role = API_ADMIN;
+        for (size_t i = 0, n = 1 + fuzz_below(5); i < n; i++)
+            r->bytes.data[fuzz_below(r->bytes.len)] = (char)fuzz_below(256);
         break;
     }
     case 3:
         pr_buf_str(&r->bytes, "GET /v1/nodes HTTP/1.1\r\nHost: x\r\n");
-        many(&r->bytes, "A: b\r\n", 8000);
+        fuzz_many(&r->bytes, "A: b\r\n", 8000);
         pr_buf_str(&r->bytes, "\r\n");
         break;
     default:
-        pr_buf_str(&r->bytes, ANY(odd));
+        pr_buf_str(&r->bytes, FUZZ_ANY(odd));
     }
 }
 
@@ -478,7 +360,7 @@ void fuzz_begin(uint64_t seed, const struct api_spec *description)
 
 void fuzz_make(struct fuzz_request *r)
 {
-    if (one_in(6))
+    if (FUZZ_ONE_IN(6))
         badly_framed(r);
     else
         well_framed(r);

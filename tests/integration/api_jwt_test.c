@@ -1,5 +1,5 @@
-/* JSON Web Tokens of an identity provider: which are believed, which are not, and where keys come
- * from. Against a real https server. */
+/* JSON Web Tokens of an identity provider: which are believed, and which are not. Where keys come
+ * from is api_jwt_keys_test.c. Against a real https server. */
 #include "api_edge_stage.h"
 #include "api_wire.h"
 
@@ -13,27 +13,22 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct edge_key rsa, ec, ed, ps, weak, stranger, next_key, late;
-
-static void assert_in(const char *token)
-{
-    if (edge_get(token, "/v1/nodes") != 200)
-        fail_msg("%ld: %s\n%s", edge_r.status, edge_r.text, token);
-}
+static struct edge_key rsa, ec, ed, ps, weak, stranger;
 
 static void every_kind_of_signature_is_known(void **state)
 {
     (void)state;
-    assert_in(edge_token(&rsa, "alice", "viewer"));
-    assert_in(edge_token(&ec, "alice", "viewer"));
-    assert_in(edge_token(&ed, "alice", "viewer"));
-    assert_in(edge_sign(&ps, R_JWA_ALG_PS256, ps.kid, NULL, edge_claims("alice", "viewer", 60)));
-    assert_in(edge_sign(&ps, R_JWA_ALG_PS256, ps.kid, "{\"typ\":\"at+jwt\"}",
-                        edge_claims("alice", "viewer", 60)));
+    edge_assert_in(edge_token(&rsa, "alice", "viewer"));
+    edge_assert_in(edge_token(&ec, "alice", "viewer"));
+    edge_assert_in(edge_token(&ed, "alice", "viewer"));
+    edge_assert_in(
+        edge_sign(&ps, R_JWA_ALG_PS256, ps.kid, NULL, edge_claims("alice", "viewer", 60)));
+    edge_assert_in(edge_sign(&ps, R_JWA_ALG_PS256, ps.kid, "{\"typ\":\"at+jwt\"}",
+                             edge_claims("alice", "viewer", 60)));
     /* Twice is as once: it is known by then. */
     const char *again = edge_token(&rsa, "again", "viewer");
     for (int i = 0; i < 3; i++)
-        assert_in(again);
+        edge_assert_in(again);
 }
 
 static void roles_come_from_the_claim(void **state)
@@ -132,9 +127,9 @@ static void claims_that_do_not_hold_are_refused(void **state)
     snprintf(claims, sizeof claims, "%s", edge_claims(sub, "viewer", 60));
     assert_out(edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, NULL, claims), "jwt_subject", no);
     sub[127] = '\0'; /* the longest that is one */
-    assert_in(edge_token(&rsa, sub, "viewer"));
+    edge_assert_in(edge_token(&rsa, sub, "viewer"));
     /* Within what clocks may differ by (30 s), and outside. */
-    assert_in(edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, NULL, edge_claims("x", "viewer", -5)));
+    edge_assert_in(edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, NULL, edge_claims("x", "viewer", -5)));
     assert_out(edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, NULL, edge_claims("x", "viewer", -31)),
                "jwt_expired", "this token has expired");
 }
@@ -180,7 +175,8 @@ static void signatures_that_prove_nothing_are_refused(void **state)
                no);                                                                  /* setting */
     assert_out(edge_token(&weak, "eve", "admin"), "jwt_key", no);                    /* 1024 bits */
     assert_out(edge_sign(&rsa, R_JWA_ALG_RS256, NULL, NULL, claims), "jwt_key", no); /* which? */
-    assert_in(edge_sign(&ec, R_JWA_ALG_ES256, NULL, NULL, claims)); /* there is one of its kind */
+    edge_assert_in(
+        edge_sign(&ec, R_JWA_ALG_ES256, NULL, NULL, claims)); /* there is one of its kind */
     assert_out(
         edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, "{\"crit\":[\"b64\"],\"b64\":false}", claims),
         "jwt_shape", no);
@@ -197,7 +193,7 @@ static void signatures_that_prove_nothing_are_refused(void **state)
     snprintf(token, sizeof token, "%.*s%.*s%s", (int)(first - good), good,
              (int)(strrchr(other, '.') - other), other, second);
     assert_out(token, "jwt_signature", no);
-    assert_in(good);
+    edge_assert_in(good);
     free(claims);
 }
 
@@ -235,7 +231,7 @@ static void a_token_is_written_in_one_way_alone(void **state)
         const char *first = strchr(token, '.') + 1;
         spare = strcspn(first, ".") % 4 == 0 ? NULL : first + strcspn(first, ".") - 1;
     }
-    assert_in(token);
+    edge_assert_in(token);
     token[spare - token]++; /* "Q" and "R" say the same, of what a reader takes */
     assert_out(token, "jwt_shape", no);
     const size_t n = strlen(token);
@@ -255,7 +251,7 @@ static void a_token_that_is_damaged_opens_nothing(void **state)
     pr_rng_init(&rng, seed);
     char *good = strdup(edge_token(&ec, "alice", "admin")), token[4096];
     const size_t n = strlen(good);
-    assert_in(good);
+    edge_assert_in(good);
     for (int i = 0; i < T_ROUNDS(400); i++) {
         const size_t at = (size_t)pr_rng_below(&rng, n);
         const char other = any[pr_rng_below(&rng, sizeof any - 1)];
@@ -272,88 +268,6 @@ static void a_token_that_is_damaged_opens_nothing(void **state)
     free(good);
 }
 
-/* --- where keys come from ------------------------------------------------------------- */
-
-static bool is_out(void *token)
-{
-    return edge_get(token, "/v1/nodes") == 401;
-}
-static bool is_in(void *token)
-{
-    return edge_get(token, "/v1/nodes") == 200;
-}
-
-static void keys_are_rotated_without_waiting(void **state)
-{
-    (void)state;
-    const struct edge_key *both[] = { &rsa, &next_key };
-    char *old = strdup(edge_token(&rsa, "alice", "viewer"));
-    char *fresh = strdup(edge_token(&next_key, "alice", "viewer"));
-    edge_idp_says(200, edge_set(both, 2));
-    assert_true(it_await(is_in, fresh, 20000)); /* asked for, not waited for */
-    assert_in(old);
-    edge_idp_says(200, edge_set(&both[1], 1));
-    assert_true(it_await(is_out, old, 30000)); /* with the next look: refresh, 2 s */
-    assert_in(fresh);
-    free(old);
-    free(fresh);
-}
-
-static void strangers_do_not_make_us_ask_more_often(void **state)
-{
-    (void)state;
-    const int before = edge_asked;
-    const time_t from = time(NULL);
-    for (int i = 0; i < 60; i++) {
-        char kid[32];
-        snprintf(kid, sizeof kid, "made-up-%d", i);
-        (void)edge_get(
-            edge_sign(&stranger, R_JWA_ALG_RS256, kid, NULL, edge_claims("eve", "admin", 60)),
-            "/v1/nodes");
-        assert_int_equal(edge_r.status, 401);
-    }
-    const int most = (int)(time(NULL) - from) + 3; /* one a second, retry */
-    if (edge_asked - before > most)
-        fail_msg("asked %d times, at most %d are due", edge_asked - before, most);
-}
-
-static bool failing(void *ctx)
-{
-    const double *before = ctx;
-    return edge_metric("prism_api_jwks_reads_total{result=\"failed\"}") > *before;
-}
-
-static void keys_stay_while_they_cannot_be_read(void **state)
-{
-    (void)state;
-    static const char *const wrong[] = { "",
-                                         "{",
-                                         "{\"keys\":[]}",
-                                         "{\"keys\":7}",
-                                         "[]",
-                                         "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}" };
-    char *known = strdup(edge_token(&next_key, "alice", "viewer"));
-    char *new_one = strdup(edge_token(&late, "alice", "viewer"));
-    const struct edge_key *with_late[] = { &next_key, &late };
-    double before;
-    for (size_t i = 0; i < PR_COUNT(wrong); i++) {
-        before = edge_metric("prism_api_jwks_reads_total{result=\"failed\"}");
-        edge_idp_says(i % 2 == 0 ? 200 : 500, wrong[i]);
-        assert_true(it_await(failing, &before, 20000));
-        assert_in(edge_token(&next_key, "alice", "viewer"));
-    }
-    edge_idp_down();
-    before = edge_metric("prism_api_jwks_reads_total{result=\"failed\"}");
-    assert_true(it_await(failing, &before, 20000));
-    assert_in(known);
-    assert_in(edge_token(&next_key, "bob", "viewer")); /* one that was never seen */
-    assert_true(is_out(new_one));
-    edge_idp_up(edge_set(with_late, 2));
-    assert_true(it_await(is_in, new_one, 30000));
-    free(known);
-    free(new_one);
-}
-
 /* Of somebody in many groups: some KiB, in prismctl as anywhere. */
 static void prismctl_sends_a_long_token_whole(void **state)
 {
@@ -368,7 +282,7 @@ static void prismctl_sends_a_long_token_whole(void **state)
                                       (long)time(NULL) + 600);
     memset(claims + n, 'g', PAD);
     snprintf(claims + n + PAD, sizeof claims - n - PAD, "\"}");
-    const char *token = edge_sign(&late, R_JWA_ALG_RS256, late.kid, NULL, claims);
+    const char *token = edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, NULL, claims);
     assert_true(strlen(token) > 6000 && strlen(token) < 8192);
     snprintf(url, sizeof url, "PRISM_API_URL=http://127.0.0.1:%d", fx.service.port);
     snprintf(variable, sizeof variable, "PRISM_TOKEN=%s", token);
@@ -385,160 +299,31 @@ static void prismctl_sends_a_long_token_whole(void **state)
 static void a_watch_ends_with_its_token(void **state)
 {
     (void)state;
-    const char *token = edge_sign(&late, R_JWA_ALG_RS256, late.kid, NULL,
+    const char *token = edge_sign(&rsa, R_JWA_ALG_RS256, rsa.kid, NULL,
                                   edge_claims("watcher", "viewer", -27)); /* 3 s, with the skew */
     assert_int_equal(edge_get(token, "/v1/events?watch=true"), 200);
     assert_non_null(strstr(edge_r.text, "event: end"));
     assert_non_null(strstr(edge_r.text, "\"why\":\"token\""));
 }
 
-/* Withdrawn is withdrawn: also for who has been let in, however long its token would last. */
-static void a_watch_ends_with_its_key(void **state)
-{
-    (void)state;
-    static char text[1 << 20];
-    char request[4096];
-    const struct edge_key *without[] = { &late };
-    struct wire_answer a;
-    const int fd = wire_connect(fx.service.port);
-    const struct timeval most = { .tv_sec = 60 };
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most), 0);
-    snprintf(request, sizeof request,
-             "GET /v1/events?watch=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
-             edge_token(&next_key, "watcher", "viewer"));
-    assert_true(wire_send(fd, request, strlen(request)));
-    assert_true(wire_read(fd, &a, false, 30000));
-    assert_int_equal(a.status, 200);
-    wire_done(&a);
-    edge_idp_up(edge_set(without, 1));
-    size_t n = 0;
-    for (ssize_t got; strstr(text, "event: end") == NULL || strstr(text, "why") == NULL;
-         n += (size_t)got) {
-        assert_true((got = recv(fd, text + n, sizeof text - 1 - n, 0)) > 0);
-        text[n + (size_t)got] = '\0';
-    }
-    assert_non_null(strstr(text, "\"why\":\"token\""));
-    close(fd);
-}
-
-static bool table_refused(void *ctx)
-{
-    (void)ctx;
-    return edge_metric("prism_api_roles_reloads_total{result=\"refused\"}") == 1;
-}
-
-static void nobody_is_let_in_before_keys_were_read(void **state)
-{
-    (void)state;
-    const char *const settings[] = { "PRISM_API_JWT_ISSUER=" EDGE_ISSUER,
-                                     "PRISM_API_JWT_AUDIENCE=" EDGE_AUDIENCE,
-                                     NULL,
-                                     NULL,
-                                     "PRISM_API_JWT_RETRY_S=1",
-                                     NULL };
-    const char *with[PR_COUNT(settings)];
-    char jwks[128], ca[PKI_PATH + 64];
-    struct it_service first = fx.service;
-    char *token = strdup(edge_token(&late, "alice", "viewer"));
-    memcpy(with, settings, sizeof with);
-    snprintf(jwks, sizeof jwks, "PRISM_API_JWT_JWKS=%s", edge_port_url);
-    snprintf(ca, sizeof ca, "PRISM_API_JWT_CA_PATH=%s", edge_ca_file);
-    with[2] = jwks;
-    with[3] = ca;
-    edge_idp_down();
-    it_service(&fx.service, "metadata-api", fx.uri, with); /* ready: our own tokens need no keys */
-    assert_int_equal(edge_get("tok-viewer", "/v1/nodes"), 200);
-    assert_int_equal(edge_get(token, "/v1/nodes"), 503);
-    assert_string_equal(edge_r.retry_after, "5");
-    const struct edge_key *set[] = { &late };
-    edge_idp_up(edge_set(set, 1));
-    assert_true(it_await(is_in, token, 30000));
-
-    /* Of a server that another CA vouches for, keys are not taken. */
-    const char *without_ca[] = { settings[0], settings[1], jwks, settings[4], NULL };
-    assert_int_equal(it_stop(fx.service.pid), 0);
-    it_service(&fx.service, "metadata-api", fx.uri, without_ca);
-    assert_int_equal(edge_get(token, "/v1/nodes"), 503);
-
-    /* From a file, which changes; with a table of roles, which does too. */
-    char file[PKI_PATH], roles[PKI_PATH], file_setting[PKI_PATH + 64], roles_setting[PKI_PATH + 64];
-    pki_write(pki_path(file, "jwks.json"), edge_set(set, 1));
-    pki_write(pki_path(roles, "roles"), "# who\nviewer claim=readers\noperator  claim=sre\n");
-    snprintf(file_setting, sizeof file_setting, "PRISM_API_JWT_JWKS=%s", file);
-    snprintf(roles_setting, sizeof roles_setting, "PRISM_API_ROLES_PATH=%s", roles);
-    const char *of_file[] = { settings[0],
-                              settings[1],
-                              file_setting,
-                              roles_setting,
-                              "PRISM_API_JWT_ROLE_CLAIM=realm.roles",
-                              settings[4],
-                              NULL };
-    assert_int_equal(it_stop(fx.service.pid), 0);
-    it_service(&fx.service, "metadata-api", fx.uri, of_file);
-    assert_int_equal(edge_get(token, "/v1/nodes"), 403); /* no such claim */
-    char claims[512];
-    snprintf(claims, sizeof claims,
-             "{\"iss\":\"" EDGE_ISSUER "\",\"aud\":\"prism\",\"sub\":\"a\",\"exp\":%ld,"
-             "\"realm\":{\"roles\":[\"readers\",\"admin\"]}}",
-             (long)time(NULL) + 600);
-    char *by_path = strdup(edge_sign(&late, R_JWA_ALG_RS256, late.kid, NULL, claims));
-    assert_in(by_path);
-    assert_int_equal(edge_get(by_path, "/v1/audit"), 403); /* the table knows no claim "admin" */
-    pki_write(roles, "admin claim=readers\n");
-    for (int i = 0; edge_get(by_path, "/v1/audit") != 200; i++) {
-        assert_true(i < 300);
-        usleep(100 * 1000);
-    }
-    pki_write(roles, "chief claim=readers\n"); /* no role: what was there stays */
-    const struct edge_key *other[] = { &stranger };
-    pki_write(file, edge_set(other, 1));
-    assert_true(it_await(is_out, by_path, 30000));
-    assert_true(it_await(table_refused, NULL, 20000));
-    free(by_path);
-    free(token);
-    assert_int_equal(it_stop(fx.service.pid), 0);
-    fx.service = first;
-}
+static struct edge_key *const every_key[] = { &rsa, &ps, &weak, &stranger, &ec, &ed };
 
 static int set_up(void **state)
 {
-    static char jwks[128], ca[PKI_PATH + 64];
-    static const char *settings[] = { jwks,
-                                      ca,
-                                      "PRISM_API_JWT_ISSUER=" EDGE_ISSUER,
-                                      "PRISM_API_JWT_AUDIENCE=" EDGE_AUDIENCE,
-                                      "PRISM_API_JWT_ALGS=RS256,PS256,ES256,EdDSA",
-                                      "PRISM_API_JWT_REFRESH_S=2",
-                                      "PRISM_API_JWT_RETRY_S=1",
-                                      "PRISM_API_REFUSALS_PER_S=1000000",
-                                      "PRISM_API_BOOKMARK_MS=200",
-                                      NULL };
+    static const char *const more[] = { "PRISM_API_JWT_ALGS=RS256,PS256,ES256,EdDSA", NULL };
     rsa = edge_key(R_KEY_TYPE_RSA, 2048, "rsa");
     ps = edge_key(R_KEY_TYPE_RSA, 3072, "ps");
     weak = edge_key(R_KEY_TYPE_RSA, 1024, "weak");
     stranger = edge_key(R_KEY_TYPE_RSA, 2048, "stranger");
-    next_key = edge_key(R_KEY_TYPE_RSA, 2048, "next");
-    late = edge_key(R_KEY_TYPE_RSA, 2048, "late");
     ec = edge_key(R_KEY_TYPE_EC, 256, "ec");
     ed = edge_key(R_KEY_TYPE_EDDSA, 256, "ed");
-    const struct edge_key *all[] = { &rsa, &ps, &weak, &ec, &ed };
-    edge_idp_up(edge_set(all, PR_COUNT(all)));
-    snprintf(jwks, sizeof jwks, "PRISM_API_JWT_JWKS=%s", edge_port_url);
-    snprintf(ca, sizeof ca, "PRISM_API_JWT_CA_PATH=%s", edge_ca_file);
-    api_settings = settings;
-    return api_small_setup(state);
+    const struct edge_key *const said[] = { &rsa, &ps, &weak, &ec, &ed };
+    return edge_jwt_setup(state, said, PR_COUNT(said), more);
 }
 
 static int tear_down(void **state)
 {
-    struct edge_key *all[] = { &rsa, &ps, &weak, &stranger, &next_key, &late, &ec, &ed };
-    const int rc = api_teardown(state);
-    edge_idp_down();
-    for (size_t i = 0; i < PR_COUNT(all); i++)
-        edge_key_free(all[i]);
-    pki_ca_free(edge_ca);
-    return rc;
+    return edge_jwt_teardown(state, every_key, PR_COUNT(every_key));
 }
 
 int main(void)
@@ -551,13 +336,8 @@ int main(void)
         cmocka_unit_test(garbage_is_refused),
         cmocka_unit_test(a_token_is_written_in_one_way_alone),
         cmocka_unit_test(a_token_that_is_damaged_opens_nothing),
-        cmocka_unit_test(keys_are_rotated_without_waiting),
-        cmocka_unit_test(strangers_do_not_make_us_ask_more_often),
-        cmocka_unit_test(keys_stay_while_they_cannot_be_read),
         cmocka_unit_test(prismctl_sends_a_long_token_whole),
         cmocka_unit_test(a_watch_ends_with_its_token),
-        cmocka_unit_test(a_watch_ends_with_its_key),
-        cmocka_unit_test(nobody_is_let_in_before_keys_were_read),
     };
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
     api_reply_done(&edge_r);

@@ -51,10 +51,7 @@ static void a_change_of_the_status_alone_spoils_no_if_match(void **state)
 
 static long long plan_in(const char *state)
 {
-    api_call(&r, "operator", "POST", "/v1/rebalance/plans", "{\"goal\":{\"kind\":\"balance\"}}",
-             NULL);
-    assert_status(&r, 202);
-    const long long id = api_int(&r, "id");
+    const long long id = api_balance_plan(&r);
     api_sql("UPDATE plans SET state = '%s' WHERE id = %lld", state, id);
     return id;
 }
@@ -94,6 +91,61 @@ static void a_verb_acts_on_the_plan_that_was_seen(void **state)
     verb(id, "resume", seen, 412); /* stuck at what was not seen */
     look(path, seen);
     verb(id, "cancel", seen, 202);
+    api_sql("UPDATE plans SET state = 'canceled' WHERE id = %lld", id);
+}
+
+/* What a poller would miss if the ETag told of the wish alone: each line changes what a body shows,
+ * and nothing that raises a generation. */
+static void whoever_polls_hears_of_progress(void **state)
+{
+    (void)state;
+    char plan[100], operation[100];
+    const long long id = plan_in("proposed");
+    char if_match[100];
+    snprintf(plan, sizeof plan, "/v1/rebalance/plans/%lld", id);
+    look(plan, if_match);
+    verb(id, "execute", if_match, 202);
+    snprintf(operation, sizeof operation, "/v1/operations/%s", api_str(&r, "executeOperationId"));
+    const char *op = strrchr(operation, '/') + 1;
+    api_sql("INSERT INTO dr_groups (id, groups, epoch, seq, holder) VALUES ('g0', 1, 1, 1, 'd')");
+    api_sql("INSERT INTO dr_drills (shard_id, asked_by) VALUES ('n1', 'x')");
+    const char *number = strrchr(plan, '/') + 1;
+    const struct {
+        const char *path, *sql, *of; /* sql: up to what is looked for */
+    } row[] = {
+        { plan, "UPDATE operations SET progress = '{\"bytesDone\": 1}' WHERE id = ", op },
+        { plan,
+          "INSERT INTO steps (plan_id, step, wave, kind) SELECT id, 1, 1, 'slot' FROM plans "
+          "WHERE id = ",
+          number },
+        { plan, "UPDATE steps SET moved_bytes = 7, state = 'migrating' WHERE plan_id = ", number },
+        { plan,
+          "INSERT INTO moves (plan_id, batch, src_node, dst_node, vertices, ids) "
+          "SELECT id, 1, 'n1', 'n2', 10, '' FROM plans WHERE id = ",
+          number },
+        { plan, "UPDATE moves SET moved = 5 WHERE plan_id = ", number },
+        { operation, "UPDATE operations SET progress_ratio = 0.5 WHERE id = ", op },
+        { operation, "UPDATE operations SET eta_s = 9, phase = 'wave 2' WHERE id = ", op },
+        { "/v1/dr", "UPDATE dr_groups SET seq = 2 WHERE id = ", "g0" },
+        { "/v1/dr/drills/1", "UPDATE dr_drills SET state = 'running' WHERE id = ", "1" },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        char none[100], masked[200];
+        look(row[i].path, if_match);
+        snprintf(none, sizeof none, "If-None-Match: %s", r.etag);
+        const bool still = strcmp(row[i].path, "/v1/dr") != 0; /* that has ages in it */
+        api_call(&r, "viewer", "GET", row[i].path, NULL, none);
+        if (still)
+            assert_status(&r, 304);
+        api_sql("%s'%s'", row[i].sql, row[i].of);
+        api_call(&r, "viewer", "GET", row[i].path, NULL, none);
+        if (r.status != 200)
+            fail_msg("%s after %s: %ld", row[i].path, row[i].sql, r.status);
+        /* Also of one who looks at a part only. */
+        snprintf(masked, sizeof masked, "%s?readMask=state", row[i].path);
+        api_call(&r, "viewer", "GET", masked, NULL, none);
+        assert_status(&r, 200);
+    }
     api_sql("UPDATE plans SET state = 'canceled' WHERE id = %lld", id);
 }
 
@@ -150,6 +202,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_of_the_status_alone_spoils_no_if_match),
         cmocka_unit_test(a_verb_acts_on_the_plan_that_was_seen),
+        cmocka_unit_test(whoever_polls_hears_of_progress),
         cmocka_unit_test(progress_does_not_stand_in_the_way_of_a_cancel),
         cmocka_unit_test(a_key_is_one_request_with_its_arguments),
     };

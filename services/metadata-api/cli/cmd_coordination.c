@@ -13,7 +13,14 @@ int ctl_generation_list(struct ctl *ctl, const struct ctl_line *line)
         { "READ", "verifiedAt" },      { "DRILL", "drill.outcome" },   { "REASON", "reason" },
         { "WANTED", "newBaseWanted" },
     };
-    char query[512] = "";
+    char path[1200], shard[600], query[512] = "";
+    if (line->n_args == 1)
+        return ctl_complain(CTL_USAGE, "dr generations takes a shard and a generation of it");
+    if (line->n_args == 2) {
+        ctl_path(shard, sizeof shard, "/v1/dr/generations", line->arg[0], "");
+        ctl_path(path, sizeof path, shard, line->arg[1], "");
+        return ctl_show(ctl, path);
+    }
     ctl_query(query, sizeof query, "shard", ctl_opt(line, "shard"));
     ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
     return ctl_show_list(ctl, line, "/v1/dr/generations", query, columns, COUNT(columns));

@@ -6,10 +6,10 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct ctl_column columns[] = {
-    { "SHARD", "id" },      { "GROUP", "group" },           { "STATE", "state" },
-    { "LAG MS", "lagMs" },  { "LAG BYTES", "lagBytes" },    { "SPOOL", "spoolBytes" },
-    { "SOURCE", "source" }, { "GENERATION", "generation" }, { "ALARMS", "alarmText" },
-    { "ERROR", "error" },
+    { "SHARD", "id" },         { "GROUP", "group" },          { "STATE", "state" },
+    { "LAG MS", "lagMs" },     { "WORST 24H", "worstLagMs" }, { "LAG BYTES", "lagBytes" },
+    { "SPOOL", "spoolBytes" }, { "SOURCE", "source" },        { "GENERATION", "generation" },
+    { "ALARMS", "alarmText" }, { "ERROR", "error" },
 };
 
 /* An array of words as one: "lag, spool". */

@@ -15,7 +15,11 @@ static const struct ctl_column columns[] = {
 
 int ctl_drill_list(struct ctl *ctl, const struct ctl_line *line)
 {
-    char query[512] = "";
+    char path[600], query[512] = "";
+    if (line->n_args > 0) {
+        ctl_path(path, sizeof path, "/v1/dr/drills", line->arg[0], "");
+        return ctl_show(ctl, path);
+    }
     ctl_query(query, sizeof query, "shard", ctl_opt(line, "shard"));
     ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
     ctl_query(query, sizeof query, "outcome", ctl_opt(line, "outcome"));

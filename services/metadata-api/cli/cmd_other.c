@@ -31,13 +31,14 @@ int ctl_audit(struct ctl *ctl, const struct ctl_line *line)
 
 int ctl_costs(struct ctl *ctl, const struct ctl_line *line)
 {
-    struct ctl_reply r;
     (void)line;
-    int code = ctl_must(ctl, "GET", "/v1/costs", NULL, NULL, &r);
-    if (code == CTL_OK)
-        ctl_print(ctl, r.body);
-    ctl_reply_done(&r);
-    return code;
+    return ctl_show(ctl, "/v1/costs");
+}
+
+int ctl_whoami(struct ctl *ctl, const struct ctl_line *line)
+{
+    (void)line;
+    return ctl_show(ctl, "/v1/whoami");
 }
 
 int ctl_version(struct ctl *ctl, const struct ctl_line *line)

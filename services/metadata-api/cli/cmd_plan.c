@@ -176,6 +176,21 @@ int ctl_plan_steps(struct ctl *ctl, const struct ctl_line *line)
     return ctl_show_list(ctl, line, path, query, columns, COUNT(columns));
 }
 
+int ctl_plan_moves(struct ctl *ctl, const struct ctl_line *line)
+{
+    static const struct ctl_column columns[] = {
+        { "BATCH", "batch" }, { "FROM", "from" },   { "TO", "to" },
+        { "STATE", "state" }, { "MOVED", "moved" }, { "OF VERTICES", "vertices" },
+        { "BYTES", "bytes" }, { "TRY", "attempt" }, { "AT", "updatedAt" },
+        { "ERROR", "error" },
+    };
+    char path[600], query[256] = "";
+    ctl_query(query, sizeof query, "state", ctl_opt(line, "state"));
+    ctl_query(query, sizeof query, "node", ctl_opt(line, "node"));
+    ctl_path(path, sizeof path, plans, line->arg[0], "/moves");
+    return ctl_show_list(ctl, line, path, query, columns, COUNT(columns));
+}
+
 /* Of the cluster as it is now, or as a plan has it. */
 int ctl_plan_explain(struct ctl *ctl, const struct ctl_line *line)
 {

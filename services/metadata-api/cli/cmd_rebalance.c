@@ -122,6 +122,13 @@ static void pin_path(char *out, size_t cap, const struct ctl_line *line)
     ctl_path(out, cap, kind, line->arg[1], "");
 }
 
+int ctl_pin_show(struct ctl *ctl, const struct ctl_line *line)
+{
+    char path[1200];
+    pin_path(path, sizeof path, line);
+    return ctl_show(ctl, path);
+}
+
 int ctl_pin_add(struct ctl *ctl, const struct ctl_line *line)
 {
     char path[1200];

@@ -195,12 +195,14 @@ ctl_run_fn ctl_vertex_get, ctl_vertex_batch, ctl_partition_list, ctl_partition_g
 ctl_run_fn ctl_node_list, ctl_node_register, ctl_node_get, ctl_node_set_zone, ctl_node_delete;
 ctl_run_fn ctl_zone_list, ctl_zone_get, ctl_zone_create, ctl_zone_set, ctl_topology;
 ctl_run_fn ctl_placement_run, ctl_placement_list, ctl_placement_show, ctl_explain;
+ctl_run_fn ctl_placement_report, ctl_hint_list, ctl_hint_suggest;
 ctl_run_fn ctl_plan_create, ctl_plan_list, ctl_plan_show, ctl_plan_watch, ctl_plan_execute;
 ctl_run_fn ctl_plan_pause;
-ctl_run_fn ctl_plan_resume, ctl_plan_cancel, ctl_plan_approve, ctl_plan_steps, ctl_plan_explain;
+ctl_run_fn ctl_plan_resume, ctl_plan_cancel, ctl_plan_approve, ctl_plan_steps, ctl_plan_moves,
+    ctl_plan_explain;
 ctl_run_fn ctl_node_join, ctl_node_drain, ctl_node_replace;
 ctl_run_fn ctl_rebalance_stop, ctl_rebalance_start, ctl_policy_show, ctl_policy_set;
-ctl_run_fn ctl_pin_list, ctl_pin_add, ctl_pin_delete;
+ctl_run_fn ctl_pin_list, ctl_pin_show, ctl_pin_add, ctl_pin_delete;
 ctl_run_fn ctl_fleet_list, ctl_fleet_get, ctl_fleet_set, ctl_fleet_enable, ctl_fleet_disable;
 ctl_run_fn ctl_fleet_history, ctl_fleet_samples, ctl_fleet_simulate;
 ctl_run_fn ctl_decision_list, ctl_decision_show, ctl_decision_explain, ctl_decision_input;
@@ -209,7 +211,7 @@ ctl_run_fn ctl_generation_list, ctl_restore_list, ctl_coordination;
 ctl_run_fn ctl_dr_status, ctl_drill, ctl_drill_list, ctl_dr_zones, ctl_failover;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
 ctl_run_fn ctl_token_list, ctl_token_show, ctl_token_create, ctl_token_revoke;
-ctl_run_fn ctl_audit, ctl_costs, ctl_version, ctl_completion, ctl_man, ctl_events;
+ctl_run_fn ctl_audit, ctl_whoami, ctl_costs, ctl_version, ctl_completion, ctl_man, ctl_events;
 ctl_run_fn ctl_cost;
 ctl_run_fn ctl_context_list, ctl_context_set, ctl_context_use, ctl_context_delete;
 /* --watch of any command: again at every change of what it shows, until it fails. */

@@ -63,6 +63,7 @@ const char *api_jwt_label(enum api_jwt_why why)
     static const char *const label[API_JWT_WHY_COUNT] = {
         [API_JWT_GOOD] = "jwt_good",
         [API_JWT_SHAPE] = "jwt_shape",
+        [API_JWT_TYP] = "jwt_typ",
         [API_JWT_ALG] = "jwt_alg",
         [API_JWT_KEY] = "jwt_key",
         [API_JWT_SIGNATURE] = "jwt_signature",
@@ -81,6 +82,33 @@ const char *api_jwt_words(enum api_jwt_why why)
     return why == API_JWT_EXPIRED ? "this token has expired"
            : why == API_JWT_EARLY ? "this token does not count yet"
                                   : "this token is not accepted";
+}
+
+static char small(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Of at most n characters, in any case of ASCII's letters. */
+static bool alike(const char *a, const char *b, size_t n)
+{
+    size_t i = 0;
+    while (i < n && a[i] != '\0' && small(a[i]) == small(b[i]))
+        i++;
+    return i == n || small(a[i]) == small(b[i]);
+}
+
+static const char *short_type(const char *typ)
+{
+    static const char application[] = "application/";
+    const size_t n = sizeof application - 1;
+    return alike(typ, application, n) ? typ + n : typ;
+}
+
+bool api_jwt_typ_fits(const char *wanted, const char *typ)
+{
+    return wanted[0] == '\0' ||
+           (typ != NULL && alike(short_type(wanted), short_type(typ), SIZE_MAX));
 }
 
 static size_t find_alg(const char *alg, size_t n)

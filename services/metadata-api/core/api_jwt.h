@@ -13,6 +13,7 @@ enum { API_JWT_SUB = 128, API_JWT_BYTES = 8192 };
 
 struct api_jwt_rules {
     const char *issuer, *audience; /* exactly so */
+    const char *typ;               /* of the header; "": whatever it is */
     int64_t skew_s;                /* by which clocks may differ */
 };
 
@@ -27,6 +28,7 @@ struct api_jwt_claims {
 enum api_jwt_why {
     API_JWT_GOOD,
     API_JWT_SHAPE, /* not three parts of what they should be */
+    API_JWT_TYP,   /* not of the kind that is wanted: an ID token, say */
     API_JWT_ALG,   /* one that is not allowed, or not the key's */
     API_JWT_KEY,   /* nobody we trust has such a key */
     API_JWT_SIGNATURE,
@@ -45,6 +47,10 @@ enum api_jwt_why api_jwt_judge(const struct api_jwt_rules *rules, const struct a
 const char *api_jwt_label(enum api_jwt_why why); /* "jwt_issuer", of metrics and the log; static */
 /* What its bearer is told: enough to get another one, nothing about what we check. Static. */
 const char *api_jwt_words(enum api_jwt_why why);
+
+/* Is a header's typ (NULL: none) what is wanted? As media types: in any case of its letters, and
+ * "application/" may be left out (RFC 7515 section 4.1.9). */
+bool api_jwt_typ_fits(const char *wanted, const char *typ);
 
 /* list: "RS256,ES256". PR_EINVAL: empty, or one that is not asymmetric, or unknown: named. */
 PR_CHECKED enum pr_code api_jwt_algs_check(const char *list, struct pr_err *err);

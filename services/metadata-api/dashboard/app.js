@@ -18,14 +18,21 @@ const VIEWS = {
   operations: { from: "./view-trail.js", name: "Operations" }, audit: { from: "./view-trail.js", name: "Audit" }, source: { from: "./view-source.js" },
 };
 
+// Not in step with the other pages that wait for the same server.
+const later = (failures) => Math.min(3000 * 2 ** failures, 30000) * (0.5 + Math.random());
+
 function View({ route }) {
-  const name = route.parts[0] || "overview", v = VIEWS[name], [, bump] = useState(0), [failed, setFailed] = useState(null), moved = useRef(false);
+  const name = route.parts[0] || "overview", v = VIEWS[name], [tries, bump] = useState(0), [failed, setFailed] = useState(null), failures = useRef(0), moved = useRef(false);
   useEffect(() => {
-    if (!v || v.show) return;
-    setFailed(null);
-    import(v.from).then((m) => { v.show = m[v.name || "View"]; bump((n) => n + 1); })
-      .catch(() => setFailed({ kind: "network", status: 0, title: "Not loaded", detail: "This view's script could not be loaded from the server.", passes: true }));
-  }, [name]);
+    if (!v || v.show) { setFailed(null); return undefined; }
+    let timer = 0, alive = true;
+    import(v.from).then((m) => { failures.current = 0; v.show = m[v.name || "View"]; if (alive) bump((n) => n + 1); }).catch(() => {
+      if (!alive) return;
+      setFailed({ kind: "network", status: 0, title: "Not loaded", detail: "This view's script could not be loaded from the server.", passes: true });
+      timer = setTimeout(() => bump((n) => n + 1), later(failures.current++));
+    });
+    return () => { alive = false; clearTimeout(timer); };
+  }, [name, tries]);
   const words = (NAV.find(([id]) => id === name) || [null, name === "source" ? "Source" : "Not found"])[1];
   const place = route.parts.join("/");
   useEffect(() => { document.title = words + (route.parts.length > 1 ? " " + route.parts.slice(1).join(" ").slice(0, 60) : "") + " \u00b7 Prism"; }, [place]);
@@ -64,7 +71,7 @@ function App() {
     call("GET", "v1/whoami").then((r) => { setError(null); set(r.data); }, (e) => {
       if (e.status === 401) return;
       setError(e);
-      timer = setTimeout(() => again((n) => n + 1), Math.max(e.retryMs, 3000));
+      timer = setTimeout(() => again((n) => n + 1), Math.max(e.retryMs, later(tries)));
     });
     return () => clearTimeout(timer);
   }, [me, tries]);

@@ -19,7 +19,7 @@ function options({ series, height, band, bars, range }, width, el) {
   const scales = { x: { time: true } };
   for (const s of series) scales[s.scale || "y"] = { range: s.range || range || ((u, min, max) => (min === null ? [0, 1] : [Math.min(0, min), (max > 0 ? max : 1) * 1.1])) };
   const first = series[0];
-  const axes = [{ ...axis, values: whole, space: 80 }, { ...axis, scale: first.scale || "y", size: 66, values: (u, v) => v.map((x) => (first.brief || first.write)(x)) }];
+  const axes = [{ ...axis, values: whole, space: 80, label: "UTC", labelSize: 18, labelGap: 0, labelFont: axis.font, size: 34 }, { ...axis, scale: first.scale || "y", size: 66, ...(first.incrs ? { incrs: first.incrs } : {}), values: (u, v) => v.map((x) => (first.brief || first.write)(x)) }];
   const second = series.find((s) => s.scale && s.scale !== first.scale);
   if (second) axes.push({ ...axis, scale: second.scale, side: 1, size: 64, grid: { show: false }, values: (u, v) => v.map((x) => (second.brief || second.write)(x)) });
   return {
@@ -27,14 +27,14 @@ function options({ series, height, band, bars, range }, width, el) {
     legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } }, padding: [12, second ? 4 : 16, 0, 0],
     series: [{}, ...series.map((s) => ({
       label: s.label, scale: s.scale || "y", stroke: paint(el, s.color), width: s.thin ? 1.5 : 2, dash: s.dash, points: { show: !!s.points, size: 6 }, spanGaps: !!s.spanGaps,
-      paths: s.step ? window.uPlot.paths.stepped({ align: 1 }) : bars ? window.uPlot.paths.bars({ size: [0.6, 40] }) : undefined,
+      paths: s.step ? window.uPlot.paths.stepped({ align: 1, alignGaps: 1 }) : bars ? window.uPlot.paths.bars({ size: [0.6, 40] }) : undefined,
       fill: s.fill ? paint(el, s.fill) : undefined,
     }))],
     bands: band, hooks: {},
   };
 }
 
-// series: [{ label, values, color: "--zone-0", write: (v) => "5 %", step, points, scale }]; xs: seconds.
+// series: [{ label, values, color: "--zone-0", write: (v) => "5 %", step, points, scale, incrs (steps of the axis) }]; xs: seconds.
 export function Chart(props) {
   const { title, xs, series } = props;
   const box = useRef(null), plot = useRef(null), [at, setAt] = useState(null), [theme, setTheme] = useState(0);

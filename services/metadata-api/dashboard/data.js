@@ -93,10 +93,22 @@ let phase = "";
 live.watch((s) => { if (s.phase !== phase) { phase = s.phase; entries.forEach(tell); } });
 
 let generation = 0;
+const settled = new Map(); // path to answer
 export function forget() {
   generation++;
   for (const e of entries.values()) clearTimeout(e.timer);
   entries.clear();
+  settled.clear();
+}
+// What never changes once it is there, such as the report of a run that is done: asked for once, and there also
+// while the server is away. Throws ApiError.
+export async function readOnce(path) {
+  if (!settled.has(path)) {
+    const was = generation, r = await call("GET", path);
+    if (was === generation) settled.set(path, r.data);
+    return r.data;
+  }
+  return settled.get(path);
 }
 export const reload = (path) => { const e = entries.get(path); if (e) { e.failures = 0; read(e); } };
 export const reloadAll = () => entries.forEach((e) => { if (e.users.size) { e.failures = 0; read(e); } });
@@ -144,17 +156,4 @@ export function useNow(ms = 5000) {
     return () => { clearInterval(t); off(); };
   }, [ms]);
   return now;
-}
-
-// Pages read one after another until there are enough items: for pictures of a whole. Throws ApiError.
-export async function readAll(path, most) {
-  const items = [];
-  let next = "";
-  do {
-    const r = await call("GET", path + (path.includes("?") ? "&" : "?") + "pageSize=500" + (next ? "&pageToken=" + encodeURIComponent(next) : ""));
-    if (!r.data || !Array.isArray(r.data.items)) throw new ApiError("garbage", r.status, "Not understood", "The answer is no list.");
-    items.push(...r.data.items);
-    next = r.data.nextPageToken;
-  } while (next && items.length < most);
-  return items.slice(0, most);
 }

@@ -1,20 +1,20 @@
 // Pictures in SVG: zones and what goes between them, the matrix, the surroundings of a vertex, the map of slots.
 import { html, useEffect, useRef, useState } from "./htm-preact.js";
-import { count, cut, DASH, num, percent, plain } from "./format.js";
+import { count, cut, DASH, list, num, percent, plain } from "./format.js";
 import { zoneIndex } from "./parts.js";
 
 const point = (cx, cy, r, turn) => [cx + r * Math.cos(turn), cy + r * Math.sin(turn)];
 const around = (i, n) => -Math.PI / 2 + (2 * Math.PI * i) / n;
 
-// zones: [{ id, state, lines: ["8 nodes"] }]; matrix: { from: { to: weight } } or null; total: its sum.
+// zones: [{ id, state, lines: ["8 nodes"] }]; matrix: { from: { to: weight } }, the same both ways, or null; total: of
+// which a link is a share.
 export function ZoneMap({ zones, matrix, total }) {
   const n = zones.length, W = 520, H = n > 2 ? 400 : 240, cx = W / 2, cy = n > 2 ? H / 2 + 34 : H / 2, R = n > 3 ? 140 : 132;
   const at = zones.map((_, i) => (n === 1 ? [cx, cy] : point(cx, cy, R, n === 2 ? Math.PI * (1 - i) : around(i, n))));
   const links = [];
   for (let i = 0; i < n; i++)
     for (let k = i + 1; k < n; k++) {
-      const there = num(matrix?.[zones[i].id]?.[zones[k].id]) || 0, back = num(matrix?.[zones[k].id]?.[zones[i].id]) || 0;
-      links.push({ i, k, share: total > 0 ? (there + back) / total : null });
+      links.push({ i, k, share: total > 0 ? (num(matrix?.[zones[i].id]?.[zones[k].id]) || 0) / total : null });
     }
   const words = zones.map((z) => z.id + ": " + z.lines.join(", ")).join("; ") + ". " + links.filter((l) => l.share !== null).map((l) => zones[l.i].id + " and " + zones[l.k].id + " " + percent(l.share)).join(", ");
   return html`<svg class="zone-map" viewBox=${"0 0 " + W + " " + H} role="img" aria-label=${"Zones and the share of edge weight between them. " + plain(words).slice(0, 600)}>
@@ -53,12 +53,12 @@ export function Neighbourhood({ explanation, zone }) {
         <ellipse class=${"field zone-" + c + (z.zone === explanation.zone ? " wanted" : "")} cx=${x} cy=${y} rx="86" ry="60" />
         ${Array.from({ length: dots }, (_, d) => { const r = Math.sqrt((d + 0.5) / 48), a = d * 2.39996; // sunflower: evenly spread
           return html`<circle key=${d} class=${"leaf fill-" + c} cx=${x + 62 * r * Math.cos(a)} cy=${y + 10 + 36 * r * Math.sin(a)} r="2.6" />`; })}
-        <text class="field-words" x=${x} y=${y - 34}>${cut(z.zone, 14)}  ${percent(share)}</text></g>`; })}
+        <text class="field-words" x=${x} y=${y - 34}>${cut(z.zone, 10)}  ${percent(share)}</text></g>`; })}
     <circle class=${"self fill-" + zoneIndex(zone)} cx=${cx} cy=${cy} r="15" />
     <text class="self-words" x=${cx} y=${cy + 34}>${cut(explanation.vertexId, 18)}</text></svg>`;
 }
 
-// All 16,384 slots, 128 a line, coloured by zone. of: (slot) => { zone, shard } or null.
+// All 16,384 slots, 128 a line, coloured by zone. of: (slot) => { zone, shard } or null. zones: their names, for the key.
 export function SlotMap({ of, pick, onPick, zones }) {
   const canvas = useRef(null), [hover, setHover] = useState(null), [theme, setTheme] = useState(0), N = 128, S = 4;
   useEffect(() => { const on = () => setTheme((t) => t + 1); addEventListener("prism-theme", on); return () => removeEventListener("prism-theme", on); }, []);
@@ -70,16 +70,17 @@ export function SlotMap({ of, pick, onPick, zones }) {
     g.clearRect(0, 0, N * S, N * S);
     for (let s = 0; s < 16384; s++) {
       const o = of(s);
-      g.fillStyle = o ? colors[zoneIndex(o.zone, zones) % 6] : none;
+      g.fillStyle = o ? colors[zoneIndex(o.zone) % 6] : none;
       g.globalAlpha = o && o.odd ? 0.72 : 1;
       g.fillRect((s % N) * S, Math.floor(s / N) * S, S, S);
     }
     g.globalAlpha = 1;
-    if (pick !== null) { g.strokeStyle = strong; g.lineWidth = 2; g.strokeRect((pick % N) * S - 2, Math.floor(pick / N) * S - 2, S + 4, S + 4); }
+    if (pick !== null) { g.strokeStyle = strong; g.lineWidth = 2; const at = (v) => Math.min(Math.max(v * S - 2, 1), N * S - S - 5); g.strokeRect(at(pick % N), at(Math.floor(pick / N)), S + 4, S + 4); }
   }, [of, pick, theme]);
   const slotAt = (e) => { const b = canvas.current.getBoundingClientRect(); return Math.min(127, Math.floor(((e.clientY - b.top) / b.height) * N)) * N + Math.min(127, Math.floor(((e.clientX - b.left) / b.width) * N)); };
   const o = hover === null ? null : of(hover);
   return html`<figure class="slots"><canvas ref=${canvas} width=${N * S} height=${N * S} role="img" aria-label="Map of the 16,384 slots by zone. The table of shards has the same."
       onPointerMove=${(e) => setHover(slotAt(e))} onPointerLeave=${() => setHover(null)} onClick=${(e) => onPick(slotAt(e))}></canvas>
-    <figcaption class="note">${hover === null ? "128 slots a line, slot 0 at the top left. Select one to see who serves it." : "slot " + hover + ": " + (o ? "zone " + cut(o.zone || "unknown", 16) + ", shard " + cut(o.shard, 24) : "nobody serves it")}</figcaption></figure>`;
+    <figcaption class="note"><span class="legend">${list(zones).map((z) => html`<span key=${z} class="zone"><span class=${"swatch zone-" + zoneIndex(z)} aria-hidden="true"></span>zone ${cut(z, 16)}</span>`)}</span>
+      ${hover === null ? "128 slots a line, slot 0 at the top left. Select one to see who serves it." : "slot " + hover + ": " + (o ? "zone " + cut(o.zone || "unknown", 16) + ", shard " + cut(o.shard, 24) : "nobody serves it")}</figcaption></figure>`;
 }

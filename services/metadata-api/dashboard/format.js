@@ -45,6 +45,7 @@ export function seconds(v) {
   const s = num(v);
   if (s === null) return DASH;
   if (s < 0) return "\u2212" + seconds(-s);
+  if (s === 0) return "0" + SPACE + "s";
   if (s < 0.9995) return whole.format(s * 1000) + SPACE + "ms";
   if (s < 100) return one.format(s) + SPACE + "s";
   if (s < 5400) return one.format(s / 60) + SPACE + "min";

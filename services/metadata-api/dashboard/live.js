@@ -62,7 +62,7 @@ async function read(body, alive) {
 
 async function connect(stop) {
   let silence = 0;
-  const alive = () => { clearTimeout(silence); silence = setTimeout(() => stop.abort(), SILENCE_MS); };
+  const alive = () => { clearTimeout(silence); silence = setTimeout(() => { stop.silent = true; stop.abort(); }, SILENCE_MS); };
   const sentAt = performance.now();
   alive();
   try {
@@ -97,7 +97,7 @@ async function run() {
     const again = gone(e);
     if (e.status === 401 || e.why === "token") { set("broken", e.detail); refused(e.detail); return; }
     if (e.status === 403) { set("off", e.detail); return; }
-    set("broken", e.detail || "the server was silent for " + SILENCE_MS / 1000 + " s");
+    set("broken", e.detail || (stop.silent ? "the server was silent for " + SILENCE_MS / 1000 + " s" : "the server cannot be reached, or hung up"));
     const wait = again ? 0 : Math.max(e.retryMs || 0, Math.min(1000 * 2 ** failures++, 15000) * (0.8 + Math.random() * 0.4));
     timer = setTimeout(run, wait);
   }

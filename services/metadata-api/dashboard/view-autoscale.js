@@ -1,6 +1,7 @@
 // Fleets that are scaled: load and size over time, every decision with its reasons, and why not.
 import { html, useMemo } from "./htm-preact.js";
 import { Actions } from "./act.js";
+import { serverNow } from "./api.js";
 import { Chart } from "./chart.js";
 import { useGet } from "./data.js";
 import { Choice, Empty, Facts, Name, Pager, Panel, Ready, Stat, State, Stats, Table, Time, Zone } from "./parts.js";
@@ -9,16 +10,17 @@ import { api, to } from "./route.js";
 
 export function View({ parts, query }) {
   if (parts.length > 1) return html`<${Decision} key=${parts[1]} fleet=${parts[0]} id=${parts[1]} />`;
-  return parts.length ? html`<${Fleet} key=${parts[0]} name=${parts[0]} query=${query} />` : html`<${Fleets} />`;
+  return parts.length ? html`<${Fleet} key=${parts[0]} name=${parts[0]} query=${query} />` : html`<${Fleets} query=${query} />`;
 }
 
 const MOVES = { hold: "stays", out: "grows", in: "shrinks", unknown: "unknown" };
 const Move = ({ d }) => html`<${State} v=${MOVES[d.move] || plain(d.move)} tone=${d.move === "hold" ? "plain" : d.move === "unknown" ? "warn" : "busy"} />`;
 const size = (d) => (d.from === d.to ? count(d.to) : count(d.from) + " \u2192 " + count(d.to));
+const did = (d) => (MOVES[d.move] || plain(d.move)) + (d.from === d.to ? "" : ", " + size(d));
 // Load is in per cent of one member's full use.
 const load = (v) => (num(v) === null ? "\u2013" : percent(v / 100));
 
-function Fleets() {
+function Fleets({ query }) {
   const e = useGet("v1/autoscale/fleets?pageSize=50", { on: ["autoscale/fleets", "autoscale/decisions"] });
   return html`<h1>Autoscale</h1><p class="headline">How many members each fleet needs, decided once a minute; every decision keeps its reasons.</p>
     <${Panel} title="Fleets" from=${e} wide>
@@ -29,22 +31,22 @@ function Fleets() {
       { head: "Serving", num: true, cell: (f) => count(f.sample?.serving) },
       { head: "CPU", num: true, cell: (f) => load(f.sample?.cpuPct ?? f.sample?.cpu_pct) },
       { head: "Decided by", cell: (f) => plain(f.policy) },
-      { head: "Newest decision", wide: true, cell: (f) => (f.decision ? html`<a href=${to(["autoscale", text(f.name), String(f.decision.id)])}>${size(f.decision)}</a> <span class="muted">${cut(f.decision.why, 120)}</span>` : html`<span class="muted">none yet</span>`) },
+      { head: "Newest decision", wide: true, cell: (f) => (f.decision ? html`<a href=${to(["autoscale", text(f.name), String(f.decision.id)])}>${did(f.decision)}</a> <span class="muted">${cut(f.decision.why, 120)}</span>` : html`<span class="muted">none yet</span>`) },
       { head: "Looked at", cell: (f) => html`<${Time} at=${f.evaluatedAt} />` }]} />`}</${Ready}></${Panel}>
-    <${Decisions} query=${{}} parts="autoscale" />`;
+    <${Decisions} query=${query} parts="autoscale" />`;
 }
 
 function Decisions({ fleet, query, parts }) {
   const e = useGet(api("v1/autoscale/decisions", { fleet, pageSize: 50, move: query.move, state: query.state, alarm: query.alarm, pageToken: query.page }), { on: ["autoscale/decisions"] });
   return html`<${Panel} title="Decisions" from=${e} wide note="Why it scaled, and why not: open one.">
-    ${fleet ? html`<div class="filters"><${Choice} label="Move" parts=${parts} query=${query} name="move" options=${[["", "any"],
+    <div class="filters"><${Choice} label="Move" parts=${parts} query=${query} name="move" options=${[["", "any"],
         ["out", "grows"], ["in", "shrinks"], ["hold", "stays"], ["unknown"]]} />
       <${Choice} label="Alarm" parts=${parts} query=${query} name="alarm" options=${[["", "any"],
-          ["true", "only alarms"]]} /></div>` : null}
+          ["true", "only alarms"]]} /></div>
     <${Ready} of=${e}>${(d) => html`<${Table} caption="Decisions, newest first" rows=${list(d.items)} keyOf=${(x) => x.id} empty=${query.move || query.alarm ? "No decision is like that" : "Nothing was decided yet"} rowClass=${(x) => (x.alarm ? "alarm" : "")} cols=${[
       { head: "When", cell: (x) => html`<a href=${to(["autoscale", text(x.fleet), String(x.id)])}><${Time} at=${x.at} /></a>` }, ...(fleet ? [] : [
       { head: "Fleet", cell: (x) => html`<${Name} v=${x.fleet} most=${24} />` }]),
-      { head: "It", cell: (x) => html`<${Move} d=${x} />` }, { head: "Members", num: true, cell: (x) => size(x) },
+      { head: "Move", cell: (x) => html`<${Move} d=${x} />` }, { head: "Members", num: true, cell: (x) => size(x) },
       { head: "Why", wide: true, cell: (x) => html`${cut(x.why, 220)}${x.alarm ? html` <${State} v=${cut(x.alarmWhy || "alarm", 80)} tone="bad" />` : null}` },
       { head: "State", cell: (x) => html`<${State} v=${x.advice ? "advice" : x.state} tone=${x.advice ? "plain" : undefined} />` },
       { head: "Plan", cell: (x) => (num(x.planId) === null ? "\u2013" : html`<a href=${to(["plans", String(x.planId)])}>plan ${x.planId}</a>`) }]} />
@@ -65,34 +67,40 @@ function Fleet({ name, query }) {
           <${Stat} label="Network" path=${path} value=${num(s.networkBps) === null ? "\u2013" : rate(s.networkBps / 8)} />
           <${Stat} label="Backlog" path=${path} value=${count(s.backlog)} note=${num(s.backlog) === null ? "" : "messages"} /></${Stats}>
         <${Facts} rows=${[["State", f.enabled ? html`<${State} v=${f.mode === "act" ? "acts" : "advises only"} tone=${f.mode === "act" ? "good" : "busy"} />` : html`<${State} v="off" tone="plain" />`],
-            ["Policy", plain(f.policy)], ["Looked at", html`<${Time} at=${f.evaluatedAt} />`],
-          ["Newest decision", f.decision ? html`<a href=${to(["autoscale", name, String(f.decision.id)])}>${size(f.decision)}</a>: ${cut(f.decision.why, 200)}` : "none yet"],
+            ["Policy", plain(f.policy)],
+          ["Newest decision", f.decision ? html`<a href=${to(["autoscale", name, String(f.decision.id)])}>${did(f.decision)}</a>: ${cut(f.decision.why, 200)}` : "none yet"],
           ["Settings", html`version ${f.version}, by <bdi>${cut(f.changedBy, 30)}</bdi>, <${Time} at=${f.changedAt} />`]]} />
         <${Actions} label="Fleet" acts=${[f.enabled
           ? { title: "Disable", danger: true, pattern: "/v1/autoscale/fleets/{id}:disable", path: path + ":disable", etag: e.etag, done: "Nothing is decided for the fleet any more", text: ["Nothing is decided for this fleet until somebody enables it. What is under way is finished."] }
           : { title: "Enable", main: true, pattern: "/v1/autoscale/fleets/{id}:enable", path: path + ":enable", etag: e.etag, done: "The fleet is decided for again", text: ["From the next minute on it is decided how many members this fleet needs" + (f.mode === "act" ? ", and that is carried out." : "; the fleet only advises.")] }]} />`; }}</${Ready}></${Panel}>
-    <${Timeline} name=${name} path=${path} query=${query} /><${Decisions} fleet=${name} query=${query} parts=${["autoscale", name]} />
+    <${Timeline} name=${name} path=${path} query=${query} evaluatedAt=${e.data?.evaluatedAt} /><${Decisions} fleet=${name} query=${query} parts=${["autoscale", name]} />
     ${e.data?.settings ? html`<${Panel} title="Settings" from=${e}><details><summary>Version ${e.data.version} as JSON</summary><pre tabindex="0">${plain(JSON.stringify(e.data.settings, null, 2)).slice(0, 50000)}</pre></details></${Panel}>` : null}`;
 }
 
-function Timeline({ name, path, query }) {
-  const span = { 24: 24, 168: 168 }[query.hours] || 6;
+const HOUR_MS = 3600000;
+function Timeline({ name, path, query, evaluatedAt }) {
+  const span = { 24: 24, 168: 168 }[query.hours] || 6, theirs = when(evaluatedAt), ahead = theirs !== null && theirs > serverNow() + 120000;
   // A whole minute, so that the call stays the same while the page is looked at.
-  const from = useMemo(() => new Date(Math.floor((Date.now() - span * 3600000) / 60000) * 60000).toISOString(), [span, name]);
-  const at = query.hours ? api(path + "/samples", { from, points: 300 }) : api(path + "/samples", { points: 300 });
+  const from = useMemo(() => new Date(Math.floor((serverNow() - span * HOUR_MS) / 60000) * 60000).toISOString(), [span, name]);
+  // Where time runs faster for a trial, the newest is ahead of now; a whole hour, as that lasts a while even there.
+  const to_ = ahead ? Math.ceil(theirs / HOUR_MS) * HOUR_MS : 0;
+  const at = api(path + "/samples", ahead ? { from: new Date(to_ - span * HOUR_MS).toISOString(), to: new Date(to_).toISOString(), points: 300 } : query.hours ? { from, points: 300 } : { points: 300 });
   const e = useGet(at, { everyMs: 60000, on: ["autoscale/decisions"] });
   return html`<${Panel} title="Size and load" from=${e} wide actions=${html`<${Choice} label="Last" parts=${["autoscale", name]} query=${query} name="hours" options=${[["", "6 h"],
       ["24", "a day"], ["168", "a week"]]} />`}>
+    ${ahead ? html`<p class="note">This fleet's clock is ${seconds((theirs - serverNow()) / 1000)} ahead of the server's: in a trial it may run faster (PRISM_AUTOSCALE_CLOCK_RATE).</p>` : null}
     <${Ready} of=${e} lines=${6}>${(d) => html`<${Lines} d=${d} />`}</${Ready}></${Panel}>`;
 }
 
+// All of a member, unless that would make a line of what there is.
+const upTo = (u, min, max) => [0, [5, 10, 20, 50].find((top) => max * 1.2 < top) || 100];
 function Lines({ d }) {
   const items = list(d.items), actions = list(d.actions);
   const xs = useMemo(() => items.map((s) => when(s.at) / 1000), [d]);
   const series = useMemo(() => {
     const wanted = items.map((s) => { let w = null; for (const a of actions) { if (when(a.at) <= when(s.at)) w = a.to; else { if (w === null) w = a.from; break; } } return num(w); });
     return [{ label: "serving", color: "--zone-0", values: items.map((s) => num(s.serving)), write: (v) => count(v), step: true }, ...(wanted.some((w) => w !== null) ? [{ label: "wanted", color: "--zone-1", values: wanted, write: (v) => count(v), step: true, dash: [6, 4] }] : []),
-      { label: "CPU, mean", color: "--zone-2", scale: "pct", values: items.map((s) => num(s.cpuPct)), write: (v) => load(v), thin: true, range: [0, 100] }, { label: "CPU, most", color: "--muted", scale: "pct", values: items.map((s) => num(s.cpuPctMost)), write: (v) => load(v), thin: true, dash: [3, 3], range: [0, 100] }];
+      { label: "CPU, mean", color: "--zone-2", scale: "pct", values: items.map((s) => num(s.cpuPct)), write: (v) => load(v), thin: true, range: upTo }, { label: "CPU, most", color: "--muted", scale: "pct", values: items.map((s) => num(s.cpuPctMost)), write: (v) => load(v), thin: true, dash: [3, 3], range: upTo }];
   }, [d]);
   if (!items.length) return html`<${Empty} title="Nobody has measured">There is no sample in this time.</${Empty}>`;
   return html`<${Chart} title="Members and load" xs=${xs} series=${series} height=${240} />
@@ -129,7 +137,7 @@ function Reason({ x, e }) {
 }
 
 const Outcome = ({ x, e }) => { const o = x.outcome || {};
-  return html`<${Panel} title="What came of it" from=${e}><p><${State} v=${o.advice ? "advice" : o.state} tone=${o.advice ? "plain" : undefined} /> ${cut(o.text, 400)}</p>
+  return html`<${Panel} title="What came of it" from=${e}><p><${State} v=${o.advice ? "advice" : o.state} tone=${o.advice ? "plain" : undefined} /> ${cut(text(o.text).replace(/^advice: /, ""), 400)}</p>
     <${Facts} rows=${[["Since", html`<${Time} at=${o.since} full />`], o.plan ? ["Plan", html`<a href=${to(["plans", String(o.plan.id)])}>plan ${o.plan.id}</a> <${State} v=${o.plan.state} />`] : null, num(o.supersededBy) === null ? null : ["Replaced by", html`<a href=${to(["autoscale", text(x.fleet), String(o.supersededBy)])}>decision ${o.supersededBy}</a>`],
         ["Settings", "version " + x.settingsVersion]]} /></${Panel}>`; };
 

@@ -1,36 +1,56 @@
 // Is there a copy that comes back, how old is it, was that proved; and which zones and nodes failed.
-import { html, useRef } from "./htm-preact.js";
+import { html, useMemo } from "./htm-preact.js";
 import { Actions } from "./act.js";
 import { serverNow } from "./api.js";
+import { Chart } from "./chart.js";
 import { useGet } from "./data.js";
-import { Choice, Name, Pager, Panel, Ready, Stat, State, Stats, Table, Time, Zone } from "./parts.js";
-import { bytes, count, cut, list, millis, num, plural, rate, text, when } from "./format.js";
+import { Choice, Empty, Name, Pager, Panel, Ready, Stat, State, Stats, Table, Time, Zone } from "./parts.js";
+import { bytes, count, cut, list, millis, num, plural, rate, stamp, text, when } from "./format.js";
 import { api, to } from "./route.js";
-import { alarmWords } from "./view-overview.js";
+import { alarmWords, RPO_GOAL_MS } from "./view-overview.js";
 
 const DAY_MS = 86400000, PAGE = 50;
 
-// The worst that this page has seen, and that drills measured in the last 24 h.
-function useWorst(dr, drills) {
-  const worst = useRef({ ms: null, since: serverNow() }), lag = num(dr.data?.lagMs);
-  if (lag !== null && (worst.current.ms === null || lag > worst.current.ms)) worst.current.ms = lag;
-  const day = list(drills.data?.items).filter((d) => num(d.rpoMs) !== null && when(d.startedAt) !== null && serverNow() - when(d.startedAt) < DAY_MS);
-  return { seen: worst.current, drills: day.length, more: day.length > 0 && day.length === list(drills.data?.items).length && !!drills.data.nextPageToken, ms: day.length ? Math.max(...day.map((d) => d.rpoMs)) : null, rto: day.length ? Math.max(...day.map((d) => num(d.rtoMs) || 0)) : null };
+// What drills measured in the last 24 h: the longest RTO, how many, and whether there are more than were read.
+function ofDrills(e) {
+  const all = list(e.data?.items), day = all.filter((d) => num(d.rtoMs) !== null && when(d.startedAt) !== null && serverNow() - when(d.startedAt) < DAY_MS);
+  return { n: day.length, more: day.length > 0 && day.length === all.length && !!e.data.nextPageToken, rto: day.length ? Math.max(...day.map((d) => d.rtoMs)) : null };
 }
 
 export function View({ query }) {
-  const dr = useGet("v1/dr", { everyMs: 10000 }), drills = useGet("v1/dr/drills?pageSize=500&readMask=id,rpoMs,rtoMs,startedAt", { on: ["dr/drills"] }), w = useWorst(dr, drills);
+  const dr = useGet("v1/dr", { everyMs: 10000 }), drills = useGet("v1/dr/drills?pageSize=500&readMask=id,rtoMs,startedAt", { on: ["dr/drills"] }), w = ofDrills(drills);
   const off = dr.data && list(dr.data.groups).length === 0;
   return html`<h1>Disaster recovery</h1><p class="headline">${off ? "The dr service does not run here: nothing is copied to another region." : "How old the other region's copy is, and whether it comes back."}</p>
     <${Panel} title="Recovery point" from=${[dr, drills]} wide>
         <${Ready} of=${dr} lines=${2}>${(d) => { const bad = list(d.shards).filter((s) => list(s.alarms).length).length, by = (s) => list(d.shards).filter((x) => x.state === s).length;
       return html`<${Stats}>
-          <${Stat} label="RPO now" path=${dr.path} value=${millis(d.lagMs)} tone=${num(d.lagMs) > 4000 ? "bad" : num(d.lagMs) === null ? "" : "good"} note="age of the newest durable data of the shard that is furthest behind" />
-        <${Stat} label="Worst RPO, 24 h" path=${drills.path} value=${millis(w.ms)} note=${drills.data ? (w.more ? "measured by the newest " : "measured by ") + plural(w.drills, "drill") : ""} />
-        <${Stat} label="Worst lag seen here" path=${dr.path} value=${millis(w.seen.ms)} note="since this page was opened" />
-        <${Stat} label="Longest RTO, 24 h" path=${drills.path} value=${millis(w.rto)} note="of the same drills" />
-        <${Stat} label="Shards streaming" path=${dr.path} value=${count(by("streaming")) + " of " + count(list(d.shards).length)} tone=${bad && !off ? "bad" : ""} note=${off ? "dr does not run" : bad ? plural(bad, "shard") + " with alarms" : "no alarm"} /></${Stats}>`; }}</${Ready}></${Panel}>
-    <${Shards} dr=${dr} query=${query} /><${Drills} query=${query} dr=${dr} /><${Zones} /><${Failovers} />`;
+          <${Stat} label="RPO now" path=${dr.path} value=${!off && d.unknownShards ? "unknown" : millis(d.lagMs)} tone=${off ? "" : d.unknownShards || num(d.lagMs) > RPO_GOAL_MS ? "bad" : num(d.lagMs) === null ? "" : "good"} note=${!off && d.unknownShards ? plural(d.unknownShards, "shard") + " without a copy" : "of the shard that is furthest behind"} />
+        <${Stat} label="Worst RPO, 24 h" path=${dr.path} value=${millis(d.worstLagMs)} tone=${num(d.worstLagMs) > RPO_GOAL_MS ? "warn" : ""} note=${watched(d)} />
+        <${Stat} label="Longest RTO, 24 h" path=${drills.path} value=${millis(w.rto)} note=${drills.data ? (w.more ? "of the newest " : w.n ? "of " : "there was ") + (w.n ? plural(w.n, "drill") : "no drill") : ""} />
+        <${Stat} label="Shards streaming" path=${dr.path} value=${count(by("streaming")) + " of " + count(list(d.shards).length)} tone=${off || by("streaming") === list(d.shards).length ? "" : "warn"} note=${off ? "dr does not run" : ""} />
+        <${Stat} label="Shards with alarms" path=${dr.path} value=${off ? "\u2013" : count(bad)} tone=${bad && !off ? "bad" : ""} note=${bad && !off ? "first in the list below" : ""} /></${Stats}>`; }}</${Ready}></${Panel}>
+    ${off ? null : html`<${History} now=${dr.data} />`}<${Shards} dr=${dr} query=${query} /><${Drills} query=${query} dr=${dr} /><${Zones} /><${Failovers} />`;
+}
+
+// Less than a day is known of a dr that is new.
+const watched = (d) => { const from = when(d.watchedSince), h = from === null ? 0 : (serverNow() - from) / 3600000;
+  return from === null ? "nothing was measured yet" : h < 23.8 ? "of any shard, since " + stamp(from) : "of any shard"; };
+
+const STEPS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat([1, 2, 5, 10, 15, 30].flatMap((n) => [n * 1000, n * 60000, n * 3600000]), 43200000, DAY_MS).sort((a, b) => a - b);
+// The day in steps of ten minutes, and now: null where nothing was saved, so that an outage is a gap and not a line.
+const STEP_MS = 600000;
+export function dayOf(items, nowMs, lagMs) {
+  const kept = new Map(items.map((x) => [when(x.at), num(x.worstLagMs)])), at = [];
+  for (let t = Math.floor((nowMs - DAY_MS) / STEP_MS) * STEP_MS; t < nowMs; t += STEP_MS) at.push(t);
+  return { xs: [...at, nowMs].map((t) => t / 1000), values: [...at.map((t) => kept.get(t) ?? null), num(lagMs)] };
+}
+function History({ now }) {
+  const e = useGet("v1/dr/lag", { everyMs: 60000 });
+  const items = list(e.data?.items), { xs, values } = useMemo(() => dayOf(items, serverNow(), now?.lagMs), [e.data, now]);
+  const series = useMemo(() => [{ label: "worst RPO", color: "--zone-0", values, write: millis, step: true, incrs: STEPS_MS },
+    { label: "alarm above", color: "--bad", values: xs.map(() => RPO_GOAL_MS), write: millis, thin: true, dash: [6, 4] }], [xs]);
+  return html`<${Panel} title="RPO over 24 h" from=${e} wide note="Of the shard that was furthest behind, in every ten minutes. Where dr wrote nothing the line is missing; such an outage is where it ended, with all of its length.">
+    <${Ready} of=${e} lines=${5}>${() => items.length === 0 ? html`<${Empty} title="Nothing was measured yet">dr keeps it once a heartbeat of a shard is durable.</${Empty}>` : html`<${Chart} title="Worst RPO in every ten minutes" xs=${xs} series=${series} height=${180} />`}</${Ready}></${Panel}>`;
 }
 
 function Shards({ dr, query }) {
@@ -42,11 +62,12 @@ function Shards({ dr, query }) {
         { head: "Led by", cell: (g) => html`<${Name} v=${g.holder} most=${30} />` },
         { head: "Written", num: true, cell: (g) => plural(g.containers, "container") },
         { head: "Alarms", wide: true, cell: (g) => (list(g.alarms).length ? html`<span class="bad">${g.alarms.map(alarmWords).join(", ")}${g.error ? ": " + cut(g.error, 160) : ""}</span>` : "none") },
-        { head: "Told", cell: (g) => html`<${Time} at=${g.updatedAt} />` }]} /><h3>Shards</h3>` : null}
+        { head: "Updated", cell: (g) => html`<${Time} at=${g.updatedAt} />` }]} /><h3>Shards</h3>` : null}
       <${Table} caption="Shards, those with alarms first" rows=${all.slice(from, from + PAGE)} keyOf=${(s) => s.id} empty="There is no shard" cols=${[
           { head: "Shard", cell: (s) => html`<${Name} v=${s.id} most=${32} />` },
           { head: "State", cell: (s) => html`<${State} v=${s.state} />` },
-          { head: "Lag", num: true, cell: (s) => millis(s.lagMs) },
+          { head: "RPO", num: true, cell: (s) => millis(s.lagMs) },
+          { head: "Worst, 24 h", num: true, cell: (s) => millis(s.worstLagMs) },
           { head: "Not durable", num: true, cell: (s) => bytes(s.lagBytes) },
           { head: "Follows", cell: (s) => html`<${Name} v=${s.source} most=${28} />` },
         { head: "Generation", cell: (s) => html`<${Name} v=${s.generation} most=${28} />` },
@@ -86,7 +107,7 @@ function Zones() {
       { head: "Primaries", num: true, cell: (z) => count(z.primaries) + " of " + count(z.allPrimaries) },
       { head: "Away", num: true, cell: (z) => count(z.primariesAway) },
       { head: "Alarms", wide: true, cell: (z) => list(z.alarms).map(alarmWords).join(", ") || "none" },
-      { head: "Told", cell: (z) => html`<${Time} at=${z.updatedAt} />` }]} />
+      { head: "Updated", cell: (z) => html`<${Time} at=${z.updatedAt} />` }]} />
     <h3>Incidents</h3>
         <${Table} caption="Incidents of zones, newest first" rows=${list(d.incidents)} keyOf=${(x) => x.id} empty="No zone has failed" cols=${[
         { head: "Zone", cell: (x) => html`<${Zone} id=${x.zone} />` },

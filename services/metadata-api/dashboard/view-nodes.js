@@ -65,7 +65,7 @@ function Shards({ query }) {
       <${Ready} of=${e} lines=${8}>${(t) => { const shards = list(t.shards), one = pick === null ? null : shards.find((s) => s.id === bySlot[pick]?.shard), shown = shards.slice(from, from + PAGE);
     return html`<div class="columns"><div>
         <${Search} label="Slot" value=${query.slot} hint="0 to 16383" button="Show" onGo=${(v) => go("nodes", { tab: "shards", slot: v })} />
-        <div class="spaced"><${SlotMap} of=${of} pick=${pick} onPick=${(s) => go("nodes", { tab: "shards", slot: String(s) })} /></div></div>
+        <div class="spaced"><${SlotMap} of=${of} zones=${[...new Set(shards.map((s) => s.zone).filter(Boolean))].sort()} pick=${pick} onPick=${(s) => go("nodes", { tab: "shards", slot: String(s) })} /></div></div>
       <div aria-live="polite">${pick === null ? html`<${Empty} title="No slot is selected">Enter one, or select it in the map.</${Empty}>` : html`<${Slot} slot=${pick} shard=${one} />`}</div></div>
       <h3>${plural(shards.length, "shard")}${shards.length > PAGE ? ", " + (from + 1) + " to " + Math.min(from + PAGE, shards.length) : ""}</h3>
       <${Table} caption="Shards" rows=${shown} keyOf=${(s) => s.id} empty="No shard: no node serves slots" cols=${[

@@ -7,6 +7,7 @@ import { ago, count, cut, dollars, list, millis, num, percent, plain, plural, te
 import { api, to } from "./route.js";
 
 export const GOAL = 0.05; // of the traffic may cross zones
+export const RPO_GOAL_MS = 4000; // above it dr raises its alarm "lag"
 
 const PATH = {
   topology: "v1/topology?readMask=state,reasons,partitions,nodes,slotsCovered,zones,revision", zones: "v1/dr/zones", dr: "v1/dr", costs: "v1/costs", policy: "v1/rebalance/policy",
@@ -54,7 +55,8 @@ export function ahead(d) {
   for (const x of list(d.drills?.items)) if (x.state !== "done") out.push({ state: x.state, what: "Drill of shard " + cut(x.shard, 20), more: "restores it from the bucket and looks", href: to("dr"), at: x.createdAt });
   for (const f of list(d.failovers?.items)) if (["checking", "running", "aborting"].includes(f.state)) out.push({ state: f.state, what: "Region fail-over to " + plain(f.to), more: "asked for by " + plain(f.by), href: to("dr"), at: f.begunAt });
   for (const o of Object.values(work)) if (!shown.has(o.resource)) out.push({ state: o.state, what: plain(o.kind), more: text(o.phase), href: to("operations"), at: o.createdAt, ratio: o.progressRatio });
-  return out;
+  const order = ["running", "acting", "checking", "aborting"]; // what is at work goes before what waits
+  return out.sort((a, b) => order.includes(b.state) - order.includes(a.state));
 }
 
 export function planWords(p) {
@@ -75,11 +77,6 @@ function Cost({ costs }) {
     note=${num(costs.savedUsdPerMonth) === null ? "designed, not an invoice" : dollars(costs.savedUsdPerMonth / 30) + " a day less than before"} />`;
 }
 
-function rpo(d) {
-  const worst = list(d.drills?.items).filter((x) => num(x.rpoMs) !== null && when(x.startedAt) !== null).map((x) => x.rpoMs);
-  return worst.length ? "worst drill: " + millis(Math.max(...worst)) : "age of what is durable elsewhere";
-}
-
 export function Overview() {
   const e = {
     topology: useGet(PATH.topology, { on: ["nodes", "zones", "topology"] }), zones: useGet(PATH.zones, { everyMs: 10000, on: ["zones"] }), dr: useGet(PATH.dr, { everyMs: 10000 }),
@@ -88,16 +85,16 @@ export function Overview() {
     failovers: useGet(PATH.failovers, { everyMs: 10000 }), operations: useGet(PATH.operations, { on: ["operations"] }),
   };
   const d = Object.fromEntries(Object.entries(e).map(([k, v]) => [k, v.data]));
-  const known = ["topology", "zones", "plans"].every((k) => d[k]), all = alarms(d), next = ahead(d), unseen = Object.values(e).filter((x) => x.error && !x.data && x.error.status !== 404);
+  const needed = ["topology", "zones", "plans"], known = needed.every((k) => d[k]), lost = needed.some((k) => e[k].error && !d[k]), all = alarms(d), next = ahead(d), unseen = Object.values(e).filter((x) => x.error && !x.data && x.error.status !== 404);
   const state = d.topology?.state, bad = all.filter((a) => a.bad).length;
   return html`<h1>Overview</h1>
-    <p class="headline" role="status">${!known ? "Looking." : state === "empty" ? "There is no cluster yet." : bad ? plural(bad, "thing") + (bad === 1 ? " needs" : " need") + " somebody now." : all.length ? "It works. " + plural(all.length, "thing") + " to look at." : unseen.length ? "What could be read is healthy; not everything could." : "Everything is healthy."}</p>
+    <p class="headline" role="status">${!known ? (lost ? "Nobody can say from here how it is." : "Looking.") : state === "empty" ? "There is no cluster yet." : bad ? plural(bad, "thing") + (bad === 1 ? " needs" : " need") + " somebody now." : all.length ? "It works. " + plural(all.length, "thing") + " to look at." : unseen.length ? "What could be read is healthy; not everything could." : "Everything is healthy."}</p>
     <${Panel} title="Right now" from=${[e.topology]} wide>
       <${Ready} of=${[e.topology]} lines=${2}>${(t) => html`<${Stats}>
         <${Stat} label="Cluster" path=${PATH.topology} value=${html`<${State} v=${t.state} />`} note=${plural(t.nodes, "node") + " in " + plural(list(t.zones).length, "zone")} />
         <${Stat} label="Slots served" path=${PATH.topology} value=${percent(t.slotsCovered / 16384)} tone=${t.slotsCovered === 16384 ? "" : "bad"} note=${count(t.slotsCovered) + " of 16,384"} />
-        ${d.costs ? html`<${Cost} costs=${d.costs} />` : html`<${Stat} label="Between zones" value="\u2013" note=${e.costs.error ? cut(e.costs.error.detail, 60) : "being read"} />`}
-        <${Stat} label="RPO now" path=${PATH.dr} value=${d.dr ? millis(d.dr.lagMs) : "\u2013"} tone=${num(d.dr?.lagMs) > 4000 ? "bad" : ""} note=${d.dr && num(d.dr.lagMs) === null ? "no copy in another region" : rpo(d)} />
+        ${d.costs ? html`<${Cost} costs=${d.costs} />` : html`<${Stat} label="Between zones" path=${PATH.costs} value="\u2013" note=${e.costs.error ? cut(e.costs.error.detail, 60) : "being read"} />`}
+        <${Stat} label="RPO now" path=${PATH.dr} value=${!d.dr ? "\u2013" : list(d.dr.groups).length && d.dr.unknownShards ? "unknown" : millis(d.dr.lagMs)} tone=${list(d.dr?.groups).length && (d.dr.unknownShards || num(d.dr.lagMs) > RPO_GOAL_MS) ? "bad" : ""} note=${!d.dr ? "being read" : list(d.dr.groups).length && d.dr.unknownShards ? plural(d.dr.unknownShards, "shard") + " without a copy" : num(d.dr.lagMs) === null ? "no copy in another region" : "worst of 24 h: " + millis(d.dr.worstLagMs)} />
       </${Stats}>`}</${Ready}></${Panel}>
     <div class="columns">
       <${Panel} title="Needs a look" from=${[e.topology, e.zones, e.dr]} id="alarms">

@@ -1,10 +1,10 @@
 // Plans: what would be done, before it is done; how far it is; and what may be done to it now.
-import { html, useState } from "./htm-preact.js";
+import { html } from "./htm-preact.js";
 import { Actions } from "./act.js";
 import { useGet } from "./data.js";
-import { Bar, Choice, Empty, Facts, Name, Pager, Panel, Ready, Stat, State, Stats, Table, Time } from "./parts.js";
+import { Bar, Choice, Empty, Facts, Name, Pager, Panel, Ready, Search, Stat, State, Stats, Table, Time, Zone } from "./parts.js";
 import { bytes, count, cut, dollars, list, num, percent, plain, plural, rate, seconds, text } from "./format.js";
-import { api, to } from "./route.js";
+import { api, go, to } from "./route.js";
 import { Matrix } from "./draw.js";
 import { goalWords, planWords } from "./view-overview.js";
 
@@ -41,7 +41,7 @@ const saved = (p) => { const g = p.summary?.gain || {}; return num(g.savedUsdPer
 function Policy({ e }) {
   const p = e.data;
   const acts = p ? [p.halted
-    ? { title: "Start rebalance", pattern: "/v1/rebalance:start", path: "v1/rebalance:start", text: ["Plans may be executed and resumed again. Plans that were paused stay so until somebody resumes them."], main: true, done: "Rebalance may work again" }
+    ? { title: "Start rebalance", pattern: "/v1/rebalance:start", path: "v1/rebalance:start", etag: e.etag, text: ["Plans may be executed and resumed again. Plans that were paused stay so until somebody resumes them."], main: true, done: "Rebalance may work again" }
     : { title: "Stop everything", pattern: "/v1/rebalance:stop", path: "v1/rebalance:stop", danger: true, text: ["Every plan at work pauses where it is safe, and none may be executed or resumed until somebody starts rebalance again.", "Reads and writes of the store go on."], done: "Rebalance is stopped" }] : [];
   return html`<${Panel} title="Policy" from=${e}><${Ready} of=${e} lines=${1}>${(d) => html`<${Facts} rows=${[
       ["Rebalance", d.halted ? html`<${State} v="stopped" /> by ${cut(d.changedBy, 40)}, <${Time} at=${d.changedAt} />` : html`<${State} v="may work" tone="good" />`],
@@ -97,18 +97,19 @@ function Progress({ p, plan, op }) {
     <${Stats}><${Stat} label="Done" path=${plan.path} value=${percent(ratio)} note=${p.state} />
       ${g ? html`<${Stat} label="Slots" path=${plan.path} value=${count(g.slotsDone)} note=${"of " + count(g.slots)} />
           <${Stat} label="Bytes" path=${plan.path} value=${bytes(g.bytesDone)} note=${"of " + bytes(g.bytes) + ", " + rate(g.bytesPerS)} />`
-        : html`<${Stat} label="Vertices moved" path=${plan.path} value=${count(p.kind === "vertices" ? moved : null)} note=${"of " + count(all)} />`}
+        : p.kind === "fleet" ? html`<${Stat} label="Slots" path=${plan.path} value=${done ? count(p.summary?.slots) : "\u2013"} note=${"of " + count(p.summary?.slots)} />` : html`<${Stat} label="Vertices moved" path=${plan.path} value=${count(moved)} note=${"of " + count(all)} />`}
       <${Stat} label="Left" path=${op.path || plan.path} value=${done ? "nothing" : eta === null ? "unknown" : seconds(eta)} note=${g?.reason ? cut(g.reason, 120) : text(op.data?.phase)} />
-      ${g && num(g.stepsStuck) ? html`<${Stat} label="Stuck" path=${plan.path} tone="bad" value=${count(g.stepsStuck)} note="steps" />` : null}</${Stats}>
-    ${waves > 0 ? html`<div class="waves" role="img" aria-label=${at === null ? "All " + waves + " waves are done" : "Wave " + at + " of " + waves}>${Array.from({ length: Math.min(waves, 200) }, (_, i) => html`<span key=${i} class=${at === null || i + 1 < at ? "over" : i + 1 === at ? "now" : ""}></span>`)}</div>` : null}
+      ${g && num(g.stepsStuck) ? html`<${Stat} label="Stuck" path=${plan.path} tone="bad" href=${to(["plans", String(p.id)], { state: "stuck" })} value=${plural(g.stepsStuck, "step")} note="listed below" />` : null}</${Stats}>
+    ${waves > 0 ? html`<div class="waves" role="img" aria-label=${at === null ? "All " + waves + " waves are done" : "Wave " + at + " of " + waves}>${Array.from({ length: Math.min(waves, 200) }, (_, i) => html`<span key=${i} class=${at === null || i + 1 < at ? "over" : i + 1 === at ? "now" : ""}></span>`)}</div><p class="note" aria-hidden="true">${at === null ? "All " + plural(waves, "wave") + (waves === 1 ? " is" : " are") + " done" : "Wave " + at + " of " + waves}</p>` : null}
     ${p.result ? html`<${Facts} rows=${Object.entries(p.result).filter(([, v]) => typeof v === "number").map(([k, v]) => [words(k), k === "bytes" ? bytes(v) : k === "seconds" ? seconds(v) : count(v)])} />` : null}</${Panel}>`;
 }
-const words = (k) => { const s = k.replace(/([A-Z])/g, (c) => " " + c.toLowerCase()); return s[0].toUpperCase() + s.slice(1); };
+const words = (k) => { if (k === "seconds") return "Took"; if (k.endsWith("PerS")) return words(k.slice(0, -4)) + " a second"; const s = k.replace(/([A-Z])/g, (c) => " " + c.toLowerCase()); return s[0].toUpperCase() + s.slice(1); };
 
+const change = (z, k, write) => { const [a, b] = [write(z?.before?.[k]), write(z?.after?.[k])]; return a === b ? a : a + " \u2192 " + b; };
 function Before({ p, plan }) {
   const s = p.summary, g = s?.gain || {}, v = s?.verdict;
-  if (!s) return html`<${Panel} title="What it would do" from=${plan}><${Empty} title=${OVER.includes(p.state) ? "It was never planned" : "It is being planned"} /></${Panel}>`;
-  const ids = s.zones ? Object.keys(s.zones).sort() : [];
+  if (!s) return html`<${Panel} title="What it would do" from=${plan}><${Empty} title=${OVER.includes(p.state) ? "It was never planned" : p.state === "pending" ? "It is being planned" : "It says nothing about that"} /></${Panel}>`;
+  const ids = p.kind === "vertices" && s.zones ? Object.keys(s.zones).sort() : [];
   return html`<${Panel} title=${p.startedAt ? "What was planned" : "What it would do"} from=${plan} wide>
     ${v ? html`<p><${State} v=${v.worthIt ? "worth it" : "not worth it"} tone=${v.worthIt ? "good" : "warn"} /> ${cut(v.why, 400)}</p>` : null}
     <${Stats}>
@@ -116,12 +117,18 @@ function Before({ p, plan }) {
       <${Stat} label="Bytes" path=${plan.path} value=${bytes(s.bytes)} note=${num(s.crossZoneBytes) === null ? "" : bytes(s.crossZoneBytes) + " of it between zones"} />
       <${Stat} label="Takes about" path=${plan.path} value=${seconds(s.durationS)} note=${num(v?.moveUsd) === null || !v ? "" : "moving costs " + (v.moveUsd < 0.01 ? "less than $0.01" : dollars(v.moveUsd))} />
       ${num(g.crossShareAfter) === null ? null : html`<${Stat} label="Between zones" path=${plan.path} value=${percent(g.crossShareBefore) + " \u2192 " + percent(g.crossShareAfter)} />`}
-      ${num(saved(p)) === null ? null : html`<${Stat} label="Saves a month" path=${plan.path} value=${dollars(saved(p))} tone=${saved(p) > 0 ? "good" : ""} note=${dollars(g.usdPerMonthBefore) + " \u2192 " + dollars(g.usdPerMonthAfter)} />`}
+      ${num(saved(p)) === null ? null : html`<${Stat} label="Saves a month" path=${plan.path} value=${dollars(saved(p))} tone=${saved(p) > 0 ? "good" : ""} note=${num(g.usdPerMonthBefore) === null ? "" : dollars(g.usdPerMonthBefore) + " \u2192 " + dollars(g.usdPerMonthAfter)} />`}
       ${num(s.unevenBefore) === null ? null : html`<${Stat} label="Uneven bytes" path=${plan.path} value=${percent(s.unevenBefore) + " \u2192 " + percent(s.unevenAfter)} note="worst shard above its zone's mean" />`}
       ${num(s.hotBefore) === null ? null : html`<${Stat} label="Uneven load" path=${plan.path} value=${percent(s.hotBefore) + " \u2192 " + percent(s.hotAfter)} />`}</${Stats}>
     ${g.unknown ? html`<p class="note">What becomes of the traffic between zones is not known: ${cut(g.unknown, 200)}.</p>` : null}
     ${ids.length ? html`<h3>Vertices from zone to zone</h3>
         <${Matrix} ids=${ids} matrix=${s.zones} total=${num(s.moves) || 0} write=${count} />` : null}
+    ${p.kind === "fleet" && s.zones && Object.keys(s.zones).length ? html`<h3>Zones</h3><${Table} caption="Zones before and after" rows=${Object.entries(s.zones)} keyOf=${([z]) => z} cols=${[
+        { head: "Zone", cell: ([z]) => html`<${Zone} id=${z} />` },
+        { head: "Primaries", num: true, cell: ([, z]) => change(z, "primaries", count) },
+        { head: "Bytes of a shard, mean", num: true, cell: ([, z]) => change(z, "meanBytes", bytes) },
+        { head: "Least", num: true, cell: ([, z]) => change(z, "minBytes", bytes) },
+        { head: "Most", num: true, cell: ([, z]) => change(z, "maxBytes", bytes) }]} />` : null}
     ${list(s.notes).length ? html`<details><summary>Notes of the planner (${count(s.notes.length + (num(s.moreNotes) || 0))})</summary><ul>${s.notes.slice(0, 100).map((n, i) => html`<li key=${i}>${cut(text(n.text || n.why || JSON.stringify(n)), 300)}</li>`)}</ul></details>` : null}</${Panel}>`;
 }
 
@@ -159,8 +166,8 @@ function Steps({ id, query }) {
 
 // Why does this slot move, or stay?
 function Why({ id, query }) {
-  const [slot, set] = useState(query.slot || ""), e = useGet(/^\d{1,5}$/.test(slot) ? api("v1/rebalance/explain", { slot, plan: id }) : null);
-  return html`<${Panel} title="Why does a slot move, or stay?" from=${e.path ? e : []}><form class="search" onSubmit=${(x) => { x.preventDefault(); set(x.target.elements.slot.value.trim()); }}>
-      <label>Slot<input name="slot" inputmode="numeric" pattern="[0-9]{1,5}" defaultValue=${slot} placeholder="0 to 16383" /></label><button type="submit">Ask</button></form>
+  const slot = query.slot || "", e = useGet(/^\d{1,5}$/.test(slot) ? api("v1/rebalance/explain", { slot, plan: id }) : null);
+  return html`<${Panel} title="Why does a slot move, or stay?" from=${e.path ? e : []}><${Search} label="Slot" value=${slot} hint="0 to 16383" button="Ask" onGo=${(v) => go(["plans", id], { ...query, slot: v })} />
+    ${slot && !e.path ? html`<p class="note" role="status">A slot is a number from 0 to 16383.</p>` : null}
     ${e.path ? html`<${Ready} of=${e} lines=${1}>${(d) => html`<p><${State} v=${d.code} tone="plain" /> ${cut(d.text, 500)}</p>${list(d.details).length ? html`<ul>${d.details.map((t, i) => html`<li key=${i}>${cut(t, 300)}</li>`)}</ul>` : null}`}</${Ready}>` : null}</${Panel}>`;
 }

@@ -6,7 +6,7 @@ import { Matrix } from "./draw.js";
 import { Empty, Facts, Name, Pager, Panel, Ready, Stat, State, Stats, Table, Time, Zone } from "./parts.js";
 import { bytes, count, cut, dollars, list, num, percent, plural, seconds, text, when } from "./format.js";
 import { api, go, to } from "./route.js";
-import { Goal, totalOf } from "./view-zones.js";
+import { BOTH_WAYS, Goal, totalOf } from "./view-zones.js";
 import { GOAL } from "./view-overview.js";
 
 export const View = ({ parts, query }) => (parts.length ? html`<${One} key=${parts[0]} id=${parts[0]} />` : html`<${All} query=${query} />`);
@@ -49,14 +49,14 @@ function Report({ r, e }) {
       <${Stats}>
       <${Stat} label="Between zones" path=${e.path} value=${percent(side?.crossShare)} tone=${num(side?.crossShare) === null ? "" : side.crossShare <= GOAL ? "good" : "warn"} note=${a && b ? "was " + percent(b.crossShare) : "goal: 5 %"} />
         <${Stat} label="Cost a day" path=${e.path} value=${dollars(num(side?.usdPerMonth) === null ? null : side.usdPerMonth / 30)} note=${a && b ? "was " + dollars(b.usdPerMonth / 30) : ""} />
-        <${Stat} label="To move" path=${e.path} value=${num(x.moves) === null ? "\u2013" : plural(x.moves, "vertex", "vertices")} note=${num(x.movedRatio) === null ? "" : percent(x.movedRatio) + " of all"} />
-        <${Stat} label="Graph" path=${e.path} value=${plural(x.vertices, "vertex", "vertices")} note=${plural(x.edges, "edge")} />
+        <${Stat} label="Vertices to move" path=${e.path} value=${count(x.moves)} note=${num(x.movedRatio) === null ? "" : percent(x.movedRatio) + " of all"} />
+        <${Stat} label="Vertices" path=${e.path} value=${count(x.vertices)} note=${plural(x.edges, "edge")} />
         <${Stat} label="Imbalance" path=${e.path} value=${percent(side?.imbalance)} note=${"limit " + percent(x.imbalanceLimit)} />
         <${Stat} label="Took" path=${e.path} value=${seconds(x.seconds?.total)} note=${plural(x.threads, "thread") + ", " + bytes(x.peakMemoryBytes) + " at most"} /></${Stats}>
       ${a && b ? html`<${Goal} share=${num(a.crossShare)} before=${num(b.crossShare)} />` : null}
       ${x.why ? html`<p class="note">${cut(x.mode, 20)} run: ${cut(x.why, 300)}.</p>` : null}</${Panel}>
     <div class="columns">${[["Before", b],
-        ["After", a]].filter(([, f]) => f && f.matrix).map(([title, f]) => html`<${Panel} key=${title} title=${title + ": edge weight between zones"} from=${e}>
+        ["After", a]].filter(([, f]) => f && f.matrix).map(([title, f]) => html`<${Panel} key=${title} title=${title + ": edge weight between zones"} from=${e} note=${BOTH_WAYS}>
         <${Matrix} ids=${zones} matrix=${f.matrix} total=${totalOf(zones, f.matrix)} write=${count} />
       <${Table} caption=${title + ": zones"} rows=${zones} keyOf=${(z) => z} cols=${[
           { head: "Zone", cell: (z) => html`<${Zone} id=${z} />` },

@@ -60,9 +60,9 @@ export function Audit({ query }) {
   return html`<h1>Audit</h1><p class="headline">Every change that was asked for: who, what, before and after.</p>
     <div class="filters">
         <${Search} label="By" value=${query.principal} hint="name of a token" button="Filter" onGo=${set("principal")} />
-        <${Search} label="Action" value=${query.action} hint="such as rebalance.plan.approve" button="Filter" onGo=${set("action")} />
+        <${Search} label="Action" value=${query.action} hint="such as node.patch" button="Filter" onGo=${set("action")} />
       <${Search} label="Resource" value=${query.resource} hint="such as nodes/n1" button="Filter" onGo=${set("resource")} />${query.principal || query.action || query.resource ? html`<a class="button" href=${to("audit")}>All</a>` : null}</div>
-    ${shown ? html`<${Entry} a=${shown} query=${query} />` : null}
+    ${shown ? html`<${Entry} a=${shown} query=${query} />` : query.id && e.data ? html`<p class="note" role="status">Entry ${cut(query.id, 20)} is not on this page of the trail: newer ones have taken its place, or a filter leaves it out.</p>` : null}
     <${Panel} title="Trail" from=${e} wide>
         <${Ready} of=${e} lines=${8}>${(d) => html`<${Table} caption="Audit trail, newest first" rows=${list(d.items)} keyOf=${(a) => a.id} rowClass=${(a) => (String(a.id) === query.id ? "picked" : "")} empty=${query.principal || query.action || query.resource ? "Nothing is like that" : "Nothing was changed yet"} cols=${[
       { head: "When", cell: (a) => html`<${Time} at=${a.at} full />` },

@@ -22,13 +22,13 @@ function Found({ id }) {
   const why = useGet("v1/placement/explain/" + encodeURIComponent(id), { on: ["placement/runs"] });
   return html`<${Panel} title="Where it is" from=${v} wide>
       <${Ready} of=${v}>${(x) => html`<${Place} x=${x} />`}</${Ready}></${Panel}>
-    <${Panel} title="Why it is there" from=${why} wide><${Why} e=${why} zone=${v.data?.zone} /></${Panel}>`;
+    <${Panel} title="Why it belongs there" from=${why} wide><${Why} e=${why} zone=${v.data?.zone} /></${Panel}>`;
 }
 
 function Place({ x }) {
   return html`<ol class="chain" aria-label="From the vertex to its zone">
       <li><span class="muted">vertex</span><strong><${Name} v=${x.id} most=${40} /></strong></li>
-      <li><span class="muted">partition</span><strong>${x.partition}</strong></li>
+      <li><span class="muted">partition</span><a href=${to("nodes", { tab: "partitions", inslot: String(x.slot) })}><strong>${x.partition}</strong></a></li>
       <li><span class="muted">slot</span><a href=${to("nodes", { slot: String(x.slot) })}><strong>${x.slot}</strong></a></li>
       <li><span class="muted">node</span>${x.node === null ? html`<strong>nobody serves it</strong>` : html`<strong><${Name} v=${x.node} href=${to(["nodes", x.node])} /></strong>`}</li>
       <li><span class="muted">zone</span><strong><${Zone} id=${x.zone} /></strong></li></ol>

@@ -1,8 +1,7 @@
 // Where the traffic between zones comes from, what it costs, and how that went over time.
 import { html, useEffect, useMemo, useState } from "./htm-preact.js";
-import { call } from "./api.js";
 import { Chart } from "./chart.js";
-import { useGet } from "./data.js";
+import { readOnce, useGet } from "./data.js";
 import { Matrix, ZoneMap } from "./draw.js";
 import { Choice, Empty, Facts, Failure, Loading, Panel, Ready, Stat, Stats, Time } from "./parts.js";
 import { count, dollars, list, num, percent, plural, rate, when } from "./format.js";
@@ -14,21 +13,29 @@ const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFract
 const brief = (v) => "$" + short.format(v); // on an axis
 const FIGURES = "id,createdBy,finishedAt,state,report.kind,report.before,report.after,report.zones,report.price";
 const runPath = (id) => api("v1/placement/runs/" + encodeURIComponent(id), { readMask: FIGURES });
-export const totalOf = (ids, m) => ids.reduce((s, a) => s + ids.reduce((t, b) => t + (num(m?.[a]?.[b]) || 0), 0), 0);
+// The graph's edge weight. Edges have no direction: one between a and b stands in the matrix at [a][b] and at [b][a].
+export const totalOf = (ids, m) => ids.reduce((s, a, i) => s + ids.slice(i).reduce((t, b) => t + (num(m?.[a]?.[b]) || 0), 0), 0);
+export const BOTH_WAYS = "An edge between two zones stands in both of their cells.";
 
-// The newest run that has moved something to look at.
-function useRuns() {
+// Runs that have something to compare, newest first: at first the one that is looked at, then all of them. What was
+// there stays until what is newer has come.
+function useRuns(looked) {
   const runs = useGet("v1/placement/runs?state=done&pageSize=" + RUNS, { on: ["placement/runs"] });
   const ids = list(runs.data?.items).map((r) => r.id), wanted = ids.join();
-  const [all, set] = useState({ of: "", reports: [], error: null });
+  const [all, set] = useState({ of: null, reports: [], whole: false, error: null }), [tries, again] = useState(0);
   useEffect(() => {
     if (!runs.data) return undefined;
-    let alive = true;
-    Promise.all(ids.map((id) => call("GET", runPath(id)).then((r) => r.data)))
-      .then((reports) => alive && set({ of: wanted, reports: reports.filter((r) => r?.report?.after && r.report.before), error: null }), (error) => alive && set({ of: wanted, reports: [], error }));
-    return () => { alive = false; };
-  }, [wanted, !!runs.data]);
-  return { runs, ...all, ready: !!runs.data && all.of === wanted };
+    let alive = true, timer = 0;
+    const compares = (r) => r?.report?.after && r.report.before, read = (id) => readOnce(runPath(id)), first = ids.find((id) => String(id) === looked) ?? ids[0];
+    if (first !== undefined) read(first).then((r) => alive && compares(r) && set((was) => (was.of === null ? { of: wanted, reports: [r], whole: false, error: null } : was)), () => {});
+    Promise.all(ids.map(read)).then((reports) => alive && set({ of: wanted, reports: reports.filter(compares), whole: true, error: null }), (error) => {
+      if (!alive) return;
+      set((was) => ({ ...was, error }));
+      if (error.passes) timer = setTimeout(() => again((n) => n + 1), Math.max(error.retryMs, 5000));
+    });
+    return () => { alive = false; clearTimeout(timer); };
+  }, [wanted, !!runs.data, tries]);
+  return { runs, ...all, ready: !!runs.data && all.of !== null };
 }
 
 export function Goal({ share, before }) {
@@ -41,7 +48,7 @@ export function Goal({ share, before }) {
 export function View({ query }) {
   const topology = useGet("v1/topology?readMask=state,reasons,partitions,nodes,slotsCovered,zones,revision", { on: ["nodes", "zones", "topology"] });
   const states = useGet("v1/dr/zones", { everyMs: 10000, on: ["zones"] }), costs = useGet("v1/costs", { on: ["placement/runs"] });
-  const r = useRuns(), run = r.reports.find((x) => String(x.id) === query.run) || r.reports[0], side = query.side === "before" ? "before" : "after";
+  const r = useRuns(query.run), run = r.reports.find((x) => String(x.id) === query.run) || r.reports[0], side = query.side === "before" ? "before" : "after";
   return html`<h1>Zones and traffic</h1><p class="headline">Traffic that crosses zones is slow and is paid for. The goal: at most 5${"\u202f"}% of it.</p>
     <${Panel} title="Share and cost" from=${costs} wide><${Ready} of=${costs}>${(c) => c.after === null
       ? html`<${Empty} title="Not computed yet">A placement run measures it: <code>prismctl placement run --graph FILE</code>.</${Empty}>`
@@ -51,10 +58,10 @@ export function View({ query }) {
           <${Stat} label="Cost of 30 days" path="v1/costs" value=${dollars(c.after?.usdPerMonth)} note="designed, not an invoice" />
           <${Stat} label="Reference traffic" path="v1/costs" value=${rate(c.price?.trafficBytesPerS)} note=${"at $" + c.price?.usdPerGb + " a GB, " + plural(c.price?.billedSides, "billed side")} /></${Stats}>
         <${Goal} share=${num(c.after?.crossShare)} before=${num(c.before?.crossShare)} />`}</${Ready}></${Panel}>
-    ${r.error ? html`<${Panel} title="Traffic between zones"><${Failure} error=${r.error} /></${Panel}>` : !r.ready ? html`<${Panel} title="Traffic between zones" from=${r.runs}>
+    ${r.error && !r.ready ? html`<${Panel} title="Traffic between zones"><${Failure} error=${r.error} /></${Panel}>` : !r.ready ? html`<${Panel} title="Traffic between zones" from=${r.runs}>
         <${Ready} of=${r.runs}>${() => html`<${Loading} lines=${6} />`}</${Ready}></${Panel}>`
       : html`<${Traffic} run=${run} runs=${r.reports} side=${side} query=${query} topology=${topology} states=${states} />`}
-    ${r.ready && r.reports.length ? html`<${History} reports=${r.reports} />` : null}`;
+    ${!r.ready || !r.reports.length ? null : r.whole ? html`<${History} reports=${r.reports} />` : html`<${Panel} title="Over time" wide from=${r.runs}>${r.error ? html`<${Failure} error=${r.error} />` : html`<${Loading} lines=${6} />`}</${Panel}>`}`;
 }
 
 function Traffic({ run, runs, side, query, topology, states }) {
@@ -64,13 +71,13 @@ function Traffic({ run, runs, side, query, topology, states }) {
   const zones = ids.map((id) => ({ id, state: state[id], lines: of[id] ? [plural(of[id].nodes, "node"), count(of[id].slots) + " slots"] : [] }));
   const choose = run ? html`<div class="filters">
       <${Choice} label="Run" parts="zones" query=${query} name="run" options=${runs.slice(0, 6).map((x, i) => [i === 0 ? "" : String(x.id), String(x.id)])} />
-    <${Choice} label="Side" parts="zones" query=${query} name="side" options=${[["", "after"],
+    <${Choice} label="Figures" parts="zones" query=${query} name="side" options=${[["", "after"],
         ["before", "before"]]} /></div>` : null;
   return html`<div class="columns">
-    <${Panel} title="Zones" from=${[topology, states]} note=${figures ? "Lines: share of the edge weight between two zones, both directions." : undefined}>
+    <${Panel} title="Zones" from=${[topology, states]} note=${figures ? "Lines: the share of the edge weight that lies between two zones." : undefined}>
         <${Ready} of=${topology}>${() => ids.length === 0 ? html`<${Empty} title="No zone is registered" />`
       : html`<${ZoneMap} zones=${zones} matrix=${figures?.matrix} total=${total} />`}</${Ready}></${Panel}>
-    <${Panel} title="Traffic matrix" from=${run ? [{ path: runPath(run.id), topics: [] }] : []} note=${run ? "Edge weight of the graph, " + side + " placement run " + run.id + "." : undefined}>
+    <${Panel} title="Traffic matrix" from=${run ? [{ path: runPath(run.id), topics: [] }] : []} note=${run ? "Edge weight of the graph, " + side + " placement run " + run.id + ". " + BOTH_WAYS : undefined}>
       ${choose}${figures ? html`<${Matrix} ids=${ids} matrix=${figures.matrix} total=${total} write=${count} />
         <${Facts} rows=${[["Between zones", percent(figures.crossShare)], ["Cut edge weight", count(figures.cutWeight)],
             ["Imbalance", percent(figures.imbalance)],

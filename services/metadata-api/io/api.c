@@ -50,11 +50,15 @@ const struct pr_http_route api_routes[] = {
     { "GET", "/v1/placement/runs", api_run_list, API_READ },
     { "GET", "/v1/placement/runs/{id}", api_run_get, API_READ },
     { "POST", "/v1/placement/runs", api_run_create, API_RUN },
+    { "GET", "/v1/placement/report", api_report_get, API_READ },
+    { "GET", "/v1/placement/hints", api_hint_list, API_READ },
+    { "POST", "/v1/placement/hints:suggest", api_hint_suggest, API_READ },
     { "GET", "/v1/placement/explain/{id}", api_explain_get, API_READ },
     { "GET", "/v1/rebalance/plans", api_plan_list, API_READ },
     { "GET", "/v1/rebalance/plans/{id}", api_plan_get, API_READ },
     { "POST", "/v1/rebalance/plans", api_plan_create, API_RUN },
     { "GET", "/v1/rebalance/plans/{id}/steps", api_step_list, API_READ },
+    { "GET", "/v1/rebalance/plans/{id}/moves", api_move_list, API_READ },
     { "POST", "/v1/rebalance/plans/{id}:execute", api_plan_execute, API_RUN },
     { "POST", "/v1/rebalance/plans/{id}:approve", api_plan_approve, API_RUN },
     { "POST", "/v1/rebalance/plans/{id}:pause", api_plan_pause, API_RUN },
@@ -85,6 +89,7 @@ const struct pr_http_route api_routes[] = {
     { "GET", "/v1/autoscale/decisions/{id}/replay", api_decision_replay, API_READ },
     { "GET", "/v1/dr", api_dr_get, API_READ },
     { "GET", "/v1/dr/zones", api_dr_zones, API_READ },
+    { "GET", "/v1/dr/lag", api_dr_lag, API_READ },
     { "GET", "/v1/dr/generations", api_generation_list, API_READ },
     { "GET", "/v1/dr/generations/{shard}/{generation}", api_generation_get, API_READ },
     { "GET", "/v1/dr/restores", api_restore_list, API_READ },
@@ -143,6 +148,7 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
     if (api == NULL)
         return pr_fail(err, PR_ENOMEM, "metadata-api");
     api->svc = svc;
+    (void)pthread_mutex_init(&api->bus_seen.lock, NULL);
     api->cell = api_cell_new();
     enum pr_code rc = api->cell == NULL ? pr_fail(err, PR_ENOMEM, "snapshot")
                                         : api_refresher_new(&api->refresher, api->cell, err);
@@ -336,6 +342,8 @@ void api_free(struct api *api)
     api_heat_free(api->heat);
     api_watchers_free(api->watchers);
     api_spec_free(api->spec);
+    json_decref(api->bus_seen.j);
+    pthread_mutex_destroy(&api->bus_seen.lock);
     free(api->route_label);
     EVP_MD_free(api->sha256);
     api_pool_close(api->pool);

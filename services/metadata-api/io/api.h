@@ -18,6 +18,7 @@
 #include "standby.h"
 #include "watch.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,6 +40,13 @@ extern const size_t api_route_count;
 /* The file openapi.json, made an array at build time. */
 extern const char api_description[];
 
+/* What NATS said last of its streams, for /v1/coordination. */
+struct api_bus_seen {
+    pthread_mutex_t lock; /* both below */
+    json_t *j;            /* owned; NULL: not asked yet */
+    int64_t at_ms;        /* monotonic */
+};
+
 struct api {
     struct pr_service *svc; /* borrowed */
     struct api_config config;
@@ -53,6 +61,7 @@ struct api {
     struct api_heat *heat;
     struct api_watchers *watchers;
     struct api_spec *spec;
+    struct api_bus_seen bus_seen;
     struct pr_tls *tls;              /* NULL: no TLS */
     struct api_roles *roles;         /* from api_configured on */
     struct api_jwt *jwt;             /* NULL: no issuer is known */
@@ -154,6 +163,10 @@ void api_list_rows_of(struct api *api, const struct api_list *list, const char *
 /* The one row of a query, or NULL after writing a problem (404: `what` does not exist). */
 PGresult *api_one_row(struct api *api, const char *sql, const struct pr_arg *arg, size_t args,
                       const char *what, struct pr_http_res *res);
+/* SQL: the newest run that placed something, as the placement service chooses it. */
+#define API_NEWEST_RUN                                                                             \
+    "(SELECT max(id) FROM placement_runs WHERE state = 'done' "                                    \
+    "AND coalesce(params ->> 'kind', 'placement') = 'placement')"
 /* sql: one column json, $1 the id. what: "placement run 7" in a 404. */
 void api_get_row(struct api *api, const char *sql, const struct pr_arg *id, const char *what,
                  const struct pr_http_req *req, struct pr_http_res *res);
@@ -173,17 +186,18 @@ pr_http_fn api_routes_get;
 pr_http_fn api_partition_list, api_partition_get, api_topology_get;
 pr_http_fn api_node_list, api_node_get, api_node_create, api_node_patch, api_node_delete;
 pr_http_fn api_zone_list, api_zone_get, api_zone_create, api_zone_patch;
-pr_http_fn api_run_list, api_run_get, api_run_create, api_explain_get;
+pr_http_fn api_run_list, api_run_get, api_run_create, api_report_get, api_explain_get;
+pr_http_fn api_hint_list, api_hint_suggest;
 pr_http_fn api_plan_list, api_plan_get, api_plan_create;
 pr_http_fn api_plan_execute, api_plan_approve, api_plan_pause, api_plan_resume, api_plan_cancel;
-pr_http_fn api_step_list, api_rebalance_explain;
+pr_http_fn api_step_list, api_move_list, api_rebalance_explain;
 pr_http_fn api_rebalance_stop, api_rebalance_start, api_policy_get, api_policy_put;
 pr_http_fn api_pin_list, api_pin_get, api_pin_put, api_pin_delete;
 pr_http_fn api_fleet_list, api_fleet_get, api_fleet_put, api_fleet_versions, api_fleet_version;
 pr_http_fn api_fleet_enable, api_fleet_disable, api_fleet_samples, api_fleet_simulate;
 pr_http_fn api_decision_list, api_decision_get, api_decision_input, api_decision_explain;
 pr_http_fn api_decision_replay;
-pr_http_fn api_dr_zones;
+pr_http_fn api_dr_zones, api_dr_lag;
 pr_http_fn api_dr_get, api_drill_list, api_drill_get, api_drill_create;
 pr_http_fn api_generation_list, api_generation_get, api_restore_list, api_coordination_get;
 pr_http_fn api_failover_list, api_failover_get, api_failover_create;

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 enum { WAIT_MS = 1000, MIN_AGE_MS = 200, LOG_MS = 1000 };
+enum { KEYS_AWAY = 1 }; /* beside the statuses: a 503 to what may be garbage, which is counted */
 
 static int deny(struct api *api, struct pr_http_res *res, int status, const char *why,
                 const char *detail, const char *challenge)
@@ -173,10 +174,11 @@ static int check_jwt(struct api *api, const char *text, const unsigned char *has
         return deny(api, res, 401, "bad_token", "this token is not known", invalid);
     default:
         pr_metrics_add(api->svc->metrics, API_M_DENIED, "jwt_keys", 1);
-        pr_http_problem(res, 503, "Service Unavailable",
-                        "the keys of the identity provider could not be read yet", NULL);
+        pr_http_problem(
+            res, 503, "Service Unavailable",
+            "the keys of the identity provider could not be read yet, or not for too long", NULL);
         api_header(res, "Retry-After", "5");
-        return 503;
+        return KEYS_AWAY;
     }
     if (!api_allowed(who.role, route->access))
         return low_role(api, req, route, "this token", who.role, res);
@@ -245,7 +247,7 @@ static bool is_stale(const struct api *api, const struct api_snapshot *s)
     return pr_mono_us() / 1000 - s->tokens_at_ms > api->config.token_grace_s * 1000;
 }
 
-/* cheap: nothing that costs more than looking it up. */
+/* 0, a status or KEYS_AWAY. cheap: nothing that costs more than looking it up. */
 static int identify(struct api *api, bool cheap, struct pr_http_req *req,
                     const struct pr_http_route *route, struct pr_http_res *res)
 {
@@ -303,7 +305,7 @@ int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route
     const int status = identify(api, wait_us > 0, req, route, res);
     if (status == 401 && wait_us > 0)
         return too_many_refusals(api, req, wait_us, res);
-    if (status == 401)
+    if (status == 401 || status == KEYS_AWAY)
         (void)api_rates_take(&api->refusals, &rate, key, pr_mono_us());
-    return status != 0 ? status : api_admit(api, req, route, res);
+    return status == KEYS_AWAY ? 503 : status != 0 ? status : api_admit(api, req, route, res);
 }

@@ -70,14 +70,25 @@ static enum pr_code open_jwt(struct api *api, struct pr_err *err)
     rc = need(c->jwt_audience, "PRISM_API_JWT_AUDIENCE", "PRISM_API_JWT_ISSUER", err);
     if (rc == PR_OK)
         rc = need(c->jwt_jwks, "PRISM_API_JWT_JWKS", "PRISM_API_JWT_ISSUER", err);
+    if (rc == PR_OK && c->jwt_keys_grace_s < c->jwt_refresh_s)
+        rc = pr_fail(err, PR_EINVAL,
+                     "PRISM_API_JWT_KEYS_GRACE_S is less than PRISM_API_JWT_REFRESH_S: keys would "
+                     "be forgotten before they are read again");
     if (rc == PR_OK && (rc = api_jwt_algs_check(c->jwt_algs, err)) != PR_OK)
         rc = pr_wrap(err, rc, "PRISM_API_JWT_ALGS");
     if (rc != PR_OK)
         return rc;
     const struct api_jwt_options o = {
-        .rules = { c->jwt_issuer, c->jwt_audience, c->jwt_skew_s },
-        .keys = { "PRISM_API_JWT_JWKS", c->jwt_jwks, c->jwt_ca, c->jwt_refresh_s * 1000,
-                  c->jwt_retry_s * 1000 },
+        .rules = { .issuer = c->jwt_issuer,
+                   .audience = c->jwt_audience,
+                   .typ = c->jwt_typ,
+                   .skew_s = c->jwt_skew_s },
+        .keys = { .setting = "PRISM_API_JWT_JWKS",
+                  .source = c->jwt_jwks,
+                  .ca_file = c->jwt_ca,
+                  .refresh_ms = c->jwt_refresh_s * 1000,
+                  .retry_ms = c->jwt_retry_s * 1000,
+                  .grace_ms = c->jwt_keys_grace_s * 1000 },
         .algs = c->jwt_algs,
         .role_claim = c->jwt_role_claim,
         .roles = api->roles,

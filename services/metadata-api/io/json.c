@@ -1,6 +1,7 @@
 #include "json.h"
 
 #include "prism/io/json_text.h"
+#include "prism/slot.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -103,6 +104,27 @@ void api_members(const json_t *object, const char *prefix, const struct api_memb
             snprintf(field, sizeof field, "%s%s", prefix, row[i].name);
             api_error(errs, field, "is required");
         }
+}
+
+void api_check_ids(const json_t *ids, const char *field, size_t least, size_t most,
+                   struct api_errors *errs)
+{
+    size_t i;
+    const json_t *id;
+    const size_t n = json_array_size(ids);
+    if (n < least || n > most) {
+        api_error(errs, field, "%zu to %zu ids, not %zu", least, most, n);
+        return;
+    }
+    json_array_foreach(ids, i, id)
+    {
+        char at[64];
+        snprintf(at, sizeof at, "%.40s[%zu]", field, i);
+        if (!json_is_string(id))
+            api_error(errs, at, "must be a string");
+        else if (!pr_vertex_id_valid(json_string_value(id), json_string_length(id)))
+            api_error(errs, at, API_VERTEX_WORDS);
+    }
 }
 
 json_t *api_body(const struct pr_http_req *req, struct pr_http_res *res)

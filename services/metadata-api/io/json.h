@@ -27,6 +27,11 @@ struct api_member {
 void api_members(const json_t *object, const char *prefix, const struct api_member *row, size_t n,
                  void *out, struct api_errors *errs);
 
+/* Of an array: the ids of vertices, least to most of them. */
+#define API_VERTEX_WORDS "1 to 128 printable characters without blanks and braces"
+void api_check_ids(const json_t *ids, const char *field, size_t least, size_t most,
+                   struct api_errors *errs);
+
 /* The body as a JSON object; NULL after writing a 400 problem to res. */
 json_t *api_body(const struct pr_http_req *req, struct pr_http_res *res);
 

@@ -32,7 +32,7 @@ struct keys {
 
 struct api_jwks {
     char *setting, *source, *ca_file;
-    int64_t refresh_ms, retry_ms;
+    int64_t refresh_ms, retry_ms, grace_ms;
     bool remote;
     struct pr_stamp stamp; /* of the file */
     pthread_t thread;
@@ -40,7 +40,7 @@ struct api_jwks {
     pthread_mutex_t lock; /* all below */
     pthread_cond_t wake, done;
     bool stop, wanted, reading, failing;
-    struct keys *keys;         /* NULL: never read */
+    struct keys *keys;         /* NULL: never read, or not for too long */
     int64_t tried_ms, read_ms; /* monotonic; -1: never */
     uint64_t tries, failed, version;
 };
@@ -229,6 +229,18 @@ static bool due(struct api_jwks *k, int64_t now_ms)
     return !pr_stamp_same(&now, &k->stamp);
 }
 
+/* With the lock held. What was let in by them is judged anew, and finds no keys. */
+static void forget_old(struct api_jwks *k, int64_t now_ms)
+{
+    if (!k->remote || k->keys == NULL || now_ms - k->read_ms < k->grace_ms)
+        return;
+    keys_free(k->keys);
+    k->keys = NULL;
+    k->version++;
+    pr_error(PR_EV("api.jwks_forgotten"), PR_S("source", k->source),
+             PR_I("age_s", (now_ms - k->read_ms) / 1000));
+}
+
 static void *run(void *arg)
 {
     struct api_jwks *k = arg;
@@ -236,6 +248,7 @@ static void *run(void *arg)
     pthread_mutex_lock(&k->lock);
     while (!k->stop) {
         const int64_t now_ms = pr_mono_us() / 1000;
+        forget_old(k, now_ms); /* also when a provider that hangs keeps us reading */
         if (!due(k, now_ms)) {
             (void)pr_cond_until(&k->wake, &k->lock, (now_ms + LOOK_MS) * 1000);
             continue;
@@ -268,6 +281,7 @@ enum pr_code api_jwks_open(struct api_jwks **out, const struct api_jwks_options 
     k->ca_file = strdup(o->ca_file);
     k->refresh_ms = o->refresh_ms;
     k->retry_ms = o->retry_ms;
+    k->grace_ms = o->grace_ms;
     k->tried_ms = k->read_ms = -1;
     k->remote = strncmp(o->source, "https://", 8) == 0;
     enum pr_code rc = PR_OK;

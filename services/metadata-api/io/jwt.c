@@ -20,7 +20,7 @@ struct known {
 
 struct api_jwt {
     struct api_jwt_rules rules;
-    char *issuer, *audience, *algs, *role_claim;
+    char *issuer, *audience, *typ, *algs, *role_claim;
     struct api_jwks *keys;
     struct api_roles *roles;
     pthread_mutex_t lock;
@@ -37,10 +37,12 @@ enum pr_code api_jwt_open(struct api_jwt **out, const struct api_jwt_options *o,
     j->audience = strdup(o->rules.audience);
     j->algs = strdup(o->algs);
     j->role_claim = strdup(o->role_claim);
-    j->rules = (struct api_jwt_rules){ j->issuer, j->audience, o->rules.skew_s };
+    j->typ = strdup(o->rules.typ);
+    j->rules = (struct api_jwt_rules){ j->issuer, j->audience, j->typ, o->rules.skew_s };
     j->roles = o->roles;
     enum pr_code rc = PR_OK;
-    if (j->issuer == NULL || j->audience == NULL || j->algs == NULL || j->role_claim == NULL)
+    if (j->issuer == NULL || j->audience == NULL || j->typ == NULL || j->algs == NULL ||
+        j->role_claim == NULL)
         rc = pr_fail(err, PR_ENOMEM, "JWT");
     if (rc == PR_OK)
         rc = api_jwks_open(&j->keys, &o->keys, err);
@@ -59,6 +61,7 @@ void api_jwt_close(struct api_jwt *j)
     pthread_mutex_destroy(&j->lock);
     free(j->issuer);
     free(j->audience);
+    free(j->typ);
     free(j->algs);
     free(j->role_claim);
     free(j);
@@ -201,6 +204,8 @@ static enum pr_code key_for(struct api_jwt *j, const json_t *header, jwk_t **key
         json_object_get(header, "b64") != NULL || (kid != NULL && !json_is_string(kid)) ||
         (kid != NULL && json_string_length(kid) > KID_BYTES))
         return no(why, API_JWT_SHAPE);
+    if (!api_jwt_typ_fits(j->rules.typ, json_string_value(json_object_get(header, "typ"))))
+        return no(why, API_JWT_TYP);
     if (alg == NULL || !api_jwt_alg_listed(j->algs, alg))
         return no(why, API_JWT_ALG);
     const enum pr_code rc = api_jwks_find(j->keys, json_string_value(kid), alg, key);

@@ -29,7 +29,8 @@ struct api_jwt_who {
     int64_t expires_ms;         /* clocks' difference included */
 };
 /* hash: SHA-256 of text, 32 bytes. cheap: only when it was checked before. PR_EDENIED: *why;
- * PR_EFULL: it was not checked before; PR_EUNAVAIL: the keys have not been read yet. */
+ * PR_EFULL: it was not checked before; PR_EUNAVAIL: the keys have not been read yet, or
+ * not for too long. */
 PR_CHECKED enum pr_code api_jwt_check(struct api_jwt *j, const char *text,
                                       const unsigned char *hash, bool cheap, int64_t now_ms,
                                       struct api_jwt_who *out, enum api_jwt_why *why);

@@ -1,10 +1,10 @@
 #include "pool.h"
+
+#include "prism/io/clock.h"
 #include "prism/io/rest.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { WAIT_S = 5 };
 
@@ -44,14 +44,10 @@ enum pr_code api_pool_open(struct api_pool **pool, const char *uri, const char *
 
 enum pr_code api_pool_take(struct api_pool *p, struct pr_db **db, struct pr_err *err)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WAIT_S;
-    int timed = 0;
-
+    const int64_t until_us = pr_mono_us() + (int64_t)WAIT_S * 1000000;
     pthread_mutex_lock(&p->lock);
-    while (p->n_idle == 0 && timed != ETIMEDOUT)
-        timed = pthread_cond_timedwait(&p->given, &p->lock, &until);
+    while (p->n_idle == 0 && pr_cond_until(&p->given, &p->lock, until_us))
+        ;
     *db = p->n_idle > 0 ? p->idle[--p->n_idle] : NULL;
     pthread_mutex_unlock(&p->lock);
     if (*db == NULL)

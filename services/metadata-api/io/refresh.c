@@ -6,12 +6,10 @@
 #include "prism/io/log.h"
 #include "prism/io/rest.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { EVENT_GAP_MS = 50, RETRY_MS = 500 };
 
@@ -155,11 +153,6 @@ static enum pr_code refresh(struct api_refresher *r, int parts, int64_t heard, s
     return rc;
 }
 
-static struct timespec at_ms(int64_t ms)
-{
-    return (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-}
-
 /* Waits, with the lock held, until there is something to read; returns what. */
 static int next_parts(struct api_refresher *r, int64_t not_before_ms)
 {
@@ -174,8 +167,7 @@ static int next_parts(struct api_refresher *r, int64_t not_before_ms)
         int64_t until = r->tokens_due_ms < r->full_due_ms ? r->tokens_due_ms : r->full_due_ms;
         if (r->parts != 0 || until < not_before_ms)
             until = not_before_ms;
-        struct timespec ts = at_ms(until);
-        pthread_cond_timedwait(&r->asked, &r->lock, &ts);
+        (void)pr_cond_until(&r->asked, &r->lock, until * 1000);
     }
 }
 
@@ -288,7 +280,7 @@ void api_refresher_ask(struct api_refresher *r, int parts, int64_t delta)
 enum pr_code api_refresher_wait(struct api_refresher *r, int parts, int timeout_ms,
                                 struct pr_err *err)
 {
-    struct timespec until = at_ms(mono_ms() + timeout_ms);
+    const int64_t until_us = pr_mono_us() + (int64_t)timeout_ms * 1000;
     enum pr_code rc = PR_OK;
     pthread_mutex_lock(&r->lock);
     const uint64_t mine = ++r->ask_no;
@@ -298,7 +290,7 @@ enum pr_code api_refresher_wait(struct api_refresher *r, int parts, int timeout_
     while (rc == PR_OK && r->done_no < mine) {
         if (r->stopping)
             rc = pr_fail(err, PR_ECANCELED, "stopping");
-        else if (pthread_cond_timedwait(&r->done, &r->lock, &until) == ETIMEDOUT)
+        else if (!pr_cond_until(&r->done, &r->lock, until_us))
             rc = pr_fail(err, PR_ETIMEOUT, "PostgreSQL did not answer in %d ms", timeout_ms);
     }
     if (rc == PR_OK && r->last != PR_OK)

@@ -4,12 +4,13 @@
 #include "api_check.h"
 #include "change.h"
 #include "prism/io/bus.h"
+#include "prism/io/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_MS = 2000 };
+enum { ASK_MS = 2000, KEPT_MS = 1000 };
 
 struct consumer {
     const char *stream, *name;
@@ -125,8 +126,8 @@ static enum pr_code add_consumer(struct api *api, const struct consumer *c, json
     return json_array_append_new(list, row) == 0 ? PR_OK : pr_fail(err, PR_ENOMEM, "%s", c->name);
 }
 
-/* What NATS knows; its silence is told once, in `error`. */
-static void add_bus(struct api *api, json_t *to)
+/* What NATS knows; its silence is told once, in `error`. NULL: no memory. */
+static json_t *ask_bus(struct api *api)
 {
     struct pr_err err = { 0 };
     json_t *streams = json_array(), *consumers = json_array();
@@ -135,9 +136,25 @@ static void add_bus(struct api *api, json_t *to)
         rc = add_stream(api, STREAMS[i], streams, &err);
     for (size_t i = 0; rc == PR_OK && i < PR_COUNT(CONSUMERS); i++)
         rc = add_consumer(api, &CONSUMERS[i], consumers, &err);
-    json_object_set_new(to, "streams", streams);
-    json_object_set_new(to, "consumers", consumers);
-    json_object_set_new(to, "error", rc == PR_OK ? json_null() : json_string(err.text));
+    return json_pack("{s:o,s:o,s:o}", "streams", streams, "consumers", consumers, "error",
+                     rc == PR_OK ? json_null() : json_string(err.text));
+}
+
+/* Asked by one at a time, and once a second at most: whoever comes meanwhile waits, and takes the
+ * same answer. However many look, NATS hears little of it. */
+static bool add_bus(struct api *api, json_t *to)
+{
+    struct api_bus_seen *seen = &api->bus_seen;
+    pthread_mutex_lock(&seen->lock);
+    if (seen->j == NULL || pr_mono_us() / 1000 - seen->at_ms >= KEPT_MS) {
+        json_decref(seen->j);
+        seen->j = ask_bus(api);
+        seen->at_ms = pr_mono_us() / 1000;
+    }
+    /* What is shared is counted up and down under the lock alone. */
+    PR_AUTO(json_t) *copy = json_deep_copy(seen->j);
+    pthread_mutex_unlock(&seen->lock);
+    return copy != NULL && json_object_update(to, copy) == 0;
 }
 
 void api_coordination_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
@@ -147,7 +164,9 @@ void api_coordination_get(void *ctx, const struct pr_http_req *req, struct pr_ht
     if (row == NULL)
         return;
     json_t *all = api_from_sql(pr_cell(row, 0, 0));
-    if (all != NULL)
-        add_bus(ctx, all);
+    if (all != NULL && !add_bus(ctx, all)) {
+        json_decref(all);
+        all = NULL; /* no memory */
+    }
     api_reply(res, 200, all);
 }

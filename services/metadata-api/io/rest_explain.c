@@ -58,8 +58,7 @@ void api_explain_get(void *ctx, const struct pr_http_req *req, struct pr_http_re
     struct pr_err err = { 0 };
     json_t *body = NULL;
     if (!pr_vertex_id_valid(id, strlen(id))) {
-        pr_http_problem(res, 400, "Bad vertex id",
-                        "1 to 128 printable characters without blanks and braces", "id");
+        pr_http_problem(res, 400, "Bad vertex id", API_VERTEX_WORDS, "id");
         return;
     }
     if (of != NULL && !api_number_parse(of, INT64_MAX, &run)) {

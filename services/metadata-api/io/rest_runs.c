@@ -1,4 +1,5 @@
-/* /v1/placement/runs: compute where every vertex should be. */
+/* /v1/placement/runs: compute where every vertex should be; /v1/placement/report: what the newest
+ * that is done found. */
 #include "change.h"
 #include "prism/io/outbox.h"
 #include "prism/v1/placement.pb-c.h"
@@ -36,6 +37,15 @@ void api_run_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *r
     struct pr_arg arg = pr_i64((int64_t)id);
     api_get_row(ctx, "SELECT " RUN_JSON " FROM placement_runs WHERE id = $1", &arg,
                 pr_arena_printf(req->arena, "placement run %" PRIu64, id), req, res);
+}
+
+void api_report_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
+{
+    PR_AUTO(PGresult) *row =
+        api_one_row(ctx, "SELECT " RUN_JSON " FROM placement_runs WHERE id = " API_NEWEST_RUN, NULL,
+                    0, "a placement run that is done", res);
+    if (row != NULL)
+        api_reply_row(req, res, pr_cell(row, 0, 0));
 }
 
 struct wanted_run {

@@ -1,4 +1,5 @@
-/* /v1/rebalance/plans/{id}/steps: what a fleet plan does, in its order. */
+/* /v1/rebalance/plans/{id}/steps: what a fleet plan does, in its order; .../moves: the batches of
+ * vertices of a plan towards a run. */
 #include "rest_plans.h"
 
 #include <inttypes.h>
@@ -20,6 +21,14 @@ static bool plan_exists(struct api *api, int64_t id, struct pr_http_res *res)
     return rc == PR_OK;
 }
 
+static void list_of_plan(struct api *api, const struct api_list *list,
+                         const struct pr_http_req *req, struct pr_http_res *res)
+{
+    int64_t id;
+    if (api_plan_id(req, res, &id) && plan_exists(api, id, res))
+        api_list_rows_of(api, list, pr_arena_printf(req->arena, "%" PRId64, id), req, res);
+}
+
 void api_step_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
 {
     static const char *const filters[] = { "wave", "state", "kind", "slot", "node" };
@@ -33,7 +42,22 @@ void api_step_list(void *ctx, const struct pr_http_req *req, struct pr_http_res 
         "ORDER BY steps.step LIMIT $2::bigint",
         filters, 5
     };
-    int64_t id;
-    if (api_plan_id(req, res, &id) && plan_exists(ctx, id, res))
-        api_list_rows_of(ctx, &list, pr_arena_printf(req->arena, "%" PRId64, id), req, res);
+    list_of_plan(ctx, &list, req, res);
+}
+
+void api_move_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)
+{
+    static const char *const filters[] = { "state", "node" };
+    static const struct api_list list = {
+        "moves",
+        "SELECT batch::text, json_build_object('batch', batch, 'from', src_node, 'to', dst_node, "
+        "'state', state, 'attempt', attempt, 'vertices', vertices, 'moved', moved, 'bytes', bytes, "
+        "'error', error, 'updatedAt', updated_at) FROM moves WHERE plan_id = $3::text::bigint "
+        "AND ($1::text IS NULL OR batch > $1::text::bigint) "
+        "AND ($4::text IS NULL OR state = $4) "
+        "AND ($5::text IS NULL OR src_node = $5 OR dst_node = $5) "
+        "ORDER BY moves.batch LIMIT $2::bigint",
+        filters, 2
+    };
+    list_of_plan(ctx, &list, req, res);
 }

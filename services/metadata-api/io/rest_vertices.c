@@ -162,8 +162,7 @@ void api_vertex_get(void *ctx, const struct pr_http_req *req, struct pr_http_res
     struct pr_err err = { 0 };
     const char *id = req->param[0];
     if (!pr_vertex_id_valid(id, strlen(id))) {
-        pr_http_problem(res, 400, "Bad vertex id",
-                        "1 to 128 printable characters without blanks and braces", "id");
+        pr_http_problem(res, 400, "Bad vertex id", API_VERTEX_WORDS, "id");
         return;
     }
     if (begin(&k, ctx, req, res)) {
@@ -174,25 +173,6 @@ void api_vertex_get(void *ctx, const struct pr_http_req *req, struct pr_http_res
             put_vertex(&res->body, &k, id, &v);
     }
     api_snapshot_unref((struct api_snapshot *)k.snap);
-}
-
-static void check_ids(const json_t *ids, struct api_errors *errs)
-{
-    size_t i;
-    const json_t *id;
-    if (json_array_size(ids) < 1 || json_array_size(ids) > API_MAX_BATCH) {
-        api_error(errs, "ids", "1 to %d ids, not %zu", API_MAX_BATCH, json_array_size(ids));
-        return;
-    }
-    json_array_foreach(ids, i, id)
-    {
-        char field[32];
-        snprintf(field, sizeof field, "ids[%zu]", i);
-        if (!json_is_string(id))
-            api_error(errs, field, "must be a string");
-        else if (!pr_vertex_id_valid(json_string_value(id), json_string_length(id)))
-            api_error(errs, field, "1 to 128 printable characters without blanks and braces");
-    }
 }
 
 /* Cold blobs of all homes come with one statement a kind, not one each. */
@@ -255,7 +235,7 @@ void api_vertex_batch(void *ctx, const struct pr_http_req *req, struct pr_http_r
         return;
     api_members(body, "", members, PR_COUNT(members), &in, &errs);
     if (in.ids != NULL)
-        check_ids(in.ids, &errs);
+        api_check_ids(in.ids, "ids", 1, API_MAX_BATCH, &errs);
     if (errs.n > 0) {
         api_refuse(res, 400, "Bad request", &errs);
         return;
