@@ -2,10 +2,13 @@
 # A fleet that scales itself: load rises, a decision is made, real Redis nodes are started,
 # join and get slots and traffic; load falls, they are drained, stopped and forgotten. The
 # service is killed in between, and whoever comes next goes on. Nothing that clients wrote is
-# lost, and every decision can be explained and made again.
+# lost, and every decision can be explained and made again. Where there is a browser, the dashboard
+# is looked at all the while, and has to show each of these without being loaded anew.
 set -euo pipefail
 # shellcheck source=tests/support/session.sh
 . "$(dirname "$0")/../support/session.sh"
+# shellcheck source=tests/support/browser.sh
+. "$(dirname "$0")/../support/browser.sh"
 
 graph=$PRISM_STATE.graph.txt
 ledger=$PRISM_STATE.ledger
@@ -63,7 +66,44 @@ write_fleet() {
 EOF
 }
 
+# The dashboard in a browser, from before there is anything to see until all of it was seen. What it
+# has seen is in watch.log, which a failure prints.
+watcher=
+rm -f "$PRISM_STATE.watch.log"
+watch() {
+    browser_there 'the dashboard while a fleet is scaled' || return 0
+    PRISM_ONLY=scale PRISM_REAL=$(address) PRISM_FLEET=hot PRISM_SIZES=12,14 PRISM_TOKEN_FILE=$PRISM_STATE/token \
+        node "$root/tests/e2e/dashboard/run.mjs" >"$PRISM_STATE.watch.log" 2>&1 &
+    watcher=$!
+    awaits 120 "the dashboard in a browser" is_watching
+}
+is_watching() {
+    kill -0 "$watcher" 2>/dev/null || fail "the browser has ended"
+    grep -qsx watching "$PRISM_STATE.watch.log"
+}
+has_seen_growth() {
+    kill -0 "$watcher" 2>/dev/null || fail "the browser has ended"
+    grep -qs '^ok scale-out: the decision is done' "$PRISM_STATE.watch.log"
+}
+watched() {
+    [ -z "$watcher" ] || wait "$watcher" || fail "the dashboard"
+    [ -z "$watcher" ] || cat "$PRISM_STATE.watch.log"
+    watcher=
+}
+
 session_open 6 1
+writer=
+close_all() {
+    local rc=$?
+    set +e
+    kill -TERM ${writer:+"$writer"} ${watcher:+"$watcher"} 2>/dev/null
+    if [ "$rc" -ne 0 ] && [ -s "$PRISM_STATE.watch.log" ]; then
+        sed 's/^/watch.log: /' "$PRISM_STATE.watch.log" >&2
+    fi
+    (exit "$rc")
+    session_close
+}
+trap close_all EXIT
 planted_graph "$graph" 20 100 7
 rm -f "$ledger"
 data_plane prism-load --graph "$graph"
@@ -74,12 +114,12 @@ mapfile -t before < <("$root/dev" node list | cut -d' ' -f1)
 write_fleet
 ctl autoscale set hot "$fleet" --new --yes >/dev/null || fail "prismctl autoscale set"
 awaits 60 "the first decisions" is_evaluated
+watch
 
 data_plane prism-workload --graph "$graph" --seconds 0 --write-ratio 0.2 --ledger "$ledger" --seed 2 \
     --zones "$(stack IT_ZONES)"
 "${cmd[@]}" >"$PRISM_STATE.workload.out" 2>"$PRISM_STATE.workload.log" &
 writer=$!
-trap 'kill -TERM "$writer" 2>/dev/null || true; session_close' EXIT
 
 awaits 60 "a decision outward" is_decided out
 out=$(decision out id)
@@ -105,13 +145,16 @@ for line in "${new[@]}"; do
 done
 [ "$busy" -gt 0 ] || fail "no traffic has reached the new shard"
 
+# Load falls when the growth has been seen: a browser may be late, and what shrinks again is gone.
+[ -z "$watcher" ] || awaits 120 "the dashboard to show the growth" has_seen_growth
 kill -TERM "$writer"
 wait "$writer" || fail "the workload: $(tail -n 1 "$PRISM_STATE.workload.log")"
-trap session_close EXIT
+writer=
 tail -n 1 "$PRISM_STATE.workload.out" | jq -e '.lost == 0' >/dev/null || fail "writes were lost"
 
 awaits 90 "a decision inward" is_decided in
 awaits 120 "12 nodes" is_done in
+watched
 mapfile -t after < <("$root/dev" node list | cut -d' ' -f1)
 [ "${#after[@]}" = 12 ] || fail "left: ${after[*]}"
 [ "$(sql 'SELECT count(*) FROM nodes')" = 12 ] || fail "registered: $(sql 'SELECT id, state FROM nodes')"

@@ -5,18 +5,15 @@
 set -euo pipefail
 # shellcheck source=tests/support/session.sh
 . "$(dirname "$0")/../support/session.sh"
+# shellcheck source=tests/support/browser.sh
+. "$(dirname "$0")/../support/browser.sh"
 # shellcheck source=tools/stack/postgres.sh
 . "$root/tools/stack/postgres.sh"
 # shellcheck source=tools/stack/services.sh
 . "$root/tools/stack/services.sh"
 
 graph=$PRISM_STATE.graph.txt
-PRISM_CHROMIUM=$(command -v chromium) || {
-    echo 'NOT CHECKED: the dashboard, because chromium is not installed (apt-get install chromium)' >&2
-    exit 77
-}
-PRISM_BROWSER_MODULES=$("$root/tools/npm.sh" browser 'the dashboard' 'playwright-core and axe come from npm') || exit $?
-export PRISM_CHROMIUM PRISM_BROWSER_MODULES PRISM_SHOTS=$PRISM_STATE.shots
+browser_there 'the dashboard' || exit $?
 
 ctl() { PRISM_API_URL=$(address) PRISM_TOKEN_FILE=$PRISM_STATE/token "$PRISM_STATE/bin/prismctl" "$@"; }
 post() { # PATH BODY
@@ -44,26 +41,24 @@ real_plan() {
     export PRISM_PLAN PRISM_VERTEX
 }
 
-# An API of its own on a database of its own, with rows that no cluster on one machine has.
-big_api() {
-    local name settings=$dir/settings/metadata-api port=$((PRISM_PORT_BASE + 15))
-    pg_sql "$dir" postgres -c 'CREATE DATABASE big' || fail "CREATE DATABASE big"
-    pg_migrate "$dir" big "$root/migrations" >/dev/null || fail "migrations"
-    pg_sql "$dir" big -f "$root/tests/e2e/dashboard/seed.sql" >/dev/null || fail "seed.sql"
-    for name in "$settings"/*; do
-        export "$(basename "$name")=$(<"$name")"
+# An API of its own on a database of its own: with rows that no cluster on one machine has, or with none.
+made_up_api() { # NAME PORT SQL...
+    local name=$1 port=$2 setting
+    pg_sql "$dir" postgres -c "CREATE DATABASE $name" || fail "CREATE DATABASE $name"
+    pg_migrate "$dir" "$name" "$root/migrations" >/dev/null || fail "migrations"
+    pg_sql "$dir" "$name" "${@:3}" >/dev/null || fail "rows of $name"
+    for setting in "$dir"/settings/metadata-api/*; do
+        export "$(basename "$setting")=$(<"$setting")"
     done
-    PRISM_DB_URI=${PRISM_DB_URI%/prism}/big PRISM_HTTP_PORT=$port PRISM_API_FULL_REFRESH_S=5 \
-        "$PRISM_STATE/bin/prism-metadata-api" >"$PRISM_STATE.big.log" 2>&1 &
-    big=$!
-    PRISM_BIG=http://127.0.0.1:$port
-    await 60 "the second API" curl -fsS -o /dev/null "$PRISM_BIG/readyz" || fail "the second API: $PRISM_STATE.big.log"
-    export PRISM_BIG
+    PRISM_DB_URI=${PRISM_DB_URI%/prism}/$name PRISM_HTTP_PORT=$port PRISM_API_FULL_REFRESH_S=5 \
+        "$PRISM_STATE/bin/prism-metadata-api" >"$PRISM_STATE.$name.log" 2>&1 &
+    apis+=("$!")
+    await 60 "the API of $name" curl -fsS -o /dev/null "http://127.0.0.1:$port/livez" || fail "the API of $name: $PRISM_STATE.$name.log"
 }
 
 # What the dr service would write every second.
 beats() {
-    while kill -0 "$big" 2>/dev/null; do # or its connection would keep PostgreSQL from stopping
+    while kill -0 "${apis[0]}" 2>/dev/null; do # or its connection would keep PostgreSQL from stopping
         printf '%s\n' "UPDATE dr_shards SET beat_at = now() - interval '1.8 s', durable_at = now(), updated_at = now()" \
             "; UPDATE dr_groups SET updated_at = now() ; UPDATE zone_states SET updated_at = now() ;"
         sleep 1
@@ -71,25 +66,28 @@ beats() {
 }
 
 # Whatever it came to: the rest is closed, too.
-close_big() {
-    if [ -n "${big:-}" ]; then
-        kill "$big" 2>/dev/null || true
-        wait "$big" ${beats:+"$beats"} 2>/dev/null || true
+close_apis() {
+    if [ "${#apis[@]}" -gt 0 ]; then
+        kill "${apis[@]}" 2>/dev/null || true
+        wait "${apis[@]}" ${beats:+"$beats"} 2>/dev/null || true
     fi
 }
 
 "$root/tests/unit/vendored.sh" "$PRISM_BROWSER_MODULES" || fail "what others wrote is not as npm has it"
 session_open 3 1
 dir=$(readlink -f "$PRISM_STATE")
-trap 'rc=$?; set +e; close_big; (exit $rc); session_close' EXIT
+apis=()
+trap 'rc=$?; set +e; close_apis; (exit $rc); session_close' EXIT
 real_plan
-big_api
+PRISM_BIG=http://127.0.0.1:$((PRISM_PORT_BASE + 15)) PRISM_EMPTY=http://127.0.0.1:$((PRISM_PORT_BASE + 16))
+made_up_api big "${PRISM_BIG##*:}" -f "$root/tests/e2e/dashboard/seed.sql"
+made_up_api empty "${PRISM_EMPTY##*:}" \
+    -c "INSERT INTO api_tokens (name, hash, role) VALUES ('admin', sha256('tok-admin'), 'admin')"
+await 60 "the API of big" curl -fsS -o /dev/null "$PRISM_BIG/readyz" || fail "the API of big: $PRISM_STATE.big.log"
 beats &
 beats=$!
-rm -rf "$PRISM_SHOTS"
-mkdir -p "$PRISM_SHOTS"
 PRISM_REAL=$(address)
 PRISM_SQL_BIG=$(stack_env "$dir" IT_DB_URI | sed 's|/postgres$|/big|')
 PRISM_SQL_REAL=$(stack_env "$dir" IT_DB_URI | sed 's|/postgres$|/prism|')
-export PRISM_REAL PRISM_SQL_BIG PRISM_SQL_REAL
+export PRISM_BIG PRISM_EMPTY PRISM_REAL PRISM_SQL_BIG PRISM_SQL_REAL
 node "$root/tests/e2e/dashboard/run.mjs" || fail "the dashboard: see above; pictures are in $PRISM_SHOTS"

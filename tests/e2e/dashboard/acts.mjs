@@ -1,6 +1,6 @@
 // Who may do what; a real plan that is executed, paused, resumed and canceled; changes that appear by themselves.
 import { execFileSync } from "node:child_process";
-import { accessible, body, calm, check, must, open, ready, sees, visit } from "./stage.mjs";
+import { accessible, body, calm, check, must, open, picture, ready, sees, visit } from "./stage.mjs";
 
 const sql = (database, text) => execFileSync("psql", ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", process.env["PRISM_SQL_" + database], "-c", text], { encoding: "utf8" }).trim();
 const button = (page, name) => page.getByRole("button", { name, exact: true });
@@ -10,7 +10,7 @@ async function act(page, name, confirm) {
   await button(page, name).click();
   await page.waitForSelector("dialog[open]");
   await page.click("dialog button[type=submit]" + (confirm ? `:has-text('${confirm}')` : ""));
-  await page.waitForSelector("dialog", { state: "detached" });
+  await page.waitForSelector("dialog", { state: "detached" }).catch(async () => { throw new Error(`"${name}" did not end: ` + await page.evaluate(() => document.querySelector("dialog").innerText)); });
 }
 
 export async function signIn(base) {
@@ -78,6 +78,47 @@ export async function roles(base) {
   });
 }
 
+// Every other button, by a token that may just press it; what it did is read from the rows.
+export async function actions(base) {
+  const page = await open(base, "tok-operator"), operation = "22222222-2222-2222-2222-222222222222";
+  await check("everything is stopped, and started again", async () => {
+    await visit(page, "plans");
+    await act(page, "Stop everything");
+    await page.waitForFunction(() => /stopped by operator/.test(document.querySelector("section[aria-label='Policy']").innerText.replace(/\s+/g, " ")));
+    must(sql("BIG", "SELECT halted FROM policies WHERE name = 'rebalance'") === "t", "it is not stopped");
+    await act(page, "Start rebalance");
+    await page.waitForFunction(() => document.querySelector("section[aria-label='Policy'] .badge").textContent === "may work");
+    must(sql("BIG", "SELECT halted FROM policies WHERE name = 'rebalance'") === "f", "it is not started");
+  });
+  await check("a fleet is disabled, and enabled again", async () => {
+    await visit(page, "autoscale/quiet");
+    const is = (word) => page.waitForFunction((w) => document.querySelector("section[aria-label='Now'] .facts .badge")?.textContent === w, word);
+    await act(page, "Disable");
+    await is("off");
+    await act(page, "Enable");
+    await is("advises only");
+    must(sql("BIG", "SELECT enabled FROM autoscale_fleets WHERE name = 'quiet'") === "t", "it is not enabled");
+  });
+  await check("a drill is asked for, and appears", async () => {
+    await visit(page, "dr");
+    await button(page, "Run a drill").click();
+    await page.selectOption("dialog select", "n0017");
+    await accessible(page);
+    await page.click("dialog button[type=submit]");
+    await page.waitForSelector("dialog", { state: "detached" });
+    await page.waitForFunction(() => [...document.querySelectorAll("section[aria-label='Drills'] tbody tr")].some((r) => /^n0017/.test(r.innerText) && /queued/.test(r.innerText) && /operator/.test(r.innerText)));
+    must(sql("BIG", "SELECT asked_by FROM dr_drills WHERE shard_id = 'n0017' AND state = 'queued'") === "operator", "there is no drill");
+  });
+  await check("an operation is asked to stop", async () => {
+    await visit(page, "operations?id=" + operation);
+    await act(page, "Cancel operation");
+    await sees(page, "asked to stop");
+    must(sql("BIG", `SELECT cancel_requested FROM operations WHERE id = '${operation}'`) === "t", "it is not asked");
+    calm(page);
+  });
+  await page.context().close();
+}
+
 export async function live(base) {
   await check("what changes appears by itself, and the focus stays", async () => {
     const page = await open(base, "tok-admin");
@@ -123,12 +164,21 @@ export async function realPlan(base, plan) {
     calm(page);
   });
   await check("a vertex is found where the store has it, with its surroundings", async () => {
-    await page.goto(base + "/#/vertex");
+    await visit(page, "vertex"); // anew, so that what was told of the plan is not in the picture
     await page.fill("input[type=search]", process.env.PRISM_VERTEX);
     await page.keyboard.press("Enter");
     await page.waitForSelector("svg.neighbourhood");
     must(page.url().endsWith("#/vertex?id=" + process.env.PRISM_VERTEX), "the link is " + page.url());
+    await picture(page, "vertex");
     await accessible(page);
+    calm(page);
+  });
+  await check("a plan is made from the page of a run", async () => {
+    await visit(page, "runs");
+    await page.click("main tbody th a");
+    await act(page, "Plan the moves");
+    await page.waitForFunction((old) => /^#\/plans\/\d+$/.test(location.hash) && location.hash !== "#/plans/" + old, String(plan));
+    await state(["proposed"]);
     calm(page);
   });
   await page.context().close();

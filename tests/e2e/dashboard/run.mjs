@@ -1,13 +1,18 @@
-// The dashboard in a browser. PRISM_BIG: an API with many made-up rows; PRISM_REAL: that of a whole stack.
+// The dashboard in a browser. PRISM_BIG: an API with many made-up rows; PRISM_EMPTY: one with none; PRISM_REAL:
+// that of a whole stack.
 import { finish, start, stop } from "./stage.mjs";
-import { live, realPlan, roles, signIn } from "./acts.mjs";
+import { actions, live, realPlan, roles, signIn } from "./acts.mjs";
+import { empty, states } from "./states.mjs";
+import { scale } from "./scale.mjs";
 import { answers, clocks, ids, stream } from "./bad.mjs";
 import { views } from "./views.mjs";
 
-const { PRISM_BIG: big, PRISM_REAL: real, PRISM_PLAN: plan, PRISM_ONLY: only } = process.env;
-const parts = { views: () => views(big), sign: () => signIn(big), real: () => realPlan(real, plan), roles: () => roles(big), live: () => live(big), answers: () => answers(big), stream: () => stream(big), clocks: () => clocks(big), ids: () => ids(big) };
+const { PRISM_BIG: big, PRISM_EMPTY: nothing, PRISM_REAL: real, PRISM_PLAN: plan, PRISM_ONLY: only } = process.env;
+// PRISM_ONLY names some of them, by commas; scale is for a fleet that is about to be scaled, and part of no other run.
+const parts = { views: () => views(big), states: () => states(big), empty: () => empty(nothing), sign: () => signIn(big), real: () => realPlan(real, plan), roles: () => roles(big), live: () => live(big), actions: () => actions(big), answers: () => answers(big), stream: () => stream(big), clocks: () => clocks(big), ids: () => ids(big) };
 
 await start();
-for (const [name, run] of Object.entries(parts)) if (!only || only.split(",").includes(name)) await run();
+if (only === "scale") await scale(real, process.env.PRISM_FLEET, ...process.env.PRISM_SIZES.split(",").map(Number));
+else for (const [name, run] of Object.entries(parts)) if (!only || only.split(",").includes(name)) await run();
 await stop();
 process.exit(finish());

@@ -26,7 +26,12 @@ INSERT INTO failovers (shard_id, zone_id, from_node, to_node, outcome, incident_
 SELECT 'n' || to_char(i, 'FM0000'), 'b', 'n' || to_char(i, 'FM0000'), 'n' || to_char(i + 500, 'FM0000'), 'promoted', 1,
     now() - interval '5 h', now() - interval '5 h', now() - interval '5 h' + interval '7100 ms' FROM generate_series(1, 40) i;
 
--- Placement runs, one a day.
+-- Placement runs, one a day. The matrix: what lies within a zone, and, stated both ways, what lies between two.
+CREATE FUNCTION pg_temp.matrix(share float8) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_object_agg(x, (SELECT jsonb_object_agg(y, CASE WHEN x = y THEN w * (1 - share) * ('{"a":0.33,"b":0.34,"c":0.33}'::jsonb->>x)::float8
+        ELSE w * share * ('{"ab":0.4,"ac":0.35,"bc":0.25}'::jsonb->>(least(x, y) || greatest(x, y)))::float8 END::bigint) FROM unnest('{a,b,c}'::text[]) y))
+    FROM unnest('{a,b,c}'::text[]) x, (VALUES (2420766::float8)) AS v (w)
+$$;
 INSERT INTO placement_runs (operation_id, state, source, params, report, created_by, created_at, started_at, finished_at)
 SELECT gen_random_uuid(), 'done', '{"file": "/data/social.bin64", "format": "bin64"}', '{"seed": 7}',
     jsonb_build_object('kind', 'placement', 'mode', CASE WHEN d = 30 THEN 'full' ELSE 'warm' END, 'engine', 'prism',
@@ -40,12 +45,10 @@ SELECT gen_random_uuid(), 'done', '{"file": "/data/social.bin64", "format": "bin
         "billed_sides": 2, "traffic_bytes_per_s": 1.4e12}'::jsonb),
     'nightly', now() - d * interval '1 day', now() - d * interval '1 day', now() - d * interval '1 day' + interval '3 s'
 FROM generate_series(30, 1, -1) d, LATERAL (SELECT
-    jsonb_build_object('cross_share', s + 0.02, 'usd_per_month', 72576000 * (s + 0.02), 'imbalance', 0.03, 'cut_weight', 150000,
-        'vertices', '{"a":27000,"b":27200,"c":27106}'::jsonb, 'matrix',
-        '{"a":{"a":760000,"b":21000,"c":22000},"b":{"a":21000,"b":770000,"c":19000},"c":{"a":22000,"b":19000,"c":766766}}'::jsonb) AS b,
-    jsonb_build_object('cross_share', s, 'usd_per_month', 72576000 * s, 'imbalance', 0.03, 'cut_weight', 110000,
-        'vertices', '{"a":27000,"b":27200,"c":27106}'::jsonb, 'matrix',
-        '{"a":{"a":770000,"b":18000,"c":17000},"b":{"a":18000,"b":776000,"c":16000},"c":{"a":17000,"b":16000,"c":772766}}'::jsonb) AS a
+    jsonb_build_object('cross_share', s + 0.02, 'usd_per_month', 72576000 * (s + 0.02), 'imbalance', 0.03, 'cut_weight',
+        (2420766 * (s + 0.02))::int, 'vertices', '{"a":27000,"b":27200,"c":27106}'::jsonb, 'matrix', pg_temp.matrix(s + 0.02)) AS b,
+    jsonb_build_object('cross_share', s, 'usd_per_month', 72576000 * s, 'imbalance', 0.03, 'cut_weight', (2420766 * s)::int,
+        'vertices', '{"a":27000,"b":27200,"c":27106}'::jsonb, 'matrix', pg_temp.matrix(s)) AS a
     FROM (SELECT 0.042 + 0.03 * d / 30.0 + 0.004 * (d % 5) / 5.0 AS s) x) f;
 
 -- A plan for the fleet at work, one that is stuck, and some that wait.
@@ -64,7 +67,10 @@ VALUES ('11111111-1111-1111-1111-111111111111', '22222222-2222-2222-2222-2222222
       "hot_before": 0.4, "hot_after": 0.1, "open_slots": 0, "gain": {"cross_share_before": 0.05, "cross_share_after": 0.05,
       "usd_per_month_before": 3628800, "usd_per_month_after": 3628800, "saved_usd_per_month": 0, "saved_usd": 0,
       "rezoned_slots": 0, "run_id": 30, "unknown": null}, "verdict": {"worth_it": true, "why": "joins come without asking",
-      "move_usd": 192, "horizon_days": 30}, "notes": [{"text": "<b>slot 5</b> stays: it is pinned"}], "more_notes": 41}',
+      "move_usd": 192, "horizon_days": 30}, "zones": {"a": {"before": {"primaries": 166, "mean_bytes": 1.9e10, "min_bytes": 1.7e10,
+      "max_bytes": 2.4e10}, "after": {"primaries": 167, "mean_bytes": 1.89e10, "min_bytes": 1.8e10, "max_bytes": 1.95e10}},
+      "b": {"before": {"primaries": 167, "mean_bytes": 1.9e10, "min_bytes": 1.7e10, "max_bytes": 2.5e10}, "after":
+      {"primaries": 168, "mean_bytes": 1.89e10, "min_bytes": 1.8e10, "max_bytes": 1.95e10}}}, "notes": [{"text": "<b>slot 5</b> stays: it is pinned"}], "more_notes": 41}',
     'operator', 'admin', now() - interval '10 min');
 INSERT INTO steps (plan_id, step, wave, kind, slot, shard, src_node, dst_node, bytes, keys, why, state, moved_keys,
     moved_bytes, error)
@@ -90,7 +96,7 @@ SELECT autoscale_partitions('autoscale_samples', now(), 1, interval '60 days');
 INSERT INTO autoscale_samples (fleet, at, cpu_pct, memory_pct, network_bps, load, serving, silent, merged_at)
 SELECT 'proxies', date_trunc('minute', now()) - m * interval '1 min', 45 + 25 * sin(m / 160.0) + m % 7, 55, 4e9,
     25, 48 + (12 * sin(m / 160.0 - 0.4))::int, m % 3 / 2, now() FROM generate_series(0, 1439) m;
-INSERT INTO autoscale_state (fleet, desired, memory, evaluated_at, lease_epoch) VALUES ('proxies', 54, '{}', now(), 1);
+INSERT INTO autoscale_state (fleet, desired, memory, evaluated_at, lease_epoch) VALUES ('proxies', 48, '{}', now(), 1);
 INSERT INTO autoscale_decisions (fleet, at, settings_version, from_instances, to_instances, move, why, alarm, alarm_why,
     input, decision, state, lease_epoch)
 SELECT 'proxies', date_trunc('minute', now()) - m * interval '1 min', 1, 48, CASE WHEN m % 97 = 5 THEN 51 ELSE 48 END,
@@ -110,7 +116,7 @@ SELECT 'proxies', date_trunc('minute', now()) - m * interval '1 min', 1, 48, CAS
       "window_ms": 180000, "cooldown_until_ms": 0, "limited": "", "why": "load fits"}]}', 'done', 1
 FROM generate_series(1439, 1, -1) m;
 INSERT INTO autoscale_actions (fleet, at, from_instances, to_instances)
-SELECT 'proxies', date_trunc('minute', now()) - h * interval '2 h', 45 + h, 46 + h FROM generate_series(1, 10) h;
+SELECT 'proxies', date_trunc('minute', now()) - h * interval '2 h', 46 + h, 47 + h FROM generate_series(1, 10) h;
 
 -- Backups of every shard, drills, one of them bad.
 INSERT INTO dr_groups (id, groups, epoch, seq, holder, error) VALUES ('g0', 2, 7, 99412, 'dr-1', ''), ('g1', 2, 8, 81022, 'dr-2', '');
@@ -119,6 +125,10 @@ INSERT INTO dr_shards (shard_id, group_id, generation_epoch, generation_n, repli
 SELECT 'n' || to_char(i, 'FM0000'), 'g' || i % 2, 7, 3, repeat('a', 40), 100000 + i, '', now(), now() - interval '1.8 s', now() - interval '9 h',
     100000 + i, 0, true, 0, 0, 1200000, 100000000, CASE WHEN i = 9 THEN '{lag}'::text[] ELSE '{}' END, 'n' || to_char(i + 500, 'FM0000'),
     CASE WHEN i = 9 THEN '<u>slow</u> disk' ELSE '' END FROM generate_series(1, 500) i;
+INSERT INTO dr_rpo (shard_id, at, worst_ms) -- an outage of three minutes, nine hours ago
+SELECT 'n' || to_char(i, 'FM0000'), date_bin('10 minutes', now(), 'epoch') - b * interval '10 minutes',
+    1900 + (i * 37 + b * 101) % 700 + CASE WHEN b = 54 THEN 180000 ELSE 0 END
+FROM generate_series(1, 500) i, generate_series(0, 144) b;
 INSERT INTO dr_drills (shard_id, state, outcome, reason, asked_by, created_at, started_at, finished_at, generation, skipped,
     list_ms, fetch_ms, load_ms, rto_ms, rpo_ms, base_bytes, stream_bytes, keys)
 SELECT 'n' || to_char(i % 500 + 1, 'FM0000'), 'done', CASE WHEN i = 390 THEN 'damaged' ELSE 'good' END,
@@ -130,6 +140,6 @@ SELECT 'n' || to_char(i % 500 + 1, 'FM0000'), 'done', CASE WHEN i = 390 THEN 'da
 INSERT INTO audit (at, principal, action, resource, before, after, trace)
 SELECT now() - i * interval '3 min', CASE WHEN i = 3 THEN '<script>window.pwned = 1</script>' ELSE 'admin' END, 'node.patch',
     CASE WHEN i = 4 THEN 'nodes/' || repeat('n', 10000) ELSE 'nodes/n0001' END, '{"zone": "a", "revision": 1}',
-    '{"zone": "<b>b</b>", "revision": 2}', '' FROM generate_series(1, 3000) i;
+    '{"zone": "<b>b</b>", "revision": 2}', '' FROM generate_series(3000, 1, -1) i;
 INSERT INTO api_tokens (name, hash, role) VALUES ('viewer', sha256('tok-viewer'), 'viewer'),
     ('operator', sha256('tok-operator'), 'operator'), ('admin', sha256('tok-admin'), 'admin');
