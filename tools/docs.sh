@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the reference pages that come from the code (docs/reference/{settings,
-# metrics,messages,cli,slot-states,failover-steps,roles}.md), or checks that they are as the code says and that
+# metrics,messages,cli,slot-states,failover-steps,roles,rest}.md), or checks that they are as the code says and that
 # no page names a file, command, setting or metric that does not exist.
 # shellcheck disable=SC2016 # backquotes in single quotes are Markdown
 set -euo pipefail
@@ -9,12 +9,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 SERVICES=(placement rebalance autoscale dr metadata-api)
 TOOLS=(prism-admin prism-load prism-workload)
-PAGES=(settings metrics messages cli slot-states failover-steps roles)
+PAGES=(settings metrics messages cli slot-states failover-steps roles rest)
 
 usage() {
     cat >&2 <<'EOU'
 usage: tools/docs.sh [--check] BIN_DIR
-Writes docs/reference/{settings,metrics,messages,cli,slot-states,failover-steps,roles}.md from
+Writes docs/reference/{settings,metrics,messages,cli,slot-states,failover-steps,roles,rest}.md from
 the programs in BIN_DIR and from the tables in the source. --check writes nothing, and exits 1
 naming each page that is out of date or names something that is not there.
 EOU
@@ -196,6 +196,16 @@ page_roles() {
     program api-roles
 }
 
+# --- the REST interface -----------------------------------------------------------
+page_rest() {
+    generated 'services/metadata-api/openapi.json, which the API serves'
+    printf '# REST\n\n'
+    printf 'The API checks arguments by that file, and tests hold routes, requests and answers against it. Types are\n'
+    printf 'described there (`GET /openapi.json`) and, to read, at `/docs`; `{...}` is percent-encoded. Who may do what:\n'
+    printf '[roles](roles.md). What holds for every route: [metadata-api](../../services/metadata-api/README.md).\n\n'
+    jq -r -f "$here/docs/rest.jq" "$root/services/metadata-api/openapi.json" | cat -s | sed '${/^$/d;}'
+}
+
 # --- what the pages say -----------------------------------------------------
 # Files that a page links to, commands of prismctl, and names in our own name
 # space must exist. Prints what does not.
@@ -204,7 +214,7 @@ check_words() {
     program prismctl --help >"$tmp/prismctl"
     (cd "$root" && cat dev common/io/prism/io/*.def tools/*.c tools/*.def tools/stack/* \
         common/dataplane/*.lua common/dataplane/*/*.c services/*/*.def services/*/cli/*.c services/dr/io/region/*.c \
-        proto/*.def migrations/*.sql cmake/*.cmake CMakePresets.json tests/*/*.sh tests/*/*.cmake) |
+        compose/*.yml compose/*.sh proto/*.def migrations/*.sql cmake/*.cmake CMakePresets.json tests/*/*.sh tests/*/*.cmake) |
         grep -oE '(PRISM|prism)_[A-Za-z0-9_]*' | sort -u >"$tmp/names"
     while read -r page; do
         awk -v page="$page" -f "$here/docs/words.awk" "$tmp/prismctl" "$tmp/names" "$root/$page" \

@@ -17,6 +17,7 @@ flock 8 # tests of two trees may want it at once
 if ! cmp -s "$here/package-lock.json" "$dir/package-lock.json" || [ ! -e "$dir/complete" ]; then
     rm -rf "$dir/complete" "$dir/node_modules"
     cp "$here/package.json" "$here/package-lock.json" "$dir"
+    [ ! -e "$here/.npmrc" ] || cp "$here/.npmrc" "$dir"
     (cd "$dir" && npm ci --prefer-offline --ignore-scripts --no-audit --no-fund --loglevel=error >&2) ||
         missing "npm could not install what is in tools/$1/package.json"
     : >"$dir/complete"

@@ -163,9 +163,11 @@ enum pr_code pr_service_listen(struct pr_shell *sh, struct pr_err *err)
           .done = count_request },
     };
     const struct pr_http_options *more = sh->svc->def.http;
-    if (more == NULL || more->tls != NULL) {
-        enum pr_code rc = pr_http_open_mounts(&sh->svc->http, o, 1, err);
-        if (rc != PR_OK || more == NULL)
+    if (more == NULL)
+        return pr_http_open_mounts(&sh->svc->http, o, 1, err);
+    if (more->tls != NULL) {
+        const enum pr_code rc = pr_http_open_mounts(&sh->svc->http, o, 1, err);
+        if (rc != PR_OK)
             return rc;
         o[0].bind = more->bind;
         o[0].port = more->port;

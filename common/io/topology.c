@@ -140,6 +140,8 @@ static enum pr_code parse_slots(const struct parse *p, struct span word, int16_t
             !parse_number((struct span){ in.p, (size_t)(dash - in.p) }, 16383, &first))
             return bad_line(p, "bad open slot", word);
         p->t->open_slots = true;
+        if (dash[1] == '<')
+            p->t->imports[first / 8] = (uint8_t)(p->t->imports[first / 8] | 1u << (first % 8));
         return PR_OK;
     }
     const char *dash = memchr(word.p, '-', word.n);
@@ -163,7 +165,8 @@ static enum pr_code parse_node(struct parse *p, struct span line)
     (void)next_word(&line); /* ping sent */
     const struct span pong = next_word(&line), epoch = next_word(&line), link = next_word(&line);
     struct pr_node n = { .failed = has_flag(flags, "fail") || has_flag(flags, "fail?") ||
-                                   has_flag(flags, "noaddr") };
+                                   has_flag(flags, "noaddr"),
+                         .dead = has_flag(flags, "fail") };
     const bool myself = has_flag(flags, "myself");
 
     if (has_flag(flags, "handshake"))

@@ -31,6 +31,7 @@ struct bench {
     int64_t plan;
     /* Loaded keys: slot s of a pair holds keys 0..n-1 named "k<i>:{<tag>}". */
     int keys_per_slot;
+    bool vertices; /* they are vertices of epoch 0 with 18 edges, else strings */
 };
 
 struct bench_client { /* what a client saw during one run */
@@ -39,7 +40,7 @@ struct bench_client { /* what a client saw during one run */
 };
 
 void bench_fail(const char *what, const struct pr_err *err) __attribute__((noreturn));
-/* Loads keys_per_slot strings of 100 B to 1 KB into every slot of every pair. */
+/* Loads keys_per_slot vertices, or strings of 100 B to 1 KB, into every slot of every pair. */
 void bench_load(struct bench *b, int pairs, int slots, int keys_per_slot);
 size_t bench_key(char out[48], int slot, int i);
 

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { BATCH = 64, LOAD_BATCH = 512, MIN_BYTES = 100, MAX_BYTES = 1024 };
+enum { BATCH = 64, LOAD_BATCH = 512, MIN_BYTES = 100, MAX_BYTES = 1024, EDGES = 18 };
+enum { READ, WRITE, LOAD };
 
 size_t bench_key(char out[48], int slot, int i)
 {
@@ -31,21 +32,67 @@ static char *noise(struct pr_rng *rng, size_t n)
 
 struct op {
     char key[48];
-    const char *argv[3];
-    size_t len[3];
+    const char *argv[4 + 2 * EDGES];
+    size_t len[4 + 2 * EDGES];
 };
 
-static void set(struct op *op, struct pr_rcmd *cmd, int slot, int i, const char *value, size_t n)
+static int say(struct op *op, int argc, const char *text, size_t n)
 {
-    op->argv[0] = n > 0 ? "SET" : "GET";
-    op->argv[1] = op->key;
-    op->argv[2] = value;
-    op->len[0] = 3;
-    op->len[1] = bench_key(op->key, slot, i);
-    op->len[2] = n;
-    *cmd = (struct pr_rcmd){
-        .argc = n > 0 ? 3 : 2, .argv = op->argv, .argvlen = op->len, .slot = (uint16_t)slot
+    op->argv[argc] = text;
+    op->len[argc] = n;
+    return argc + 1;
+}
+
+static int say_string(struct op *op, int what, size_t key, const char *value, size_t n)
+{
+    int argc = say(op, 0, what == READ ? "GET" : "SET", 3);
+    argc = say(op, argc, op->key, key);
+    return what == READ ? argc : say(op, argc, value, n);
+}
+
+/* An edge's weight is a digit of the value. */
+static int say_vertex(struct op *op, int what, size_t key, const char *value)
+{
+    static const char *const CALL[] = { "FCALL_RO", "FCALL", "FCALL" }, *const NAME[] = {
+        "prism_get", "prism_write", "prism_load"
     };
+    static const char *const EDGE[EDGES] = { "o:10", "o:11", "o:12", "o:13", "o:14", "o:15",
+                                             "o:16", "o:17", "o:18", "o:19", "o:20", "o:21",
+                                             "o:22", "o:23", "o:24", "o:25", "o:26", "o:27" };
+    static const char DIGIT[] = "12345678";
+    int argc = say(op, 0, CALL[what], strlen(CALL[what]));
+    argc = say(op, argc, NAME[what], strlen(NAME[what]));
+    argc = say(op, argc, "1", 1);
+    argc = say(op, argc, op->key, key);
+    if (what == WRITE)
+        argc = say(op, argc, "1", 1);
+    for (int i = 0; i < (what == LOAD ? EDGES : 1); i++) {
+        argc = say(op, argc, EDGE[i], 4);
+        if (what != READ)
+            argc = say(op, argc, &DIGIT[value[i] & 7], 1);
+    }
+    return argc;
+}
+
+static void set(const struct bench *b, struct op *op, struct pr_rcmd *cmd, int what, int slot,
+                int i, const char *value, size_t n)
+{
+    const size_t key = bench_key(op->key, slot, i);
+    const int argc =
+        b->vertices ? say_vertex(op, what, key, value) : say_string(op, what, key, value, n);
+    *cmd = (struct pr_rcmd){
+        .argc = argc, .argv = op->argv, .argvlen = op->len, .slot = (uint16_t)slot
+    };
+}
+
+/* A function's first word says what it found. */
+static bool done_well(const struct pr_rcmd *cmd)
+{
+    const redisReply *r = cmd->reply;
+    if (cmd->rc != PR_OK || r == NULL || r->type != REDIS_REPLY_ARRAY)
+        return cmd->rc == PR_OK;
+    return r->elements > 0 && r->element[0]->str != NULL &&
+           (strcmp(r->element[0]->str, "OK") == 0 || strcmp(r->element[0]->str, "LIVE") == 0);
 }
 
 static uint64_t run(struct pr_cluster *c, struct pr_rcmd *cmd, size_t n, uint64_t *redirects)
@@ -56,7 +103,7 @@ static uint64_t run(struct pr_cluster *c, struct pr_rcmd *cmd, size_t n, uint64_
     if (pr_cluster_run(c, cmd, n, &o, &err) != PR_OK)
         bench_fail("the client", &err);
     for (size_t i = 0; i < n; i++) {
-        failed += cmd[i].rc != PR_OK;
+        failed += !done_well(&cmd[i]);
         *redirects += cmd[i].redirects;
         if (cmd[i].reply != NULL)
             freeReplyObject(cmd[i].reply);
@@ -88,7 +135,7 @@ void bench_load(struct bench *b, int pairs, int slots, int keys_per_slot)
         for (int s = 0; s < slots; s++)
             for (int i = 0; i < keys_per_slot; i++) {
                 const size_t size = MIN_BYTES + pr_rng_below(&rng, MAX_BYTES - MIN_BYTES);
-                set(&op[n], &cmd[n], b->pair[p].first + s, i,
+                set(b, &op[n], &cmd[n], LOAD, b->pair[p].first + s, i,
                     bytes + pr_rng_below(&rng, (1 << 20) - MAX_BYTES), size);
                 if (++n == LOAD_BATCH ||
                     (p + 1 == pairs && s + 1 == slots && i + 1 == keys_per_slot)) {
@@ -139,10 +186,10 @@ static void *use(void *arg)
         for (size_t i = 0; i < n; i++) {
             const struct bench_pair *p = &b->pair[pr_rng_below(&l->rng, (uint64_t)l->pairs)];
             const int slot = p->first + (int)pr_rng_below(&l->rng, (uint64_t)p->slots);
-            const size_t size = pr_rng_below(&l->rng, 5) == 0
-                                    ? 0
-                                    : MIN_BYTES + pr_rng_below(&l->rng, MAX_BYTES - MIN_BYTES);
-            set(&op[i], &cmd[i], slot, (int)pr_rng_below(&l->rng, (uint64_t)b->keys_per_slot),
+            const int what = pr_rng_below(&l->rng, 5) == 0 ? READ : WRITE;
+            const size_t size = MIN_BYTES + pr_rng_below(&l->rng, MAX_BYTES - MIN_BYTES);
+            set(b, &op[i], &cmd[i], what, slot,
+                (int)pr_rng_below(&l->rng, (uint64_t)b->keys_per_slot),
                 bytes + pr_rng_below(&l->rng, (1 << 16) - MAX_BYTES), size);
         }
         l->errors += run(c, cmd, n, &l->redirects);

@@ -14,7 +14,7 @@ static size_t pack_gzip(const uint8_t *data, size_t n, uint8_t *out, size_t cap)
 {
     z_stream z = { .zalloc = NULL };
     FUZZ_CHECK(deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-    uint8_t *const in = malloc(n + 1);
+    uint8_t *in = malloc(n + 1);
     FUZZ_CHECK(in != NULL);
     memcpy(in, data, n);
     z.next_in = in;

@@ -20,6 +20,7 @@ prism_test(integration/dr_rebalance SLOW SOURCES ${T}/dr_rebalance_test.c ${T}/d
     FIXTURE stack s3 TIMEOUT 300)
 add_dependencies(test_integration_dr_rebalance prism-dr prism-rebalance)
 prism_test(integration/dr_index SOURCES ${T}/dr_index_test.c LINK dr_io prism_s3 prism_io prism_base TIMEOUT 120)
+prism_test(integration/dr_digest SOURCES ${T}/dr_digest_test.c LINK dr_io prism_io prism_base TIMEOUT 120)
 prism_test(integration/dr_moved SLOW SOURCES ${T}/dr_moved_test.c ${T}/dr_stage.c
     LINK prism_it prism_base FIXTURE stack s3 TIMEOUT 300)
 add_dependencies(test_integration_dr_moved prism-dr prism-rebalance)
@@ -27,6 +28,6 @@ prism_test(integration/dr_maps SLOW SOURCES ${T}/dr_maps_test.c ${T}/dr_bucket.c
     LINK dr_core prism_it prism_s3 prism_io prism_base FIXTURE stack s3 TIMEOUT 300)
 add_dependencies(test_integration_dr_maps prism-dr prism-rebalance)
 prism_test(integration/dr_slots SLOW SOURCES ${T}/dr_slots_test.c ${T}/dr_slots_ledger.c ${T}/rebalance_slot_stage.c
-    ${T}/dr_stage.c LINK rebalance_io prism_it PkgConfig::libxxhash FIXTURE stack2 s3 LABELS slots
+    ${T}/rebalance_slot_ledger.c ${T}/dr_stage.c LINK rebalance_io prism_it PkgConfig::libxxhash FIXTURE stack2 s3 LABELS slots
     TIMEOUT 400)
 add_dependencies(test_integration_dr_slots prism-dr prism-rebalance)

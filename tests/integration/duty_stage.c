@@ -7,7 +7,6 @@
 
 #include "prism/dp/library.h"
 #include "prism/io/clock.h"
-#include "prism/slot.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -52,16 +51,8 @@ void ds_watch(void)
     pr_arena_init(&arena, 0);
     assert_ok(pr_cluster_refresh(ds.cluster, &err), &err);
     const struct pr_topology *t = pr_cluster_topology(ds.cluster);
-    struct rebalance_reported *r = pr_arena_alloc(&arena, t->nodes * sizeof *r);
-    for (size_t i = 0; i < t->nodes; i++)
-        r[i] = (struct rebalance_reported){ t->node[i].id,     t->node[i].host,
-                                            t->node[i].port,   t->node[i].primary,
-                                            t->node[i].failed, t->node[i].primary_id };
-    const struct rebalance_cluster c = { r, t->nodes, t->slot_owner };
     assert_ok(rebalance_registered_load(ds.db, &arena, &reg, &err), &err);
-    assert_ok(
-        rebalance_image(reg.node, reg.nodes, reg.subnet, reg.subnets, &c, &arena, &image, &err),
-        &err);
+    assert_ok(rebalance_cluster_image(&reg, t, &arena, &image, &err), &err);
     assert_ok(pr_lease_hold(ds.db, &ds.watch_lease, &err), &err);
     assert_ok(rebalance_topology_write(ds.db, &ds.watch_lease, &reg, &image, &rows, &err), &err);
     pr_arena_done(&arena);
@@ -396,22 +387,10 @@ int ds_replica_of(int primary_port, int which)
     return 0;
 }
 
-const char *ds_tag(int slot)
-{
-    static char tag[16];
-    for (int i = 0; i < 1000000; i++) {
-        const int n = snprintf(tag, sizeof tag, "t%d", i);
-        if (pr_crc16(tag, (size_t)n) % PR_SLOTS == slot)
-            return tag;
-    }
-    fail_msg("no tag for slot %d", slot);
-    return NULL;
-}
-
 void ds_load(int slot, int n)
 {
     redisContext *c = it_redis_admin(ds_primary_of_slot(slot));
-    const char *tag = ds_tag(slot);
+    const char *tag = it_slot_tag(slot);
     for (int i = 0; i < n; i++)
         assert_int_equal(redisAppendCommand(c, "SET {%s}k%d %0100d", tag, i, i), REDIS_OK);
     for (int i = 0; i < n; i++) {
@@ -427,7 +406,7 @@ void ds_load(int slot, int n)
 void ds_check(int slot, int n)
 {
     redisContext *c = it_redis_admin(ds_primary_of_slot(slot));
-    const char *tag = ds_tag(slot);
+    const char *tag = it_slot_tag(slot);
     for (int i = 0; i < n; i++)
         assert_int_equal(redisAppendCommand(c, "GET {%s}k%d", tag, i), REDIS_OK);
     for (int i = 0; i < n; i++) {

@@ -64,8 +64,6 @@ void ds_meet(const struct joiner *a, const struct joiner *b); /* until a knows b
 void ds_redis_id(int port, char out[64]);
 int ds_primary_of_slot(int slot);               /* its port */
 int ds_replica_of(int primary_port, int which); /* the port of one of its replicas */
-/* A hash tag whose keys are in the slot. */
-const char *ds_tag(int slot);
 /* n keys "{tag}k<i>" with 100-byte values at the node that serves the slot, in one go. */
 void ds_load(int slot, int n);
 /* All of them are at the node that serves the slot now, each with its value. */

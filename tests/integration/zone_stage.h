@@ -33,6 +33,7 @@ extern struct zone_stage zs;
 
 int zs_open(void **state);
 int zs_close(void **state);
+void zs_admin(struct pr_cluster **c, int timeout_ms); /* a connection of one's own */
 /* Registers the nodes anew: zones: a letter for each node, in the order of zs.node (by shard, the
  * primary first); NULL: primaries are spread over a, b and c, and replicas are in the next ones.
  * Starts the service. extra: NULL-terminated. */
@@ -50,13 +51,15 @@ void zs_await(const char *want, const char *format, ...) PR_PRINTF(2, 3); /* the
 void zs_strike(const char *zone, int signal);
 void zs_return(const char *zone, int signal);
 bool zs_leads(int port);
-/* Until every shard takes a write again, from since_us (pr_mono_us); ms. Negative: it did not. */
+/* zone_writers.c: until every shard takes a write again, from since_us (pr_mono_us); ms. Negative:
+ * it did not. */
 int64_t zs_covered_ms(int64_t since_us, int64_t most_ms);
 
 /* need: replicas that must have a write for it to count. */
 void zs_writers_start(int need);
 void zs_writers_need(int need);
 void zs_writers_await(long more); /* until so many more were acknowledged */
+void zs_writers_stop(void);       /* also where none run */
 /* Stops them: nothing that was acknowledged is missing. Acknowledged writes. */
 long zs_writers_check(void);
 

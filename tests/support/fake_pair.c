@@ -57,6 +57,18 @@ static size_t parse(char *in, size_t len, int *argc, char **argv)
     return (size_t)(p - in);
 }
 
+static bool answer(struct link *l)
+{
+    for (size_t sent = 0; sent < l->out.len;) { /* small answers: the socket takes them */
+        const ssize_t m = send(l->fd, l->out.data + sent, l->out.len - sent, MSG_NOSIGNAL);
+        if (m <= 0)
+            return false;
+        sent += (size_t)m;
+    }
+    pr_buf_reset(&l->out);
+    return true;
+}
+
 static bool serve(struct link *l)
 {
     char *argv[FAKE_ARGS];
@@ -68,18 +80,11 @@ static bool serve(struct link *l)
         return false;
     pr_buf_add(&l->in, chunk, n > 0 ? (size_t)n : 0);
     while ((used = parse(l->in.data, l->in.len, &argc, argv)) > 0) {
-        if (argc > 0 && !fake_command(l->node, argc, argv, &l->out))
+        if (argc > 0 && (!fake_command(l->node, argc, argv, &l->out) || !answer(l)))
             return false;
         memmove(l->in.data, l->in.data + used, l->in.len - used);
         l->in.len -= used;
     }
-    for (size_t sent = 0; sent < l->out.len;) { /* small answers: the socket takes them */
-        const ssize_t m = send(l->fd, l->out.data + sent, l->out.len - sent, MSG_NOSIGNAL);
-        if (m <= 0)
-            return false;
-        sent += (size_t)m;
-    }
-    pr_buf_reset(&l->out);
     return true;
 }
 
@@ -284,6 +289,14 @@ void fake_busy(bool busy)
     pthread_mutex_unlock(&fake.lock);
 }
 
+void fake_say_prints(struct fake_prints how)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.prints = how;
+    fake.printed = 0;
+    pthread_mutex_unlock(&fake.lock);
+}
+
 void fake_fail_over(int node)
 {
     const int heir = node + 2;
@@ -343,6 +356,10 @@ unsigned fake_asked(void)
 unsigned fake_most_at_once(void)
 {
     return read_counter(&fake.most_at_once);
+}
+unsigned fake_printed(void)
+{
+    return read_counter(&fake.printed);
 }
 unsigned fake_unknown(void)
 {

@@ -52,6 +52,16 @@ void fake_open(int slot);     /* halfway: the source migrates it, the target imp
 void fake_dissolve(int node); /* it and its replica follow the other primary */
 void fake_busy(bool busy);    /* the primaries' CPU is what is short */
 
+/* How nodes say prints (FCALL_RO prism_print): of a key its name, unless told otherwise. */
+struct fake_prints {
+    int late_ms;      /* every answer is late by that */
+    unsigned refused; /* the call of this number, from 1, is answered with ASK */
+    bool another;     /* from the first call on it follows another primary */
+    bool none;        /* it is no replica */
+};
+void fake_say_prints(struct fake_prints how);
+unsigned fake_printed(void); /* calls that were answered, since they were opened */
+
 /* Since they were opened. */
 unsigned fake_started(void), fake_canceled(void), fake_setslots(void), fake_asked(void);
 bool fake_runs(void); /* a job does */

@@ -42,6 +42,8 @@ struct fake_state {
     int times;
     bool gossip, busy;
     enum fake_cancels cancels;
+    struct fake_prints prints;
+    unsigned printed;
     unsigned started, canceled, setslots, asked, most_at_once, unknown, infos;
 };
 extern struct fake_state fake;

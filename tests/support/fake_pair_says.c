@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void fake_bulk(struct pr_buf *out, const char *text)
 {
@@ -49,15 +50,16 @@ static void say_info(int node, struct pr_buf *out)
     for (int n = 0; n < FAKE_NODES; n++)
         if (!fake.node[n].primary && fake.node[n].alive && fake.node[n].primary_of == node)
             replica = n;
-    if (!me->primary)
-        snprintf(text, sizeof text, "role:slave\r\nmaster_repl_offset:100\r\n");
+    const int len = snprintf(text, sizeof text, "master_replid:%040d\r\nmaster_repl_offset:100\r\n",
+                             fake.prints.another && fake.printed > 0);
+    if (!me->primary && !fake.prints.none)
+        snprintf(text + len, sizeof text - (size_t)len, "role:slave\r\n");
     else if (replica < 0)
-        snprintf(text, sizeof text,
-                 "role:master\r\nconnected_slaves:0\r\nmaster_repl_offset:100\r\n");
+        snprintf(text + len, sizeof text - (size_t)len, "role:master\r\nconnected_slaves:0\r\n");
     else
-        snprintf(text, sizeof text,
+        snprintf(text + len, sizeof text - (size_t)len,
                  "role:master\r\nconnected_slaves:1\r\nslave0:ip=127.0.0.1,port=%d,state=online,"
-                 "offset=100,lag=0\r\nmaster_repl_offset:100\r\n",
+                 "offset=100,lag=0\r\n",
                  fake.node[replica].port);
     if (fake.busy) /* ten seconds' worth whenever it is asked */
         snprintf(cpu, sizeof cpu, "used_cpu_sys_main_thread:%u\r\n", ++fake.infos * 10);
@@ -120,6 +122,20 @@ static bool cluster(int node, int argc, char **argv, struct pr_buf *out)
     return true;
 }
 
+/* FCALL_RO prism_print n key... */
+static void say_prints(int argc, char **argv, struct pr_buf *out)
+{
+    const struct timespec late = { .tv_nsec = (long)fake.prints.late_ms * 1000000 };
+    (void)nanosleep(&late, NULL);
+    if (++fake.printed == fake.prints.refused) {
+        pr_buf_str(out, "-ASK 1 127.0.0.1:1\r\n");
+        return;
+    }
+    pr_buf_printf(out, "*%d\r\n", argc - 3);
+    for (int i = 3; i < argc; i++)
+        fake_bulk(out, argv[i]);
+}
+
 static void offers(enum fake_server s, struct pr_buf *out)
 {
     static const char INFO[] = "*2\r\n$5\r\nknown\r\n:-4\r\n", NIL[] = "*-1\r\n";
@@ -145,6 +161,8 @@ bool fake_command(int node, int argc, char **argv, struct pr_buf *out)
         pr_buf_str(out, ":1\r\n");
     else if (strcmp(argv[0], "EVAL") == 0)
         setslot(node, argc, argv, out);
+    else if (argc > 3 && strcmp(argv[0], "FCALL_RO") == 0 && strcmp(argv[1], "prism_print") == 0)
+        say_prints(argc, argv, out);
     else if (strcmp(argv[0], "COMMAND") == 0 && fake_takes(FAKE_MUTE))
         return false;
     else if (strcmp(argv[0], "COMMAND") == 0)

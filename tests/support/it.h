@@ -95,6 +95,8 @@ redisContext *it_redis_user(int port, const char *user, const char *password);
  * configured replicas in step. */
 bool it_cluster_healthy(void);
 void it_cluster_await(int timeout_ms);
+/* A hash tag whose keys are in the slot; static, until the next call. */
+const char *it_slot_tag(int slot);
 /* Deletes every key on every primary; first waits for a healthy cluster. */
 void it_redis_flush(void);
 /* Deletes the system's streams and makes them anew, empty. */

@@ -16,7 +16,7 @@
 
 extern char **environ;
 
-enum { MAX_CHILDREN = 256, STOP_MS = 30000 };
+enum { MAX_CHILDREN = 256, STOP_MS = 30000, READY_MS = 60000 };
 
 static pid_t children[MAX_CHILDREN]; /* not yet waited for */
 static size_t n_children;
@@ -368,10 +368,10 @@ void it_service(struct it_service *s, const char *name, const char *db_uri,
     char why[1024];
 
     it_service_launch(s, name, db_uri, extra, it_free_port());
-    it_await(ready_or_dead, s, 20000);
+    it_await(ready_or_dead, s, READY_MS);
     if (!it_alive(s->pid))
         fail_msg("prism-%s ended at once, status %d: see %s/log/test-prism-%s-*.log", name,
                  it_wait(s->pid, 1000), it_dir(), name);
     if (it_http(s->port, "GET", "/readyz", NULL, NULL, why, sizeof why) != 200)
-        fail_msg("prism-%s is not ready after 20 s: %s", name, why);
+        fail_msg("prism-%s is not ready after %d s: %s", name, READY_MS / 1000, why);
 }

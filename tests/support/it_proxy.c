@@ -20,7 +20,7 @@ void it_proxy(struct it_proxy *p, int upstream_port)
     (void)snprintf(port, sizeof port, "%d", p->port);
     (void)snprintf(p->url, sizeof p->url, "http://127.0.0.1:%d", p->port);
     p->pid = it_spawn(NULL, argv);
-    if (!it_await(answers, p, 5000) || !it_alive(p->pid))
+    if (!it_await(answers, p, 30000) || !it_alive(p->pid))
         fail_msg("the fault proxy does not answer on port %d", p->port);
 }
 

@@ -1,5 +1,7 @@
 #include "it_internal.h"
 
+#include "prism/slot.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -230,6 +232,18 @@ void it_cluster_await(int timeout_ms)
 {
     if (!it_await(healthy, NULL, timeout_ms))
         fail_msg("the Redis Cluster is not healthy after %d ms", timeout_ms);
+}
+
+const char *it_slot_tag(int slot)
+{
+    static char tag[16];
+    for (int i = 0; i < 1000000; i++) {
+        const int n = snprintf(tag, sizeof tag, "t%d", i);
+        if (pr_crc16(tag, (size_t)n) % PR_SLOTS == slot)
+            return tag;
+    }
+    fail_msg("no tag for slot %d", slot);
+    return NULL;
 }
 
 void it_redis_flush(void)

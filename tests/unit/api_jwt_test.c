@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const struct api_jwt_rules rules = { "iss", "aud", 30 };
+static const struct api_jwt_rules rules = { "iss", "aud", "", 30 };
 enum { NOW = 1000000 };
 
 static void claims_are_judged_in_order(void **state)
@@ -120,6 +120,34 @@ static void keys_sign_what_they_are_for(void **state)
             fail_msg("row %zu", i);
 }
 
+static void a_kind_of_token_is_a_media_type(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *wanted, *typ;
+        bool fits;
+    } row[] = {
+        { "", NULL, true },
+        { "", "anything", true },
+        { "at+jwt", "at+jwt", true },
+        { "at+jwt", "AT+JWT", true },
+        { "at+jwt", "application/at+jwt", true },
+        { "application/at+jwt", "at+jwt", true },
+        { "at+jwt", "Application/at+jwt", true },
+        { "at+jwt", NULL, false },
+        { "at+jwt", "", false },
+        { "at+jwt", "JWT", false },
+        { "JWT", "at+jwt", false },
+        { "at+jwt", "at+jwt2", false },
+        { "at+jwt", "at+jw", false },
+        { "at+jwt", "application/", false },
+        { "at+jwt", "text/at+jwt", false },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++)
+        if (api_jwt_typ_fits(row[i].wanted, row[i].typ) != row[i].fits)
+            fail_msg("row %zu", i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +155,7 @@ int main(void)
         cmocka_unit_test(every_reason_has_a_label_and_words_that_tell_little),
         cmocka_unit_test(only_key_pairs_are_algorithms),
         cmocka_unit_test(keys_sign_what_they_are_for),
+        cmocka_unit_test(a_kind_of_token_is_a_media_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

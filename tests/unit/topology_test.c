@@ -79,6 +79,9 @@ static void marks_failed_suspected_and_addressless_nodes(void **state)
     assert_true(by_id(&t, ID_B)->failed);
     assert_false(by_id(&t, ID_C)->failed);
     assert_true(by_id(&t, ID_D)->failed);
+    assert_true(by_id(&t, ID_A)->dead); /* and not only to the node that was asked */
+    assert_false(by_id(&t, ID_B)->dead);
+    assert_false(by_id(&t, ID_C)->dead);
     assert_string_equal(by_id(&t, ID_D)->host, "");
     assert_string_equal(t.node[t.slot_owner[9]].id, ID_D);
     assert_int_equal(t.slot_owner[8], -1);
@@ -127,6 +130,8 @@ static void sees_open_slots_without_taking_them_for_owned(void **state)
                        marks[i]);
         struct pr_topology t = parse(text);
         assert_true(t.open_slots);
+        for (int b = 0; b < 16384 / 8; b++) /* only the mark of an import is one */
+            assert_int_equal(t.imports[b], i == 1 && b == 93 / 8 ? 1u << (93 % 8) : 0);
         assert_int_equal(t.slot_owner[93], -1);
         assert_true(t.slot_owner[5] >= 0);
         pr_topology_done(&t);

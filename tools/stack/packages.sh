@@ -20,6 +20,9 @@ PACKAGES_SERVERS=(python3-botocore "${PACKAGES_S3[@]}" "${PACKAGES_DR[@]}")
 # What the tests of the dashboard look at it with (driven by npm packages: tools/browser).
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_BROWSER=(chromium fonts-dejavu-core)
+# promtool, for rules and metrics; unzip, for helm out of the package that it comes in.
+# shellcheck disable=SC2034 # used by ./dev
+PACKAGES_DEPLOY=(prometheus unzip)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_FUZZ=(clang libclang-rt-dev)
 # shellcheck disable=SC2034 # used by ./dev
@@ -27,6 +30,11 @@ PACKAGES_BENCH=(libmetis-dev libigraph-dev)
 PACKAGES_BENCH_API=(wrk nginx-light python3 util-linux)
 # shellcheck disable=SC2034 # used by ./dev
 PACKAGES_ANALYSE=(clang-tidy cppcheck git)
+# A Docker engine where there is none, and what the Compose stack's stand-ins are made with.
+# shellcheck disable=SC2034 # used by ./dev
+PACKAGES_DOCKER=(docker.io iptables)
+# shellcheck disable=SC2034 # used by ./dev
+PACKAGES_COMPOSE=(debootstrap qemu-user-static jq curl)
 
 missing_packages() { # PACKAGE...
     local installed one

@@ -120,7 +120,8 @@ pg_sql() {
 pg_ready() { pg_sql "$1" postgres -c 'SELECT 1' >/dev/null 2>&1; }
 
 # Logins of the services. What each may do is granted by the migrations.
-pg_roles() {
+pg_roles() { pg_roles_sql "$1" | pg_sql "$1" postgres; }
+pg_roles_sql() {
     local dir=$1 role service
     for service in placement rebalance autoscale dr metadata-api; do
         role=prism_${service//-/_}
@@ -128,7 +129,7 @@ pg_roles() {
         printf "(SELECT FROM pg_roles WHERE rolname = '%s') \\\\gexec\n" "$role"
         printf "ALTER ROLE %s LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '%s';\n" \
             "$role" "$(secret "$dir" "pg-$service")"
-    done | pg_sql "$dir" postgres
+    done
 }
 
 # pg_migrate DIR DATABASE MIGRATIONS: applies what is missing, as dbmate would

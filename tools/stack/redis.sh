@@ -184,68 +184,20 @@ redis_answers() { # DIR PORT...
     done
 }
 
-redis_all_met() { # DIR NODES PORT...: every node knows every node
-    local dir=$1 nodes=$2 port list
-    shift 2
-    for port in "$@"; do
-        list=$(redis_cli "$dir" "$port" cluster nodes) || return 1
-        [ "$(grep -c . <<<"$list")" -eq "$nodes" ] || return 1
-        ! grep -qE 'handshake|noaddr' <<<"$list" || return 1
-    done
-}
-
-# Every node says ok, and every primary that has slots has its replicas in step.
 redis_healthy() { # DIR REPLICAS PORT...
-    local dir=$1 replicas=$2 port info
-    shift 2
-    for port in "$@"; do
-        info=$(redis_cli "$dir" "$port" 2>/dev/null <<<$'cluster info\ninfo replication\ncluster nodes') || return 1
-        grep -q 'cluster_state:ok' <<<"$info" || return 1
-        grep -q 'cluster_slots_ok:16384' <<<"$info" || return 1
-        if grep -q 'role:master' <<<"$info"; then
-            ! awk '$3 ~ /myself/ && NF > 8 { exit 1 }' <<<"$info" || continue
-            [ "$(grep -c 'state=online' <<<"$info")" -ge "$replicas" ] || return 1
-        else
-            grep -q 'master_link_status:up' <<<"$info" || return 1
-        fi
-    done
+    local dir=$1
+    cluster_healthy "${@:2}"
 }
 
-# redis_create DIR BASE SHARDS REPLICAS: like redis-cli --cluster create, but
-# with our zones and without its fixed pauses.
-redis_create() {
-    local dir=$1 base=$2 shards=$3 replicas=$4 nodes n i
-    nodes=$((shards * (replicas + 1)))
-    for ((n = 0; n < nodes; n++)); do
-        {
-            echo "cluster set-config-epoch $((n + 1))"
-            [ "$n" -ge "$shards" ] || echo "cluster addslotsrange" \
-                "$((n * 16384 / shards)) $(((n + 1) * 16384 / shards - 1))"
-        } | redis_ok "$dir" "$(redis_port "$base" "$n")" || return 1
-    done
-    for ((n = 0; n < nodes; n++)); do
-        for ((i = n + 1; i < nodes; i++)); do # all pairs: gossip alone takes seconds
-            echo "cluster meet 127.0.0.1 $(redis_port "$base" "$i") $(redis_bus "$base" "$i")"
-        done | redis_ok "$dir" "$(redis_port "$base" "$n")" || return 1
-    done
-    local ports
-    read -r -a ports <<<"$(redis_ports "$base" "$nodes")"
-    await 20 "the Redis nodes to meet (logs: $dir/log/redis-*)" \
-        redis_all_met "$dir" "$nodes" "${ports[@]}" || return 1
-    for ((n = shards; n < nodes; n++)); do
-        i=$(redis_cli "$dir" "$(redis_port "$base" $((n % shards)))" cluster myid)
-        echo "cluster replicate $i" | redis_ok "$dir" "$(redis_port "$base" "$n")" || return 1
-    done
+# What cluster.sh asks for: a node's address is its port. They use the caller's dir.
+node_cli() { redis_cli "$dir" "$@"; }
+node_meet() { printf '127.0.0.1 %s %s\n' "$1" $(($1 - $(redis_port 0 0) + $(redis_bus 0 0))); }
+
+redis_create() { # DIR BASE SHARDS REPLICAS
+    local dir=$1 ports
+    read -r -a ports <<<"$(redis_ports "$2" $(($3 * ($4 + 1))))"
+    cluster_create "$3" "${ports[@]}" || return 1
     : >"$dir/redis/created"
-}
-
-redis_ok() { # DIR PORT: runs the commands on stdin; all must answer OK
-    local out
-    out=$(redis_cli "$1" "$2") || return 1
-    if grep -qvx -e OK -e '' <<<"$out"; then
-        say "Redis 127.0.0.1:$2 answered: $(grep -vx -e OK -e '' <<<"$out" | head -n 1)"
-        return 1
-    fi
 }
 
 redis_ports() { # BASE NODES: all on one line

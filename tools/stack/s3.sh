@@ -128,7 +128,7 @@ mon_addr = 127.0.0.1:$((port + 2))
 [client]
 [client.rgw]
 rgw_data = $dir/rgw
-rgw_frontends = beast endpoint=127.0.0.1:$port ssl_endpoint=127.0.0.1:$((port + 1)) ssl_certificate=$dir/tls/server.pem
+rgw_frontends = beast endpoint=127.0.0.1:$port ssl_endpoint=127.0.0.1:$((port + 1)) ssl_certificate=$dir/tls/server.pem tcp_nodelay=1
 rgw_dns_name = localhost
 rgw_thread_pool_size = 32
 rgw_enable_usage_log = false
@@ -141,8 +141,11 @@ rgw_gc_processor_period = 10
 osd_data = $dir/osd
 osd_op_num_shards = 2
 osd_op_num_threads_per_shard = 1
+osd_class_dir = $(s3_class_dir)
 EOC
 }
+# Debian 13's OSD looks for its classes below the directory that it was started in.
+s3_class_dir() { dirname "$(printf '%s\n' /usr/lib/*/rados-classes/libcls_rgw.so | head -n 1)"; }
 s3_conf_memory() { # 4 GiB at most
     printf '%s = %s\n' osd_objectstore memstore memstore_device_bytes 4294967296 \
         osd_memory_target 1073741824

@@ -10,8 +10,12 @@ SERVER_TESTS=3 # at a time
 
 cmd_test() {
     local all=$root/build/all tree later=(asan tsan clang)
+    if [ "${1:-}" = compose ]; then
+        compose_test "${@:2}"
+        return
+    fi
     ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_SERVERS[@]}" \
-        "${PACKAGES_BROWSER[@]}"
+        "${PACKAGES_BROWSER[@]}" "${PACKAGES_DEPLOY[@]}"
     if [ $# -eq 2 ] && [ "$1" = fuzz ] && [[ $2 =~ ^[1-9][0-9]*$ ]]; then
         fuzz "$2"
         return
@@ -58,6 +62,13 @@ second_tries() { # LOG
              END { for (name in failed) if (name in passed) print name }' "$1")
     [ "$strict" -eq 0 ] || printf 'dev: a test that gets no second try failed once\n' >&2
     return "$strict"
+}
+
+# What tests that strike again and again say last: ctest shows nothing of one that passed.
+closing_counts() { # LOG
+    [ ! -r "$1" ] || awk '/^[0-9]+\/[0-9]+ Testing: / { name = $3 }
+        /^[0-9]+ faults: / || / writes acknowledged, [0-9]+ lost$/ { last[name] = $0 }
+        END { for (name in last) printf "%s: %s\n", name, last[name] }' "$1" | sort
 }
 
 # A build as a test, which the tests of that tree need as their fixture.
@@ -123,6 +134,7 @@ run_ctest() {
         sed -u -e '/tests passed, .* tests failed out of/d' -e '/^Total Test time/d' ||
         rc=${PIPESTATUS[0]}
     printf 'all tests took %d s\n' "$SECONDS"
+    closing_counts "$tests/Testing/Temporary/LastTest.log"
     second_tries "$log" || rc=1
     # The one closing line: ctest's counts.
     grep 'tests passed, .* tests failed out of' "$log" || rc=1

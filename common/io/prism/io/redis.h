@@ -59,6 +59,7 @@ struct pr_node {
     char host[PR_HOST];
     int port;
     bool primary, failed;        /* failed: FAIL or PFAIL by CLUSTER NODES */
+    bool dead;                   /* FAIL: most primaries say so */
     char primary_id[PR_NODE_ID]; /* of a replica */
     int replicas;                /* of a primary, failed ones included */
     uint64_t config_epoch;
@@ -69,8 +70,9 @@ struct pr_node {
 struct pr_topology {      /* as CLUSTER NODES reports; pure parse, see below */
     struct pr_node *node; /* [nodes], sorted by id */
     size_t nodes;
-    int16_t slot_owner[16384]; /* index into node, -1 unowned */
-    bool open_slots;           /* any slot migrating or importing on the asked node */
+    int16_t slot_owner[16384];  /* index into node, -1 unowned */
+    bool open_slots;            /* any slot migrating or importing on the asked node */
+    uint8_t imports[16384 / 8]; /* a bit a slot: the asked node imports it */
     /* The asked node is a primary that serves no slot: a newcomer, or one that came back
      * from a failure. Its view may be stale for ever: a node never changes the owner of a
      * slot that it imports, and marks of former imports stay. */
