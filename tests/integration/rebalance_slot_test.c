@@ -157,6 +157,40 @@ static void pause_ends_the_wait_for_a_budget(void **state)
     slot_stage_assert_moved();
 }
 
+static bool is_refused(void *ctx)
+{
+    char says[300];
+    (void)ctx;
+    rebalance_slot_run_says(&stage.run, says, sizeof says);
+    return strstr(says, "NOPERM") != NULL;
+}
+
+/* Of one batch the target takes no mark while the next is out already: batches of a key take no
+ * longer than their way there and back, so they are queued. */
+static void refused_mark_leaves_the_next_batch_in_order(void **state)
+{
+    unsigned long long some = 50;
+    (void)state;
+    slot_stage_load(400, 20);
+    slot_stage_plan("planned");
+    stage.cfg.slot_batch_keys = 1;
+    slot_stage_start();
+    for (; some <= 550; some += 100) { /* not every strike finds one queued */
+        if (!it_await(slot_stage_some_moved, &some, STAGE_AWAIT_MS))
+            fail_msg("nothing moves: %s", stage.run.waits_for);
+        assert_string_equal(slot_stage_ask(stage.dst_port, "ACL SETUSER %s -set", stage.user.name),
+                            "OK");
+        assert_true(it_await(is_refused, NULL, STAGE_AWAIT_MS));
+        assert_string_equal(slot_stage_ask(stage.dst_port, "ACL SETUSER %s +set", stage.user.name),
+                            "OK");
+    }
+    slot_stage_full_speed();
+    slot_stage_join();
+    assert_int_equal(stage.run.fatal.code, PR_OK);
+    slot_verify();
+    slot_stage_assert_moved();
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, slot_stage_begin, slot_stage_end)
 
 int main(int argc, char **argv)
@@ -169,6 +203,7 @@ int main(int argc, char **argv)
         CASE(slot_goes_back_when_the_target_is_full),
         CASE(pause_takes_effect_within_a_second),
         CASE(pause_ends_the_wait_for_a_budget),
+        CASE(refused_mark_leaves_the_next_batch_in_order),
     };
     if (argc > 1) /* one of them, by name */
         cmocka_set_test_filter(argv[1]);

@@ -160,8 +160,9 @@ enum pr_code rebalance_pair_await_taker(struct rebalance_pair *p, struct pr_err 
             return rc;
         PR_AUTO(redisReply) *r = got;
         rc = pr_redis_reply_code(r, err);
-        if (rc != PR_OK) { /* its other answers are in the way now */
-            rebalance_pair_unlink(p);
+        if (rc != PR_OK) { /* its other answers are in the way now; a lane may have a batch out */
+            pr_redis_close(p->taker);
+            p->taker = NULL;
             return rc == PR_EFULL ? pr_fail(err, PR_EUNAVAIL, "%.200s", r->str) : rc;
         }
     }
