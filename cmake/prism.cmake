@@ -83,7 +83,7 @@ function(prism_test name)
     prism_wanted(${kind} "${A_LABELS}" wanted)
     string(REPLACE "/" "_" target "test_${name}")
     add_executable(${target} ${A_SOURCES})
-    target_link_libraries(${target} PRIVATE ${A_LINK} PkgConfig::cmocka prism_flags)
+    target_link_libraries(${target} PRIVATE ${A_LINK} PkgConfig::cmocka prism_loud prism_flags)
     target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}
         ${CMAKE_SOURCE_DIR}/tests/support)
     target_compile_definitions(${target} PRIVATE
