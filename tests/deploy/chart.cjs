@@ -312,6 +312,13 @@ for (const file of files) {
     }
 }
 pair(rendered["site-a"], rendered["site-b"]);
+// Drills and restores start a redis-server: dr's image has one, and what it needs.
+where = "image";
+const read = (file) => fs.readFileSync(`${root}/${file}`, "utf8");
+const started = read("services/dr/io/quarantine.c").match(/execlp\("([a-z-]+)"/)[1];
+const dr = read("compose/Dockerfile").match(/^FROM runtime AS dr\n([^]*?)^ENTRYPOINT/m)[1];
+must(dr.includes("COPY --from=files /files/dr/ /\n") && read("compose/image/files.sh").includes(`/files/dr/usr/bin/${started}\n`),
+    `dr starts ${started}, which its image lacks`);
 // Compose's limit of processes counts threads, and the API has one a connection.
 where = "compose";
 const api = yaml.parse(fs.readFileSync(`${root}/compose/docker-compose.yml`, "utf8"), { merge: true, maxAliasCount: -1 }).services["metadata-api"];
