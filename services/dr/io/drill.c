@@ -110,11 +110,11 @@ static enum pr_code restore_and_load(const struct dr_drill *d, const char *dir,
                                   .dir = dir,
                                   .threads = d->threads };
     out->begun_ms = shared ? d->index->begun_ms : pr_now_ms();
-    struct dr_room room; /* as it is before the files fill the page cache, which its limit counts */
-    enum pr_code rc = dr_room_look(d->scratch, &room, err);
-    if (rc == PR_OK)
-        rc = dr_restore_shard(&r, &out->restored, err);
+    struct dr_room room;
+    enum pr_code rc = dr_restore_shard(&r, &out->restored, err);
     const struct dr_load shard = { out->restored.base_bytes, out->restored.stream_bytes };
+    if (rc == PR_OK)
+        rc = dr_room_look(d->scratch, &room, err);
     if (rc == PR_OK)
         rc = dr_room_least(&shard, room.memory, err);
     return rc == PR_OK ? load(d, dir, begun_us, out, err) : rc;
