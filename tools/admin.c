@@ -67,6 +67,7 @@ static enum pr_code run_bus(const struct admin_config *cfg, const struct options
 {
     struct pr_bus *bus = NULL;
     const struct pr_bus_options bo = { .url = cfg->nats_url,
+                                       .ca_path = cfg->nats_ca_path,
                                        .user = cfg->nats_user[0] == '\0' ? NULL : cfg->nats_user,
                                        .password = cfg->nats_password,
                                        .name = "prism-admin" };

@@ -236,6 +236,8 @@ static natsStatus set_options(struct pr_bus *bus, const struct pr_bus_options *o
     natsOptions *n = bus->opts;
 #define ALSO(call) s = s == NATS_OK ? (call) : s
     ALSO(set_servers(n, o->url));
+    if (strstr(o->url, "tls://") != NULL) /* libnats takes the word for the server's wish */
+        ALSO(natsOptions_SetSecure(n, true));
     if (o->user != NULL && o->user[0] != '\0')
         ALSO(natsOptions_SetUserInfo(n, o->user, o->password == NULL ? "" : o->password));
     ALSO(natsOptions_SetName(n, o->name));
@@ -254,6 +256,16 @@ static natsStatus set_options(struct pr_bus *bus, const struct pr_bus_options *o
     ALSO(natsOptions_SetClosedCB(n, on_closed, bus));
 #undef ALSO
     return s;
+}
+
+static enum pr_code trust(struct pr_bus *bus, const char *ca_path, struct pr_err *err)
+{
+    if (ca_path == NULL || ca_path[0] == '\0')
+        return PR_OK;
+    const natsStatus s = natsOptions_LoadCATrustedCertificates(bus->opts, ca_path);
+    return s == NATS_OK ? PR_OK
+                        : pr_fail(err, PR_EINVAL, "NATS: certificates to trust: %s: %s", ca_path,
+                                  nats_GetLastError(NULL));
 }
 
 static void init_locks(struct pr_bus *bus)
@@ -351,6 +363,11 @@ enum pr_code pr_bus_open(struct pr_bus **out, const struct pr_bus_options *o, st
     char what[128];
     (void)snprintf(what, sizeof what, "connect to %.100s", o->url == NULL ? "(no URL)" : o->url);
     natsStatus s = o->url == NULL ? NATS_ADDRESS_MISSING : set_options(bus, o);
+    enum pr_code rc = s == NATS_OK ? trust(bus, o->ca_path, err) : PR_OK;
+    if (rc != PR_OK) {
+        release(bus);
+        return rc;
+    }
     if (s == NATS_OK) {
         s = pr_bus_dial(bus);
         if (s != NATS_OK && s != NATS_INVALID_ARG && s != NATS_ADDRESS_MISSING &&
@@ -361,7 +378,7 @@ enum pr_code pr_bus_open(struct pr_bus **out, const struct pr_bus_options *o, st
         }
     }
     if (s != NATS_OK) {
-        enum pr_code rc = pr_bus_fail(err, s, 0, what);
+        rc = pr_bus_fail(err, s, 0, what);
         release(bus);
         return rc;
     }

@@ -128,6 +128,7 @@ static enum pr_code open_bus(struct pr_shell *sh, struct pr_err *err)
 {
     struct pr_service *svc = sh->svc;
     const struct pr_bus_options o = { .url = svc->common.nats_url,
+                                      .ca_path = svc->common.nats_ca_path,
                                       .user = svc->common.nats_user,
                                       .password = svc->common.nats_password,
                                       .name = svc->instance };

@@ -19,3 +19,7 @@ PROGRAMS=(prism-metadata-api prism-placement prism-rebalance prism-autoscale pri
 # Of Debian, in the tools' image: packages, and what of them.
 EXTRA=(jq curl xz-utils)
 EXTRA_PROGRAMS=(jq curl xz)
+# Of Debian, in dr's image: the server that it loads what it restores in. It is the program of redis-tools by another name
+# (Debian's redis-server is a link to it), by which it knows what to do.
+SERVER=redis-tools
+SERVER_PROGRAM=redis-check-rdb

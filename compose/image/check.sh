@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check.sh BUILDARCH TARGETARCH: every program starts, and the unit tests of common/base pass, as they
+# check.sh BUILDARCH TARGETARCH: every program starts, dr's redis-server too, and the unit tests of common/base pass, as they
 # will run: under qemu where the architecture is another one's.
 # shellcheck source=compose/image/arch.sh
 . "$(dirname "${BASH_SOURCE[0]}")/arch.sh"
@@ -15,6 +15,8 @@ for program in "${PROGRAMS[@]}"; do
     "${run[@]}" "/out/bin/$program" --help >/dev/null
     printf '%s starts on %s\n' "$program" "$2"
 done
+cp "/usr/bin/$SERVER_PROGRAM" /tmp/redis-server
+"${run[@]}" /tmp/redis-server --version
 read -r -a tests <<<"$(sed -n 's/^foreach(name \(.*\))$/\1/p' /src/tests/unit/base.cmake)"
 ninja -C /build "${tests[@]/#/test_unit_}"
 for name in "${tests[@]}"; do

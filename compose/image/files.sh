@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # files.sh TARGETARCH: what the images have beside the programs, in /files: the libraries that
 # those need and the base has not, with the packages they are of (var/lib/dpkg/status.d, where
-# scanners look), and certificates to trust.
+# scanners look), certificates to trust, and dr's redis-server.
 # shellcheck source=compose/image/arch.sh
 . "$(dirname "${BASH_SOURCE[0]}")/arch.sh"
 
@@ -41,7 +41,7 @@ libraries() {
     done
 }
 
-mkdir -p /files/service/etc/ssl/certs /files/tools/usr/bin /files/state /files/none
+mkdir -p /files/service/etc/ssl/certs /files/tools/usr/bin /files/dr/usr/bin /files/state /files/none
 cp -L /etc/ssl/certs/ca-certificates.crt /files/service/etc/ssl/certs/
 record /files/service ca-certificates
 libraries /files/service /files/none /out/bin/*
@@ -49,3 +49,6 @@ for program in "${EXTRA_PROGRAMS[@]}"; do
     cp "/image/extra/usr/bin/$program" /files/tools/usr/bin/
 done
 libraries /files/tools /files/service /files/tools/usr/bin/*
+cp "/usr/bin/$SERVER_PROGRAM" /files/dr/usr/bin/redis-server
+record /files/dr "$SERVER:$target"
+libraries /files/dr /files/service /files/dr/usr/bin/redis-server

@@ -25,7 +25,7 @@ rm -f /etc/apt/apt.conf.d/docker-clean # what is fetched stays in the cache
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
 apt-get install -y -q --no-install-recommends "${compiler[@]}" "libc6-dev:$target" cmake ninja-build ccache \
-    pkgconf protobuf-c-compiler binutils ca-certificates "${libraries[@]}" "libjq1:$target"
+    pkgconf protobuf-c-compiler binutils ca-certificates "${libraries[@]}" "libjq1:$target" "$SERVER:$target"
 mkdir -p /image/extra
 cd /image/extra
 apt-get download -q "${EXTRA[@]/%/:$target}"

@@ -40,12 +40,41 @@ function container(c, tables) {
             `${c.name}: ${e.name} is a secret in a variable`);
     }
     must(new Set((c.env || []).map((e) => e.name)).size === (c.env || []).length, `${c.name}: a setting twice`);
+    // What a setting names in a mounted directory is mounted.
+    for (const e of c.env || []) {
+        const mount = (e.value || "").match(/^(\/etc\/prism\/[a-z]+)\//)?.[1];
+        must(!mount || c.volumeMounts.some((m) => m.mountPath === mount), `${c.name}: ${e.name} is in ${mount}, which is not mounted`);
+    }
+}
+// Certificates to trust reach whoever speaks TLS: db-uri names one by its path, NATS's is a setting.
+function trusts(name, spec, all) {
+    const natsCa = (c) => (c.env || []).find((e) => e.name === "PRISM_NATS_CA_PATH")?.value;
+    const volume = spec.volumes.find((v) => v.name === "ca");
+    must(same(volume?.configMap, { name: "prism-ca" }), `${name} has no certificates to trust`);
+    for (const c of [...(spec.initContainers || []), ...spec.containers]) {
+        must(c.volumeMounts.some((m) => m.name === "ca" && m.mountPath === "/etc/prism/ca" && m.readOnly), `${name} ${c.name}: /etc/prism/ca`);
+        const nats = (c.env || []).find((e) => e.name === "PRISM_NATS_URL")?.value;
+        must(!nats || (nats.split(",").every((u) => u.startsWith("tls://")) && natsCa(c) === "/etc/prism/ca/nats.pem"), `${name} ${c.name}: NATS in the clear`);
+    }
+}
+// A drill loads a shard beside the service, a fail-over that is executed here all of them, as core/room.c counts.
+const GIB = { Mi: 1 / 1024, Gi: 1, Ti: 1024 };
+const gib = (q) => Number.parseFloat(q) * GIB[q.match(/[A-Z].*$/)[0]];
+function room(w, dr) {
+    const c = w.spec.template.spec.containers[0], memory = gib(c.resources.limits.memory);
+    const claim = w.spec.template.spec.volumes.find((v) => v.name === "scratch").ephemeral.volumeClaimTemplate.spec;
+    const scratch = gib(claim.resources.requests.storage), { shardGiB, shards } = dr;
+    const site = c.env.some((e) => e.name === "PRISM_DR_SITES_PATH"), stream = 2 * shardGiB; // PRISM_DR_REBASE_RATIO
+    const load = site ? (2 * shardGiB + stream) / 0.8 : 1.25 * shardGiB;
+    must(memory >= load + 1 && gib(c.resources.requests.memory) === memory, `dr has ${memory} GiB of memory for a shard of ${shardGiB}`);
+    must(scratch * 0.93 >= (site ? shards : 1) * (shardGiB + stream) * 1.05, `dr has ${scratch} GiB of scratch for ${shards} of ${shardGiB}`);
+    return claim;
 }
 function pod(spec) {
     const s = spec.securityContext;
     must(s.runAsNonRoot && s.fsGroup > 0 && s.runAsGroup > 0 && s.seccompProfile.type === "RuntimeDefault", "pod is not confined");
     must(!spec.hostNetwork && !spec.hostPID && !spec.hostIPC && spec.enableServiceLinks === false, "pod's host");
-    must(spec.volumes.every((v) => v.emptyDir?.sizeLimit || v.secret || v.persistentVolumeClaim?.readOnly || v.ephemeral), "volumes");
+    must(spec.volumes.every((v) => v.emptyDir?.sizeLimit || v.secret || v.configMap || v.persistentVolumeClaim?.readOnly || v.ephemeral), "volumes");
     must(spec.volumes.every((v) => !v.secret || v.secret.defaultMode === 0o440), "secrets that others may read");
 }
 const matches = (selector, labels) => Object.entries(selector.matchLabels || {}).every(([k, v]) => labels[k] === v);
@@ -58,7 +87,8 @@ function workload(service, w, all, values) {
     container(c, [every, settings.get(service)]);
     const probe = (p) => p.httpGet && [p.httpGet.path, p.httpGet.port].join(" ");
     must(probe(c.livenessProbe) === "/livez http" && probe(c.startupProbe) === "/livez http", "liveness asks for dependencies");
-    must(probe(c.readinessProbe) === "/readyz http", "readiness");
+    // In standby it never is: an upgrade would wait for ever, and nobody would be sent to it.
+    must(probe(c.readinessProbe) === (values === "site-b" ? "/livez http" : "/readyz http"), "readiness");
     const stop = c.lifecycle?.preStop.sleep.seconds || 0;
     must(spec.terminationGracePeriodSeconds >= stop + DRAIN_S + 5, `killed ${spec.terminationGracePeriodSeconds} s after it was asked`);
     must(!api || stop >= 10, "the API leaves before load balancers know");
@@ -72,16 +102,20 @@ function workload(service, w, all, values) {
     const asks = service === "autoscale" && all.some((o) => o.kind === "Role");
     must(spec.automountServiceAccountToken === asks, "a token for the API server without need, or none with it");
     const pdb = named("PodDisruptionBudget");
-    must(!pdb || (matches(pdb.spec.selector, t.metadata.labels) && pdb.spec.minAvailable < (w.spec.replicas ?? 3)),
+    must(!pdb || (matches(pdb.spec.selector, t.metadata.labels) && pdb.spec.minAvailable < (w.spec.replicas ?? 3) && w.spec.replicas !== 1),
         "its disruption budget lets no node be drained");
     must(pdb || w.spec.replicas === 1, "several replicas, no disruption budget");
+    // Of these one works, whichever has the lease: more of them would not do more.
+    must(!["rebalance", "autoscale"].includes(service) || w.spec.replicas <= 2, "replicas that wait for a lease in a queue");
     const hpa = named("HorizontalPodAutoscaler");
     must(!hpa || (api && w.spec.replicas === undefined && hpa.spec.scaleTargetRef.kind === w.kind), "scaled by load without use");
     // What is mounted is what the settings name.
     const keys = c.env.flatMap((e) => (e.value || "").match(/^\/etc\/prism\/secrets\/(.+)$/)?.[1] ?? []);
     must(keys.includes("db-uri") && keys.includes("nats-password"), "secrets are files");
     const external = all.find((o) => o.kind === "ExternalSecret" && o.metadata.name === `prism-${service}`);
-    must(!external || same(external.spec.data.map((d) => d.secretKey).sort(), [...new Set(keys)].sort()), "External Secrets bring other keys");
+    const files = service === "dr" && keys.includes("sites.json") ? ["redis-region"] : []; // which sites.json names
+    must(!external || same(external.spec.data.map((d) => d.secretKey).sort(), [...new Set([...keys, ...files])].sort()), "External Secrets bring other keys");
+    if (TRUSTING.has(values)) trusts(service, spec, all);
     must(spec.volumes.find((v) => v.name === "secrets").secret.secretName === `prism-${service}`, "its own secrets");
     for (const m of c.volumeMounts) must(spec.volumes.some((v) => v.name === m.name), `mount ${m.name}`);
     must(c.volumeMounts.every((m) => ["tmp", "scratch"].includes(m.name) || m.readOnly), "a mount that can be written to");
@@ -112,7 +146,7 @@ function workload(service, w, all, values) {
 // Which ports lead out of a service, and to it, by its own policy.
 const EGRESS = { "metadata-api": [53, 4222, 5432], placement: [53, 4222, 5432], rebalance: [53, 4222, 5432, 6379],
     autoscale: [53, 4222, 5432, 6379], dr: [53, 4222, 5432, 6379] };
-const MORE = { production: { autoscale: [80, 443, 9090], dr: [443] }, "dr-region": { dr: [443] } };
+const MORE = { production: { autoscale: [80, 443, 9090], dr: [443] }, "site-a": { dr: [443] }, "site-b": { dr: [443] } };
 function network(service, all, values) {
     const policies = all.filter((o) => o.kind === "NetworkPolicy");
     const p = policies.find((o) => o.metadata.name === `prism-${service}`);
@@ -127,13 +161,13 @@ function network(service, all, values) {
     must(blocks(p.spec.ingress, "from").every(([, b]) => !b.cidr.endsWith("/0")), `${service} is open to the world`);
     // The bucket's addresses change: but nothing of the own networks is among them.
     must(blocks(p.spec.egress, "to").every(([port, b]) => !b.cidr.endsWith("/0") ||
-        (service === "dr" && port === 443 && b.except.includes("10.0.0.0/8") && b.except.includes("169.254.0.0/16"))),
+        (service === "dr" && port === 443 && ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"].every((x) => b.except.includes(x)))),
         `${service} may speak to the world`);
     must(blocks(p.spec.egress, "to").every(([port, b]) => port !== 80 || ["169.254.170.23/32", "fd00:ec2::23/128"].includes(b.cidr)),
         `${service}: port 80 is for the agent of Pod Identity`);
     must(service === "metadata-api" || p.spec.ingress.every((r) => r.from.every((f) => f.namespaceSelector)), `${service} is asked by others than Prometheus`);
 }
-function jobs(all) {
+function jobs(all, values) {
     const list = all.filter((o) => o.kind === "Job"), weight = (o) => Number(o.metadata.annotations["helm.sh/hook-weight"]);
     for (const j of list) {
         where += ` ${j.metadata.name}`;
@@ -142,6 +176,7 @@ function jobs(all) {
         pod(j.spec.template.spec);
         for (const c of [...(j.spec.template.spec.initContainers || []), ...j.spec.template.spec.containers])
             container(c, [settings.get("prism-admin")]);
+        if (TRUSTING.has(values)) trusts(j.metadata.name, j.spec.template.spec, all);
         for (const need of ["ServiceAccount", "NetworkPolicy"])
             must(all.some((o) => o.kind === need && o.metadata.name === "prism-admin" && weight(o) < weight(j)), `its ${need} is not there yet`);
         must(all.some((o) => o.kind === "NetworkPolicy" && o.metadata.name === "prism-admin" && matches(o.spec.podSelector, j.spec.template.metadata.labels)), "no policy finds it");
@@ -150,10 +185,17 @@ function jobs(all) {
         must(e.spec.target.creationPolicy === (e.metadata.annotations?.["helm.sh/hook"] ? "Orphan" : "Owner"),
             `${e.metadata.name}: a hook's Secret goes with it, or another's does not`);
     const by = (n) => list.find((j) => j.metadata.name === `prism-${n}`);
+    const steps = by("setup").spec.template.spec, done = [...(steps.initContainers || []), ...steps.containers];
+    if (values === "site-b") { // which has no database, and gets the library with the store
+        must(list.length === 1 && same(done.map((c) => c.args[0]), ["bus"]), "jobs without a database");
+        return;
+    }
     must(list.length === 2 && weight(by("migrate")) < weight(by("setup")), "migrations come first");
-    must(/dbmate .* up$/.test(by("migrate").spec.template.spec.containers[0].args[0]), "migrations go forward alone");
-    const steps = by("setup").spec.template.spec;
-    must(same([...steps.initContainers, ...steps.containers].map((c) => c.args[0]), ["bus", "store", "library"]), "setup");
+    const script = by("migrate").spec.template.spec.containers[0].args[0];
+    must(/dbmate .* up\n?$/.test(script), "migrations go forward alone");
+    fs.writeFileSync(`${out}/migrate.sh`, script);
+    must(same(done.map((c) => c.args[0]), ["bus", "store", "library"]), "setup");
+    must(done.every((c) => c.args[0] !== "library" || c.env.find((e) => e.name === "PRISM_REDIS_SEEDS").value), "the library goes nowhere");
 }
 function observed(all, services) {
     const rules = all.find((o) => o.kind === "PrometheusRule");
@@ -179,12 +221,45 @@ function observed(all, services) {
     return { rules, monitor, boards };
 }
 
-const ENABLED = { default: SERVICES.slice(0, 4), minimal: SERVICES.slice(0, 3), production: SERVICES, "production-deployments": SERVICES, "dr-region": ["metadata-api", "dr"] };
-const seen = [];
+// Two sites that are to take over from each other (sites.json) agree on what both write and read, and reach what both have.
+function pair(a, b) {
+    const example = JSON.parse(fs.readFileSync(`${root}/deploy/helm/prism/values/sites.json`, "utf8"));
+    const [west, east] = [a, b].map((all) => {
+        const named = (kind, name) => all.find((o) => o.kind === kind && o.metadata.name === name);
+        const dr = named("Deployment", "prism-dr").spec.template.spec, env = Object.fromEntries(dr.containers[0].env.map((e) => [e.name, e.value]));
+        const files = named("ExternalSecret", "prism-dr").spec.data.map((d) => `${dr.containers[0].volumeMounts.find((m) => m.name === "secrets").mountPath}/${d.secretKey}`);
+        const api = named("Deployment", "prism-metadata-api").spec.template.spec.containers[0].env;
+        return { env, files, api, user: env.PRISM_REDIS_USER, redis: named("NetworkPolicy", "prism-dr").spec.egress.find((r) => r.ports[0].port === 6379).to.map((t) => t.ipBlock.cidr),
+            from: named("ExternalSecret", "prism-dr").spec.data[0].remoteRef.key };
+    });
+    where = "sites";
+    must(example.sites.length === 2 && example.sites[0].name === west.env.PRISM_DR_SITE && example.sites[1].name === east.env.PRISM_DR_SITE, "names: the first owns the store");
+    for (const name of ["PRISM_DR_CLUSTER", "PRISM_DR_S3_ENDPOINT", "PRISM_DR_S3_BUCKET", "PRISM_DR_S3_PREFIX", "PRISM_DR_KEY_PATH", "PRISM_DR_SITES_PATH"])
+        must(west.env[name] && west.env[name] === east.env[name], `${name}: ${west.env[name]}, ${east.env[name]}`);
+    must(west.from !== east.from, "one site's keys cannot be taken back alone");
+    const number = (ip) => ip.split(".").reduce((n, x) => n * 256 + Number(x), 0);
+    const within = (address, cidr) => { const [net, bits] = cidr.split("/"), size = 2 ** (32 - bits); return Math.floor(number(address) / size) === Math.floor(number(net) / size); };
+    for (const s of [west, east]) {
+        must(s.files.includes(s.env.PRISM_DR_SITES_PATH) && s.files.includes(s.env.PRISM_DR_KEY_PATH), "sites.json or the key is not mounted");
+        must(s.api.some((e) => e.name === "PRISM_API_STANDBY_TOKEN_SHA256_PATH"), "nobody can begin a fail-over there");
+        for (const { redis, postgres, hooks } of example.sites) {
+            must(s.files.includes(redis.password_path), `${redis.password_path} is not in the Secret`);
+            must(redis.keep.includes(s.user), "dr locks itself out");
+            must(!postgres && !hooks, "the image has no PostgreSQL, and a Secret no programs");
+            for (const n of redis.nodes)
+                must(s.redis.some((c) => within(n.address.split(":")[0], c)), `${s.env.PRISM_DR_SITE} may not reach ${n.address}`);
+        }
+    }
+}
+
+const TRUSTING = new Set(["production", "production-deployments", "site-a", "site-b"]);
+const ENABLED = { default: SERVICES.slice(0, 4), minimal: SERVICES.slice(0, 3), production: SERVICES, "production-deployments": SERVICES, "site-a": SERVICES, "site-b": ["metadata-api", "dr"] };
+const seen = [], rendered = {};
 for (const file of files) {
     const values = path.basename(file, ".yaml"), text = fs.readFileSync(file, "utf8");
     const all = yaml.parseAllDocuments(text).map((d) => d.toJS()).filter(Boolean);
     seen.push(values);
+    rendered[values] = all;
     where = values;
     must(!text.includes("<no value>") && all.every((o) => o.metadata.name.length <= 63), "something is empty, or a name too long");
     const works = all.filter((o) => ["Deployment", "Rollout", "StatefulSet", "DaemonSet"].includes(o.kind));
@@ -202,18 +277,21 @@ for (const file of files) {
     must(deny && same(deny.spec.policyTypes, ["Ingress", "Egress"]) && !deny.spec.ingress && !deny.spec.egress &&
         works.every((w) => matches(deny.spec.podSelector, w.spec.template.metadata.labels)), "what is not allowed is not denied");
     const { rules, monitor, boards } = observed(all, services);
-    if (values === "dr-region") {
-        must(!all.some((o) => o.kind === "Job"), "jobs without a database");
-        must(all.find((o) => o.kind === "Service").spec.publishNotReadyAddresses === true, "the standby is not reached");
-        // What is its own is in its own region; PostgreSQL and Redis of the other are locked in a fail-over.
-        const ways = (name, side) => all.find((o) => o.kind === "NetworkPolicy" && o.metadata.name === `prism-${name}`).spec[side]
-            .flatMap((r) => (r.to || r.from).map((x) => [r.ports[0].port, x.ipBlock?.cidr || "pods"]));
-        const [out, api] = [ways("dr", "egress"), ways("metadata-api", "ingress")];
-        for (const port of [5432, 6379]) for (const region of ["10.1.", "10.0."])
-            must(out.some(([p, c]) => p === port && c.startsWith(region)), `dr does not reach ${port} in ${region}0.0/16`);
-        must(out.some(([p, c]) => p === 443 && c.startsWith("10.1.")) && out.some(([p, c]) => p === 4222 && c === "pods"), "dr does not reach S3 or NATS");
-        must(api.some(([, c]) => c.startsWith("10.1.")) && !api.some(([, c]) => c.startsWith("10.0.")), "the API is open to the other region alone");
-    } else jobs(all);
+    const own = values === "default" ? {} : yaml.parse(fs.readFileSync(`${root}/deploy/helm/prism/values/${values.replace("-deployments", "")}.yaml`, "utf8"));
+    if (services.includes("dr")) {
+        const claim = room(works.find((w) => w.metadata.name === "prism-dr"), own.services.dr);
+        must(claim.storageClassName === "gp3", "a claim that waits for a class: a new EKS cluster has no default");
+    }
+    const ways = (name, side) => all.find((o) => o.kind === "NetworkPolicy" && o.metadata.name === `prism-${name}`).spec[side]
+        .flatMap((r) => (r.to || r.from).map((x) => [r.ports[0].port, x.ipBlock?.cidr || "pods"]));
+    if (values === "site-b") {
+        // What is its own is in its own region.
+        const [to, from] = [ways("dr", "egress"), ways("metadata-api", "ingress")];
+        must(to.some(([p, c]) => p === 443 && c.startsWith("10.1.")) && to.some(([p, c]) => p === 4222 && c === "pods"), "dr does not reach S3 or NATS");
+        must(to.every(([p, c]) => p !== 5432 || c.startsWith("10.1.")), "PostgreSQL is each site's own");
+        must(from.some(([, c]) => c.startsWith("10.1.")) && !from.some(([, c]) => c.startsWith("10.0.")), "the API is open to the other region alone");
+    }
+    jobs(all, values);
     where = values;
     if (values === "minimal") must(all.every((o) => !/\.(com|io)\//.test(o.apiVersion.replace(/\.k8s\.io\//, "/"))), "needs kinds that a bare cluster lacks");
     if (values.startsWith("production")) {
@@ -223,6 +301,9 @@ for (const file of files) {
         const role = all.find((o) => o.kind === "Role");
         must(same(role.rules.map((r) => [r.resources[0], r.verbs.join(), r.resourceNames?.length || 0]),
             [["statefulsets/scale", "get,patch", 3], ["pods", "list", 0]]), "autoscale may do something else");
+        // Asked for by its Service's address, answered by network interfaces in the private subnets.
+        const server = ways("autoscale", "egress").filter(([p]) => p === 443).map(([, c]) => c);
+        must(server.includes("172.20.0.1/32") && server.filter((c) => /^10\.0\..*\/20$/.test(c)).length >= 3, `autoscale does not reach the API server: ${server}`);
         must(role.metadata.namespace !== "prism", "autoscale has a say in the services' own namespace");
         // By this label kube-prometheus-stack finds them; what has none is not read.
         must([rules, monitor].every((o) => o.metadata.labels.release), "Prometheus does not find the rules or the pods");
@@ -230,6 +311,14 @@ for (const file of files) {
         must(all.find((o) => o.kind === "Ingress").metadata.annotations["alb.ingress.kubernetes.io/scheme"] === "internal", "open to the world");
     }
 }
+pair(rendered["site-a"], rendered["site-b"]);
+// Drills and restores start a redis-server: dr's image has one, and what it needs.
+where = "image";
+const read = (file) => fs.readFileSync(`${root}/${file}`, "utf8");
+const started = read("services/dr/io/quarantine.c").match(/execlp\("([a-z-]+)"/)[1];
+const dr = read("compose/Dockerfile").match(/^FROM runtime AS dr\n([^]*?)^ENTRYPOINT/m)[1];
+must(dr.includes("COPY --from=files /files/dr/ /\n") && read("compose/image/files.sh").includes(`/files/dr/usr/bin/${started}\n`),
+    `dr starts ${started}, which its image lacks`);
 // Compose's limit of processes counts threads, and the API has one a connection.
 where = "compose";
 const api = yaml.parse(fs.readFileSync(`${root}/compose/docker-compose.yml`, "utf8"), { merge: true, maxAliasCount: -1 }).services["metadata-api"];

@@ -39,6 +39,7 @@ done
 # A Deployment's pods are marked, in a namespace of their own; a StatefulSet's are not, wherever it is.
 verbs() { # KIND NAMESPACE
     "$helm" template prism "$root/deploy/helm/prism" --namespace prism --show-only templates/autoscale-rbac.yaml \
+        --set "networkPolicy.kubernetes.to[0].ipBlock.cidr=172.20.0.1/32" \
         --set "services.autoscale.targets[0].kind=$1,services.autoscale.targets[0].name=a,services.autoscale.targets[0].namespace=$2" |
         grep -A1 'resources: \[pods\]' | sed -n 's/ *verbs: //p'
 }
@@ -47,8 +48,42 @@ verbs() { # KIND NAMESPACE
     exit 1
 }
 
+# The migrations' job hands the owner's db-uri of the documentation to dbmate as it is, and refuses what the others may have
+# and dbmate's driver does not know.
+mkdir "$dir/bin"
+cat >"$dir/bin/dbmate" <<'DBMATE'
+#!/bin/sh
+printf '%s %s' "$DATABASE_URL" "$PGOPTIONS"
+DBMATE
+chmod 755 "$dir/bin/dbmate"
+sed -i "s#/etc/prism/secrets/#$dir/#" "$dir/migrate.sh"
+migrate() { # URI: what dbmate gets
+    printf '%s' "$1" >"$dir/db-uri"
+    PATH=$dir/bin:$PATH sh -c "$(cat "$dir/migrate.sh")" 2>"$dir/said"
+}
+page=$root/docs/how-to/deploy-on-eks.md
+owner=$(grep -oE 'postgresql://prism_owner:[^` ]+' "$page")
+service=$(grep -oE 'postgresql://prism_placement:[^` ]+' "$page")
+for uri in "$owner" "$service"; do
+    grep -q 'sslmode=verify-full&sslrootcert=/etc/prism/ca/' <<<"$uri" || {
+        echo "$page: a db-uri that does not say by which certificates, which libpq refuses: $uri"
+        exit 1
+    }
+done
+[ "$(migrate "$owner")" = "$owner -c lock_timeout=10s -c statement_timeout=600s" ] || {
+    echo "the migrations' job does not take the db-uri of $page: $(cat "$dir/said")"
+    exit 1
+}
+for uri in "$service" 'postgresql://prism_owner:a@one:5432,two:5432/prism'; do
+    if migrate "$uri" >"$dir/got" || ! grep -q 'prism-admin, db-uri: .*one host' "$dir/said"; then
+        echo "the migrations' job takes $uri, which dbmate does not: $(cat "$dir/got" "$dir/said")"
+        exit 1
+    fi
+done
+
 # Each is refused, and what it says names the value.
 bad=0
+cd "$root"
 while IFS='|' read -r says set; do
     # shellcheck disable=SC2086 # several arguments
     if "$helm" template prism "$root/deploy/helm/prism" $set >"$dir/said" 2>&1; then
@@ -69,9 +104,26 @@ roleArn|--set services.dr.serviceAccount.roleArn=prism-dr
 tag|--set image.tag=latest
 env|--set services.dr.env.NOT_OURS=1
 maxProperties|--set services.dr.pdb.minAvailable=1 --set services.dr.pdb.maxUnavailable=1
+services.rebalance.pdb.minAvailable|--set services.rebalance.pdb.minAvailable=2
+services.metadata-api.pdb.minAvailable|--set services.metadata-api.autoscaling.enabled=true --set services.metadata-api.pdb.minAvailable=2
+services.autoscale.pdb.maxUnavailable|--set services.autoscale.pdb.minAvailable=null --set services.autoscale.pdb.maxUnavailable=0
+services.dr.resources.limits.memory: 4Gi, but shards of 2.5 GiB take 4.1|--set services.dr.enabled=true --set-json services.dr.shardGiB=2.5
+services.dr.resources.limits.memory|-f deploy/helm/prism/values/site-b.yaml --set services.dr.shardGiB=9
+services.dr.scratch|-f deploy/helm/prism/values/site-b.yaml --set services.dr.shards=4
+services.dr.scratch|--set services.dr.enabled=true --set services.dr.scratch=6900M
+go together|--set services.dr.enabled=true --set services.dr.secretPaths.PRISM_DR_SITES_PATH=sites.json
+go together|--set services.dr.enabled=true --set services.dr.env.PRISM_DR_SITE=west
+networkPolicy.s3.to|--set services.dr.enabled=true
+networkPolicy.kubernetes.to|--set services.autoscale.targets[0].kind=statefulsets --set services.autoscale.targets[0].name=a --set services.autoscale.targets[0].namespace=b
+networkPolicy.aws.to|--set services.autoscale.aws=true
+networkPolicy.identityProvider.to|--set services.metadata-api.env.PRISM_API_JWT_JWKS=https://id.example.org/keys
+common.redisSeeds|--set common.redisSeeds=
+redisSeeds|--set common.redisSeeds=rediss://redis:6379
+natsUrl|--set common.natsUrl=http://nats:4222
+configMap|--set common.ca.nats=nats.pem
 host|--set services.metadata-api.ingress.enabled=true
 kind|--set services.autoscale.targets[0].kind=daemonsets --set services.autoscale.targets[0].name=a --set services.autoscale.targets[0].namespace=b
-own namespace|--namespace prism --set services.autoscale.targets[0].kind=deployments --set services.autoscale.targets[0].name=a --set services.autoscale.targets[0].namespace=prism
+own namespace|--namespace prism --set networkPolicy.enabled=false --set services.autoscale.targets[0].kind=deployments --set services.autoscale.targets[0].name=a --set services.autoscale.targets[0].namespace=prism
 pauseS|--set rollouts.pauseS=239
 maxErrorRatio|--set rollouts.maxErrorRatio=2
 runbookBase|--set monitoring.rules.runbookBase=example.org

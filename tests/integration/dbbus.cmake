@@ -9,3 +9,4 @@ prism_test(integration/outbox SOURCES ${T}/outbox_test.c ${T}/own_nats.c LINK pr
 prism_test(integration/admin SOURCES ${T}/admin_test.c LINK prism_it prism_base PkgConfig::hiredis
     FIXTURE stack)
 add_dependencies(test_integration_admin prism-admin)
+prism_test(integration/bus_tls SOURCES ${T}/bus_tls_test.c LINK prism_io prism_it FIXTURE stack)

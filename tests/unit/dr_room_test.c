@@ -45,8 +45,21 @@ static void as_many_as_memory_holds(void **state)
     }
 }
 
+static void what_cannot_be_loaded_is_not_begun(void **state)
+{
+    (void)state;
+    const struct dr_load shard = { 62 * G, 4 * G };
+    struct pr_err err = { 0 };
+    assert_int_equal(dr_room_least(&shard, 62 * G, &err), PR_EFULL);
+    assert_non_null(strstr(err.text, "63488 MiB of memory at least, about 131136, and 63488"));
+    assert_int_equal(dr_room_least(&shard, 62 * G + 1, &err), PR_OK); /* it may be enough */
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(as_many_as_memory_holds) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(as_many_as_memory_holds),
+        cmocka_unit_test(what_cannot_be_loaded_is_not_begun),
+    };
     return cmocka_run_group_tests_name("dr room", tests, NULL, NULL);
 }

@@ -148,11 +148,39 @@ static void what_is_right_is_read(void **state)
     dr_sites_done(&s);
 }
 
+/* But for the password, which is in the pods alone. */
+static void the_example_of_the_chart_is_read(void **state)
+{
+    (void)state;
+    struct dr_sites s;
+    struct pr_err err = { .text = "" };
+    char line[256];
+    int passwords = 0;
+    FILE *from = fopen(PRISM_SOURCE_DIR "/deploy/helm/prism/values/sites.json", "re");
+    FILE *to = fopen(path, "we");
+    assert_non_null(from);
+    assert_non_null(to);
+    while (fgets(line, sizeof line, from) != NULL) {
+        const bool password = strstr(line, "\"password_path\"") != NULL;
+        passwords += password;
+        assert_true(password ? fprintf(to, "\"password_path\": \"%s\",\n", secret) > 0
+                             : fputs(line, to) >= 0);
+    }
+    (void)fclose(from);
+    assert_int_equal(fclose(to), 0);
+    assert_int_equal(passwords, 2);
+    assert_ok(dr_sites_read(path, &s, &err), &err);
+    assert_string_equal(s.site[0].name, "west"); /* which owns the store at first */
+    assert_non_null(dr_sites_find(&s, "east", NULL));
+    dr_sites_done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(what_is_right_is_read),
+        cmocka_unit_test(the_example_of_the_chart_is_read),
     };
     return cmocka_run_group_tests_name("dr sites", tests, make_dir, remove_dir);
 }

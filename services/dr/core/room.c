@@ -9,6 +9,18 @@ uint64_t dr_room_of(const struct dr_load *l)
     return 2 * l->base + l->stream + 64 * MIB;
 }
 
+enum pr_code dr_room_least(const struct dr_load *l, uint64_t memory, struct pr_err *err)
+{
+    return l->base < memory
+               ? PR_OK
+               : pr_fail(
+                     err, PR_EFULL,
+                     "the shard takes %llu MiB of memory at least, about %llu, and %llu are free: "
+                     "give dr more, or drill elsewhere",
+                     (unsigned long long)(l->base / MIB), (unsigned long long)(dr_room_of(l) / MIB),
+                     (unsigned long long)(memory / MIB));
+}
+
 static int larger_first(const void *a, const void *b)
 {
     const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

@@ -1,6 +1,7 @@
 #include "io/drill.h"
 
 #include "io/quarantine.h"
+#include "io/room.h"
 #include "io/shard.h"
 
 #include "prism/io/clock.h"
@@ -109,7 +110,13 @@ static enum pr_code restore_and_load(const struct dr_drill *d, const char *dir,
                                   .dir = dir,
                                   .threads = d->threads };
     out->begun_ms = shared ? d->index->begun_ms : pr_now_ms();
-    const enum pr_code rc = dr_restore_shard(&r, &out->restored, err);
+    struct dr_room room;
+    enum pr_code rc = dr_restore_shard(&r, &out->restored, err);
+    const struct dr_load shard = { out->restored.base_bytes, out->restored.stream_bytes };
+    if (rc == PR_OK)
+        rc = dr_room_look(d->scratch, &room, err);
+    if (rc == PR_OK)
+        rc = dr_room_least(&shard, room.memory, err);
     return rc == PR_OK ? load(d, dir, begun_us, out, err) : rc;
 }
 

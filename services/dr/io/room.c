@@ -25,8 +25,7 @@ static bool number_in(const char *path, const char *name, uint64_t *out)
 
 enum pr_code dr_room_look(const char *dir, struct dr_room *out, struct pr_err *err)
 {
-    static const char most[] = "/sys/fs/cgroup/memory.max",
-                      used[] = "/sys/fs/cgroup/memory.current";
+    static const char most[] = "/sys/fs/cgroup/memory.max", used[] = "/sys/fs/cgroup/memory.stat";
     struct statvfs st;
     uint64_t kib, limit, now;
     if (!number_in("/proc/meminfo", "MemAvailable:", &kib))
@@ -34,7 +33,8 @@ enum pr_code dr_room_look(const char *dir, struct dr_room *out, struct pr_err *e
     if (statvfs(dir, &st) != 0)
         return pr_fail(err, PR_EUNAVAIL, "%s: %s", dir, strerror(errno));
     out->memory = kib * 1024;
-    if (number_in(most, "", &limit) && number_in(used, "", &now)) {
+    if (number_in(most, "", &limit) &&
+        number_in(used, "anon ", &now)) { /* what caches files can be had back */
         const uint64_t left = limit > now ? limit - now : 0;
         out->memory = left < out->memory ? left : out->memory;
     }

@@ -14,7 +14,11 @@
 struct pr_bus; /* thread-safe */
 
 struct pr_bus_options {
-    const char *url; /* nats://host:port[,nats://...] */
+    /* nats://host:port[,nats://...]. One tls://: no connection without TLS, to any of them. (A
+     * server that wants TLS has it with nats://, too; who can answer in its place does not have to
+     * want it.) */
+    const char *url;
+    const char *ca_path; /* PEM, trusted beside the system's; NULL or "": none */
     const char *user, *password;
     const char *name;       /* connection name: the service */
     int connect_timeout_ms; /* 0: 2000 */

@@ -64,9 +64,26 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{/* Certificates to trust, in every service and job. */}}
+{{- define "prism.caEnv" -}}
+{{- with .Values.common.ca.nats }}
+- {name: PRISM_NATS_CA_PATH, value: /etc/prism/ca/{{ . }}}
+{{- end }}
+{{- end }}
+{{- define "prism.caMount" -}}
+{{- if .Values.common.ca.configMap }}
+- {name: ca, mountPath: /etc/prism/ca, readOnly: true}
+{{- end }}
+{{- end }}
+{{- define "prism.caVolume" -}}
+{{- with .Values.common.ca.configMap }}
+- {name: ca, configMap: {name: {{ . }}}}
+{{- end }}
+{{- end }}
+
 {{/* The keys of a service's Secret, each once. */}}
 {{- define "prism.secretKeys" -}}
-{{- concat (values (.secrets | default dict)) (values (.secretPaths | default dict)) | uniq | sortAlpha | toJson -}}
+{{- concat (values (.secrets | default dict)) (values (.secretPaths | default dict)) (.secretFiles | default list) | uniq | sortAlpha | toJson -}}
 {{- end }}
 
 {{- define "prism.externalSecret" -}}

@@ -78,6 +78,7 @@ spec:
           valueFrom: {fieldRef: {fieldPath: "metadata.labels['topology.kubernetes.io/zone']"}}
         {{- end }}
         {{- end }}
+        {{- include "prism.caEnv" $ | nindent 8 }}
         {{- include "prism.secretEnv" $s | nindent 8 }}
         {{- range $name, $value := $s.env }}
         - {name: {{ $name }}, value: {{ $value | quote }}}
@@ -96,7 +97,7 @@ spec:
         timeoutSeconds: 5
         failureThreshold: 3
       readinessProbe:
-        httpGet: {path: /readyz, port: http}
+        httpGet: {path: {{ ternary "/livez" "/readyz" $.Values.standby }}, port: http}
         periodSeconds: 5
         timeoutSeconds: 3
         failureThreshold: 2
@@ -107,6 +108,7 @@ spec:
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
         - {name: secrets, mountPath: /etc/prism/secrets, readOnly: true}
+        {{- include "prism.caMount" $ | nindent 8 }}
         {{- if $tls }}
         - {name: tls, mountPath: /etc/prism/tls, readOnly: true}
         {{- end }}
@@ -120,6 +122,7 @@ spec:
     - {name: tmp, emptyDir: {sizeLimit: 256Mi}}
     - name: secrets
       secret: {secretName: {{ $.Values.secrets.name }}-{{ .service }}, defaultMode: 288} # 0440
+    {{- include "prism.caVolume" $ | nindent 4 }}
     {{- if $tls }}
     - name: tls
       secret: {secretName: {{ $s.tls.secretName }}, defaultMode: 288}
@@ -132,6 +135,9 @@ spec:
             labels: {{- include "prism.selector" . | nindent 14 }}
           spec:
             accessModes: [ReadWriteOnce]
+            {{- with $s.scratchClass }}
+            storageClassName: {{ . }}
+            {{- end }}
             resources: {requests: {storage: {{ $s.scratch }}}}
     {{- end }}
     {{- if and (eq .service "placement") $s.data.claim }}
