@@ -157,8 +157,8 @@ export function Search({ label, value, hint, onGo, button = "Look up" }) {
 }
 
 export function Bar({ ratio, label, tone }) {
-  const r = Math.min(1, Math.max(0, num(ratio) || 0));
-  return html`<div class=${"bar " + (tone || "")} role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(r * 100)} aria-valuetext=${percent(r)} aria-label=${label}>
+  const known = num(ratio) !== null, r = Math.min(1, Math.max(0, num(ratio) || 0));
+  return html`<div class=${"bar " + (tone || "")} role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${known ? Math.round(r * 100) : undefined} aria-valuetext=${known ? percent(r) : "unknown"} aria-label=${label}>
     <div style=${{ width: r * 100 + "%" }}></div></div>`;
 }
 

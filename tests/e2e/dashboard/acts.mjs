@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { accessible, body, calm, check, must, open, picture, ready, sees, visit } from "./stage.mjs";
 
-const sql = (database, text) => execFileSync("psql", ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", process.env["PRISM_SQL_" + database], "-c", text], { encoding: "utf8" }).trim();
+export const sql = (database, text) => execFileSync("psql", ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", process.env["PRISM_SQL_" + database], "-c", text], { encoding: "utf8" }).trim();
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 
 async function act(page, name, confirm) {
