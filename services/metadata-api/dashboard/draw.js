@@ -9,7 +9,7 @@ const around = (i, n) => -Math.PI / 2 + (2 * Math.PI * i) / n;
 // zones: [{ id, state, lines: ["8 nodes"] }]; matrix: { from: { to: weight } }, the same both ways, or null; total: of
 // which a link is a share.
 export function ZoneMap({ zones, matrix, total }) {
-  const n = zones.length, W = 520, H = n > 2 ? 400 : 240, cx = W / 2, cy = n > 2 ? H / 2 + 34 : H / 2, R = n > 3 ? 140 : 132;
+  const n = zones.length, W = 400, H = n > 3 ? 400 : n === 3 ? 330 : 130, cx = W / 2, cy = n === 3 ? 197 : H / 2, R = n > 3 ? 138 : 132;
   const at = zones.map((_, i) => (n === 1 ? [cx, cy] : point(cx, cy, R, n === 2 ? Math.PI * (1 - i) : around(i, n))));
   const links = [];
   for (let i = 0; i < n; i++)

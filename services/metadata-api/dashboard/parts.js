@@ -18,7 +18,7 @@ export function Name({ v, most = 48, href, code = true }) {
 export function Time({ at, full }) {
   const now = useNow(15000), ms = when(at);
   if (ms === null) return html`<span class="muted">${DASH}</span>`;
-  return html`<time datetime=${new Date(ms).toISOString()} title=${stamp(ms) + " (" + ago(ms, now) + ")"}>${full ? stamp(ms) + ", " : ""}${ago(ms, now)}</time>`;
+  return html`<time class=${full ? "full" : ""} datetime=${new Date(ms).toISOString()} title=${stamp(ms) + " (" + ago(ms, now) + ")"}>${full ? stamp(ms) + ", " : ""}${ago(ms, now)}</time>`;
 }
 
 const TONES = {
