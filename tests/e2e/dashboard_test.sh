@@ -38,7 +38,9 @@ real_plan() {
     await 60 "plan $PRISM_PLAN" is_proposed || fail "plan $PRISM_PLAN: $(api "/v1/rebalance/plans/$PRISM_PLAN")"
     PRISM_VERTEX=$(awk 'NR == 50 { print $1 }' "$graph")
     sql "INSERT INTO api_tokens (name, hash, role) VALUES ('operator', sha256('tok-operator'), 'operator')"
-    export PRISM_PLAN PRISM_VERTEX
+    export PRISM_PLAN PRISM_VERTEX PRISM_GRAPH=$graph PRISM_TOKEN_FILE=$PRISM_STATE/token
+    export PRISM_REDIS_PORT PRISM_REDIS_PASSWORD_FILE=$PRISM_STATE/secrets/redis-admin
+    PRISM_REDIS_PORT=$(redis_port "$PRISM_PORT_BASE" 0)
 }
 
 # An API of its own on a database of its own: with rows that no cluster on one machine has, or with none.

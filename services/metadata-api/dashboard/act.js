@@ -82,7 +82,7 @@ export function Actions({ acts, label = "Actions" }) {
   const denied = [...new Set(shown.map((a) => mayNot(a.method || "POST", a.pattern)).filter(Boolean))];
   const pick = (a) => { if (!a.why) setOpen(a); };
   return html`<div class="actions" role="group" aria-label=${label}>
-    ${shown.map((a) => html`<button key=${a.title} type="button" class=${a.danger ? "danger" : a.main && !a.why ? "primary" : ""} aria-disabled=${a.why ? "true" : undefined} title=${a.why || undefined}
+    ${shown.map((a) => html`<button type="button" class=${a.danger ? "danger" : a.main && !a.why ? "primary" : ""} aria-disabled=${a.why ? "true" : undefined} title=${a.why || undefined}
       aria-describedby=${a.why ? "why-" + a.title.replace(/\W/g, "") : undefined} onClick=${() => pick(a)}>${a.title}</button>
       ${a.why ? html`<span class="sr-only" id=${"why-" + a.title.replace(/\W/g, "")}>Off: ${a.why}</span>` : null}`)}
     ${shown.length && !denied.length && shown.every((a) => a.why) ? html`<p class="note denied">Off: ${[...new Set(shown.map((a) => a.why))].slice(0, 2).join("; ")}.</p>` : null}

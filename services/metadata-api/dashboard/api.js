@@ -104,7 +104,8 @@ function understood(r, answer) {
   }
 }
 
-// { status, data, etag, ageS (null: not of the server's memory), atMs (the server's clock), warning, text, tookMs }; throws ApiError.
+// { status, data, etag, ageS (null: not of the server's memory), atMs (the server's clock when it was asked: an answer that was
+// long on its way is no newer for that), warning, text, tookMs }; throws ApiError.
 export async function call(method, path, options = {}) {
   await enter();
   try {
@@ -114,7 +115,7 @@ export async function call(method, path, options = {}) {
     if (!r.ok) throw problemOf(r.status, r.headers, data);
     return {
       status: r.status, data, etag: r.headers.get("ETag"), ageS: r.headers.has("Age") ? Number(r.headers.get("Age")) || 0 : null,
-      atMs: serverNow(), warning: r.headers.get("Warning"), text: answer, tookMs,
+      atMs: serverNow() - tookMs, warning: r.headers.get("Warning"), text: answer, tookMs,
     };
   } finally {
     leave();

@@ -16,7 +16,8 @@ function options({ series, height, band, bars, range }, width, el) {
     return at.map((t) => (t !== Math.floor(t) ? "" : span > 4 * 86400 ? stamp(t * 1000).slice(5, 10) : span > 86400 ? stamp(t * 1000).slice(5, 16) : stamp(t * 1000).slice(11, span > 1200 ? 16 : 19)));
   };
   const axis = { stroke: ink, font: "12px system-ui, sans-serif", grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
-  const scales = { x: { time: true } };
+  const HALF_DAY_S = 43200, only = (u) => u.data[0][0]; // one value is in the middle of a day; uPlot would show years
+  const scales = { x: { time: true, range: (u, min, max) => (u.data[0].length === 1 ? [only(u) - HALF_DAY_S, only(u) + HALF_DAY_S] : [min, max]) } };
   for (const s of series) scales[s.scale || "y"] = { range: s.range || range || ((u, min, max) => (min === null ? [0, 1] : [Math.min(0, min), (max > 0 ? max : 1) * 1.1])) };
   const first = series[0];
   const axes = [{ ...axis, values: whole, space: 80, label: "UTC", labelSize: 18, labelGap: 0, labelFont: axis.font, size: 34 }, { ...axis, scale: first.scale || "y", size: 66, ...(first.incrs ? { incrs: first.incrs } : {}), values: (u, v) => v.map((x) => (first.brief || first.write)(x)) }];

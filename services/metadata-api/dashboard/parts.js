@@ -18,7 +18,7 @@ export function Name({ v, most = 48, href, code = true }) {
 export function Time({ at, full }) {
   const now = useNow(15000), ms = when(at);
   if (ms === null) return html`<span class="muted">${DASH}</span>`;
-  return html`<time datetime=${new Date(ms).toISOString()} title=${stamp(ms) + " (" + ago(ms, now) + ")"}>${full ? stamp(ms) + ", " : ""}${ago(ms, now)}</time>`;
+  return html`<time class=${full ? "full" : ""} datetime=${new Date(ms).toISOString()} title=${stamp(ms) + " (" + ago(ms, now) + ")"}>${full ? stamp(ms) + ", " : ""}${ago(ms, now)}</time>`;
 }
 
 const TONES = {
@@ -123,10 +123,25 @@ const Inner = ({ make, children }) => (make ? make() : children);
 
 /* --- tables --- */
 
+// A link that is gone once it was followed (the next page, "Close") hands the focus to the table that is drawn then.
+let heir = null; // the last table in this element
+export const handOn = (within) => (e) => {
+  const el = e.currentTarget.closest(within);
+  if (!e.ctrlKey && !e.metaKey && !e.shiftKey) addEventListener("hashchange", () => { heir = el; }, { once: true });
+};
+for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => { heir = null; }, { capture: true });
+
 // cols: [{ head, cell(row), num, wide }]. The caption says what is listed, for those who hear the page.
 export function Table({ caption, cols, rows, keyOf, empty, rowClass }) {
+  const box = useRef(null);
+  useEffect(() => {
+    if (!heir || !box.current || [...heir.querySelectorAll(".table-scroll")].pop() !== box.current) return;
+    heir = null;
+    box.current.scrollTop = 0;
+    box.current.focus();
+  });
   if (rows.length === 0) return html`<${Empty} title=${empty || "Nothing"} />`;
-  return html`<div class="table-scroll" role="group" aria-label=${caption} tabindex="0"><table>
+  return html`<div ref=${box} class="table-scroll" role="group" aria-label=${caption} tabindex="0"><table>
     <caption class="sr-only">${caption}</caption>
     <thead><tr>${cols.map((c) => html`<th scope="col" class=${c.num ? "num" : ""}>${c.head}</th>`)}</tr></thead>
     <tbody>${rows.map((r, i) => html`<tr key=${keyOf ? keyOf(r, i) : i} class=${rowClass ? rowClass(r) : ""}>
@@ -139,8 +154,16 @@ export function Pager({ data, parts, query, shown }) {
   const next = text(data.nextPageToken);
   if (!next && !query.page) return null;
   return html`<nav class="pager" aria-label="Pages">
-    ${query.page ? html`<a class="button" href=${to(parts, { ...query, page: "" })}>First page</a>` : null}
-    ${next ? html`<a class="button" href=${to(parts, { ...query, page: next })}>Next ${shown}</a>` : html`<span class="muted">This is the last page</span>`}</nav>`;
+    ${query.page ? html`<a class="button" href=${to(parts, { ...query, page: "" })} onClick=${handOn("section")}>First page</a>` : null}
+    ${next ? html`<a class="button" href=${to(parts, { ...query, page: next })} onClick=${handOn("section")}>Next ${shown}</a>` : html`<span class="muted">This is the last page</span>`}</nav>`;
+}
+
+// Pages of what is here as a whole: rows from, of all.
+export function Slices({ label, from, shown, all, hrefOf }) {
+  if (all <= shown) return null;
+  const link = (at, words) => html`<a class="button" href=${hrefOf(String(at))} onClick=${handOn("section")}>${words}</a>`;
+  return html`<nav class="pager" aria-label=${label}>${from > 0 ? link(Math.max(0, from - shown), "Before") : null}
+    ${from + shown < all ? link(from + shown, "Next " + shown) : null}<span class="muted">${from + 1} to ${Math.min(from + shown, all)} of ${all}</span></nav>`;
 }
 
 // Filters that are links: [[name, value, words]].
@@ -157,8 +180,8 @@ export function Search({ label, value, hint, onGo, button = "Look up" }) {
 }
 
 export function Bar({ ratio, label, tone }) {
-  const r = Math.min(1, Math.max(0, num(ratio) || 0));
-  return html`<div class=${"bar " + (tone || "")} role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(r * 100)} aria-valuetext=${percent(r)} aria-label=${label}>
+  const known = num(ratio) !== null, r = Math.min(1, Math.max(0, num(ratio) || 0));
+  return html`<div class=${"bar " + (tone || "")} role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${known ? Math.round(r * 100) : undefined} aria-valuetext=${known ? percent(r) : "unknown"} aria-label=${label}>
     <div style=${{ width: r * 100 + "%" }}></div></div>`;
 }
 

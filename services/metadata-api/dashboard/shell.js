@@ -97,19 +97,22 @@ function Theme() {
 /* --- the frame --- */
 
 export function Frame({ me, at, onOut, children }) {
-  const [open, setOpen] = useState(false), main = useRef(null);
+  const [open, setOpen] = useState(false), main = useRef(null), menu = useRef(null), nav = useRef(null);
   useEffect(() => { setOpen(false); }, [at]);
+  useEffect(() => { if (open) nav.current.querySelector("a").focus(); }, [open]); // the menu lies over the rest: whoever is in it is in front
   const skip = (e) => { e.preventDefault(); main.current.focus(); };
+  const leave = (e) => { if (open && e.key === "Escape") { setOpen(false); menu.current.focus(); } };
+  const left = (e) => { const to_ = e.relatedTarget; if (open && to_ && to_ !== menu.current && !nav.current.contains(to_)) setOpen(false); };
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to what matters</a>
     <div class="frame">
       <header class="top">
-        <button type="button" class="plain menu" aria-expanded=${open} aria-controls="nav" onClick=${() => setOpen(!open)}><${Icon} name="menu" /><span class="sr-only">Menu</span></button>
+        <button ref=${menu} type="button" class="plain menu" onKeyDown=${leave} aria-expanded=${open} aria-controls="nav" onClick=${() => setOpen(!open)}><${Icon} name="menu" /><span class="sr-only">Menu</span></button>
         <a class="brand" href=${to("overview")}><img src="ui/icon.svg" alt="" width="22" height="22" />Prism</a>
         <span class="spring"></span><${LiveBadge} /><${Theme} />
         <span class="who" title=${"Token " + cut(me.name, 100) + ", role " + me.role}><bdi>${cut(me.name, 24)}</bdi> <span class="muted">${me.role}</span></span>
         <button type="button" class="plain" onClick=${onOut}><${Icon} name="out" /><span class="wide-only">Sign out</span><span class="sr-only narrow-only">Sign out</span></button>
       </header>
-      <nav id="nav" class=${"side" + (open ? " open" : "")} aria-label="Views"><div><ul>
+      <nav ref=${nav} id="nav" onKeyDown=${leave} onfocusout=${left} class=${"side" + (open ? " open" : "")} aria-label="Views"><div><ul>
         ${NAV.map(([id, words]) => html`<li key=${id}><a href=${to(id)} aria-current=${at === id ? "page" : undefined}><${Icon} name=${id} />${words}</a></li>`)}</ul>
         <p class="note"><a href="docs">REST interface</a><br /><a href="ui/licences.txt">Licences</a></p></div></nav>
       <main id="main" ref=${main} tabindex="-1"><${StaleBanner} />${children}</main>

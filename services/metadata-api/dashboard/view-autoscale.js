@@ -89,19 +89,27 @@ function Timeline({ name, path, query, evaluatedAt }) {
   return html`<${Panel} title="Size and load" from=${e} wide actions=${html`<${Choice} label="Last" parts=${["autoscale", name]} query=${query} name="hours" options=${[["", "6 h"],
       ["24", "a day"], ["168", "a week"]]} />`}>
     ${ahead ? html`<p class="note">This fleet's clock is ${seconds((theirs - serverNow()) / 1000)} ahead of the server's: in a trial it may run faster (PRISM_AUTOSCALE_CLOCK_RATE).</p>` : null}
-    <${Ready} of=${e} lines=${6}>${(d) => html`<${Lines} d=${d} />`}</${Ready}></${Panel}>`;
+    <${Ready} of=${e} lines=${6}>${(d) => html`<${Lines} d=${d} nowMs=${ahead ? theirs : serverNow()} />`}</${Ready}></${Panel}>`;
 }
 
 // All of a member, unless that would make a line of what there is.
 const upTo = (u, min, max) => [0, [5, 10, 20, 50].find((top) => max * 1.2 < top) || 100];
-function Lines({ d }) {
-  const items = list(d.items), actions = list(d.actions);
-  const xs = useMemo(() => items.map((s) => when(s.at) / 1000), [d]);
+// The samples, and nothings wherever nobody has measured for longer than a step, also at the end: the line has a gap there.
+const LATE_MS = 180000; // a sample comes some time after its minute
+function samplesOf(items, stepS, nowMs) {
+  const all = [], gap = (toMs) => { const last = all[all.length - 1]; if (last && toMs - last.atMs > 1500 * stepS) all.push({ atMs: last.atMs + 1000 * stepS }, { atMs: toMs - 1 }); };
+  for (const s of items) { const atMs = when(s.at); gap(atMs); all.push({ ...s, atMs }); }
+  gap(nowMs - LATE_MS);
+  return all;
+}
+function Lines({ d, nowMs }) {
+  const actions = list(d.actions), items = useMemo(() => samplesOf(list(d.items), num(d.stepS) || 60, nowMs), [d]);
+  const xs = useMemo(() => items.map((s) => s.atMs / 1000), [items]);
   const series = useMemo(() => {
-    const wanted = items.map((s) => { let w = null; for (const a of actions) { if (when(a.at) <= when(s.at)) w = a.to; else { if (w === null) w = a.from; break; } } return num(w); });
+    const wanted = items.map((s) => { let w = null; for (const a of actions) { if (when(a.at) <= s.atMs) w = a.to; else { if (w === null) w = a.from; break; } } return num(w); });
     return [{ label: "serving", color: "--zone-0", values: items.map((s) => num(s.serving)), write: (v) => count(v), step: true }, ...(wanted.some((w) => w !== null) ? [{ label: "wanted", color: "--zone-1", values: wanted, write: (v) => count(v), step: true, dash: [6, 4] }] : []),
       { label: "CPU, mean", color: "--zone-2", scale: "pct", values: items.map((s) => num(s.cpuPct)), write: (v) => load(v), thin: true, range: upTo }, { label: "CPU, most", color: "--muted", scale: "pct", values: items.map((s) => num(s.cpuPctMost)), write: (v) => load(v), thin: true, dash: [3, 3], range: upTo }];
-  }, [d]);
+  }, [items]);
   if (!items.length) return html`<${Empty} title="Nobody has measured">There is no sample in this time.</${Empty}>`;
   return html`<${Chart} title="Members and load" xs=${xs} series=${series} height=${240} />
     ${actions.length ? html`<h3>Changes in this time</h3><ul class="rows">${[...actions].reverse().slice(0, 20).map((a, i) => html`<li key=${i}><a href=${num(a.decisionId) === null ? to(["autoscale", text(d.fleet)]) : to(["autoscale", text(d.fleet), String(a.decisionId)])}><span class="muted"><${Time} at=${a.at} /></span><span><strong>${count(a.from)} \u2192 ${count(a.to)}</strong> members</span></a></li>`)}</ul>` : null}`;

@@ -4,7 +4,7 @@ import { Actions } from "./act.js";
 import { serverNow } from "./api.js";
 import { Chart } from "./chart.js";
 import { useGet } from "./data.js";
-import { Choice, Empty, Name, Pager, Panel, Ready, Stat, State, Stats, Table, Time, Zone } from "./parts.js";
+import { Choice, Empty, Name, Pager, Panel, Ready, Slices, Stat, State, Stats, Table, Time, Zone } from "./parts.js";
 import { bytes, count, cut, list, millis, num, plural, rate, stamp, text, when } from "./format.js";
 import { api, to } from "./route.js";
 import { alarmWords, RPO_GOAL_MS } from "./view-overview.js";
@@ -74,7 +74,7 @@ function Shards({ dr, query }) {
         { head: "Busiest", num: true, cell: (s) => rate(s.bytesPerSecond) },
         { head: "Durable", cell: (s) => html`<${Time} at=${s.durableAt} />` },
         { head: "Alarms", wide: true, cell: (s) => (list(s.alarms).length ? html`<span class="bad">${s.alarms.map(alarmWords).join(", ")}${s.error ? ": " + cut(s.error, 160) : ""}</span>` : "none") }]} />
-      ${all.length > PAGE ? html`<nav class="pager" aria-label="Pages of shards">${from > 0 ? html`<a class="button" href=${to("dr", { from: String(Math.max(0, from - PAGE)) })}>Before</a>` : null}${from + PAGE < all.length ? html`<a class="button" href=${to("dr", { from: String(from + PAGE) })}>Next ${PAGE}</a>` : null}<span class="muted">${from + 1} to ${Math.min(from + PAGE, all.length)} of ${all.length}</span></nav>` : null}`; }}</${Ready}></${Panel}>`;
+      <${Slices} label="Pages of shards" from=${from} shown=${PAGE} all=${all.length} hrefOf=${(at) => to("dr", { ...query, from: at })} />`; }}</${Ready}></${Panel}>`;
 }
 
 function Drills({ query, dr }) {

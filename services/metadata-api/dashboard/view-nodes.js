@@ -2,7 +2,7 @@
 import { html, useMemo } from "./htm-preact.js";
 import { useGet } from "./data.js";
 import { SlotMap } from "./draw.js";
-import { Choice, Empty, Facts, Name, Pager, Panel, Ready, Search, Stat, State, Stats, Table, Time, Zone } from "./parts.js";
+import { Choice, Empty, Facts, Name, Pager, Panel, Ready, Search, Slices, Stat, State, Stats, Table, Time, Zone } from "./parts.js";
 import { bytes, count, cut, list, num, percent, plain, plural, text } from "./format.js";
 import { api, go, to } from "./route.js";
 
@@ -67,7 +67,7 @@ function Shards({ query }) {
         <${Search} label="Slot" value=${query.slot} hint="0 to 16383" button="Show" onGo=${(v) => go("nodes", { tab: "shards", slot: v })} />
         <div class="spaced"><${SlotMap} of=${of} zones=${[...new Set(shards.map((s) => s.zone).filter(Boolean))].sort()} pick=${pick} onPick=${(s) => go("nodes", { tab: "shards", slot: String(s) })} /></div></div>
       <div aria-live="polite">${pick === null ? html`<${Empty} title="No slot is selected">Enter one, or select it in the map.</${Empty}>` : html`<${Slot} slot=${pick} shard=${one} />`}</div></div>
-      <h3>${plural(shards.length, "shard")}${shards.length > PAGE ? ", " + (from + 1) + " to " + Math.min(from + PAGE, shards.length) : ""}</h3>
+      <h3>${plural(shards.length, "shard")}</h3>
       <${Table} caption="Shards" rows=${shown} keyOf=${(s) => s.id} empty="No shard: no node serves slots" cols=${[
           { head: "Shard", cell: (s) => html`<${Name} v=${s.id} most=${32} />` },
           { head: "Primary", cell: (s) => html`<${Name} v=${s.primary} most=${32} href=${s.primary ? to(["nodes", s.primary]) : undefined} />` },
@@ -75,8 +75,7 @@ function Shards({ query }) {
         { head: "Replicas", cell: (s) => list(s.replicas).map((r, i) => html`${i ? ", " : ""}<${Name} v=${r.id} most=${24} href=${to(["nodes", text(r.id)])} /> ${r.zone ? "in " + cut(r.zone, 12) : ""}`) },
         { head: "Slots", num: true, cell: (s) => count(s.slots) },
         { head: "Ranges", cell: (s) => html`<code>${list(s.slotRanges).slice(0, 3).map((r) => r.join("\u2013")).join(", ")}${list(s.slotRanges).length > 3 ? ", \u2026" : ""}</code>` }]} />
-      ${shards.length > PAGE ? html`<nav class="pager" aria-label="Pages of shards">${from > 0 ? html`<a class="button" href=${to("nodes", { tab: "shards", from: String(Math.max(0, from - PAGE)) })}>Before</a>` : null}
-        ${from + PAGE < shards.length ? html`<a class="button" href=${to("nodes", { tab: "shards", from: String(from + PAGE) })}>Next ${PAGE}</a>` : null}</nav>` : null}`; }}</${Ready}></${Panel}>`;
+      <${Slices} label="Pages of shards" from=${from} shown=${PAGE} all=${shards.length} hrefOf=${(at) => to("nodes", { ...query, tab: "shards", from: at })} />`; }}</${Ready}></${Panel}>`;
 }
 
 function Slot({ slot, shard }) {

@@ -89,7 +89,7 @@ function One({ id, query }) {
 function Progress({ p, plan, op }) {
   const g = p.progress, done = p.state === "done", moves = Object.values(p.moves || {});
   const moved = moves.reduce((s, m) => s + (num(m.moved) || 0), 0), all = num(p.summary?.moves) || 0;
-  const ratio = done ? 1 : num(g?.ratio) ?? num(op.data?.progressRatio) ?? (all ? moved / all : 0);
+  const ratio = done ? 1 : num(g?.ratio) ?? num(op.data?.progressRatio) ?? (all ? moved / all : null);
   const eta = num(g?.etaS) ?? num(op.data?.etaS);
   const waves = num(p.waves) || 0, at = num(p.wave);
   return html`<${Panel} title="Progress" from=${[plan, op]} wide id="progress">

@@ -2,7 +2,7 @@
 import { html } from "./htm-preact.js";
 import { Actions } from "./act.js";
 import { useGet } from "./data.js";
-import { Bar, Choice, Facts, Name, Pager, Panel, Ready, Search, State, Table, Time } from "./parts.js";
+import { Bar, Choice, Facts, handOn, Name, Pager, Panel, Ready, Search, State, Table, Time } from "./parts.js";
 import { cut, list, num, percent, plain, seconds, text } from "./format.js";
 import { api, go, to } from "./route.js";
 
@@ -12,6 +12,7 @@ function placeOf(resource) {
   if (a === "rebalance" && b === "plans" && c) return to(["plans", c]);
   if (a === "placement" && b === "runs" && c) return to(["runs", c]);
   if (a === "nodes" && b) return to(["nodes", b]);
+  if (a === "zones" && b) return to("nodes", { zone: b });
   if (a === "autoscale") return to("autoscale");
   if (a === "dr") return to("dr");
   return undefined;
@@ -38,7 +39,7 @@ export function Operations({ query }) {
 
 function One({ id }) {
   const e = useGet("v1/operations/" + encodeURIComponent(id), { on: ["operations/" + id] });
-  return html`<${Panel} title="Operation" from=${e} wide actions=${html`<a href=${to("operations")}>Close</a>`}>
+  return html`<${Panel} title="Operation" from=${e} wide actions=${html`<a href=${to("operations")} onClick=${handOn("main")}>Close</a>`}>
       <${Ready} of=${e}>${(o) => { const over = ["done", "failed", "canceled"].includes(o.state);
     return html`<${Bar} ratio=${o.state === "done" ? 1 : o.progressRatio} label="Progress" tone=${o.state === "done" ? "good" : over ? "bad" : ""} />
       <${Facts} rows=${[["Kind", plain(o.kind)],
@@ -62,7 +63,7 @@ export function Audit({ query }) {
         <${Search} label="By" value=${query.principal} hint="name of a token" button="Filter" onGo=${set("principal")} />
         <${Search} label="Action" value=${query.action} hint="such as node.patch" button="Filter" onGo=${set("action")} />
       <${Search} label="Resource" value=${query.resource} hint="such as nodes/n1" button="Filter" onGo=${set("resource")} />${query.principal || query.action || query.resource ? html`<a class="button" href=${to("audit")}>All</a>` : null}</div>
-    ${shown ? html`<${Entry} a=${shown} query=${query} />` : query.id && e.data ? html`<p class="note" role="status">Entry ${cut(query.id, 20)} is not on this page of the trail: newer ones have taken its place, or a filter leaves it out.</p>` : null}
+    <div aria-live="polite">${shown ? html`<${Entry} a=${shown} query=${query} />` : query.id && e.data ? html`<p class="note">Entry ${cut(query.id, 20)} is not on this page of the trail: newer ones have taken its place, or a filter leaves it out.</p>` : null}</div>
     <${Panel} title="Trail" from=${e} wide>
         <${Ready} of=${e} lines=${8}>${(d) => html`<${Table} caption="Audit trail, newest first" rows=${list(d.items)} keyOf=${(a) => a.id} rowClass=${(a) => (String(a.id) === query.id ? "picked" : "")} empty=${query.principal || query.action || query.resource ? "Nothing is like that" : "Nothing was changed yet"} cols=${[
       { head: "When", cell: (a) => html`<${Time} at=${a.at} full />` },
@@ -81,7 +82,7 @@ function changed(a) {
 const brief = (v) => (v === null || v === undefined ? "none" : typeof v === "object" ? JSON.stringify(v) : String(v));
 const pretty = (v) => (v === null || v === undefined ? "nothing" : plain(JSON.stringify(v, null, 2)).slice(0, 50000));
 
-const Entry = ({ a, query }) => html`<${Panel} title=${"Entry " + a.id} wide actions=${html`<a href=${to("audit", { ...query, id: "" })}>Close</a>`}>
+const Entry = ({ a, query }) => html`<${Panel} title=${"Entry " + a.id} wide actions=${html`<a href=${to("audit", { ...query, id: "" })} onClick=${handOn("main")}>Close</a>`}>
   <${Facts} rows=${[["Who", html`<${Name} v=${a.principal} code=${false} />`], ["Did", plain(a.action)],
       ["When", html`<${Time} at=${a.at} full />`], ["Trace", html`<${Name} v=${a.trace} most=${60} />`]]} />
   <div class="diff"><div><h3>Before</h3><pre tabindex="0">${pretty(a.before)}</pre></div><div><h3>After</h3><pre tabindex="0">${pretty(a.after)}</pre></div></div></${Panel}>`;

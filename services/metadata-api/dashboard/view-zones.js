@@ -69,15 +69,16 @@ function Traffic({ run, runs, side, query, topology, states }) {
   const total = totalOf(ids, figures?.matrix), state = Object.fromEntries(list(states.data?.zones).map((z) => [z.id, z.state]));
   const of = Object.fromEntries(list(topology.data?.zones).map((z) => [z.id, z]));
   const zones = ids.map((id) => ({ id, state: state[id], lines: of[id] ? [plural(of[id].nodes, "node"), count(of[id].slots) + " slots"] : [] }));
+  const matrixOf = run ? [{ path: runPath(run.id), topics: [] }] : [];
   const choose = run ? html`<div class="filters">
       <${Choice} label="Run" parts="zones" query=${query} name="run" options=${runs.slice(0, 6).map((x, i) => [i === 0 ? "" : String(x.id), String(x.id)])} />
     <${Choice} label="Figures" parts="zones" query=${query} name="side" options=${[["", "after"],
         ["before", "before"]]} /></div>` : null;
   return html`<div class="columns">
-    <${Panel} title="Zones" from=${[topology, states]} note=${figures ? "Lines: the share of the edge weight that lies between two zones." : undefined}>
+    <${Panel} title="Zones" from=${[topology, states, ...matrixOf]} note=${figures ? "Lines: the share of the edge weight that lies between two zones." : undefined}>
         <${Ready} of=${topology}>${() => ids.length === 0 ? html`<${Empty} title="No zone is registered" />`
       : html`<${ZoneMap} zones=${zones} matrix=${figures?.matrix} total=${total} />`}</${Ready}></${Panel}>
-    <${Panel} title="Traffic matrix" from=${run ? [{ path: runPath(run.id), topics: [] }] : []} note=${run ? "Edge weight of the graph, " + side + " placement run " + run.id + ". " + BOTH_WAYS : undefined}>
+    <${Panel} title="Traffic matrix" from=${matrixOf} note=${run ? "Edge weight of the graph, " + side + " placement run " + run.id + ". " + BOTH_WAYS : undefined}>
       ${choose}${figures ? html`<${Matrix} ids=${ids} matrix=${figures.matrix} total=${total} write=${count} />
         <${Facts} rows=${[["Between zones", percent(figures.crossShare)], ["Cut edge weight", count(figures.cutWeight)],
             ["Imbalance", percent(figures.imbalance)],

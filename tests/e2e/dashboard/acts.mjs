@@ -1,11 +1,11 @@
-// Who may do what; a real plan that is executed, paused, resumed and canceled; changes that appear by themselves.
+// Who may do what; every button; changes that appear by themselves.
 import { execFileSync } from "node:child_process";
-import { accessible, body, calm, check, must, open, picture, ready, sees, visit } from "./stage.mjs";
+import { accessible, body, calm, check, must, open, ready, sees, visit } from "./stage.mjs";
 
-const sql = (database, text) => execFileSync("psql", ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", process.env["PRISM_SQL_" + database], "-c", text], { encoding: "utf8" }).trim();
-const button = (page, name) => page.getByRole("button", { name, exact: true });
+export const sql = (database, text) => execFileSync("psql", ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", process.env["PRISM_SQL_" + database], "-c", text], { encoding: "utf8" }).trim();
+export const button = (page, name) => page.getByRole("button", { name, exact: true });
 
-async function act(page, name, confirm) {
+export async function act(page, name, confirm) {
   await page.waitForFunction((n) => [...document.querySelectorAll("button")].some((b) => b.textContent === n && b.getAttribute("aria-disabled") !== "true"), name);
   await button(page, name).click();
   await page.waitForSelector("dialog[open]");
@@ -137,49 +137,4 @@ export async function live(base) {
     calm(page);
     await page.context().close();
   });
-}
-
-// On the stack: services that work. plan is proposed, and takes its time.
-export async function realPlan(base, plan) {
-  const page = await open(base, "tok-operator"), state = (words) => page.waitForFunction((w) => w.includes(document.querySelector(".headline .badge")?.textContent), words);
-  const moved = () => page.evaluate(() => Number([...document.querySelectorAll("#progress .stat")].find((s) => s.querySelector("dt").textContent === "Vertices moved")?.querySelector(".value").textContent.replace(/,/g, "") || 0));
-  await check("a real plan: what it would do, executed, its progress live", async () => {
-    await visit(page, "plans/" + plan);
-    await sees(page, "What it would do");
-    await act(page, "Execute now");
-    await state(["running"]);
-    await page.waitForSelector("#progress"); // and from here on nothing is loaded anew
-    const before = await moved();
-    await page.waitForFunction((b) => { const s = [...document.querySelectorAll("#progress .stat")].find((x) => x.querySelector("dt").textContent === "Vertices moved"); return s && Number(s.querySelector(".value").textContent.replace(/,/g, "")) > b; }, before);
-    calm(page);
-  });
-  await check("it is paused, resumed and canceled, and each is seen without reloading", async () => {
-    await act(page, "Pause");
-    await state(["paused"]);
-    await act(page, "Resume");
-    await state(["running"]);
-    await act(page, "Cancel");
-    await state(["canceled"]);
-    must(/^(canceled)$/.test(sql("REAL", "SELECT state FROM plans WHERE id = " + Number(plan))), "the plan is " + sql("REAL", "SELECT state FROM plans WHERE id = " + Number(plan)));
-    calm(page);
-  });
-  await check("a vertex is found where the store has it, with its surroundings", async () => {
-    await visit(page, "vertex"); // anew, so that what was told of the plan is not in the picture
-    await page.fill("input[type=search]", process.env.PRISM_VERTEX);
-    await page.keyboard.press("Enter");
-    await page.waitForSelector("svg.neighbourhood");
-    must(page.url().endsWith("#/vertex?id=" + process.env.PRISM_VERTEX), "the link is " + page.url());
-    await picture(page, "vertex");
-    await accessible(page);
-    calm(page);
-  });
-  await check("a plan is made from the page of a run", async () => {
-    await visit(page, "runs");
-    await page.click("main tbody th a");
-    await act(page, "Plan the moves");
-    await page.waitForFunction((old) => /^#\/plans\/\d+$/.test(location.hash) && location.hash !== "#/plans/" + old, String(plan));
-    await state(["proposed"]);
-    calm(page);
-  });
-  await page.context().close();
 }

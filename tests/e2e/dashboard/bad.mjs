@@ -36,6 +36,15 @@ export async function answers(base) {
     await sees(page, "n0001");
     calm(page);
   }));
+  await check("server: an answer that was long on its way is from when it was asked, and so compared with what changed since", () => on(between, "source?path=v1/costs", async (page) => {
+    let askedMs = 0; // the server's clock is this computer's
+    between.act = (q) => { if (!q.url.startsWith("/v1/costs")) return undefined; askedMs = Date.now(); return { wait: 4000 }; };
+    await page.goto(between.base + "/#/source?path=v1/costs");
+    await sees(page, "Read at");
+    const [h, m, s] = /Read at\s+(\d+):(\d+):(\d+) UTC/.exec(await body(page)).slice(1).map(Number), readMs = (h * 3600 + m * 60 + s) * 1000, lateMs = (readMs - askedMs % 86400000 + 86400000) % 86400000;
+    must(lateMs < 2500 || lateMs > 86400000 - 2500, `it was asked at ${new Date(askedMs).toISOString()}, and read at ${h}:${m}:${s}`);
+    calm(page);
+  }));
   await check("server: 401 signs out, says so, and the link stays", () => on(between, "nodes", async (page, go) => {
     await go();
     between.act = (q) => (q.url.startsWith("/v1/") ? problem(401, "Not authenticated", "this token was revoked") : undefined);

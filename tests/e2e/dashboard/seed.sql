@@ -95,7 +95,8 @@ INSERT INTO autoscale_fleets (name, settings, changed_by) VALUES
 SELECT autoscale_partitions('autoscale_samples', now(), 1, interval '60 days');
 INSERT INTO autoscale_samples (fleet, at, cpu_pct, memory_pct, network_bps, load, serving, silent, merged_at)
 SELECT 'proxies', date_trunc('minute', now()) - m * interval '1 min', 45 + 25 * sin(m / 160.0) + m % 7, 55, 4e9,
-    25, 48 + (12 * sin(m / 160.0 - 0.4))::int, m % 3 / 2, now() FROM generate_series(0, 1439) m;
+    25, 48 + (12 * sin(m / 160.0 - 0.4))::int, m % 3 / 2, now() FROM generate_series(0, 1439) m
+WHERE m NOT BETWEEN 700 AND 790; -- in which nobody measured
 INSERT INTO autoscale_state (fleet, desired, memory, evaluated_at, lease_epoch) VALUES ('proxies', 48, '{}', now(), 1);
 INSERT INTO autoscale_decisions (fleet, at, settings_version, from_instances, to_instances, move, why, alarm, alarm_why,
     input, decision, state, lease_epoch)
@@ -125,10 +126,10 @@ INSERT INTO dr_shards (shard_id, group_id, generation_epoch, generation_n, repli
 SELECT 'n' || to_char(i, 'FM0000'), 'g' || i % 2, 7, 3, repeat('a', 40), 100000 + i, '', now(), now() - interval '1.8 s', now() - interval '9 h',
     100000 + i, 0, true, 0, 0, 1200000, 100000000, CASE WHEN i = 9 THEN '{lag}'::text[] ELSE '{}' END, 'n' || to_char(i + 500, 'FM0000'),
     CASE WHEN i = 9 THEN '<u>slow</u> disk' ELSE '' END FROM generate_series(1, 500) i;
-INSERT INTO dr_rpo (shard_id, at, worst_ms) -- an outage of three minutes, nine hours ago
+INSERT INTO dr_rpo (shard_id, at, worst_ms) -- an outage of three minutes, nine hours ago; nothing from five to six hours ago
 SELECT 'n' || to_char(i, 'FM0000'), date_bin('10 minutes', now(), 'epoch') - b * interval '10 minutes',
     1900 + (i * 37 + b * 101) % 700 + CASE WHEN b = 54 THEN 180000 ELSE 0 END
-FROM generate_series(1, 500) i, generate_series(0, 144) b;
+FROM generate_series(1, 500) i, generate_series(0, 144) b WHERE b NOT BETWEEN 30 AND 36;
 INSERT INTO dr_drills (shard_id, state, outcome, reason, asked_by, created_at, started_at, finished_at, generation, skipped,
     list_ms, fetch_ms, load_ms, rto_ms, rpo_ms, base_bytes, stream_bytes, keys)
 SELECT 'n' || to_char(i % 500 + 1, 'FM0000'), 'done', CASE WHEN i = 390 THEN 'damaged' ELSE 'good' END,

@@ -29,9 +29,11 @@ export async function check(name, fn, mostMs = CHECK_MS) {
   clearTimeout(timer);
   return ok;
 }
+export const closing = []; // what the run has measured, told at its end
 export function must(what, words) { if (!what) throw new Error(words); }
 export function finish() {
   if (complained.length) { failed++; console.log("FAILED complaints of the browser:\n  " + [...new Set(complained)].slice(0, 20).join("\n  ")); }
+  closing.forEach((words) => console.log(words));
   console.log(`${done} passed, ${failed} failed`);
   return failed === 0 && done > 0 ? 0 : 1;
 }

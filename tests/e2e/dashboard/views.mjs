@@ -1,5 +1,5 @@
 // Every view, with 64,000 partitions and 1,000 nodes: nothing complains, everybody can use it, it is quick.
-import { accessible, body, calm, check, must, open, picture, ready, shot, visit } from "./stage.mjs";
+import { accessible, body, calm, check, closing, must, open, picture, ready, shot, visit } from "./stage.mjs";
 
 // hash, and words that only the data can have brought.
 export const VIEWS = [
@@ -67,7 +67,9 @@ export async function views(base) {
         Object.assign(t, { paint: Math.min(t.paint, again.paint), all: Math.min(t.all, again.all) });
       }
     for (const t of times) console.log(`  ${t.hash.padEnd(24)} first paint ${Math.round(t.paint)} ms, all there ${Math.round(t.all)} ms`);
-    const late = times.filter(isLate);
+    const late = times.filter(isLate), most = (of) => times.reduce((x, t) => (t[of] > x[of] ? t : x)), mid = (of) => times.map((t) => t[of]).sort((a, b) => a - b)[times.length >> 1];
+    const said = (words, of) => `${words} of ${times.length} views: half of them within ${Math.round(mid(of))} ms, the slowest (${most(of).hash}) ${Math.round(most(of)[of])} ms`;
+    closing.push(said("first paint", "paint") + `; the goal is ${GOAL_MS} ms, ${times.filter((t) => t.paint > GOAL_MS).length} above it, judged at ${GOAL_MS * SLOW} ms`, said("all there", "all"));
     must(times.length === VIEWS.length && late.length === 0, "late: " + JSON.stringify(late));
   });
   await check("every number leads to a call that answers", async () => {
