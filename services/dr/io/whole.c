@@ -114,14 +114,6 @@ static enum pr_code look(struct dr_whole_run *r, size_t shard, struct pr_err *er
     return dr_survey_look(&of, &r->survey, &r->joining, err);
 }
 
-static enum pr_code looked(struct dr_whole_run *r, void *ctx, struct pr_err *err)
-{
-    (void)ctx;
-    (void)err;
-    dr_survey_sort(&r->survey);
-    return PR_OK;
-}
-
 static bool asked(const struct dr_whole_run *r, const void *ctx, size_t shard)
 {
     (void)ctx;
@@ -157,9 +149,11 @@ static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
     const size_t n = r->out->shards;
     enum pr_code rc = dr_survey_init(&r->survey, n, err);
     if (rc == PR_OK)
-        rc = dr_wave_each(r, NULL, look, looked, NULL, err);
-    if (rc == PR_OK)
+        rc = dr_wave_each(r, NULL, look, NULL, NULL, err);
+    if (rc == PR_OK) {
+        dr_survey_sort(&r->survey);
         rc = dr_part_facts(r, err);
+    }
     if (rc == PR_OK)
         rc = assign_slots(r, &r->survey, err);
     if (rc == PR_OK)

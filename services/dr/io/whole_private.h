@@ -33,10 +33,11 @@ struct dr_whole_run {
     struct pr_buf functions; /* of the first shard */
 };
 
-/* whole_wave.c: servers by waves. begin: how many at a time. each: calls fn with every wave in turn
- * of which `wants` (NULL: all) wants a shard, its servers loaded. When all fit they stay up, else
- * each wave's files are written and its servers stopped. What is not fetched yet is. each (NULL:
- * none) is called for every shard that is loaded, by several threads, while others still load. */
+/* whole_wave.c: servers by waves. begin: how many at a time. each: calls fn (NULL: nothing) with
+ * every wave in turn of which `wants` (NULL: all) wants a shard, its servers loaded. When all fit
+ * they stay up, else each wave's files are written and its servers stopped. What is not fetched yet
+ * is. each (NULL: none) is called for every shard that is loaded, by several threads, while others
+ * still load. */
 PR_CHECKED enum pr_code dr_wave_begin(struct dr_whole_run *r, struct pr_err *err);
 typedef enum pr_code dr_wave_fn(struct dr_whole_run *r, void *ctx, struct pr_err *err);
 typedef enum pr_code dr_wave_shard_fn(struct dr_whole_run *r, size_t shard, struct pr_err *err);
