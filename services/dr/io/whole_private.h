@@ -18,14 +18,15 @@ struct dr_whole_run {
     pthread_rwlock_t reading; /* of the index, while shards are fetched side by side */
     pthread_mutex_t joining;  /* of the survey, while shards are looked at side by side */
     struct dr_exchange exchange;
-    struct dr_quarantine *server;  /* [shards] those of [from, to) run */
-    struct pr_redis **conn;        /* [shards] NULL: it does not run */
-    bool *fetched;                 /* [shards] */
-    size_t wave, from, to;         /* servers at a time; those that run now */
-    struct dr_survey survey, more; /* more: of the second look, while it goes on */
-    int owner[DR_SLOTS];           /* shard */
-    uint8_t unsure[DR_SLOTS / 8];  /* slots of which owner may be wrong */
-    struct dr_takes takes;         /* of those shards */
+    struct dr_whole_progress own, *progress; /* own: when nobody looks */
+    struct dr_quarantine *server;            /* [shards] those of [from, to) run */
+    struct pr_redis **conn;                  /* [shards] NULL: it does not run */
+    bool *fetched;                           /* [shards] */
+    size_t wave, from, to;                   /* servers at a time; those that run now */
+    struct dr_survey survey, more;           /* more: of the second look, while it goes on */
+    int owner[DR_SLOTS];                     /* shard */
+    uint8_t unsure[DR_SLOTS / 8];            /* slots of which owner may be wrong */
+    struct dr_takes takes;                   /* of those shards */
     uint32_t partitions;
     unsigned threads;
     struct pr_db *db;

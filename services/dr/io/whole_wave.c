@@ -97,6 +97,7 @@ static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, const atomic_b
         pr_warn(PR_EV("dr.restore_damage"), PR_S("shard", s->name), PR_I("gap", d->gap),
                 PR_I("skipped_generations", d->skipped), PR_S("why", d->why));
     r->fetched[i] = true;
+    atomic_fetch_add(&r->progress->fetched, 1);
     return PR_OK;
 }
 

@@ -209,6 +209,7 @@ ctl_run_fn ctl_decision_list, ctl_decision_show, ctl_decision_explain, ctl_decis
 ctl_run_fn ctl_decision_replay;
 ctl_run_fn ctl_generation_list, ctl_restore_list, ctl_coordination;
 ctl_run_fn ctl_dr_status, ctl_dr_lag, ctl_drill, ctl_drill_list, ctl_dr_zones, ctl_failover;
+ctl_run_fn ctl_dr_restore;
 ctl_run_fn ctl_operation_list, ctl_operation_show, ctl_operation_wait, ctl_operation_cancel;
 ctl_run_fn ctl_token_list, ctl_token_show, ctl_token_create, ctl_token_revoke;
 ctl_run_fn ctl_audit, ctl_whoami, ctl_costs, ctl_version, ctl_completion, ctl_man, ctl_events;
