@@ -28,7 +28,7 @@ struct bench {
     struct dr_container c;
     struct dr_piece piece[DR_PIECES_MAX];
     const void *raw[DR_PIECES_MAX];
-    struct pr_buf out, opened;
+    struct pr_buf out, room;
     uint64_t commands;
 };
 
@@ -100,12 +100,13 @@ static void open_all(struct bench *b)
 {
     struct dr_container c;
     uint8_t check[DR_HASH];
+    const char *raw;
     size_t head;
     need(dr_container_read(b->out.data, b->out.len, b->out.len, &c, check, &head, NULL) == PR_OK,
          "reading");
     for (size_t i = 0; i < c.pieces; i++)
-        need(dr_piece_open(&c, i, b->out.data + c.piece[i].at, c.piece[i].stored_bytes, b->codec,
-                           &b->opened, NULL) == PR_OK,
+        need(dr_piece_view(&c, i, b->out.data + c.piece[i].at, c.piece[i].stored_bytes, b->codec,
+                           &b->room, &raw, NULL) == PR_OK,
              "opening");
     free(c.piece);
 }
@@ -214,7 +215,7 @@ int main(int argc, char **argv)
     const size_t total = (argc > 1 ? strtoull(argv[1], NULL, 10) : 128) << 20;
     pr_buf_init(&b.stream, 0);
     pr_buf_init(&b.out, 0);
-    pr_buf_init(&b.opened, 0);
+    pr_buf_init(&b.room, 0);
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         fill(&b.stream, total, row[i].fields, row[i].bytes);
         (void)printf("%s\n", row[i].name);
@@ -231,6 +232,6 @@ int main(int argc, char **argv)
     routes();
     pr_buf_done(&b.stream);
     pr_buf_done(&b.out);
-    pr_buf_done(&b.opened);
+    pr_buf_done(&b.room);
     return 0;
 }

@@ -32,6 +32,9 @@ static const char *const seed[] = {
     "base_bytes, "
     "stream_bytes, keys, rto_ms, rpo_ms) VALUES ('n1', 'schedule', 'done', 'good', now(), "
     "'0000000000000012-0002', 10, 5, 3, 900, 100)",
+    "INSERT INTO dr_cluster_restores (target, asked_by, state, outcome, until_at, started_at, "
+    "finished_at, report) VALUES ('a:1', 'x', 'done', 'good', now(), now(), now(), '{\"keys\": "
+    "1}')",
     "INSERT INTO dr_generations (shard_id, epoch, n, verified_at) VALUES ('n1', 18, 2, now())",
     "INSERT INTO hints VALUES (1, 5, 'b', 12)",
     ("INSERT INTO moves (plan_id, batch, src_node, dst_node, vertices, ids) "
@@ -177,6 +180,10 @@ static void changes_answer_as_described(void **state)
         { "operator", "POST", "/v1/autoscale/fleets/proxies:disable", NULL, NULL, 200 },
         { "operator", "POST", "/v1/autoscale/fleets/proxies:enable", NULL, "If-Match: *", 200 },
         { "operator", "POST", "/v1/dr/drills", "{\"shard\":\"n2\"}", NULL, 202 },
+        { "admin", "POST", "/v1/dr/cluster-restores", "{\"target\":\"a:1\"}", NULL, 202 },
+        { "admin", "POST", "/v1/dr/cluster-restores", "{\"target\":\"a:1\"}", NULL, 409 },
+        { "admin", "POST", "/v1/dr/cluster-restores/2:cancel", NULL, NULL, 202 },
+        { "admin", "POST", "/v1/dr/cluster-restores/1:cancel", NULL, NULL, 409 },
         { "operator", "POST", "/v1/operations/22222222-2222-2222-2222-222222222222:cancel", NULL,
           NULL, 202 },
         { "admin", "POST", "/v1/tokens", "{\"id\":\"ci\",\"role\":\"viewer\"}",

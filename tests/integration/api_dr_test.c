@@ -7,15 +7,23 @@
 
 static struct reply r;
 
-static const char *ctl(const char *what, const char *output)
+static const char *ctl_ends(int code, const char *what, const char *output, const char *more,
+                            const char *and_more)
 {
     static char out[1 << 16];
     char url[160];
     const char *env[] = { url, "PRISM_TOKEN=tok-viewer", NULL };
-    const char *argv[] = { PRISM_BIN_DIR "/prismctl", "-o", output, "dr", what, NULL };
+    const char *argv[] = {
+        PRISM_BIN_DIR "/prismctl", "-o", output, "dr", what, more, and_more, NULL
+    };
     snprintf(url, sizeof url, "PRISM_API_URL=%s", fx.service.url);
-    assert_int_equal(it_run(env, argv, out, sizeof out, 30000), 0);
+    assert_int_equal(it_run(env, argv, out, sizeof out, 30000), code);
     return out;
+}
+
+static const char *ctl(const char *what, const char *output)
+{
+    return ctl_ends(0, what, output, NULL, NULL);
 }
 
 static void insert_shard(const char *shard, const char *values)
@@ -92,6 +100,7 @@ static void a_shard_without_a_copy_is_not_young(void **state)
         assert_true(json_is_null(json_object_get(r.j, "lagMs")));
         assert_int_equal(api_int(&r, "unknownShards"), 1);
         assert_true(api_int(&r, "worstLagMs") >= 7000); /* that is known of the others */
+        assert_non_null(strstr(ctl("status", "table"), "RPO          unknown: of 1 of "));
         api_sql("DELETE FROM dr_shards WHERE shard_id = '%s'", two);
     }
     insert_shard(two, "now(), now(), 1000, 0, true, 0, 0, 0, 0, '{}', '', '', now()");
@@ -138,10 +147,13 @@ static void lag_and_alarms_are_those_of_the_rows(void **state)
     /* nothing was kept: it is what is now */
     assert_in_range(api_int(&r, "worstLagMs"), 7000, 60000);
     assert_true(json_is_null(json_object_get(r.j, "watchedSince")));
+    assert_true(json_is_null(json_object_get(shard(one), "watchedSince")));
 
     const char *table = ctl("status", "table");
     assert_non_null(strstr(table, "403 AccessDenied"));
     assert_non_null(strstr(table, "base, stale"));
+    assert_non_null(strstr(table, " s, of the shard that is furthest behind"));
+    assert_null(strstr(table, "unknown"));
     json_t *same = json_loads(ctl("status", "json"), 0, NULL);
     assert_int_equal(json_array_size(json_object_get(same, "shards")),
                      json_array_size(json_object_get(r.j, "shards")));
@@ -157,8 +169,9 @@ static int64_t worst_of(const char *id)
 static void the_worst_of_a_day_outlives_what_is_now(void **state)
 {
     (void)state;
-    char one[64], path[128];
+    char one[64], two[64], path[128];
     snprintf(one, sizeof one, "%s", api_sql("SELECT min(id) FROM shards WHERE slots > 0"));
+    snprintf(two, sizeof two, "%s", api_sql("SELECT max(id) FROM shards WHERE slots > 0"));
     /* two days ago is over; a shard that is gone counts, and has no row of its own */
     api_sql("INSERT INTO dr_rpo VALUES ('%s', now() - interval '23 hours', 91000), "
             "('%s', now() - interval '2 hours', 40), ('%s', now() - interval '2 days', 5000000), "
@@ -170,6 +183,9 @@ static void the_worst_of_a_day_outlives_what_is_now(void **state)
     assert_int_equal(worst_of(one), 91000);
     assert_in_range(json_integer_value(json_object_get(shard(one), "lagMs")), 7000, 60000);
     assert_true(json_is_string(json_object_get(r.j, "watchedSince")));
+    assert_true(json_equal(json_object_get(shard(one), "watchedSince"),
+                           json_object_get(r.j, "watchedSince"))); /* 23 hours ago */
+    assert_true(json_is_null(json_object_get(shard(two), "watchedSince")));
 
     api_call(&r, "viewer", "GET", "/v1/dr/lag", NULL, NULL);
     assert_status(&r, 200);
@@ -178,13 +194,43 @@ static void the_worst_of_a_day_outlives_what_is_now(void **state)
     const json_t *newest = json_array_get(items, 1);
     assert_string_equal(json_string_value(json_object_get(newest, "shard")), "gone");
     assert_int_equal(json_integer_value(json_object_get(newest, "worstLagMs")), 3600000);
+    json_t *same = json_loads(ctl_ends(0, "lag", "json", "--day", NULL), 0, NULL);
+    assert_true(json_equal(same, r.j));
+    json_decref(same);
 
     snprintf(path, sizeof path, "/v1/dr/lag?shard=%s", one);
     api_call(&r, "viewer", "GET", path, NULL, NULL);
     assert_int_equal(json_array_size(json_object_get(r.j, "items")), 2);
     newest = json_array_get(json_object_get(r.j, "items"), 1);
     assert_int_equal(json_integer_value(json_object_get(newest, "worstLagMs")), 40);
+    const char *table = ctl_ends(0, "lag", "table", "--day", one);
+    assert_non_null(strstr(table, "91000"));
+    assert_null(strstr(table, "gone"));
     api_sql("DELETE FROM dr_rpo");
+    api_reply_done(&r);
+}
+
+static void lag_is_told_shard_by_shard(void **state)
+{
+    (void)state;
+    char one[64];
+    snprintf(one, sizeof one, "%s", api_sql("SELECT min(id) FROM shards WHERE slots > 0"));
+    const char *table = ctl("lag", "table");
+    assert_non_null(strstr(table, "DURABLE OFFSET"));
+    assert_non_null(strstr(table, "0000000000000012-0002"));
+    json_t *all = json_loads(ctl("lag", "json"), 0, NULL);
+    api_call(&r, "viewer", "GET", "/v1/dr", NULL, NULL);
+    assert_int_equal(json_array_size(json_object_get(all, "items")),
+                     json_array_size(json_object_get(r.j, "shards")));
+    json_decref(all);
+    json_t *single = json_loads(ctl_ends(0, "lag", "json", one, NULL), 0, NULL);
+    const json_t *items = json_object_get(single, "items");
+    assert_int_equal(json_array_size(items), 1);
+    const json_t *s = json_array_get(items, 0);
+    assert_string_equal(json_string_value(json_object_get(s, "id")), one);
+    assert_int_equal(json_integer_value(json_object_get(s, "durableOffset")), 1000);
+    json_decref(single);
+    (void)ctl_ends(5, "lag", "table", "no-such-shard", NULL);
     api_reply_done(&r);
 }
 
@@ -242,6 +288,7 @@ int main(void)
         cmocka_unit_test(lag_and_alarms_are_those_of_the_rows),
         cmocka_unit_test(a_shard_without_a_copy_is_not_young),
         cmocka_unit_test(the_worst_of_a_day_outlives_what_is_now),
+        cmocka_unit_test(lag_is_told_shard_by_shard),
         cmocka_unit_test(zones_incidents_and_failovers_are_those_of_the_rows),
     };
     return cmocka_run_group_tests_name("api dr", tests, api_small_setup, api_teardown);

@@ -56,6 +56,8 @@ static void every_command_says_json_and_yaml(void **state)
         "autoscale fleets",
         "autoscale decisions",
         "dr status",
+        "dr lag",
+        "dr lag --day",
         "dr drills",
         "dr generations",
         "dr restores",

@@ -6,6 +6,10 @@ prism_test(integration/dr_restore SLOW SOURCES ${T}/dr_restore_test.c ${T}/dr_re
     LINK prism_it prism_s3 prism_dataplane_io prism_io prism_proto prism_base
     FIXTURE stack s3 TIMEOUT 900)
 add_dependencies(test_integration_dr_restore prism-dr prism-rebalance)
+prism_test(integration/dr_orders SLOW SOURCES ${T}/dr_orders_test.c ${T}/dr_restore_stage.c
+    ${T}/dr_stage.c ${T}/rebalance_stage.c
+    LINK prism_it prism_dataplane_io prism_io prism_proto prism_base FIXTURE stack s3 TIMEOUT 300)
+add_dependencies(test_integration_dr_orders prism-dr prism-rebalance)
 foreach(name faults failover)
     set(fixture stack)
     if(name STREQUAL failover)

@@ -49,6 +49,44 @@ static void node_ids_follow_the_table(void **state)
     }
 }
 
+static void seeds_are_nodes_with_commas_between(void **state)
+{
+    (void)state;
+    char many[33 * 5 + 1] = "", longest[1100];
+    for (size_t i = 0; i < 33; i++)
+        memcpy(many + 5 * i, "h:12,", 5);
+    many[33 * 5 - 1] = '\0';
+    memset(longest, 'x', sizeof longest);
+    memcpy(longest + sizeof longest - 4, ":12", 4);
+    const struct {
+        const char *seeds;
+        size_t errors;
+    } row[] = {
+        { "10.0.0.1:6379", 0 },
+        { "a:1,b.c:65535", 0 },
+        { "::1:7000", 0 },
+        { many + 5, 0 },
+        { many, 1 },
+        { longest, 1 },
+        { "", 1 },
+        { "a", 1 },
+        { "a:", 1 },
+        { "a:0", 1 },
+        { "a:65536", 1 },
+        { "a:1,", 1 },
+        { ",a:1", 1 },
+        { "a:1, b:1", 1 },
+        { ":1", 1 },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        struct api_errors errs = { 0 };
+        api_check_seeds("target", row[i].seeds, &errs);
+        if (errs.n != row[i].errors)
+            fail_msg("%s: %zu errors", row[i].seeds, errs.n);
+        assert_true(errs.n == 0 || names(&errs, "target"));
+    }
+}
+
 static void subnets_are_networks(void **state)
 {
     (void)state;
@@ -315,6 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_bad_field_of_a_node_is_named),
         cmocka_unit_test(node_ids_follow_the_table),
+        cmocka_unit_test(seeds_are_nodes_with_commas_between),
         cmocka_unit_test(subnets_are_networks),
         cmocka_unit_test(a_capacity_is_a_finite_ratio),
         cmocka_unit_test(every_bad_field_of_a_run_is_named),

@@ -271,37 +271,39 @@ static void a_part_opens_only_as_itself(void **state)
     (void)state;
     for (size_t k = 0; k < PR_COUNT(dr_make_codec); k++) {
         struct dr_generation g = dr_make_generation(2);
-        struct pr_buf stored, raw;
+        struct pr_buf stored, room;
         struct pr_err err;
         char bytes[500];
+        const char *raw;
         const bool secret = dr_make_codec[k].aes_key != NULL;
         memset(bytes, 'x', sizeof bytes);
         pr_buf_init(&stored, 0);
-        pr_buf_init(&raw, 0);
+        pr_buf_init(&room, 0);
         assert_int_equal(dr_part_write(&g, 0, bytes, 0, NULL, g.part, &stored, &err), PR_EINVAL);
         assert_int_equal(dr_part_write(&g, DR_PARTS_MAX, bytes, 1, NULL, g.part, &stored, &err),
                          PR_EINVAL);
         assert_ok(
             dr_part_write(&g, 0, bytes, sizeof bytes, &dr_make_codec[k], g.part, &stored, &err),
             &err);
-        assert_ok(dr_part_open(&g, 0, stored.data, stored.len, &dr_make_codec[k], &raw, &err),
-                  &err);
-        assert_int_equal(raw.len, sizeof bytes);
-        assert_memory_equal(raw.data, bytes, sizeof bytes);
-        assert_int_equal(dr_part_open(&g, 2, stored.data, stored.len, NULL, &raw, &err), PR_EINVAL);
-        assert_int_equal(dr_part_open(&g, 0, stored.data, stored.len, NULL, &raw, &err),
+        assert_ok(
+            dr_part_view(&g, 0, stored.data, stored.len, &dr_make_codec[k], &room, &raw, &err),
+            &err);
+        assert_memory_equal(raw, bytes, sizeof bytes);
+        assert_int_equal(dr_part_view(&g, 2, stored.data, stored.len, NULL, &room, &raw, &err),
+                         PR_EINVAL);
+        assert_int_equal(dr_part_view(&g, 0, stored.data, stored.len, NULL, &room, &raw, &err),
                          secret ? PR_EDENIED : PR_OK);
         g.part[1] = g.part[0]; /* the same bytes, but encrypted for another place */
         assert_int_equal(
-            dr_part_open(&g, 1, stored.data, stored.len, &dr_make_codec[k], &raw, &err),
+            dr_part_view(&g, 1, stored.data, stored.len, &dr_make_codec[k], &room, &raw, &err),
             secret ? PR_EDATA : PR_OK);
         g.id.n++;
         assert_int_equal(
-            dr_part_open(&g, 0, stored.data, stored.len, &dr_make_codec[k], &raw, &err),
+            dr_part_view(&g, 0, stored.data, stored.len, &dr_make_codec[k], &room, &raw, &err),
             secret ? PR_EDATA : PR_OK);
         dr_generation_done(&g);
         pr_buf_done(&stored);
-        pr_buf_done(&raw);
+        pr_buf_done(&room);
     }
 }
 

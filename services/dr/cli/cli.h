@@ -3,6 +3,7 @@
 #define DR_CLI_H
 
 #include "io/store.h"
+#include "io/time_text.h"
 
 #include <getopt.h>
 
@@ -42,7 +43,5 @@ void dr_cli_close(struct dr_cli_store *s);
 bool dr_cli_threads(const char *text, unsigned *out); /* 1 to 64; false: it is not */
 /* "2030-01-31T12:00:00Z", or milliseconds since 1970. */
 bool dr_cli_until(const char *text, int64_t *ms);
-/* "2030-01-31T12:00:00Z" in UTC; fractions are dropped. */
-void dr_cli_time(int64_t ms, char out[32]);
 
 #endif

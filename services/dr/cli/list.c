@@ -24,8 +24,8 @@ static enum pr_code print(const struct dr_generation *g, const struct dr_pieces 
         return rc;
     for (size_t i = 0; i < g->parts; i++)
         bytes += g->part[i].bytes;
-    dr_cli_time(g->ended_ms, begun);
-    dr_cli_time(route.last_ms, until);
+    dr_time_text(g->ended_ms, begun);
+    dr_time_text(route.last_ms, until);
     (void)printf("{\"shard\":\"%s\",\"generation\":\"%016" PRIx64 "-%04x\",\"from\":\"%s\","
                  "\"until\":\"%s\",\"base_bytes\":%" PRIu64 ",\"stream_bytes\":%" PRIu64
                  ",\"offset\":%" PRIu64 ",\"gap\":%s,\"why_it_ends\":\"%s\"}\n",

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const struct pr_cli_command command[] = {
     { "list", "what the bucket holds: shards, generations, how far back and forward", dr_cli_list },
@@ -66,12 +65,4 @@ bool dr_cli_until(const char *text, int64_t *ms)
     errno = 0;
     *ms = strtoll(text, NULL, 10);
     return errno == 0;
-}
-
-void dr_cli_time(int64_t ms, char out[32])
-{
-    const time_t at = (time_t)(ms / 1000);
-    struct tm tm;
-    if (gmtime_r(&at, &tm) == NULL || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        (void)snprintf(out, 32, "%lld", (long long)ms);
 }

@@ -58,7 +58,7 @@ static const struct dr_cli_use use = { "pg", usage };
 static void add_time(struct pr_buf *b, const char *name, int64_t ms)
 {
     char at[32];
-    dr_cli_time(ms, at);
+    dr_time_text(ms, at);
     pr_buf_printf(b, ms > 0 ? ",\"%s\":\"%s\"" : ",\"%s\":null", name, at);
 }
 

@@ -23,7 +23,7 @@ static const struct dr_cli_use use = { "restore", usage };
 static void print(const struct dr_restored *r, const char *dir)
 {
     char at[32];
-    dr_cli_time(r->last_ms, at);
+    dr_time_text(r->last_ms, at);
     (void)printf("{\"dir\":\"%s\",\"generation\":\"%016" PRIx64 "-%04x\",\"base_bytes\":%" PRIu64
                  ",\"base_keys\":",
                  dir, r->generation.epoch, r->generation.n, r->base_bytes);

@@ -2,11 +2,9 @@
 #include "io/whole.h"
 #include "cli/cli.h"
 
-#include "prism/io/json_text.h"
 #include "prism/io/log.h"
 
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,85 +57,6 @@ static const char usage[] =
 
 static const struct dr_cli_use use = { "restore-cluster", usage };
 
-static void add_ids(struct pr_buf *b, const char *name, const struct pr_buf *lines)
-{
-    const char *comma = "";
-    pr_buf_printf(b, ",\"%s\":[", name);
-    for (size_t at = 0; at < lines->len;) {
-        char id[DR_KEY];
-        const size_t n = strcspn(lines->data + at, "\n");
-        (void)snprintf(id, sizeof id, "%.*s", (int)n, lines->data + at);
-        pr_buf_str(b, comma);
-        pr_json_add(b, id);
-        comma = ",";
-        at += n + 1;
-    }
-    pr_buf_str(b, "]");
-}
-
-static void add_shards(struct pr_buf *b, const struct dr_whole_done *d)
-{
-    pr_buf_str(b, "\"shards\":[");
-    for (size_t i = d->first; i < d->last; i++) {
-        const struct dr_whole_shard *s = &d->shard[i];
-        char at[32];
-        dr_cli_time(s->restored.last_ms, at);
-        pr_buf_printf(b,
-                      "%s{\"shard\":\"%s\",\"generation\":\"%016" PRIx64
-                      "-%04x\",\"offset\":%" PRIu64 ",\"until\":\"%s\",\"keys\":%" PRIu64
-                      ",\"skipped_generations\":%zu,\"gap\":%s,\"why_it_ends\":",
-                      i > d->first ? "," : "", s->name, s->restored.generation.epoch,
-                      s->restored.generation.n, s->restored.offset, at, s->keys,
-                      s->restored.skipped, s->restored.gap ? "true" : "false");
-        pr_json_add(b, s->restored.why);
-        pr_buf_str(b, "}");
-    }
-    pr_buf_str(b, "]");
-}
-
-static void print(const struct dr_whole *w, const struct dr_whole_done *d)
-{
-    const struct dr_mend *m = &d->mend;
-    struct pr_buf b;
-    char oldest[32], newest[32];
-    uint64_t fetched = 0;
-    for (size_t i = 0; i < d->shards; i++)
-        fetched += d->shard[i].restored.base_bytes + d->shard[i].restored.stream_bytes;
-    dr_cli_time(d->oldest_ms, oldest);
-    dr_cli_time(d->newest_ms, newest);
-    pr_buf_init(&b, 0);
-    pr_buf_str(&b, "{");
-    add_shards(&b, d);
-    pr_buf_printf(&b,
-                  ",\"parallel\":%zu,\"fetched_bytes\":%" PRIu64
-                  ",\"oldest_end\":\"%s\",\"oldest_end_ms\":%" PRId64
-                  ",\"newest_end\":\"%s\",\"vertices_judged\":%" PRIu64 ",\"promoted\":%" PRIu64
-                  ",\"homes_told\":%" PRIu64 ",\"dropped_keys\":%" PRIu64 ",\"strays\":%" PRIu64
-                  ",\"epoch\":%" PRIu64,
-                  d->parallel, fetched, oldest, d->oldest_ms, newest, m->vertices, m->forward,
-                  m->homes_told, m->dropped, m->strays, m->epoch);
-    add_ids(&b, "rolled_back", &m->rolled_back_ids);
-    add_ids(&b, "lost", &m->lost_ids);
-    add_ids(&b, "damaged_moves", &d->damaged);
-    add_ids(&b, "doubtful_keys", &m->doubtful_keys);
-    pr_buf_printf(&b, ",\"unsure_slots\":%" PRIu64, d->unsure);
-    if (d->refused)
-        pr_buf_str(&b, ",\"refused\":true");
-    else if (w->seeds != NULL)
-        pr_buf_printf(&b,
-                      ",\"copied_keys\":%" PRIu64 ",\"copied_bytes\":%" PRIu64
-                      ",\"digest\":\"%016" PRIx64 "%016" PRIx64 "\"",
-                      d->copied.keys, d->copied.bytes, d->digest.sum[1], d->digest.sum[0]);
-    else
-        pr_buf_printf(&b, ",\"gathered_keys\":%" PRIu64, d->gathered);
-    if (d->routes_written)
-        pr_buf_printf(&b, ",\"routes\":%" PRIu64 ",\"next_epoch_above\":%" PRIu64,
-                      d->routes.entries, d->routes.epoch);
-    pr_buf_str(&b, "}");
-    (void)printf("%s\n", b.failed ? "{}" : b.data);
-    pr_buf_done(&b);
-}
-
 static int run(const struct dr_whole *asked)
 {
     struct dr_whole w = *asked;
@@ -156,8 +75,13 @@ static int run(const struct dr_whole *asked)
     dr_cli_close(&s);
     if (rc != PR_OK)
         (void)fprintf(stderr, "prism-dr restore-cluster: %s\n", err.text);
-    if (rc == PR_OK || d.refused)
-        print(&w, &d);
+    if (rc == PR_OK || d.refused) {
+        struct pr_buf b;
+        pr_buf_init(&b, 0);
+        dr_whole_report(&w, &d, &b);
+        (void)printf("%s\n", b.failed ? "{}" : b.data);
+        pr_buf_done(&b);
+    }
     const int status = d.refused ? REFUSED : rc != PR_OK;
     dr_whole_done_free(&d);
     return status;

@@ -247,17 +247,3 @@ enum pr_code dr_unpack(const struct dr_codec *codec, uint32_t flags, const void 
     *out = data;
     return PR_OK;
 }
-
-enum pr_code dr_raw_copy(enum pr_code rc, const char *data, size_t n, struct pr_buf *out,
-                         struct pr_err *err)
-{
-    if (rc != PR_OK)
-        return rc;
-    if (data != out->data) {
-        pr_buf_add(out, data, n);
-        return out->failed ? dr_buf_failed(out, err) : PR_OK;
-    }
-    out->len = n;
-    out->data[n] = '\0';
-    return PR_OK;
-}

@@ -27,9 +27,6 @@ PR_CHECKED enum pr_code dr_pack(const struct dr_codec *codec, ZSTD_CCtx *zstd,
 PR_CHECKED enum pr_code dr_unpack(const struct dr_codec *codec, uint32_t flags, const void *stored,
                                   size_t stored_bytes, const struct dr_raw *raw,
                                   struct pr_buf *room, const char **out, struct pr_err *err);
-/* After such a call that returned rc with room `out`: all of it into out. */
-PR_CHECKED enum pr_code dr_raw_copy(enum pr_code rc, const char *data, size_t n, struct pr_buf *out,
-                                    struct pr_err *err);
 
 enum pr_code dr_buf_failed(const struct pr_buf *b, struct pr_err *err); /* PR_EFULL or PR_ENOMEM */
 

@@ -252,11 +252,3 @@ enum pr_code dr_piece_view(const struct dr_container *c, size_t i, const void *s
         rc = dr_unpack(codec, p->flags, stored, n, &of, room, raw, err);
     return rc == PR_OK ? PR_OK : pr_wrap(err, rc, "piece %zu of shard %.63s", i, p->shard);
 }
-
-enum pr_code dr_piece_open(const struct dr_container *c, size_t i, const void *stored, size_t n,
-                           const struct dr_codec *codec, struct pr_buf *out, struct pr_err *err)
-{
-    const char *raw;
-    const enum pr_code rc = dr_piece_view(c, i, stored, n, codec, out, &raw, err);
-    return dr_raw_copy(rc, raw, (size_t)(c->piece[i].to - c->piece[i].from), out, err);
-}

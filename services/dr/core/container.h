@@ -100,16 +100,11 @@ size_t dr_container_head_bytes(size_t pieces); /* head, index and check */
 PR_CHECKED enum pr_code dr_container_read(const void *data, size_t n, uint64_t size,
                                           struct dr_container *out, uint8_t check[DR_HASH],
                                           size_t *need, struct pr_err *err);
-/* One piece's raw bytes into out (emptied first), from its n stored bytes: decrypted, unpacked,
- * CRC and SHA-256 checked. codec->aes_key is needed for encrypted ones; codec may be NULL.
+/* One piece's raw bytes, to - from of them, from its n stored bytes: decrypted, unpacked, CRC and
+ * SHA-256 checked. *raw is in stored when they are stored as they are, else in room (emptied
+ * first); NULL when it fails. codec->aes_key is needed for encrypted ones; codec may be NULL.
  * PR_EDATA: damaged, or n is not stored_bytes; PR_EDENIED: another key, or none. PR_EFULL: beyond
- * out's ceiling. PR_ENOMEM. */
-PR_CHECKED enum pr_code dr_piece_open(const struct dr_container *c, size_t i, const void *stored,
-                                      size_t n, const struct dr_codec *codec, struct pr_buf *out,
-                                      struct pr_err *err);
-/* The same without a copy of what is stored as it is: *raw is in stored, or in room (emptied
- * first).
- */
+ * room's ceiling. PR_ENOMEM. */
 PR_CHECKED enum pr_code dr_piece_view(const struct dr_container *c, size_t i, const void *stored,
                                       size_t n, const struct dr_codec *codec, struct pr_buf *room,
                                       const char **raw, struct pr_err *err);

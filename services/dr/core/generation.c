@@ -136,12 +136,3 @@ enum pr_code dr_part_view(const struct dr_generation *g, uint32_t part, const vo
         rc = dr_unpack(codec, p->flags, stored, n, &of, room, raw, err);
     return rc == PR_OK ? PR_OK : pr_wrap(err, rc, "part %u", part);
 }
-
-enum pr_code dr_part_open(const struct dr_generation *g, uint32_t part, const void *stored,
-                          size_t n, const struct dr_codec *codec, struct pr_buf *out,
-                          struct pr_err *err)
-{
-    const char *raw;
-    const enum pr_code rc = dr_part_view(g, part, stored, n, codec, out, &raw, err);
-    return dr_raw_copy(rc, raw, rc == PR_OK ? (size_t)g->part[part].bytes : 0, out, err);
-}

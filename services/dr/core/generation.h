@@ -47,12 +47,8 @@ void dr_generation_done(struct dr_generation *g);
 PR_CHECKED enum pr_code dr_part_write(const struct dr_generation *g, uint32_t part, const void *raw,
                                       size_t n, const struct dr_codec *codec, struct dr_part *out,
                                       struct pr_buf *stored, struct pr_err *err);
-/* The raw bytes of g->part[part] into out (emptied first) from its n stored bytes. Errors as of
- * dr_piece_open; PR_EINVAL: g has no such part. */
-PR_CHECKED enum pr_code dr_part_open(const struct dr_generation *g, uint32_t part,
-                                     const void *stored, size_t n, const struct dr_codec *codec,
-                                     struct pr_buf *out, struct pr_err *err);
-/* The same without a copy of what is stored as it is: *raw is in stored, or in room. */
+/* The raw bytes of g->part[part], `bytes` of them, from its n stored bytes, as of dr_piece_view.
+ * PR_EINVAL: g has no such part. */
 PR_CHECKED enum pr_code dr_part_view(const struct dr_generation *g, uint32_t part,
                                      const void *stored, size_t n, const struct dr_codec *codec,
                                      struct pr_buf *room, const char **raw, struct pr_err *err);

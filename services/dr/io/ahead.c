@@ -1,11 +1,13 @@
 #include "io/ahead.h"
 
+#include "prism/io/clock.h"
+#include "prism/io/rest.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 
-enum { THREADS_MAX = 16, LOOK_MS = 100 };
+enum { THREADS_MAX = 16, LOOK_US = 100 * 1000 };
 
 struct dr_ahead {
     size_t from, to, next;
@@ -61,7 +63,6 @@ enum pr_code dr_ahead_begin(struct dr_ahead **out, size_t from, size_t to, unsig
 {
     struct dr_ahead *a = calloc(1, sizeof *a);
     bool *there = calloc(to - from + 1, sizeof *there);
-    pthread_condattr_t by;
     *out = NULL;
     if (a == NULL || there == NULL) {
         free(a);
@@ -72,27 +73,13 @@ enum pr_code dr_ahead_begin(struct dr_ahead **out, size_t from, size_t to, unsig
         .from = from, .to = to, .next = from, .fn = fn, .ctx = ctx, .cancel = cancel, .there = there
     };
     pthread_mutex_init(&a->mu, NULL);
-    pthread_condattr_init(&by);
-    pthread_condattr_setclock(&by, CLOCK_MONOTONIC);
-    pthread_cond_init(&a->wake, &by);
-    pthread_condattr_destroy(&by);
+    pr_cond_init(&a->wake);
     threads = threads < THREADS_MAX ? threads : THREADS_MAX;
     while (a->threads < threads && a->threads < to - from &&
            pthread_create(&a->thread[a->threads], NULL, work, a) == 0)
         a->threads++;
     *out = a;
     return PR_OK;
-}
-
-/* Under mu. */
-static void rest(struct dr_ahead *a)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_nsec += LOOK_MS * 1000000L;
-    at.tv_sec += at.tv_nsec / 1000000000L;
-    at.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&a->wake, &a->mu, &at);
 }
 
 enum pr_code dr_ahead_await(struct dr_ahead *a, size_t i, struct pr_err *err)
@@ -106,7 +93,7 @@ enum pr_code dr_ahead_await(struct dr_ahead *a, size_t i, struct pr_err *err)
         } else if (a->threads == 0) { /* none to be had: then by this one, nobody else tells it */
             do_one(a, a->cancel != NULL ? a->cancel : &a->stop);
         } else {
-            rest(a);
+            (void)pr_cond_until(&a->wake, &a->mu, pr_mono_us() + LOOK_US); /* then cancel again */
         }
     }
     if (a->rc != PR_OK)

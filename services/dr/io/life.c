@@ -2,6 +2,7 @@
 #include "io/gives.h"
 
 #include "io/life_store.h"
+#include "io/orders.h"
 #include "io/scrub.h"
 
 #include "prism/io/clock.h"
@@ -29,6 +30,7 @@ struct dr_life {
     struct pr_lease lease;
     struct dr_life_db store;
     struct dr_life_row row;
+    struct dr_orders orders;
     struct dr_scrub *scrub;      /* NULL: no pass is under way here */
     int64_t read_us;             /* when the next object may be read */
     int64_t saved_us;            /* when the scrub's position was */
@@ -44,8 +46,10 @@ static void on_lease(void *ctx, uint64_t epoch)
 {
     struct dr_life *l = ctx;
     pr_info(PR_EV(epoch != 0 ? "dr.life_held" : "dr.life_not_held"), PR_I("epoch", epoch));
-    if (epoch == 0)
-        atomic_store(&l->cancel, true);
+    if (epoch != 0)
+        return;
+    atomic_store(&l->cancel, true);
+    atomic_store(&l->orders.cancel, true);
 }
 
 static bool sure(void *ctx)
@@ -303,6 +307,7 @@ static void unsay(struct dr_life *l)
 
 static void let_go(struct dr_life *l)
 {
+    dr_orders_let_go(&l->orders);
     dr_scrub_close(l->scrub);
     l->scrub = NULL;
     l->lease.epoch = 0;
@@ -323,6 +328,8 @@ static enum pr_code take_over(struct dr_life *l, struct pr_err *err)
     l->lease = now;
     l->store = (struct dr_life_db){ l->db, &l->lease, l->o.cfg->cluster };
     rc = dr_life_requeue(&l->store, err);
+    if (rc == PR_OK)
+        rc = dr_orders_requeue(&l->store, err);
     if (rc != PR_OK)
         l->lease.epoch = 0; /* again, next turn */
     return rc;
@@ -360,14 +367,17 @@ static enum pr_code refresh(struct dr_life *l, struct pr_err *err)
 static enum pr_code turn(struct dr_life *l, struct pr_err *err)
 {
     const int64_t now_ms = pr_now_ms();
+    bool busy = false;
     enum pr_code rc = take_over(l, err);
     if (rc == PR_OK)
         rc = refresh(l, err);
     if (rc != PR_OK)
         return rc;
     measure(l, now_ms);
-    rc = drills(l, now_ms, err);
-    if (rc == PR_OK && now_ms >= l->row.retained_ms + l->o.cfg->retain_ms &&
+    rc = dr_orders_turn(&l->orders, &l->store, &busy, err);
+    if (rc == PR_OK && !busy) /* a restore has the memory, and nothing it reads goes */
+        rc = drills(l, now_ms, err);
+    if (rc == PR_OK && !busy && now_ms >= l->row.retained_ms + l->o.cfg->retain_ms &&
         pr_mono_us() >= l->retain_us) {
         rc = retain(l, now_ms, err);
         l->retain_us = rc == PR_OK ? 0 : pr_mono_us() + RETRY_US;
@@ -418,6 +428,7 @@ enum pr_code dr_life_start(struct dr_life **out, const struct dr_life_options *o
     if (l == NULL)
         return pr_fail(err, PR_ENOMEM, "dr-life: no memory");
     l->o = *o;
+    l->orders = (struct dr_orders){ .cfg = o->cfg, .store = o->store, .db_uri = o->db_uri };
     pthread_mutex_init(&l->mu, NULL);
     pr_cond_init(&l->woken);
     const struct pr_tenure_options t = { .db_uri = o->db_uri,
@@ -446,6 +457,7 @@ void dr_life_stop(struct dr_life *l)
     pthread_mutex_lock(&l->mu);
     l->stop = true;
     atomic_store(&l->cancel, true);
+    atomic_store(&l->orders.cancel, true);
     pthread_cond_signal(&l->woken);
     pthread_mutex_unlock(&l->mu);
     pthread_join(l->thread, NULL);

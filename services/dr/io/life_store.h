@@ -5,15 +5,8 @@
 #define DR_LIFE_STORE_H
 
 #include "io/drill.h"
+#include "io/life_db.h"
 #include "io/retention.h"
-
-#include "prism/io/lease.h"
-
-struct dr_life_db { /* borrowed */
-    struct pr_db *db;
-    const struct pr_lease *lease;
-    const char *cluster;
-};
 
 struct dr_life_row { /* times in Unix ms; 0: never */
     int64_t drills_ms, retained_ms, scrub_begun_ms, scrub_ended_ms;

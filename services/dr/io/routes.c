@@ -24,6 +24,18 @@ enum pr_code dr_routes_partitions(struct pr_db *db, uint32_t *out, struct pr_err
     return PR_OK;
 }
 
+enum pr_code dr_routes_executor(struct pr_db *db, char holder[DR_EXECUTOR], struct pr_err *err)
+{
+    PR_AUTO(PGresult) *row = NULL;
+    const enum pr_code rc =
+        pr_db_exec(db, "SELECT holder FROM leases WHERE name = $1 AND expires_at > now()",
+                   PR_ARGS(pr_text(LEASE)), &row, err);
+    holder[0] = '\0';
+    if (rc == PR_OK && PQntuples(row) > 0)
+        (void)snprintf(holder, DR_EXECUTOR, "%s", pr_cell(row, 0, 0));
+    return rc;
+}
+
 struct table {
     uint32_t partitions;
     struct pr_buf *home; /* [partitions] packed routes */

@@ -14,6 +14,10 @@ struct dr_routes {
 
 /* PR_ENOTFOUND: no store was ever set up in that database. */
 PR_CHECKED enum pr_code dr_routes_partitions(struct pr_db *db, uint32_t *out, struct pr_err *err);
+/* Who may execute plans now; "": nobody. */
+enum { DR_EXECUTOR = 128 };
+PR_CHECKED enum pr_code dr_routes_executor(struct pr_db *db, char holder[DR_EXECUTOR],
+                                           struct pr_err *err);
 /* Nobody executes plans (and would write routes of his own) from here until dr_routes_end.
  * PR_ECONFLICT: somebody does; stop the rebalance service. */
 PR_CHECKED enum pr_code dr_routes_begin(struct pr_db *db, struct pr_lease *lease,

@@ -34,7 +34,7 @@ struct dr_scrub {
     size_t part; /* BASES; LOGS: of the page */
     char *data;  /* room bytes */
     size_t data_room;
-    struct pr_buf raw;
+    struct pr_buf opened; /* what was packed or encrypted */
 };
 
 static int by_id(const void *left, const void *right)
@@ -155,7 +155,7 @@ enum pr_code dr_scrub_open(struct dr_scrub **out, const struct dr_scrub_of *of, 
     if (s == NULL)
         return pr_fail(err, PR_ENOMEM, "scrub: no memory");
     s->of = *of;
-    pr_buf_init(&s->raw, 0);
+    pr_buf_init(&s->opened, 0);
     if (of->shard != NULL) {
         (void)snprintf(s->shard, sizeof s->shard, "%s", of->shard);
         s->of.shard = s->shard;
@@ -181,7 +181,7 @@ void dr_scrub_close(struct dr_scrub *s)
         dr_generation_done(&s->read[i].g);
     free(s->read);
     free(s->data);
-    pr_buf_done(&s->raw);
+    pr_buf_done(&s->opened);
     dr_names_done(&s->groups);
     dr_objects_done(&s->page);
     pr_s3_close(s->s3);
@@ -250,6 +250,7 @@ static enum pr_code read_part(struct dr_scrub *s, uint64_t *bytes, struct pr_err
     struct read *r = &s->read[s->i];
     struct dr_key k = { .kind = DR_KEY_BASE, .generation = r->g.id, .part = (uint32_t)s->part };
     struct pr_err why = { 0 };
+    const char *raw;
     char key[DR_KEY];
     memcpy(k.cluster, r->g.cluster, sizeof k.cluster);
     memcpy(k.name, r->g.shard, sizeof k.name);
@@ -259,7 +260,8 @@ static enum pr_code read_part(struct dr_scrub *s, uint64_t *bytes, struct pr_err
     *bytes = r->g.part[s->part].stored_bytes;
     rc = fetch(s, key, *bytes, &why);
     if (rc == PR_OK)
-        rc = dr_part_open(&r->g, k.part, s->data, (size_t)*bytes, s->of.codec, &s->raw, &why);
+        rc = dr_part_view(&r->g, k.part, s->data, (size_t)*bytes, s->of.codec, &s->opened, &raw,
+                          &why);
     if (rc == PR_EDATA || rc == PR_ENOTFOUND) {
         char text[DR_KEY + 264];
         (void)snprintf(text, sizeof text, "%s: %s", key,
@@ -312,10 +314,11 @@ static enum pr_code check_pieces(struct dr_scrub *s, const char *key, const stru
         const struct dr_piece *p = &c->piece[i];
         struct read *r = find(s, p);
         struct pr_err why = { 0 };
+        const char *raw;
         if (r == NULL || r->damaged)
             continue;
-        rc = dr_piece_open(c, i, s->data + p->at, (size_t)p->stored_bytes, s->of.codec, &s->raw,
-                           &why);
+        rc = dr_piece_view(c, i, s->data + p->at, (size_t)p->stored_bytes, s->of.codec, &s->opened,
+                           &raw, &why);
         if (rc == PR_EDATA) {
             char text[DR_KEY + 264];
             (void)snprintf(text, sizeof text, "%s: %s", key, why.text);

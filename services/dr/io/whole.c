@@ -47,6 +47,7 @@ static enum pr_code list_shards(struct dr_whole_run *r, struct pr_err *err)
     if (out->shard == NULL || r->server == NULL || r->conn == NULL || r->fetched == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory for %zu shards", ix->shards);
     out->shards = ix->shards;
+    atomic_store(&r->progress->shards, ix->shards);
     for (size_t i = 0; i < ix->shards; i++)
         memcpy(out->shard[i].name, ix->shard[i].name, sizeof out->shard[i].name);
     rc = dr_part_begin(r, err);
@@ -114,14 +115,6 @@ static enum pr_code look(struct dr_whole_run *r, size_t shard, struct pr_err *er
     return dr_survey_look(&of, &r->survey, &r->joining, err);
 }
 
-static enum pr_code looked(struct dr_whole_run *r, void *ctx, struct pr_err *err)
-{
-    (void)ctx;
-    (void)err;
-    dr_survey_sort(&r->survey);
-    return PR_OK;
-}
-
 static bool asked(const struct dr_whole_run *r, const void *ctx, size_t shard)
 {
     (void)ctx;
@@ -157,9 +150,11 @@ static enum pr_code survey(struct dr_whole_run *r, struct pr_err *err)
     const size_t n = r->out->shards;
     enum pr_code rc = dr_survey_init(&r->survey, n, err);
     if (rc == PR_OK)
-        rc = dr_wave_each(r, NULL, look, looked, NULL, err);
-    if (rc == PR_OK)
+        rc = dr_wave_each(r, NULL, look, NULL, NULL, err);
+    if (rc == PR_OK) {
+        dr_survey_sort(&r->survey);
         rc = dr_part_facts(r, err);
+    }
     if (rc == PR_OK)
         rc = assign_slots(r, &r->survey, err);
     if (rc == PR_OK)
@@ -269,6 +264,7 @@ static void close_run(struct dr_whole_run *r)
 static enum pr_code restore(struct dr_whole_run *r, struct pr_err *err)
 {
     const bool files = r->w->seeds == NULL;
+    atomic_store(&r->progress->step, DR_WHOLE_FETCH);
     enum pr_code rc = dr_wave_begin(r, err);
     if (rc == PR_OK)
         rc = agree(r, err);
@@ -295,6 +291,7 @@ enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *ou
                                 .out = out,
                                 .partitions = w->partitions,
                                 .threads = w->threads > 0 ? w->threads : THREADS };
+    r->progress = w->progress != NULL ? w->progress : &r->own;
     pr_buf_init(&r->functions, 0);
     pthread_rwlock_init(&r->reading, NULL);
     pthread_mutex_init(&r->rooms.mu, NULL);

@@ -10,6 +10,12 @@
 #include "io/routes.h"
 
 enum dr_whole_act { DR_WHOLE_EMPTY, DR_WHOLE_ROUTES, DR_WHOLE_UNSEAL };
+enum dr_whole_step { DR_WHOLE_LIST, DR_WHOLE_FETCH, DR_WHOLE_COPY, DR_WHOLE_COMPARE };
+
+struct dr_whole_progress { /* for others to look at meanwhile; zeroed before */
+    atomic_int step;       /* enum dr_whole_step */
+    atomic_uint_fast64_t shards, fetched, keys, copied; /* fetched of shards, copied of keys */
+};
 
 struct dr_whole {
     const struct pr_s3_store *store;
@@ -34,6 +40,7 @@ struct dr_whole {
      * unsealed: not PR_OK: leave it alone. NULL: go on. */
     enum pr_code (*may)(void *ctx, enum dr_whole_act act, struct pr_err *err);
     void *ctx;
+    struct dr_whole_progress *progress; /* may be NULL */
     const atomic_bool *cancel; /* looked at for every shard and page of keys, and while the bucket
                                 * is waited for: then PR_ECANCELED; may be NULL */
 };
@@ -70,6 +77,8 @@ struct dr_whole_done {            /* owned: dr_whole_done_free */
  * gives up all do. */
 PR_CHECKED enum pr_code dr_whole_restore(const struct dr_whole *w, struct dr_whole_done *out,
                                          struct pr_err *err);
+/* What came of it as JSON, for people and programs. */
+void dr_whole_report(const struct dr_whole *w, const struct dr_whole_done *d, struct pr_buf *out);
 void dr_whole_done_free(struct dr_whole_done *d);
 
 #endif

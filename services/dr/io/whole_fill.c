@@ -29,8 +29,7 @@ struct ticker {
     pthread_mutex_t mu;
     pthread_cond_t wake;
     bool stop;
-    atomic_uint_fast64_t keys;
-    uint64_t of;
+    const struct dr_whole_progress *progress;
 };
 
 static void *tick(void *arg)
@@ -42,8 +41,8 @@ static void *tick(void *arg)
     while (!t->stop) {
         at.tv_sec += PROGRESS_S;
         if (pthread_cond_timedwait(&t->wake, &t->mu, &at) != 0 && !t->stop)
-            pr_info(PR_EV("dr.restore_copying"), PR_I("keys", atomic_load(&t->keys)),
-                    PR_I("of", t->of));
+            pr_info(PR_EV("dr.restore_copying"), PR_I("keys", atomic_load(&t->progress->copied)),
+                    PR_I("of", atomic_load(&t->progress->keys)));
     }
     pthread_mutex_unlock(&t->mu);
     return NULL;
@@ -93,7 +92,7 @@ static enum pr_code copy_keys(struct dr_whole_run *r, struct ticker *t, struct p
                                    .auth = &r->w->auth,
                                    .threads = r->threads,
                                    .wait_ms = WAIT_MS,
-                                   .progress = &t->keys,
+                                   .progress = &r->progress->copied,
                                    .cancel = r->w->cancel };
     struct dr_copied *copied = malloc(sizeof *copied);
     pthread_t ticking;
@@ -136,11 +135,12 @@ static enum pr_code digest_wave(struct dr_whole_run *r, struct pr_err *err)
 
 static enum pr_code copy_wave(struct dr_whole_run *r, void *ctx, struct pr_err *err)
 {
-    struct ticker t = { .mu = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+    struct ticker t = { .mu = PTHREAD_MUTEX_INITIALIZER,
+                        .wake = PTHREAD_COND_INITIALIZER,
+                        .progress = r->progress };
     const int64_t begun = pr_mono_us();
     (void)ctx;
     enum pr_code rc = dr_wave_mend(r, err);
-    t.of = source_keys(r, err, &rc);
     if (rc == PR_OK && r->from == 0)
         rc = dr_target_functions(r->conn[0], &r->functions, err);
     if (rc == PR_OK)
@@ -259,7 +259,10 @@ enum pr_code dr_whole_fill(struct dr_whole_run *r, struct pr_err *err)
     if (rc != PR_OK)
         return rc;
     pr_info(PR_EV("dr.restore_sealed"), PR_S("target", r->w->seeds));
+    atomic_store(&r->progress->keys, r->survey.total);
+    atomic_store(&r->progress->step, DR_WHOLE_COPY);
     rc = dr_wave_each(r, NULL, NULL, copy_wave, NULL, err);
+    atomic_store(&r->progress->step, DR_WHOLE_COMPARE);
     if (rc == PR_OK)
         rc = compare_counts(r, err);
     if (rc == PR_OK)

@@ -18,14 +18,15 @@ struct dr_whole_run {
     pthread_rwlock_t reading; /* of the index, while shards are fetched side by side */
     pthread_mutex_t joining;  /* of the survey, while shards are looked at side by side */
     struct dr_exchange exchange;
-    struct dr_quarantine *server;  /* [shards] those of [from, to) run */
-    struct pr_redis **conn;        /* [shards] NULL: it does not run */
-    bool *fetched;                 /* [shards] */
-    size_t wave, from, to;         /* servers at a time; those that run now */
-    struct dr_survey survey, more; /* more: of the second look, while it goes on */
-    int owner[DR_SLOTS];           /* shard */
-    uint8_t unsure[DR_SLOTS / 8];  /* slots of which owner may be wrong */
-    struct dr_takes takes;         /* of those shards */
+    struct dr_whole_progress own, *progress; /* own: when nobody looks */
+    struct dr_quarantine *server;            /* [shards] those of [from, to) run */
+    struct pr_redis **conn;                  /* [shards] NULL: it does not run */
+    bool *fetched;                           /* [shards] */
+    size_t wave, from, to;                   /* servers at a time; those that run now */
+    struct dr_survey survey, more;           /* more: of the second look, while it goes on */
+    int owner[DR_SLOTS];                     /* shard */
+    uint8_t unsure[DR_SLOTS / 8];            /* slots of which owner may be wrong */
+    struct dr_takes takes;                   /* of those shards */
     uint32_t partitions;
     unsigned threads;
     struct pr_db *db;
@@ -33,10 +34,11 @@ struct dr_whole_run {
     struct pr_buf functions; /* of the first shard */
 };
 
-/* whole_wave.c: servers by waves. begin: how many at a time. each: calls fn with every wave in turn
- * of which `wants` (NULL: all) wants a shard, its servers loaded. When all fit they stay up, else
- * each wave's files are written and its servers stopped. What is not fetched yet is. each (NULL:
- * none) is called for every shard that is loaded, by several threads, while others still load. */
+/* whole_wave.c: servers by waves. begin: how many at a time. each: calls fn (NULL: nothing) with
+ * every wave in turn of which `wants` (NULL: all) wants a shard, its servers loaded. When all fit
+ * they stay up, else each wave's files are written and its servers stopped. What is not fetched yet
+ * is. each (NULL: none) is called for every shard that is loaded, by several threads, while others
+ * still load. */
 PR_CHECKED enum pr_code dr_wave_begin(struct dr_whole_run *r, struct pr_err *err);
 typedef enum pr_code dr_wave_fn(struct dr_whole_run *r, void *ctx, struct pr_err *err);
 typedef enum pr_code dr_wave_shard_fn(struct dr_whole_run *r, size_t shard, struct pr_err *err);

@@ -71,7 +71,6 @@ static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, const atomic_b
                                 struct pr_err *err)
 {
     char dir[PATH];
-
     struct dr_whole_shard *s = &r->out->shard[i];
     const struct dr_restore what = { .store = r->w->store,
                                      .codec = r->w->codec,
@@ -98,6 +97,7 @@ static enum pr_code fetch_shard(struct dr_whole_run *r, size_t i, const atomic_b
         pr_warn(PR_EV("dr.restore_damage"), PR_S("shard", s->name), PR_I("gap", d->gap),
                 PR_I("skipped_generations", d->skipped), PR_S("why", d->why));
     r->fetched[i] = true;
+    atomic_fetch_add(&r->progress->fetched, 1);
     return PR_OK;
 }
 
@@ -221,7 +221,7 @@ enum pr_code dr_wave_each(struct dr_whole_run *r, dr_wave_wants_fn *wants, dr_wa
         if (!any(r, wants, ctx, from, to))
             continue;
         rc = start(r, from, to, each, err);
-        if (rc == PR_OK)
+        if (rc == PR_OK && fn != NULL)
             rc = fn(r, ctx, err);
         if (rc == PR_OK && r->wave < n)
             rc = stop(r, err);

@@ -1,7 +1,8 @@
-/* dr status: how far the other region is. */
+/* dr status: how far the other region is; dr lag: and how far it was. */
 #include "ctl.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -10,6 +11,23 @@ static const struct ctl_column columns[] = {
     { "LAG MS", "lagMs" },     { "WORST 24H", "worstLagMs" }, { "LAG BYTES", "lagBytes" },
     { "SPOOL", "spoolBytes" }, { "SOURCE", "source" },        { "GENERATION", "generation" },
     { "ALARMS", "alarmText" }, { "ERROR", "error" },
+};
+
+static const struct ctl_column of_lag[] = {
+    { "SHARD", "id" },
+    { "STATE", "state" },
+    { "LAG MS", "lagMs" },
+    { "WORST 24H", "worstLagMs" },
+    { "WATCHED SINCE", "watchedSince" },
+    { "LAG BYTES", "lagBytes" },
+    { "GENERATION", "generation" },
+    { "DURABLE OFFSET", "durableOffset" },
+    { "DURABLE AT", "durableAt" },
+};
+static const struct ctl_column of_day[] = {
+    { "TEN MINUTES FROM", "at" },
+    { "SHARD", "shard" },
+    { "WORST LAG MS", "worstLagMs" },
 };
 
 /* An array of words as one: "lag, spool". */
@@ -55,6 +73,32 @@ static void print_groups(const json_t *groups)
     }
 }
 
+/* As long as there may be no copy of some shard, no age is one of the whole. */
+static void print_age(const json_t *dr)
+{
+    const json_t *lag = json_object_get(dr, "lagMs"), *worst = json_object_get(dr, "worstLagMs");
+    const json_int_t unknown = json_integer_value(json_object_get(dr, "unknownShards"));
+    char text[160];
+    if (unknown > 0)
+        snprintf(text, sizeof text,
+                 "unknown: of %" JSON_INTEGER_FORMAT " of %zu shards no heartbeat is durable, "
+                 "there may be no copy",
+                 unknown, json_array_size(json_object_get(dr, "shards")));
+    else if (json_is_integer(lag))
+        snprintf(text, sizeof text, "%.1f s, of the shard that is furthest behind",
+                 (double)json_integer_value(lag) / 1e3);
+    else
+        snprintf(text, sizeof text, "unknown: there is no shard");
+    ctl_print_line("RPO", text);
+    if (!json_is_integer(worst))
+        return;
+    const char *since = json_string_value(json_object_get(dr, "watchedSince"));
+    snprintf(text, sizeof text, "%.1f s, of %s%s%s", (double)json_integer_value(worst) / 1e3,
+             unknown > 0 ? "the others" : "any shard", since != NULL ? ", watched since " : ", now",
+             since != NULL ? since : "");
+    ctl_print_line("worst, 24 h", text);
+}
+
 int ctl_dr_status(struct ctl *ctl, const struct ctl_line *line)
 {
     struct ctl_reply r;
@@ -69,10 +113,56 @@ int ctl_dr_status(struct ctl *ctl, const struct ctl_line *line)
             json_t *shown = json_pack("{s:O}", "items", shards);
             join_alarms(groups);
             join_alarms(shards);
+            print_age(r.body);
             print_groups(groups);
             ctl_print_list(ctl, shown, columns, COUNT(columns));
             json_decref(shown);
         }
+    }
+    ctl_reply_done(&r);
+    return code;
+}
+
+/* Those of one shard, or all; as a list that the caller releases. */
+static json_t *shards_of(const json_t *dr, const char *id)
+{
+    json_t *list = json_pack("{s:[]}", "items"), *each;
+    size_t i;
+    json_array_foreach(json_object_get(dr, "shards"), i, each)
+    {
+        if (id == NULL || strcmp(json_string_value(json_object_get(each, "id")), id) == 0)
+            json_array_append(json_object_get(list, "items"), each);
+    }
+    return list;
+}
+
+static int print_day(struct ctl *ctl, const char *shard)
+{
+    struct ctl_reply r;
+    char query[512] = "", path[600];
+    ctl_query(query, sizeof query, "shard", shard);
+    snprintf(path, sizeof path, "/v1/dr/lag?%s", query);
+    const int code = ctl_must(ctl, "GET", path, NULL, NULL, &r);
+    if (code == CTL_OK)
+        ctl_print_list(ctl, r.body, of_day, COUNT(of_day));
+    ctl_reply_done(&r);
+    return code;
+}
+
+int ctl_dr_lag(struct ctl *ctl, const struct ctl_line *line)
+{
+    const char *shard = line->n_args > 0 ? line->arg[0] : NULL;
+    struct ctl_reply r;
+    if (ctl_opt(line, "day") != NULL)
+        return print_day(ctl, shard);
+    int code = ctl_must(ctl, "GET", "/v1/dr", NULL, NULL, &r);
+    if (code == CTL_OK) {
+        json_t *list = shards_of(r.body, shard);
+        if (shard != NULL && json_array_size(json_object_get(list, "items")) == 0)
+            code = ctl_complain(CTL_NOT_FOUND, "there is no shard %s", shard);
+        else
+            ctl_print_list(ctl, list, of_lag, COUNT(of_lag));
+        json_decref(list);
     }
     ctl_reply_done(&r);
     return code;

@@ -13,7 +13,7 @@ enum api_access {
     API_OPEN,          /* probes and the API's own description: no token */
     API_READ,          /* look-ups and lists */
     API_RUN,           /* placement runs, plans, canceling operations */
-    API_FLEET,         /* registering, changing and removing nodes and zones */
+    API_FLEET,         /* registering, changing and removing nodes and zones; filling a cluster */
     API_TRAIL,         /* reading the audit trail */
     API_FAILOVER_READ, /* looking at fail-overs to another region */
     API_FAILOVER,      /* carrying them out */

@@ -67,6 +67,35 @@ static bool host_valid(const char *host)
     return true;
 }
 
+/* Of n bytes. */
+static bool seed_valid(const char *seed, size_t n)
+{
+    char text[260];
+    uint64_t port = 0;
+    if (n >= sizeof text)
+        return false;
+    memcpy(text, seed, n);
+    text[n] = '\0';
+    char *colon = strrchr(text, ':');
+    if (colon == NULL)
+        return false;
+    *colon = '\0';
+    return host_valid(text) && api_number_parse(colon + 1, 65535, &port) && port > 0;
+}
+
+void api_check_seeds(const char *field, const char *seeds, struct api_errors *errs)
+{
+    size_t nodes = 0;
+    bool ok = strlen(seeds) <= 1000;
+    for (const char *at = seeds; ok && at != NULL; nodes++) {
+        const size_t n = strcspn(at, ",");
+        ok = seed_valid(at, n);
+        at = at[n] == ',' ? at + n + 1 : NULL;
+    }
+    if (!ok || nodes > 32)
+        api_error(errs, field, "1 to 32 of HOST:PORT, with commas between");
+}
+
 void api_check_zone_id(const char *field, const char *id, struct api_errors *errs)
 {
     if (!zone_id_valid(id))

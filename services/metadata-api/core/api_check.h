@@ -28,6 +28,9 @@ struct api_node_in {
 };
 void api_check_node(const struct api_node_in *in, struct api_errors *errs);
 bool api_node_id_valid(const char *id);
+/* "host:port,host:port", 1 to 32 of them in at most 1000 bytes: nodes of a cluster to begin with.
+ */
+void api_check_seeds(const char *field, const char *seeds, struct api_errors *errs);
 void api_check_zone_id(const char *field, const char *id, struct api_errors *errs);
 
 struct api_zone_in {

@@ -200,6 +200,8 @@ pr_http_fn api_decision_replay;
 pr_http_fn api_dr_zones, api_dr_lag;
 pr_http_fn api_dr_get, api_drill_list, api_drill_get, api_drill_create;
 pr_http_fn api_generation_list, api_generation_get, api_restore_list, api_coordination_get;
+pr_http_fn api_cluster_restore_list, api_cluster_restore_get, api_cluster_restore_create;
+pr_http_fn api_cluster_restore_cancel;
 pr_http_fn api_failover_list, api_failover_get, api_failover_create;
 pr_http_fn api_failover_resume, api_failover_abort;
 pr_http_fn api_operation_list, api_operation_get, api_operation_cancel;

@@ -20,9 +20,7 @@ void api_cost_get(void *ctx, const struct pr_http_req *req, struct pr_http_res *
         rc = pr_db_exec(db,
                         "SELECT id, report#>>'{before,cross_share}', "
                         "report#>>'{after,cross_share}' FROM placement_runs "
-                        "WHERE state = 'done' "
-                        "AND coalesce(params->>'kind', 'placement') = 'placement' "
-                        "ORDER BY id DESC LIMIT 1",
+                        "WHERE id = " API_NEWEST_RUN,
                         NULL, 0, &row, &err);
         api_pool_give(api->pool, db);
     }

@@ -24,7 +24,8 @@ enum { STALE_S = 10 };
     "ELSE 'detached' END, 'source', nullif(d.source, ''), 'generation', CASE WHEN "                \
     "d.generation_epoch > 0 THEN lpad(to_hex(d.generation_epoch), 16, '0') || '-' || "             \
     "lpad(to_hex(d.generation_n), 4, '0') END, 'lagMs', d.lag_ms, 'worstLagMs', "                  \
-    "greatest(h.ms, d.lag_ms), 'lagBytes', greatest(d.seen_offset - d.durable_offset, 0), "        \
+    "greatest(h.ms, d.lag_ms), 'watchedSince', h.first, 'lagBytes', "                              \
+    "greatest(d.seen_offset - d.durable_offset, 0), "                                              \
     "'durableOffset', d.durable_offset, 'durableAt', d.durable_at, 'heartbeatAt', d.beat_at, "     \
     "'since', d.since, 'spoolBytes', d.spool_bytes, 'baseBytes', d.base_bytes, 'basesFailed', "    \
     "d.bases_failed, 'bytesPerSecond', d.rate_bps, 'backlogBytes', nullif(d.backlog_bytes, 0), "   \
@@ -35,7 +36,7 @@ enum { STALE_S = 10 };
 static const char DR[] =
     "WITH d AS (SELECT *, " LAG_MS " AS lag_ms FROM dr_shards), "
     "o AS (SELECT * FROM dr_rpo WHERE at > " DAY_AGO "), "
-    "h AS (SELECT shard_id, max(worst_ms) AS ms FROM o GROUP BY shard_id), "
+    "h AS (SELECT shard_id, max(worst_ms) AS ms, min(at) AS first FROM o GROUP BY shard_id), "
     "u AS (SELECT count(*) AS n FROM shards s LEFT JOIN d ON d.shard_id = s.id "
     "WHERE s.slots > 0 AND d.beat_at IS NULL), "
     "n AS (SELECT max(lag_ms) AS ms FROM d) "

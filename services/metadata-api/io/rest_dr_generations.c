@@ -72,14 +72,19 @@ void api_generation_get(void *ctx, const struct pr_http_req *req, struct pr_http
         &arg, pr_arena_printf(req->arena, "generation %s of shard %s", name, shard), req, res);
 }
 
-/* A drill brings one shard back to scratch, a fail-over everything to another site. */
+/* A drill brings one shard back to scratch, a fail-over everything to another site, a restore of a
+ * cluster everything to where somebody said. */
 #define RESTORES                                                                                   \
     "(SELECT 'drill' AS kind, d.id, d.shard_id AS shard, NULL AS site, d.outcome, d.reason, "      \
     "d.asked_by AS by_whom, coalesce(d.started_at, d.created_at) AS at, d.finished_at, "           \
     "d.generation, d.skipped, d.base_bytes + d.stream_bytes AS bytes, d.keys, d.rto_ms, "          \
     "d.rpo_ms FROM dr_drills d WHERE d.state = 'done' UNION ALL "                                  \
     "SELECT 'failover', f.id, NULL, f.to_site, 'good', '', f.by_whom, f.begun_at, "                \
-    "f.verified_at, NULL, NULL, NULL, NULL, f.rto_ms, f.rpo_ms FROM dr_failovers f) r "
+    "f.verified_at, NULL, NULL, NULL, NULL, f.rto_ms, f.rpo_ms FROM dr_failovers f UNION ALL "     \
+    "SELECT 'cluster', c.id, NULL, NULL, c.outcome, c.reason, c.asked_by, coalesce(c.started_at, " \
+    "c.created_at), c.finished_at, NULL, NULL, NULL, c.copied, (extract(epoch FROM c.finished_at " \
+    "- c.started_at) * 1000)::bigint, NULL FROM dr_cluster_restores c WHERE c.outcome IN "         \
+    "('good', 'failed')) r "
 #define RESTORE_KEY "to_json(r.at)#>>'{}' || ',' || r.kind || ',' || r.id"
 
 void api_restore_list(void *ctx, const struct pr_http_req *req, struct pr_http_res *res)

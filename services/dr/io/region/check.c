@@ -2,6 +2,7 @@
 #include "io/region/private.h"
 
 #include "io/catalog.h"
+#include "io/routes.h"
 #include "io/target.h"
 
 #include "prism/io/clock.h"
@@ -124,18 +125,15 @@ static void look_at_old_side(const struct dr_region_job *job, const struct dr_re
 static enum pr_code look_at_executor(const struct dr_region_job *job, struct dr_region_check *c,
                                      struct pr_err *err)
 {
-    PR_AUTO(PGresult) *r = NULL;
+    char holder[DR_EXECUTOR] = "";
     struct pr_db *db = NULL;
     if (job->to->pg_uri != NULL || job->run->db_uri == NULL)
         return PR_OK;
     enum pr_code rc = pr_db_open(&db, job->run->db_uri, "prism-dr-failover", err);
     if (rc == PR_OK)
-        rc = pr_db_exec(db,
-                        "SELECT holder FROM leases WHERE name = 'rebalance-executor' AND "
-                        "expires_at > now()",
-                        NULL, 0, &r, err);
-    if (rc == PR_OK && PQntuples(r) > 0)
-        problem(c, true, "%.100s may execute plans: stop the rebalance service", pr_cell(r, 0, 0));
+        rc = dr_routes_executor(db, holder, err);
+    if (holder[0] != '\0')
+        problem(c, true, "%.100s may execute plans: stop the rebalance service", holder);
     pr_db_close(db);
     return rc == PR_OK ? rc : pr_wrap(err, rc, "PRISM_DB_URI");
 }
