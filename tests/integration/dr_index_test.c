@@ -417,6 +417,63 @@ static void a_shard_that_is_not_there_costs_nothing(void **state)
     dr_index_close(&ix);
 }
 
+/* Whether shard c's newest generation ends where something may follow; *gap: with a gap. */
+static bool may_be_more(bool *gap, const char **key)
+{
+    static char name[DR_KEY];
+    struct dr_index ix;
+    struct dr_route route;
+    struct pr_err err = { 0 };
+    assert_ok(dr_index_open(&ix, &store, NULL, "demo", "c", &err), &err);
+    dr_index_want(&ix, INT64_MAX);
+    assert_ok(dr_index_read(&ix, &err), &err);
+    const struct dr_index_shard *s = dr_index_find(&ix, "c");
+    assert_ok(dr_chain_route(&s->g[1], s->pieces.piece, s->pieces.n, INT64_MAX, &route, &err),
+              &err);
+    const bool more =
+        dr_index_unread(&ix, s, 1, route.n > 0 ? route.take[route.n - 1] : SIZE_MAX, key);
+    (void)snprintf(name, sizeof name, "%s", more ? *key : "");
+    *key = name;
+    *gap = route.gap;
+    free(route.take);
+    dr_index_close(&ix);
+    return more;
+}
+
+/* At the end of what is there nothing shows that something is missing but that container. */
+static void what_an_unreadable_container_may_have_held_is_known(void **state)
+{
+    (void)state;
+    const char *key;
+    bool gap;
+    struct object *last = NULL, *elsewhere = NULL;
+    for (size_t i = 0; i < objects; i++) { /* in the order of keys */
+        if (strncmp(object[i].key, "demo/log/g1/", 12) == 0)
+            last = &object[i];
+        if (strncmp(object[i].key, "demo/log/g0/", 12) == 0)
+            elsewhere = &object[i];
+    }
+    assert_false(may_be_more(&gap, &key));
+
+    elsewhere->data[0] ^= 1; /* of another group */
+    assert_false(may_be_more(&gap, &key));
+
+    last->data[0] ^= 1;
+    assert_true(may_be_more(&gap, &key));
+    assert_false(gap);
+    assert_string_equal(key, last->key);
+    last->data[0] ^= 1;
+
+    last[-1].data[0] ^= 1; /* what follows it shows that it is missing */
+    assert_true(may_be_more(&gap, &key));
+    assert_true(gap);
+    assert_string_equal(key, last[-1].key);
+    last[-1].data[0] ^= 1;
+
+    elsewhere->data[0] ^= 1;
+    assert_false(may_be_more(&gap, &key));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +481,7 @@ int main(void)
         cmocka_unit_test(an_older_one_adds_what_it_needs),
         cmocka_unit_test(a_past_time_takes_the_hours_of_its_generation),
         cmocka_unit_test(a_shard_that_is_not_there_costs_nothing),
+        cmocka_unit_test(what_an_unreadable_container_may_have_held_is_known),
     };
     return cmocka_run_group_tests_name("dr index", tests, make_week, close_week);
 }

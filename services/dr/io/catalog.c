@@ -217,17 +217,16 @@ static enum pr_code read_one(void *ctx, struct pr_s3 *s3, size_t i, struct pr_er
     const struct dr_object *o = &r->from->object[i];
     struct dr_container c = { .piece = NULL };
     enum pr_code rc = dr_catalog_head(s3, o, atomic_load(&r->look), &c, err);
-    if (rc == PR_EDATA || rc == PR_ENOTFOUND) {
+    const bool unreadable = rc == PR_EDATA || rc == PR_ENOTFOUND;
+    if (unreadable)
         pr_warn(PR_EV("dr.container_unreadable"), PR_S("key", o->key), PR_E(err));
-        return PR_OK;
-    }
-    if (rc != PR_OK)
+    else if (rc != PR_OK)
         return rc;
-    const size_t took = dr_container_head_bytes(c.pieces);
+    const size_t took = unreadable ? 0 : dr_container_head_bytes(c.pieces);
     pthread_mutex_lock(&r->mu);
     if (took > atomic_load(&r->look)) /* the next ones are as large, as likely as not */
         atomic_store(&r->look, took);
-    rc = r->each(r->ctx, i, &c, err);
+    rc = r->each(r->ctx, i, unreadable ? NULL : &c, err);
     pthread_mutex_unlock(&r->mu);
     free(c.piece);
     return rc;

@@ -36,8 +36,7 @@ PR_CHECKED enum pr_code dr_catalog_list(struct pr_s3 *s3, const char *prefix, co
 PR_CHECKED enum pr_code dr_catalog_head(struct pr_s3 *s3, const struct dr_object *o, size_t first,
                                         struct dr_container *c, struct pr_err *err);
 /* Heads of many, several at a time: each() is called with of->object[i]'s, one call at a time, in
- * any order. A container that cannot be read is left out with a warning: what it held is then a
- * gap. */
+ * any order; with NULL, after a warning, for a container that cannot be read. */
 typedef enum pr_code dr_head_fn(void *ctx, size_t i, const struct dr_container *c,
                                 struct pr_err *err);
 PR_CHECKED enum pr_code dr_catalog_heads(const struct pr_s3_store *store, const atomic_bool *cancel,

@@ -1,6 +1,7 @@
 #include "io/index.h"
 
 #include "core/chain.h"
+#include "core/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +125,7 @@ void dr_index_close(struct dr_index *ix)
         dr_objects_done(&ix->have[i]);
     free(ix->shard);
     free(ix->have);
+    dr_objects_done(&ix->unread);
     dr_names_done(&ix->groups);
     *ix = (struct dr_index){ .shards = 0 };
 }
@@ -156,6 +158,25 @@ size_t dr_index_damaged(struct dr_index *ix, const char *shard, const struct dr_
             n++;
         }
     return n;
+}
+
+/* Of the piece's own group those behind it; with the base alone nobody knows the group. */
+bool dr_index_unread(const struct dr_index *ix, const struct dr_index_shard *s, size_t i,
+                     size_t piece, const char **key)
+{
+    for (size_t k = 0; k < ix->unread.n; k++) {
+        const struct dr_object *o = &ix->unread.object[k];
+        const struct dr_located *at = piece == SIZE_MAX ? NULL : &s->pieces.piece[piece];
+        struct dr_key c;
+        if (!dr_key_parse(o->key, &c) || !dr_window_may(&s->window[i], c.epoch, o->modified_ms))
+            continue;
+        if (at != NULL && (strcmp(c.name, s->pieces.group[piece]) != 0 || c.epoch < at->epoch ||
+                           (c.epoch == at->epoch && c.seq < at->seq)))
+            continue;
+        *key = o->key;
+        return true;
+    }
+    return false;
 }
 
 void dr_index_want_one(struct dr_index_shard *s, size_t i)

@@ -28,7 +28,8 @@ struct dr_index {
     size_t shards;
     struct dr_names groups;
     struct dr_objects *have; /* [groups.n] containers whose heads were read, in the order of keys */
-    size_t listed, read;     /* containers seen in listings; heads read */
+    struct dr_objects unread;  /* containers whose heads could not be */
+    size_t listed, read;       /* containers seen in listings; heads read */
     int64_t begun_ms, took_ms; /* when its first reading began, Unix epoch; what all took */
 };
 
@@ -44,6 +45,10 @@ struct dr_index_shard *dr_index_find(struct dr_index *ix, const char *shard);
  * newest of those is *newest. */
 size_t dr_index_damaged(struct dr_index *ix, const char *shard, const struct dr_generation_id *than,
                         struct dr_generation_id *newest);
+/* Whether a container that could not be read may hold what follows a piece (its index in s->pieces;
+ * SIZE_MAX: the base) of generation i; *key is its name. */
+bool dr_index_unread(const struct dr_index *ix, const struct dr_index_shard *s, size_t i,
+                     size_t piece, const char **key);
 /* Of every shard the generation that a restore to until_ms begins with. A shard of which nothing is
  * wanted when containers are first read has no pieces ever. */
 void dr_index_want(struct dr_index *ix, int64_t until_ms);

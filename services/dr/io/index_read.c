@@ -219,6 +219,13 @@ static enum pr_code take(void *ctx, size_t i, const struct dr_container *c, stru
     const struct taking *t = ctx;
     struct dr_key k;
     enum pr_code rc = PR_OK;
+    if (c == NULL) {
+        struct dr_object *to = dr_objects_add(&t->ix->unread);
+        if (to == NULL)
+            return no_memory(err);
+        *to = t->found->object[i];
+        return PR_OK;
+    }
     if (!dr_key_parse(t->found->object[i].key, &k))
         return PR_OK;
     for (size_t p = 0; rc == PR_OK && p < c->pieces; p++) {

@@ -156,10 +156,13 @@ static enum pr_code publish(struct files *f, const struct dr_restore *w, struct 
 /* --- which -------------------------------------------------------------------------------------
  */
 
-static enum pr_code restore_from(const struct dr_restore *w, const struct dr_generation *g,
-                                 const struct dr_pieces *pieces, struct dr_restored *out,
+/* Generation i of the shard. */
+static enum pr_code restore_from(const struct dr_restore *w, const struct dr_index *ix,
+                                 const struct dr_index_shard *s, size_t i, struct dr_restored *out,
                                  struct pr_err *err)
 {
+    const struct dr_generation *g = &s->g[i];
+    const struct dr_pieces *pieces = &s->pieces;
     struct dr_route route = { .n = 0 };
     struct files files;
     enum pr_code rc = dr_chain_route(g, pieces->piece, pieces->n, w->until_ms, &route, err);
@@ -182,9 +185,15 @@ static enum pr_code restore_from(const struct dr_restore *w, const struct dr_gen
                        "pieces behind offset %llu are of a newer generation without a manifest",
                        (unsigned long long)route.to);
     }
+    const char *unread = NULL;
+    if (!route.reached && !out->gap &&
+        dr_index_unread(ix, s, i, route.n > 0 ? route.take[route.n - 1] : SIZE_MAX, &unread)) {
+        out->gap = true;
+        (void)snprintf(out->why, sizeof out->why, "what may follow cannot be read: %.120s", unread);
+    }
     out->stream_bytes = route.to - g->offset;
-    for (size_t i = 0; i < g->parts; i++)
-        out->base_bytes += g->part[i].bytes;
+    for (size_t k = 0; k < g->parts; k++)
+        out->base_bytes += g->part[k].bytes;
     rc = open_files(&files, w->dir, err);
     const struct dr_fetch f = { .what = w,
                                 .g = g,
@@ -291,7 +300,7 @@ static enum pr_code restore_newest(const struct dr_restore *w, struct dr_index *
         }
         rc = find_pieces(w, ix, s, i, out, &last);
         if (rc == PR_OK)
-            rc = restore_from(w, &s->g[i], &s->pieces, out, &last);
+            rc = restore_from(w, ix, s, i, out, &last);
         unlock(w);
         skip[i] = rc == PR_EDATA;
         if (rc == PR_EDATA)

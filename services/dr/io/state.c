@@ -291,7 +291,7 @@ static enum pr_code keep(void *ctx, size_t i, const struct dr_container *c, stru
     struct tail *t = ctx;
     enum pr_code rc = PR_OK;
     (void)i;
-    for (size_t p = 0; rc == PR_OK && p < c->pieces; p++)
+    for (size_t p = 0; c != NULL && rc == PR_OK && p < c->pieces; p++)
         if (of_ours(t->st, &c->piece[p]))
             rc = dr_pieces_add(&t->pieces, t->group, c, p, err);
     return rc;
