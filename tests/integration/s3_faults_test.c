@@ -294,13 +294,17 @@ static void what_stays_wrong_ends_at_the_deadline(void **state)
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         it_proxy_rules(&proxy, row[i].rules);
         const int64_t begin = stage_ms();
+        const uint64_t before = retries();
         const enum pr_code rc = put();
         const int64_t took = stage_ms() - begin;
         /* The deadline may come in the midst of a try. */
         if ((rc != row[i].want && rc != PR_ETIMEOUT) || took > 900 + 1000)
             fail_msg("%s: %s after %lld ms: %s", row[i].rules, pr_code_name(rc), (long long)took,
                      st.err.text);
-        assert_non_null(strstr(st.err.text, "gave up after"));
+        /* On a busy machine in the first. */
+        if (retries() > before && strstr(st.err.text, "gave up after") == NULL)
+            fail_msg("%s: %s after %lld ms: %s", row[i].rules, pr_code_name(rc), (long long)took,
+                     st.err.text);
         assert_non_null(strstr(st.err.text, "prism/"));
     }
 }
