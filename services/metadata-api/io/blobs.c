@@ -209,6 +209,8 @@ static enum pr_code obtain(struct api_blobs *b, struct stripe *s, struct api_blo
             *out = e;
             return PR_OK;
         }
+        if (w->here)
+            return pr_fail(err, PR_EUNAVAIL, "routes of home partition %u are not here", key.home);
         if (e != NULL && e->loading) {
             pthread_cond_wait(&s->loaded, &s->lock);
             continue; /* it may have failed, or have been evicted again */

@@ -116,6 +116,9 @@ enum pr_code api_configured(void *ctx, const struct pr_common_config *common, st
     api->http.request_timeout_s = (int)api->config.request_s;
     api->http.max_connections = connections_fit(&api->config);
     api->http.max_connections_each = (int)api->config.connections_each;
+    api->http.loops = (int)api->config.loops;
+    api->http.workers = (int)api->config.workers;
+    api->http.queue = (int)api->config.queue;
     enum pr_code rc =
         api_roles_open(&api->roles, "PRISM_API_ROLES_PATH", api->config.roles_file, err);
     if (rc == PR_OK)
