@@ -6,6 +6,7 @@
 #include "prism/io/log.h"
 
 #include <microhttpd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -281,15 +282,22 @@ static bool handle(struct pr_http_conn *c, bool may_wait)
 
 /* ---- by the loop's thread, and by a worker's ---- */
 
+/* libmicrohttpd will not answer it either, once it goes on. */
+static bool client_has_gone(const struct pr_http_conn *c)
+{
+    struct pollfd p = { .fd = pr_http_socket(&c->req), .events = POLLRDHUP };
+    return p.fd >= 0 && poll(&p, 1, 0) == 1 && p.revents != 0;
+}
+
 static bool work(struct pr_http_job *job)
 {
     struct pr_http_conn *c =
         (struct pr_http_conn *)((char *)job - offsetof(struct pr_http_conn, job));
     pr_log_trace(c->trace);
-    if (c->stage == PR_HTTP_AUTHORISED)
-        (void)authorise(c, true);
-    else
-        (void)handle(c, true);
+    if (client_has_gone(c))
+        refuse(c, 499, "Client Closed Request", "nobody waits for the answer");
+    else if (!(c->stage == PR_HTTP_AUTHORISED ? authorise(c, true) : handle(c, true)))
+        refuse(c, 500, "Internal Server Error", "it may wait, and would not");
     pr_log_trace(NULL);
     return true;
 }
@@ -298,7 +306,9 @@ static bool work(struct pr_http_job *job)
 static bool leave_to_worker(struct pr_http_conn *c, enum pr_http_stage stage)
 {
     c->stage = stage;
-    c->job = (struct pr_http_job){ .mhd = c->mhd, .run = work };
+    c->job =
+        (struct pr_http_job){ .mhd = c->mhd, .run = work, .stranger = stage == PR_HTTP_AUTHORISED };
+    pr_peer_waits(c->peer);
     if (pr_http_pool_add(c->h->pool, &c->job))
         return true;
     refuse(c, 503, "Service Unavailable", "too many requests wait for a thread that answers them");
@@ -331,6 +341,7 @@ static enum MHD_Result go_on(struct pr_http_conn *c, const char *method, const c
         return expect_body(c);
     case PR_HTTP_AUTHORISED:
         take_back(c);
+        pr_peer_goes_on(c->peer);
         return expect_body(c);
     case PR_HTTP_BODY:
         if (*n > 0) {

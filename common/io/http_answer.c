@@ -91,7 +91,9 @@ void pr_http_on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
     struct pr_http *h = c->h;
     bool begun = c->begun;
     pr_log_trace(c->trace);
-    if (c->sent)
+    if (!c->sent && c->stage == PR_HTTP_HANDLED) /* done, and its answer reaches nobody */
+        c->status = 499;
+    if (c->sent || c->status == 499)
         call_done(c);
     if (!c->sent) /* the client has gone before its answer began */
         c->stream.stream = c->res.stream;

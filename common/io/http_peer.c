@@ -119,8 +119,9 @@ uint64_t pr_peers_cut(struct pr_peers *all)
 
 struct pr_peer *pr_peer_new(struct pr_peers *all, struct MHD_Connection *mhd)
 {
-    const union MHD_ConnectionInfo *fd =
+    const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const int fd = info == NULL ? -1 : info->connect_fd; /* what is asked next may lie there, too */
     const union MHD_ConnectionInfo *session =
         all->tls == NULL ? NULL : MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     if (session != NULL)
@@ -129,7 +130,7 @@ struct pr_peer *pr_peer_new(struct pr_peers *all, struct MHD_Connection *mhd)
     if (p == NULL)
         return NULL;
     p->all = all;
-    p->fd = fd == NULL ? -1 : fd->connect_fd;
+    p->fd = fd;
     pr_peer_rests(p);
     pthread_mutex_lock(&all->lock);
     p->over = all->n++ >= all->limits.connections;
@@ -194,6 +195,11 @@ void pr_peer_asks(struct pr_peer *p)
 {
     if (p != NULL)
         p->names_known = false;
+    pr_peer_goes_on(p);
+}
+
+void pr_peer_goes_on(struct pr_peer *p)
+{
     due_in(p, p == NULL ? 0 : p->all->limits.request_ms);
 }
 

@@ -40,6 +40,7 @@ bool pr_peer_over(const struct pr_peer *p); /* it came above the limit */
 
 /* What it has to do now, and by when. */
 void pr_peer_asks(struct pr_peer *p);                  /* the rest of a request */
+void pr_peer_goes_on(struct pr_peer *p);               /* the same, after it waited */
 void pr_peer_waits(struct pr_peer *p);                 /* nothing: its answer is being made */
 void pr_peer_takes(struct pr_peer *p, uint64_t bytes); /* an answer of so many */
 void pr_peer_rests(struct pr_peer *p);                 /* the next request, if it likes */

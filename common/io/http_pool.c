@@ -9,9 +9,11 @@ enum { STACK_BYTES = 1 << 20 };
 struct pr_http_pool {
     pthread_mutex_t lock;       /* all below; taken before those of libmicrohttpd */
     pthread_cond_t work, quiet; /* something is queued; nothing runs */
-    struct pr_http_job *first, **last;
+    struct queue {
+        struct pr_http_job *first, **last;
+    } soon, later;               /* those without a limit, and with one */
     struct pr_http_job *resting; /* they had nothing to tell */
-    size_t queued, queue;        /* those with a limit, and what it is */
+    size_t queued, queue;        /* of later, and their limit */
     size_t running;
     uint64_t told; /* times: what was told while a job ran, it may have missed */
     bool stopping;
@@ -21,19 +23,26 @@ struct pr_http_pool {
 
 static void push(struct pr_http_pool *p, struct pr_http_job *job)
 {
+    struct queue *q = job->unlimited ? &p->soon : &p->later;
     job->next = NULL;
-    *p->last = job;
-    p->last = &job->next;
+    *q->last = job;
+    q->last = &job->next;
     p->queued += !job->unlimited;
     pthread_cond_signal(&p->work);
 }
 
+static bool is_idle(const struct pr_http_pool *p)
+{
+    return p->soon.first == NULL && p->later.first == NULL;
+}
+
 static struct pr_http_job *pop(struct pr_http_pool *p)
 {
-    struct pr_http_job *job = p->first;
-    p->first = job->next;
-    if (p->first == NULL)
-        p->last = &p->first;
+    struct queue *q = p->soon.first != NULL ? &p->soon : &p->later;
+    struct pr_http_job *job = q->first;
+    q->first = job->next;
+    if (q->first == NULL)
+        q->last = &q->first;
     p->queued -= !job->unlimited;
     return job;
 }
@@ -72,7 +81,7 @@ static void *work(void *arg)
     struct pr_http_pool *p = arg;
     pthread_mutex_lock(&p->lock);
     while (!p->stopping)
-        if (p->first == NULL)
+        if (is_idle(p))
             pthread_cond_wait(&p->work, &p->lock);
         else
             run_one(p);
@@ -102,7 +111,8 @@ enum pr_code pr_http_pool_open(struct pr_http_pool **out, unsigned workers, size
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->quiet, NULL);
-    p->last = &p->first;
+    p->soon.last = &p->soon.first;
+    p->later.last = &p->later.first;
     p->queue = queue;
     if (!start(p, workers)) {
         const unsigned had = p->workers;
@@ -117,7 +127,8 @@ enum pr_code pr_http_pool_open(struct pr_http_pool **out, unsigned workers, size
 bool pr_http_pool_add(struct pr_http_pool *p, struct pr_http_job *job)
 {
     pthread_mutex_lock(&p->lock);
-    const bool room = !p->stopping && (job->unlimited || p->queued < p->queue);
+    const size_t most = job->stranger ? (p->queue + 3) / 4 : p->queue;
+    const bool room = !p->stopping && (job->unlimited || p->queued < most);
     if (room) {
         MHD_suspend_connection(job->mhd); /* before a worker can resume it */
         push(p, job);
@@ -148,7 +159,7 @@ void pr_http_pool_stop(struct pr_http_pool *p)
         p->resting = job->next;
         drop(job);
     }
-    while (p->first != NULL)
+    while (!is_idle(p))
         drop(pop(p));
     while (p->running > 0)
         pthread_cond_wait(&p->quiet, &p->lock);

@@ -16,7 +16,8 @@ struct pr_http_job {
     struct MHD_Connection *mhd;
     /* By a worker. false: there is nothing to tell yet; it is run again after pr_http_pool_tell. */
     bool (*run)(struct pr_http_job *job);
-    bool unlimited;           /* is queued however long the queue is */
+    bool unlimited;           /* is queued however long the queue is, before all others */
+    bool stranger;            /* nobody knows yet whose it is: a quarter of the queue at most */
     bool dropped;             /* by pr_http_pool_stop: it was not run to its end */
     struct pr_http_job *next; /* of the pool */
 };

@@ -20,6 +20,7 @@ enum {
     WORKERS = 16,
     QUEUE = 1024,
     DRAIN_S = 10, /* what closing gives running requests to be answered */
+    LAST_S = 1,   /* and those that then are told that it is over */
 };
 
 int pr_http_port(const struct pr_http *h)
@@ -199,6 +200,21 @@ void pr_http_hold(struct pr_http *h, size_t mount, bool on)
     atomic_store(&h->held[mount], on);
 }
 
+/* How many requests are not answered then. */
+static size_t await_idle(struct pr_http *h, int seconds)
+{
+    struct timespec until;
+    int rc = 0;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += seconds;
+    pthread_mutex_lock(&h->lock);
+    while (h->active > 0 && rc == 0)
+        rc = pthread_cond_timedwait(&h->idle, &h->lock, &until);
+    const size_t running = h->active;
+    pthread_mutex_unlock(&h->lock);
+    return running;
+}
+
 void pr_http_close(struct pr_http *h)
 {
     if (h == NULL)
@@ -208,18 +224,11 @@ void pr_http_close(struct pr_http *h)
     pr_http_pool_tell(h->pool); /* so streams end */
     pr_http_loops_quiet(h->loops);
 
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += DRAIN_S;
-    int rc = 0;
-    pthread_mutex_lock(&h->lock);
-    while (h->active > 0 && rc == 0)
-        rc = pthread_cond_timedwait(&h->idle, &h->lock, &until);
-    if (h->active > 0)
-        pr_warn(PR_EV("http.drain_late"), PR_I("running", h->active));
-    pthread_mutex_unlock(&h->lock);
-
-    pr_http_pool_stop(h->pool); /* libmicrohttpd aborts when a connection is suspended */
+    const size_t running = await_idle(h, DRAIN_S);
+    if (running > 0)
+        pr_warn(PR_EV("http.drain_late"), PR_I("running", running));
+    pr_http_pool_stop(h->pool);  /* libmicrohttpd aborts when a connection is suspended */
+    (void)await_idle(h, LAST_S); /* their answers */
     pr_http_loops_close(h->loops);
     free_server(h);
 }

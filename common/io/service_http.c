@@ -1,4 +1,5 @@
-/* Probes and metrics. Everything here is answered from memory. */
+/* Probes and metrics. Everything here is answered from memory: by the thread that holds the
+ * connection, whatever NATS and PostgreSQL are doing. */
 #include "http_internal.h"
 #include "prism/io/clock.h"
 #include "prism/io/json_text.h"

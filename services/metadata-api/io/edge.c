@@ -100,7 +100,8 @@ static enum pr_code open_jwt(struct api *api, struct pr_err *err)
 static int connections_fit(const struct api_config *c)
 {
     struct rlimit files;
-    const int64_t own = OWN_FILES + c->db_pool;
+    /* Each loop has two, and about a hundred connections. */
+    const int64_t own = OWN_FILES + c->db_pool + 2 * (c->connections / 100 + c->loops);
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY ||
         (int64_t)files.rlim_cur - own >= c->connections)
         return (int)c->connections;
