@@ -209,7 +209,7 @@ static void fill(const struct pr_http *h, int waits[WORKERS + QUEUE])
 static void a_full_queue_is_503_at_once_and_the_loop_goes_on(void **state)
 {
     (void)state;
-    int waits[WORKERS + QUEUE];
+    int waits[WORKERS + QUEUE], waited = 0;
     struct pr_http *h = serve();
     fill(h, waits);
     struct http_reply r = http_get(h, "/gate");
@@ -227,12 +227,14 @@ static void a_full_queue_is_503_at_once_and_the_loop_goes_on(void **state)
         const char *text = answer_of(waits[i]);
         if (strstr(text, "waited") == NULL && (i < WORKERS || strstr(text, " 503 ") == NULL))
             fail_msg("%d: %s", i, text);
+        waited += strstr(text, "waited") != NULL;
     }
     do { /* and there is room again */
         r = http_get(h, "/worker/8");
         http_forget(&r);
     } while (r.status == 503);
     assert_int_equal(r.status, 200);
+    assert_int_equal(http_gate.done, waited); /* nothing was done for who went away */
     pr_http_close(h);
 }
 
