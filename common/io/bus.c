@@ -129,6 +129,13 @@ static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus s, vo
     pr_error(PR_EV(s == NATS_NOT_PERMITTED ? "bus.denied" : "bus.error"), PR_S("error", text));
 }
 
+/* With bus->mu. What a connection says that is no longer, or not yet, ours is not heard. */
+static void note_link(struct pr_bus *bus, const natsConnection *nc, bool up)
+{
+    if (bus->link != NULL && bus->link->nc == nc)
+        bus->connected = up;
+}
+
 static void on_disconnected(natsConnection *nc, void *closure)
 {
     struct pr_bus *bus = closure;
@@ -136,6 +143,7 @@ static void on_disconnected(natsConnection *nc, void *closure)
     (void)natsConnection_GetLastError(nc, &text);
     pthread_mutex_lock(&bus->mu);
     bool wanted = bus->closing;
+    note_link(bus, nc, false);
     if (!wanted)
         remember(bus, text == NULL || text[0] == '\0' ? "disconnected" : text);
     pthread_mutex_unlock(&bus->mu);
@@ -147,8 +155,8 @@ static void on_disconnected(natsConnection *nc, void *closure)
 static void on_reconnected(natsConnection *nc, void *closure)
 {
     struct pr_bus *bus = closure;
-    (void)nc;
     pthread_mutex_lock(&bus->mu);
+    note_link(bus, nc, true);
     bus->stats.reconnects++;
     bus->recheck = true;
     pthread_cond_broadcast(&bus->changed);
@@ -167,6 +175,7 @@ static void on_closed(natsConnection *nc, void *closure)
         remember(bus, text);
     if (!wanted)
         pr_error(PR_EV("bus.closed"), PR_S("reason", text == NULL ? "" : text));
+    note_link(bus, nc, false);
     if (bus->link != NULL && bus->link->nc == nc)
         bus->link_closed = true;
     pthread_cond_broadcast(&bus->changed);
@@ -339,6 +348,7 @@ natsStatus pr_bus_dial(struct pr_bus *bus)
         bus->stats.reconnects += bus->link != NULL;
         link->older = bus->link; /* kept: another thread may be using it */
         bus->link = link;
+        bus->connected = true;
         bus->link_closed = natsConnection_IsClosed(link->nc);
         bus->recheck = true;
     } else {
@@ -431,21 +441,19 @@ void pr_bus_pause(struct pr_bus *bus, bool paused)
 
 void pr_bus_stats(struct pr_bus *bus, struct pr_bus_stats *out)
 {
-    bool connected = pr_bus_link(bus) != NULL;
     pthread_mutex_lock(&bus->mu);
     *out = bus->stats;
+    out->connected = bus->connected;
     pthread_mutex_unlock(&bus->mu);
-    out->connected = connected;
 }
 
 enum pr_code pr_bus_ready(struct pr_bus *bus, struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
-    bool connected = pr_bus_link(bus) != NULL;
     pthread_mutex_lock(&bus->mu);
     if (bus->stats.denied > 0)
         rc = pr_fail(err, PR_EUNAVAIL, "NATS: permission refused: %s", bus->stats.last_error);
-    else if (!connected)
+    else if (!bus->connected)
         rc = pr_fail(err, PR_EUNAVAIL, "NATS: not connected%s%s",
                      bus->stats.last_error[0] == '\0' ? "" : ": ", bus->stats.last_error);
     for (size_t i = 0; rc == PR_OK && i < bus->consumers; i++) {

@@ -219,6 +219,9 @@ void *pr_bus_keeper(void *arg)
         }
         struct pr_link *link = pr_bus_link(bus);
         bool connected = link != NULL;
+        pthread_mutex_lock(&bus->mu);
+        bus->connected = connected; /* what came before the connection was ours was not heard */
+        pthread_mutex_unlock(&bus->mu);
         if (connected && now_us >= next_extend_us) {
             extend(bus, link);
             next_extend_us = now_us + (int64_t)PR_BUS_PROGRESS_MS * 1000;

@@ -74,6 +74,7 @@ struct pr_bus {
     struct pr_link *link; /* newest; NULL until the first connect */
     struct pr_bus_stats stats;
     bool closing, link_closed, paused, recheck;
+    bool connected; /* as last heard: libnats does not tell while it dials */
     int live_subs; /* whose last callback has not returned */
     struct pr_consumer *consumer[PR_BUS_CONSUMERS];
     size_t consumers;

@@ -1,15 +1,15 @@
 #include "prism/io/http.h"
 
+#include "http_conn.h"
 #include "http_peer.h"
-#include "http_server.h"
-#include "http_stream.h"
-#include "http_trace.h"
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 
 #include <microhttpd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,46 +20,27 @@ enum {
     DISCARD_BYTES = 16 * 1024 * 1024, /* of a refused body read so that the client hears why */
 };
 
-/* One request, from its request line to the end of its response. */
-struct conn {
-    struct pr_http *h;
-    struct MHD_Connection *mhd;
-    struct pr_peer *peer;
-    struct pr_arena arena;
-    char *target;                        /* as sent; in the arena */
-    const struct pr_http_options *mount; /* of the route; NULL: none */
-    const struct pr_http_route *route;
-    struct pr_http_req req;
-    struct pr_http_res res;
-    struct pr_buf body;
-    struct pr_stream_body stream;
-    size_t discarded;
-    int64_t start_us;
-    bool begun, refused /* res is final, the handler is not called */, sent, close;
-    int status;
-};
-
 const char *pr_http_query(const struct pr_http_req *r, const char *name)
 {
-    const struct conn *c = r->conn_;
+    const struct pr_http_conn *c = r->conn_;
     return pr_target_query(c->target, name, r->arena);
 }
 
 const char *pr_http_query_name(const struct pr_http_req *r, size_t i)
 {
-    const struct conn *c = r->conn_;
+    const struct pr_http_conn *c = r->conn_;
     return pr_target_query_name(c->target, i, r->arena);
 }
 
 const char *pr_http_header(const struct pr_http_req *r, const char *name)
 {
-    const struct conn *c = r->conn_;
+    const struct pr_http_conn *c = r->conn_;
     return MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name);
 }
 
 int pr_http_socket(const struct pr_http_req *r)
 {
-    const struct conn *c = r->conn_;
+    const struct pr_http_conn *c = r->conn_;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info == NULL ? -1 : info->connect_fd;
@@ -67,25 +48,25 @@ int pr_http_socket(const struct pr_http_req *r)
 
 size_t pr_http_address(const struct pr_http_req *r, unsigned char out[16])
 {
-    const struct conn *c = r->conn_;
+    const struct pr_http_conn *c = r->conn_;
     return pr_peer_address(c->mhd, out);
 }
 
 const char *pr_http_client(const struct pr_http_req *r, size_t i)
 {
-    const struct conn *c = r->conn_;
+    const struct pr_http_conn *c = r->conn_;
     const struct pr_tls_peer *who = pr_peer_tls(c->peer, c->mhd, pr_now_ms());
     return who == NULL || i >= who->n ? NULL : who->name[i];
 }
 
 int64_t pr_http_client_expires_ms(const struct pr_http_req *r)
 {
-    const struct conn *c = r->conn_;
+    const struct pr_http_conn *c = r->conn_;
     const struct pr_tls_peer *who = pr_peer_tls(c->peer, c->mhd, pr_now_ms());
     return who == NULL ? 0 : who->expires_ms;
 }
 
-static void refuse(struct conn *c, int status, const char *title, const char *detail)
+static void refuse(struct pr_http_conn *c, int status, const char *title, const char *detail)
 {
     c->refused = true;
     pr_buf_done(&c->body);
@@ -98,18 +79,18 @@ static void refuse(struct conn *c, int status, const char *title, const char *de
 
 /* ---- one request ---- */
 
-static void start_trace(const struct conn *c)
+/* As when nothing has been said. */
+static void clear(struct pr_http_res *res)
 {
-    char trace[PR_TRACE_BYTES];
-    pr_trace_continue(trace, pr_http_header(&c->req, "traceparent"));
-    pr_log_trace(trace);
+    pr_buf_done(&res->body);
+    *res = (struct pr_http_res){ .status = 200, .content_type = "application/json" };
 }
 
 /* When libmicrohttpd refuses a request by itself (its headers are wrong, or too long) it tells
  * nobody: what was made for the first line is kept with the connection until they are read. */
 void pr_http_forget(struct pr_peer *peer)
 {
-    struct conn *c = pr_peer_held(peer);
+    struct pr_http_conn *c = pr_peer_held(peer);
     if (c == NULL)
         return;
     pr_peer_hold(peer, NULL);
@@ -120,7 +101,7 @@ void pr_http_forget(struct pr_peer *peer)
 void *pr_http_on_line(void *cls, const char *target, struct MHD_Connection *mhd)
 {
     struct pr_peer *peer = pr_peer_of(mhd);
-    struct conn *c = peer == NULL ? NULL : calloc(1, sizeof *c);
+    struct pr_http_conn *c = peer == NULL ? NULL : calloc(1, sizeof *c);
     pr_http_forget(peer);
     if (c == NULL)
         return NULL;
@@ -129,8 +110,7 @@ void *pr_http_on_line(void *cls, const char *target, struct MHD_Connection *mhd)
     c->peer = peer;
     pr_peer_asks(c->peer);
     c->start_us = pr_mono_us();
-    c->res.status = 200;
-    c->res.content_type = "application/json";
+    clear(&c->res);
     pr_arena_init(&c->arena, ARENA_BYTES);
     c->target = pr_arena_strdup(&c->arena, target);
     if (c->target == NULL) {
@@ -142,7 +122,7 @@ void *pr_http_on_line(void *cls, const char *target, struct MHD_Connection *mhd)
     return c;
 }
 
-static void find_route(struct conn *c, const char *method)
+static void find_route(struct pr_http_conn *c, const char *method)
 {
     struct pr_target t;
     if (strlen(c->target) > URL_BYTES) {
@@ -179,7 +159,7 @@ static void find_route(struct conn *c, const char *method)
         refuse(c, 503, "Service Unavailable", "starting; /readyz tells what is missing");
 }
 
-static void check_connection(struct conn *c)
+static void check_connection(struct pr_http_conn *c)
 {
     if (!pr_peer_over(c->peer))
         return;
@@ -189,13 +169,13 @@ static void check_connection(struct conn *c)
                pr_arena_printf(&c->arena, "all %u connections are in use", c->h->max_connections));
 }
 
-static size_t max_body(const struct conn *c)
+static size_t max_body(const struct pr_http_conn *c)
 {
     return (c->mount == NULL ? &c->h->mount[0] : c->mount)->max_body_bytes;
 }
 
 /* 413 as soon as the headers tell; *early: answer now, before the body comes. */
-static void check_length(struct conn *c, bool *early)
+static void check_length(struct pr_http_conn *c, bool *early)
 {
     const char *length = pr_http_header(&c->req, "Content-Length");
     const char *expect = pr_http_header(&c->req, "Expect");
@@ -210,7 +190,7 @@ static void check_length(struct conn *c, bool *early)
 }
 
 /* Headers are complete, the body is not read yet. */
-static void begin(struct conn *c, const char *method, bool *early)
+static void begin(struct pr_http_conn *c, const char *method)
 {
     c->begun = true;
     pr_peer_hold(c->peer, NULL);
@@ -218,7 +198,8 @@ static void begin(struct conn *c, const char *method, bool *early)
     c->h->active++;
     pthread_mutex_unlock(&c->h->lock);
     c->req.conn_ = c;
-    start_trace(c);
+    pr_trace_continue(c->trace, pr_http_header(&c->req, "traceparent"));
+    pr_log_trace(c->trace);
 
     c->req.method = pr_arena_strdup(&c->arena, method);
     c->req.path = pr_target_path(c->target, &c->arena);
@@ -228,25 +209,34 @@ static void begin(struct conn *c, const char *method, bool *early)
     else
         find_route(c, method);
     check_connection(c);
-    if (!c->refused && c->route->access > 0 && c->mount->authorise != NULL) {
-        int status = c->mount->authorise(c->mount->ctx, &c->req, c->route, &c->res);
-        if (status != 0) {
-            c->refused = true;
-            c->res.status = status;
-        }
+}
+
+/* False: it would have had to wait, so nothing came of it. */
+static bool authorise(struct pr_http_conn *c, bool may_wait)
+{
+    if (c->refused || c->route->access <= 0 || c->mount->authorise == NULL)
+        return true;
+    c->req.may_wait = may_wait;
+    int status = c->mount->authorise(c->mount->ctx, &c->req, c->route, &c->res);
+    if (c->res.again) {
+        clear(&c->res);
+        return false;
     }
-    check_length(c, early);
-    pr_buf_init(&c->body, max_body(c));
+    if (status != 0) {
+        c->refused = true;
+        c->res.status = status;
+    }
+    return true;
 }
 
 /* What a GET brings means nothing, so that nobody fills our memory who has not said who he is. */
-static bool is_read(const struct conn *c)
+static bool is_read(const struct pr_http_conn *c)
 {
     return strcmp(c->req.method, "GET") == 0 || strcmp(c->req.method, "HEAD") == 0;
 }
 
 /* False: drop the connection. */
-static bool take_body(struct conn *c, const char *data, size_t n)
+static bool take_body(struct pr_http_conn *c, const char *data, size_t n)
 {
     if (!c->refused && !is_read(c)) {
         pr_buf_add(&c->body, data, n);
@@ -263,140 +253,128 @@ static bool take_body(struct conn *c, const char *data, size_t n)
     return c->discarded <= DISCARD_BYTES;
 }
 
-static void run_handler(struct conn *c)
+static bool is_at_once(const struct pr_http_conn *c)
 {
+    pr_http_fn *const *fn = c->mount->at_once;
+    while (fn != NULL && *fn != NULL && *fn != c->route->fn)
+        fn++;
+    return fn != NULL && *fn != NULL;
+}
+
+/* False: it would have had to wait, so nothing came of it. */
+static bool handle(struct pr_http_conn *c, bool may_wait)
+{
+    c->req.may_wait = may_wait;
     c->req.body = c->body.data == NULL ? "" : c->body.data;
     c->req.body_len = c->body.len;
     c->route->fn(c->mount->ctx, &c->req, &c->res);
+    if (c->res.again) {
+        clear(&c->res);
+        return false;
+    }
     if (c->mount->finish != NULL)
         c->mount->finish(c->mount->ctx, &c->req, c->route, &c->res);
     if (c->res.body.failed)
         pr_http_problem(&c->res, 500, "Internal Server Error", "the response does not fit memory",
                         NULL);
+    return true;
 }
 
-static void add_headers(const struct conn *c, struct MHD_Response *r, bool has_body)
+/* ---- by the loop's thread, and by a worker's ---- */
+
+/* libmicrohttpd will not answer it either, once it goes on. */
+static bool client_has_gone(const struct pr_http_conn *c)
 {
-    static const struct {
-        const char *name, *value;
-    } standard[] = {
-        { "X-Content-Type-Options", "nosniff" },
-        { "Cache-Control", "no-store" },
-        { "X-Frame-Options", "DENY" },
-        { "Referrer-Policy", "no-referrer" },
-        { "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'" },
-    };
-    for (size_t i = 0; i < PR_COUNT(c->res.header); i++) {
-        const char *name = c->res.header[i].name, *value = c->res.header[i].value;
-        if (name != NULL && value != NULL && MHD_add_response_header(r, name, value) != MHD_YES)
-            pr_warn(PR_EV("http.bad_header"), PR_S("name", name), PR_S("path", c->req.path));
-    }
-    for (size_t i = 0; i < PR_COUNT(standard); i++)
-        if (MHD_get_response_header(r, standard[i].name) == NULL)
-            (void)MHD_add_response_header(r, standard[i].name, standard[i].value);
-    if (has_body && c->res.content_type != NULL)
-        (void)MHD_add_response_header(r, "Content-Type", c->res.content_type);
-    if (c->h->mount[0].tls != NULL)
-        (void)MHD_add_response_header(r, "Strict-Transport-Security", "max-age=31536000");
-    if (c->close || atomic_load(&c->h->closing))
-        (void)MHD_add_response_header(r, "Connection", "close");
+    struct pollfd p = { .fd = pr_http_socket(&c->req), .events = POLLRDHUP };
+    return p.fd >= 0 && poll(&p, 1, 0) == 1 && p.revents != 0;
 }
 
-static enum MHD_Result answer(struct conn *c)
+static bool work(struct pr_http_job *job)
 {
-    int status = c->res.status == 0 ? 200 : c->res.status;
-    bool has_body = status >= 200 && status != 204 && status != 304;
-    bool streams = has_body && c->res.stream.more != NULL;
-    size_t n = has_body ? c->res.body.len : 0;
-    struct MHD_Response *r;
-    if (streams) {
-        r = pr_stream_response(&c->stream, &c->res.stream, &c->h->closing);
-    } else if (n > 0) {
-        r = MHD_create_response_from_buffer(n, c->res.body.data, MHD_RESPMEM_MUST_FREE);
-        if (r != NULL)
-            c->res.body = (struct pr_buf){ 0 }; /* the response owns it now */
-    } else
-        r = MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
-    if (r == NULL)
-        return MHD_NO;
-    if (streams) /* for as long as it lasts */
+    struct pr_http_conn *c =
+        (struct pr_http_conn *)((char *)job - offsetof(struct pr_http_conn, job));
+    pr_log_trace(c->trace);
+    if (client_has_gone(c))
+        refuse(c, 499, "Client Closed Request", "nobody waits for the answer");
+    else if (!(c->stage == PR_HTTP_AUTHORISED ? authorise(c, true) : handle(c, true)))
+        refuse(c, 500, "Internal Server Error", "it may wait, and would not");
+    pr_log_trace(NULL);
+    return true;
+}
+
+/* What leads to this stage may wait. False: no worker will do it, which is answered. */
+static bool leave_to_worker(struct pr_http_conn *c, enum pr_http_stage stage)
+{
+    c->stage = stage;
+    c->job =
+        (struct pr_http_job){ .mhd = c->mhd, .run = work, .stranger = stage == PR_HTTP_AUTHORISED };
+    pr_peer_waits(c->peer);
+    if (pr_http_pool_add(c->h->pool, &c->job))
+        return true;
+    refuse(c, 503, "Service Unavailable", "too many requests wait for a thread that answers them");
+    return false;
+}
+
+static void take_back(struct pr_http_conn *c)
+{
+    if (c->job.dropped)
+        refuse(c, 503, "Service Unavailable", "stopping");
+}
+
+static enum MHD_Result expect_body(struct pr_http_conn *c)
+{
+    bool early = false;
+    check_length(c, &early);
+    pr_buf_init(&c->body, max_body(c));
+    c->stage = PR_HTTP_BODY;
+    return early ? pr_http_answer(c) : MHD_YES;
+}
+
+static enum MHD_Result go_on(struct pr_http_conn *c, const char *method, const char *data,
+                             size_t *n)
+{
+    switch (c->stage) {
+    case PR_HTTP_HEADERS:
+        begin(c, method);
+        if (!authorise(c, false) && leave_to_worker(c, PR_HTTP_AUTHORISED))
+            return MHD_YES;
+        return expect_body(c);
+    case PR_HTTP_AUTHORISED:
+        take_back(c);
+        pr_peer_goes_on(c->peer);
+        return expect_body(c);
+    case PR_HTTP_BODY:
+        if (*n > 0) {
+            const size_t len = *n;
+            *n = 0;
+            return take_body(c, data, len) ? MHD_YES : MHD_NO;
+        }
         pr_peer_waits(c->peer);
-    else
-        pr_peer_takes(c->peer, n);
-    /* Nothing of a kind is of that kind, too; no JSON is empty, though. */
-    add_headers(c, r,
-                streams || n > 0 ||
-                    (has_body && strcmp(c->res.content_type, "application/json") != 0));
-    c->status = status;
-    c->sent = true;
-    enum MHD_Result rc = MHD_queue_response(c->mhd, (unsigned)status, r);
-    MHD_destroy_response(r);
-    return rc;
+        if (!c->refused && !(is_at_once(c) && handle(c, false)) &&
+            leave_to_worker(c, PR_HTTP_HANDLED))
+            return MHD_YES;
+        return pr_http_answer(c);
+    case PR_HTTP_HANDLED:
+        take_back(c);
+        break;
+    }
+    return pr_http_answer(c);
 }
 
 enum MHD_Result pr_http_on_request(void *cls, struct MHD_Connection *mhd, const char *url,
                                    const char *method, const char *version, const char *data,
                                    size_t *n, void **con_cls)
 {
-    struct conn *c = *con_cls;
+    struct pr_http_conn *c = *con_cls;
     (void)cls;
     (void)mhd;
     (void)url;
     (void)version;
     if (c == NULL)
         return MHD_NO; /* no memory at the request line */
-    if (!c->begun) {
-        bool early = false;
-        begin(c, method, &early);
-        return early ? answer(c) : MHD_YES;
-    }
-    if (*n > 0) {
-        size_t len = *n;
-        *n = 0;
-        return take_body(c, data, len) ? MHD_YES : MHD_NO;
-    }
-    pr_peer_waits(c->peer);
-    if (!c->refused)
-        run_handler(c);
-    return answer(c);
-}
-
-static void call_done(struct conn *c)
-{
-    int64_t us = pr_mono_us() - c->start_us;
-    for (size_t i = 0; i < c->h->n_mounts; i++) {
-        const struct pr_http_options *m = &c->h->mount[i];
-        if (m->done != NULL && (i == 0 || c->mount == NULL || c->mount == m))
-            m->done(m->ctx, &c->req, c->route, c->status, us);
-    }
-}
-
-void pr_http_on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
-                          enum MHD_RequestTerminationCode why)
-{
-    struct conn *c = *con_cls;
-    (void)cls;
-    (void)mhd;
-    (void)why;
-    if (c == NULL)
-        return;
-    *con_cls = NULL;
-    pr_peer_rests(c->peer);
-    pr_peer_hold(c->peer, NULL);
-    struct pr_http *h = c->h;
-    bool begun = c->begun;
-    if (c->sent)
-        call_done(c);
-    pr_stream_end(&c->stream);
-    pr_buf_done(&c->body);
-    pr_buf_done(&c->res.body);
-    pr_arena_done(&c->arena);
-    free(c);
+    if (c->begun)
+        pr_log_trace(c->trace);
+    const enum MHD_Result rc = go_on(c, method, data, n);
     pr_log_trace(NULL);
-    if (!begun)
-        return; /* libmicrohttpd refused it by itself */
-    pthread_mutex_lock(&h->lock);
-    if (--h->active == 0)
-        pthread_cond_broadcast(&h->idle);
-    pthread_mutex_unlock(&h->lock);
+    return rc;
 }

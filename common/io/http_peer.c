@@ -29,6 +29,8 @@ struct pr_peer {
 struct pr_peers {
     struct pr_peer_limits limits;
     struct pr_tls *tls;
+    void (*look)(void *ctx);
+    void *ctx;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct pr_peer *first; /* lock */
@@ -43,7 +45,7 @@ static int64_t mono_ms(void)
     return pr_mono_us() / 1000;
 }
 
-/* The connection's own thread finds its socket shut, and ends. */
+/* Its loop finds the socket shut, and ends the connection. */
 static unsigned cut_late(struct pr_peers *all, int64_t now_ms)
 {
     unsigned cut = 0;
@@ -68,18 +70,22 @@ static void *watch(void *arg)
         pthread_mutex_unlock(&all->lock);
         if (cut > 0)
             pr_info(PR_EV("http.too_slow"), PR_I("connections", cut));
+        all->look(all->ctx);
     }
     return NULL;
 }
 
 enum pr_code pr_peers_open(struct pr_peers **out, const struct pr_peer_limits *limits,
-                           struct pr_tls *tls, struct pr_err *err)
+                           struct pr_tls *tls, void (*look)(void *ctx), void *ctx,
+                           struct pr_err *err)
 {
     struct pr_peers *all = calloc(1, sizeof *all);
     if (all == NULL)
         return pr_fail(err, PR_ENOMEM, "HTTP server: out of memory");
     all->limits = *limits;
     all->tls = tls;
+    all->look = look;
+    all->ctx = ctx;
     pr_cond_init(&all->wake);
     (void)pthread_mutex_init(&all->lock, NULL);
     if (pthread_create(&all->thread, NULL, watch, all) != 0) {
@@ -113,8 +119,9 @@ uint64_t pr_peers_cut(struct pr_peers *all)
 
 struct pr_peer *pr_peer_new(struct pr_peers *all, struct MHD_Connection *mhd)
 {
-    const union MHD_ConnectionInfo *fd =
+    const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const int fd = info == NULL ? -1 : info->connect_fd; /* what is asked next may lie there, too */
     const union MHD_ConnectionInfo *session =
         all->tls == NULL ? NULL : MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     if (session != NULL)
@@ -123,7 +130,7 @@ struct pr_peer *pr_peer_new(struct pr_peers *all, struct MHD_Connection *mhd)
     if (p == NULL)
         return NULL;
     p->all = all;
-    p->fd = fd == NULL ? -1 : fd->connect_fd;
+    p->fd = fd;
     pr_peer_rests(p);
     pthread_mutex_lock(&all->lock);
     p->over = all->n++ >= all->limits.connections;
@@ -188,6 +195,11 @@ void pr_peer_asks(struct pr_peer *p)
 {
     if (p != NULL)
         p->names_known = false;
+    pr_peer_goes_on(p);
+}
+
+void pr_peer_goes_on(struct pr_peer *p)
+{
     due_in(p, p == NULL ? 0 : p->all->limits.request_ms);
 }
 
@@ -231,30 +243,34 @@ const struct pr_tls_peer *pr_peer_tls(struct pr_peer *p, struct MHD_Connection *
     return p->names != NULL && now_ms < p->names->expires_ms ? p->names : NULL;
 }
 
-size_t pr_peer_address(struct MHD_Connection *mhd, unsigned char out[16])
+size_t pr_sockaddr_address(const struct sockaddr *from, unsigned char out[16])
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } a = { .any = { .sa_family = AF_UNSPEC } };
-    if (info == NULL || info->client_addr == NULL)
-        return 0;
-    memcpy(&a.any, info->client_addr, sizeof a.any);
+    memcpy(&a.any, from, sizeof a.any);
     if (a.any.sa_family == AF_INET) {
-        memcpy(&a.v4, info->client_addr, sizeof a.v4);
+        memcpy(&a.v4, from, sizeof a.v4);
         memcpy(out, &a.v4.sin_addr, 4);
         return 4;
     }
     if (a.any.sa_family != AF_INET6)
         return 0;
-    memcpy(&a.v6, info->client_addr, sizeof a.v6);
+    memcpy(&a.v6, from, sizeof a.v6);
     if (IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr)) {
         memcpy(out, &a.v6.sin6_addr.s6_addr[12], 4);
         return 4;
     }
     memcpy(out, &a.v6.sin6_addr, 16);
     return 16;
+}
+
+size_t pr_peer_address(struct MHD_Connection *mhd, unsigned char out[16])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info == NULL || info->client_addr == NULL ? 0
+                                                     : pr_sockaddr_address(info->client_addr, out);
 }

@@ -1,5 +1,5 @@
-/* A server, as what answers its requests (http.c) and what starts and ends it (http_server.c) see
- * it. */
+/* A server, as what answers its requests (http.c, http_answer.c) and what starts and ends it
+ * (http_server.c) see it. */
 #ifndef PRISM_HTTP_SERVER_H
 #define PRISM_HTTP_SERVER_H
 
@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct pr_http_loops;
+struct pr_http_pool;
 struct pr_peer;
 struct pr_peers;
 
@@ -17,10 +19,11 @@ struct pr_http {
     struct pr_http_options mount[PR_HTTP_MOUNTS];
     struct pr_route_table table[PR_HTTP_MOUNTS];
     size_t n_mounts;
-    unsigned max_connections;
+    unsigned max_connections, idle_s;
     int port;
-    struct MHD_Daemon *daemon;
+    struct pr_http_loops *loops;
     struct pr_peers *peers;
+    struct pr_http_pool *pool;
     atomic_bool closing;
     atomic_bool held[PR_HTTP_MOUNTS];
     pthread_mutex_t lock;

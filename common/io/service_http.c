@@ -1,4 +1,5 @@
-/* Probes and metrics. Everything here is answered from memory. */
+/* Probes and metrics. Everything here is answered from memory: by the thread that holds the
+ * connection, whatever NATS and PostgreSQL are doing. */
 #include "http_internal.h"
 #include "prism/io/clock.h"
 #include "prism/io/json_text.h"
@@ -153,12 +154,15 @@ enum pr_code pr_service_listen(struct pr_shell *sh, struct pr_err *err)
         { "GET", "/readyz", readyz, PR_HTTP_PROBE },
         { "GET", "/metrics", metrics, PR_HTTP_PROBE },
     };
+    static pr_http_fn *const at_once[] = { livez, readyz, metrics, NULL };
     struct pr_http_options o[PR_HTTP_MOUNTS] = {
         { .bind = sh->svc->common.http_bind,
           .port = (int)sh->svc->common.http_port,
           .max_body_bytes = 1024,
           .routes = own,
           .n_routes = PR_COUNT(own),
+          .at_once = at_once,
+          .workers = 1,
           .ctx = sh,
           .done = count_request },
     };
@@ -178,6 +182,9 @@ enum pr_code pr_service_listen(struct pr_shell *sh, struct pr_err *err)
     o[0].max_connections_each = more->max_connections_each;
     o[0].idle_timeout_s = more->idle_timeout_s;
     o[0].request_timeout_s = more->request_timeout_s;
+    o[0].loops = more->loops;
+    o[0].workers = more->workers;
+    o[0].queue = more->queue;
     o[1] = *more;
     return pr_http_open_mounts(more->tls != NULL ? &sh->svc->https : &sh->svc->http, o, 2, err);
 }

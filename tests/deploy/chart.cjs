@@ -319,10 +319,6 @@ const started = read("services/dr/io/quarantine.c").match(/execlp\("([a-z-]+)"/)
 const dr = read("compose/Dockerfile").match(/^FROM runtime AS dr\n([^]*?)^ENTRYPOINT/m)[1];
 must(dr.includes("COPY --from=files /files/dr/ /\n") && read("compose/image/files.sh").includes(`/files/dr/usr/bin/${started}\n`),
     `dr starts ${started}, which its image lacks`);
-// Compose's limit of processes counts threads, and the API has one a connection.
-where = "compose";
-const api = yaml.parse(fs.readFileSync(`${root}/compose/docker-compose.yml`, "utf8"), { merge: true, maxAliasCount: -1 }).services["metadata-api"];
-must(Number(api.environment.PRISM_API_CONNECTIONS) <= api.pids_limit - 100, "more connections than the API may have threads");
 where = "all";
 must(same(seen.sort(), Object.keys(ENABLED).sort()), `rendered: ${seen}`);
 console.log(`chart: ${files.length} sets of values, ${asserted} assertions, ${bad} failed`);

@@ -85,8 +85,11 @@ static void two_hundred_requests_run_at_once(void **state)
 {
     (void)state;
     static const size_t n[] = { 128, 200, 256 };
+    struct pr_http_options o = http_options();
     for (size_t i = 0; i < PR_COUNT(n); i++) {
-        struct pr_http *h = http_start(http_options());
+        o.workers = (int)n[i];
+        o.loops = 1 + (int)i;
+        struct pr_http *h = http_start(o);
         struct client *c = clients_start(h, n[i], "/v1/wait");
         http_gate_await((int)n[i]); /* all are inside the handler together */
         http_gate_open();
@@ -168,6 +171,29 @@ static void idle_clients_are_dropped_but_slow_handlers_answer(void **state)
     pr_http_close(h);
 }
 
+/* Not at the end of the time that he may be silent: the end of what he says came with it. */
+static void who_ends_within_a_request_is_let_go_at_once(void **state)
+{
+    (void)state;
+    static const char *const half[] = {
+        "GET /v1/sh", "GET /v1/show/1 HTTP/1.1\r\nHost: a\r\nX-A: ",
+        "POST /v1/take HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc"
+    };
+    struct pr_http *h = http_start(http_options());
+    const int64_t from_us = pr_mono_us();
+    for (size_t i = 0; i < PR_COUNT(half); i++) {
+        char sink[64];
+        const int s = http_dial(h);
+        assert_int_equal(send(s, half[i], strlen(half[i]), MSG_NOSIGNAL), (ssize_t)strlen(half[i]));
+        assert_int_equal(shutdown(s, SHUT_WR), 0);
+        while (recv(s, sink, sizeof sink, 0) > 0)
+            ;
+        close(s);
+    }
+    assert_true(pr_mono_us() - from_us < 15 * 1000 * 1000); /* of 20 s each */
+    pr_http_close(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +202,7 @@ int main(void)
         cmocka_unit_test(above_the_connection_limit_is_503_and_probes_still_answer),
         cmocka_unit_test(closing_lets_running_requests_finish),
         cmocka_unit_test(idle_clients_are_dropped_but_slow_handlers_answer),
+        cmocka_unit_test(who_ends_within_a_request_is_let_go_at_once),
     };
     return http_run_tests(tests, PR_COUNT(tests));
 }

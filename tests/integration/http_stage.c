@@ -194,11 +194,17 @@ static size_t collect(char *p, size_t size, size_t n, void *to)
 CURLcode http_ask(CURL *c, struct http_reply *r, const struct pr_http *h, const char *method,
                   const char *target, const char *body, size_t n, const char *const *headers)
 {
+    return http_ask_port(c, r, pr_http_port(h), method, target, body, n, headers);
+}
+
+CURLcode http_ask_port(CURL *c, struct http_reply *r, int port, const char *method,
+                       const char *target, const char *body, size_t n, const char *const *headers)
+{
     struct curl_slist *list = NULL;
     char url[16 * 1024];
     pr_buf_init(&r->body, 0);
     pr_buf_init(&r->head, 0);
-    snprintf(url, sizeof url, "http://127.0.0.1:%d%s", pr_http_port(h), target);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d%s", port, target);
     curl_easy_reset(c);
     curl_easy_setopt(c, CURLOPT_URL, url);
     curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);

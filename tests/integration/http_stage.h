@@ -45,6 +45,9 @@ struct http_reply {
 /* One request on c (kept alive between calls); headers: "A: b" strings, NULL. */
 CURLcode http_ask(CURL *c, struct http_reply *r, const struct pr_http *h, const char *method,
                   const char *target, const char *body, size_t n, const char *const *headers);
+/* The same, of a server that may have gone. */
+CURLcode http_ask_port(CURL *c, struct http_reply *r, int port, const char *method,
+                       const char *target, const char *body, size_t n, const char *const *headers);
 /* One request on its own connection; fails the test without an answer. */
 struct http_reply http_once(const struct pr_http *h, const char *method, const char *target,
                             const char *body, size_t n, const char *const *headers);

@@ -1,4 +1,4 @@
-foreach(name http http_limits http_load)
+foreach(name http http_limits http_load http_stream http_wait)
     prism_test(integration/${name} SOURCES ${T}/${name}_test.c ${T}/http_stage.c
         LINK prism_io PkgConfig::libcurl LABELS threads)
 endforeach()

@@ -119,6 +119,10 @@ const struct pr_http_route api_routes[] = {
 };
 const size_t api_route_count = PR_COUNT(api_routes);
 
+/* Answered from memory; a look-up whose routes are not there asks a worker. */
+static pr_http_fn *const at_once[] = { api_vertex_get, api_file_get, api_description_get,
+                                       api_whoami_get, NULL };
+
 static void done(void *ctx, const struct pr_http_req *req, const struct pr_http_route *route,
                  int status, int64_t us)
 {
@@ -153,6 +157,7 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
         return pr_fail(err, PR_ENOMEM, "metadata-api");
     api->svc = svc;
     (void)pthread_mutex_init(&api->bus_seen.lock, NULL);
+    pr_http_bell_init(&api->changes_bell);
     api->cell = api_cell_new();
     enum pr_code rc = api->cell == NULL ? pr_fail(err, PR_ENOMEM, "snapshot")
                                         : api_refresher_new(&api->refresher, api->cell, err);
@@ -167,10 +172,12 @@ enum pr_code api_new(struct api **out, struct pr_service *svc, struct pr_err *er
         .idle_timeout_s = IDLE_TIMEOUT_S,
         .routes = api_routes,
         .n_routes = PR_COUNT(api_routes),
+        .at_once = at_once,
         .ctx = api,
         .authorise = api_authorise,
         .finish = api_finish,
         .done = done,
+        .bell = &api->changes_bell,
     };
     api->def = (struct pr_service_def){
         .name = "metadata-api",
@@ -246,7 +253,7 @@ enum pr_code api_open(struct api *api, struct pr_err *err)
         rc = api_blobs_open(&api->blobs, api->pool, (size_t)c->blob_bytes, c->blob_ttl_s * 1000,
                             err);
     if (rc == PR_OK)
-        rc = api_feed_start(&api->feed, svc->common.db_uri, err);
+        rc = api_feed_start(&api->feed, svc->common.db_uri, &api->changes_bell, err);
     const struct api_heat_rules heat = { c->hot_per_s, c->heat_half_life_s * 1000,
                                          c->cold_after_s * 1000 };
     if (rc == PR_OK)
@@ -348,6 +355,7 @@ void api_free(struct api *api)
     api_spec_free(api->spec);
     json_decref(api->bus_seen.j);
     pthread_mutex_destroy(&api->bus_seen.lock);
+    pr_http_bell_done(&api->changes_bell);
     free(api->route_label);
     EVP_MD_free(api->sha256);
     api_pool_close(api->pool);

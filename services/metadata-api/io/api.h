@@ -58,6 +58,7 @@ struct api {
     struct api_blobs *blobs;
     struct api_standby_gate *standby;
     struct api_feed *feed;
+    struct pr_http_bell changes_bell; /* rung by feed, for watches */
     struct api_heat *heat;
     struct api_watchers *watchers;
     struct api_spec *spec;

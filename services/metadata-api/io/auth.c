@@ -11,7 +11,9 @@
 #include <strings.h>
 
 enum { WAIT_MS = 1000, MIN_AGE_MS = 200, LOG_MS = 1000 };
-enum { KEYS_AWAY = 1 }; /* beside the statuses: a 503 to what may be garbage, which is counted */
+/* Beside the statuses: a 503 to what may be garbage, which is counted; what tells who it is has to
+ * be waited for, which a loop may not. */
+enum { KEYS_AWAY = 1, MUST_WAIT = 2 };
 
 static int deny(struct api *api, struct pr_http_res *res, int status, const char *why,
                 const char *detail, const char *challenge)
@@ -45,13 +47,16 @@ static const char *bearer(const struct pr_http_req *req)
 
 /* An unknown token may be newer than the snapshot: read again, but not more
  * than five times a second whoever asks, and never for an address that is refused too often. */
-static const struct api_token *find_token(struct api *api, struct api_snapshot **s,
-                                          const unsigned char hash[API_HASH_BYTES], bool cheap)
+static bool may_be_newer(const struct api_snapshot *s)
 {
-    const struct api_token *t = api_token_find((*s)->tokens, hash);
-    if (t != NULL || cheap || pr_mono_us() / 1000 - (*s)->tokens_at_ms < MIN_AGE_MS ||
-        api_refresher_wait(api->refresher, API_TOKENS, WAIT_MS, NULL) != PR_OK)
-        return t;
+    return pr_mono_us() / 1000 - s->tokens_at_ms >= MIN_AGE_MS;
+}
+
+static const struct api_token *find_newer(struct api *api, struct api_snapshot **s,
+                                          const unsigned char hash[API_HASH_BYTES])
+{
+    if (api_refresher_wait(api->refresher, API_TOKENS, WAIT_MS, NULL) != PR_OK)
+        return NULL;
     api_snapshot_unref(*s);
     *s = api_cell_get(api->cell);
     return api_token_find((*s)->tokens, hash);
@@ -135,7 +140,12 @@ static int check(struct api *api, struct api_snapshot **s, const unsigned char *
                  struct pr_http_req *req, const struct pr_http_route *route,
                  struct pr_http_res *res)
 {
-    const struct api_token *t = find_token(api, s, hash, cheap);
+    const struct api_token *t = api_token_find((*s)->tokens, hash);
+    if (t == NULL && !cheap && may_be_newer(*s)) {
+        if (!req->may_wait)
+            return MUST_WAIT;
+        t = find_newer(api, s, hash);
+    }
     if (t == NULL)
         return deny(api, res, 401, "bad_token", "this token is not known", invalid);
     if (t->revoked)
@@ -164,13 +174,16 @@ static int check_jwt(struct api *api, const char *text, const unsigned char *has
     struct api_jwt_who who;
     const uint64_t version = api_jwt_version(api->jwt); /* before it is judged by that */
     enum api_jwt_why why = API_JWT_SHAPE;
-    switch (api_jwt_check(api->jwt, text, hash, cheap, pr_now_ms(), &who, &why)) {
+    switch (api_jwt_check(api->jwt, text, hash, cheap || !req->may_wait, pr_now_ms(), &who, &why)) {
     case PR_OK:
         break;
     case PR_EDENIED:
         log_refusal(why);
         return deny(api, res, 401, api_jwt_label(why), api_jwt_words(why), invalid);
-    case PR_EFULL: /* becomes 429 */
+    case PR_EFULL: /* not known already */
+        if (!cheap)
+            return MUST_WAIT;
+        /* becomes 429 */
         return deny(api, res, 401, "bad_token", "this token is not known", invalid);
     default:
         pr_metrics_add(api->svc->metrics, API_M_DENIED, "jwt_keys", 1);
@@ -247,7 +260,7 @@ static bool is_stale(const struct api *api, const struct api_snapshot *s)
     return pr_mono_us() / 1000 - s->tokens_at_ms > api->config.token_grace_s * 1000;
 }
 
-/* 0, a status or KEYS_AWAY. cheap: nothing that costs more than looking it up. */
+/* 0, a status, KEYS_AWAY or MUST_WAIT. cheap: nothing that costs more than looking it up. */
 static int identify(struct api *api, bool cheap, struct pr_http_req *req,
                     const struct pr_http_route *route, struct pr_http_res *res)
 {
@@ -303,6 +316,10 @@ int api_authorise(void *ctx, struct pr_http_req *req, const struct pr_http_route
                                    api->config.refusals_burst_ms * 1000 };
     const int64_t wait_us = api_rates_wait(&api->refusals, &rate, key, pr_mono_us());
     const int status = identify(api, wait_us > 0, req, route, res);
+    if (status == MUST_WAIT) {
+        res->again = true;
+        return 0;
+    }
     if (status == 401 && wait_us > 0)
         return too_many_refusals(api, req, wait_us, res);
     if (status == 401 || status == KEYS_AWAY)

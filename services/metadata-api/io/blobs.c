@@ -1,14 +1,16 @@
 #include "blobs.h"
 
+#include "prism/io/clock.h"
 #include "prism/rng.h"
 #include "prism/routes.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRIPES = 16, BUCKETS = 2048, ENTRY_BYTES = 128 };
+enum { STRIPES = 16, BUCKETS = 2048, ENTRY_BYTES = 128, RENEWING = 4, REST_MS = 2000 };
 
 struct entry {
     struct api_blob_key key;
@@ -33,6 +35,8 @@ struct api_blobs {
     struct api_pool *pool;
     size_t stripe_bytes;
     int64_t ttl_ms;
+    atomic_uint renewing;       /* loads of what is merely past its time to live */
+    atomic_llong rest_until_ms; /* monotonic: none before, the last one failed */
     struct stripe stripe[STRIPES];
 };
 
@@ -116,6 +120,16 @@ static void evict(struct api_blobs *b, struct stripe *s, const struct entry *kee
 static bool usable(const struct entry *e, const struct api_blob_want *w)
 {
     return e->filled && e->generation >= w->generation && e->loaded_ms >= w->since_ms;
+}
+
+/* What is past its time to live is loaded again by a few at a time, who may have to wait for
+ * PostgreSQL: all others take what is there, and so does everybody for a while after that failed.
+ */
+static bool serves(struct api_blobs *b, const struct entry *e, const struct api_blob_want *w)
+{
+    return usable(e, w) &&
+           (w->now_ms - e->loaded_ms < b->ttl_ms || e->loading ||
+            atomic_load(&b->renewing) >= RENEWING || w->now_ms < atomic_load(&b->rest_until_ms));
 }
 
 static bool fresh(const struct api_blobs *b, const struct entry *e, const struct api_blob_want *w)
@@ -204,20 +218,27 @@ static enum pr_code obtain(struct api_blobs *b, struct stripe *s, struct api_blo
 {
     for (;;) {
         struct entry *e = lookup(s, key);
-        if (e != NULL && fresh(b, e, w)) {
+        if (e != NULL && serves(b, e, w)) {
             s->stats.hits++;
             *out = e;
             return PR_OK;
         }
+        if (w->here)
+            return pr_fail(err, PR_EUNAVAIL, "routes of home partition %u are not here", key.home);
         if (e != NULL && e->loading) {
             pthread_cond_wait(&s->loaded, &s->lock);
             continue; /* it may have failed, or have been evicted again */
         }
         if (e == NULL && (e = add(s, key)) == NULL)
             return pr_fail(err, PR_ENOMEM, "routes of home partition %u", key.home);
+        const bool renews = usable(e, w);
         e->loading = true;
+        atomic_fetch_add(&b->renewing, renews);
         pthread_mutex_unlock(&s->lock);
         enum pr_code rc = load(b, s, e, w, partitions, err); /* takes the lock again */
+        atomic_fetch_sub(&b->renewing, renews);
+        if (rc != PR_OK)
+            atomic_store(&b->rest_until_ms, pr_mono_us() / 1000 + REST_MS);
         if (rc != PR_OK && !usable(e, w)) {
             if (!e->filled)
                 drop(s, e);

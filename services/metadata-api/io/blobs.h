@@ -23,6 +23,7 @@ struct api_blob_key {
 struct api_blob_want {
     uint64_t generation;
     int64_t since_ms, now_ms; /* monotonic */
+    bool here;                /* only what is in memory: when it is cold, PR_EUNAVAIL at once */
 };
 
 PR_CHECKED enum pr_code api_blobs_open(struct api_blobs **b, struct api_pool *pool,

@@ -100,7 +100,8 @@ static enum pr_code open_jwt(struct api *api, struct pr_err *err)
 static int connections_fit(const struct api_config *c)
 {
     struct rlimit files;
-    const int64_t own = OWN_FILES + c->db_pool;
+    /* Each loop has two, and about a hundred connections. */
+    const int64_t own = OWN_FILES + c->db_pool + 2 * (c->connections / 100 + c->loops);
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY ||
         (int64_t)files.rlim_cur - own >= c->connections)
         return (int)c->connections;
@@ -116,6 +117,9 @@ enum pr_code api_configured(void *ctx, const struct pr_common_config *common, st
     api->http.request_timeout_s = (int)api->config.request_s;
     api->http.max_connections = connections_fit(&api->config);
     api->http.max_connections_each = (int)api->config.connections_each;
+    api->http.loops = (int)api->config.loops;
+    api->http.workers = (int)api->config.workers;
+    api->http.queue = (int)api->config.queue;
     enum pr_code rc =
         api_roles_open(&api->roles, "PRISM_API_ROLES_PATH", api->config.roles_file, err);
     if (rc == PR_OK)

@@ -2,7 +2,6 @@
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
-#include "prism/io/rest.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -21,6 +20,7 @@ enum {
 };
 
 struct api_feed {
+    struct pr_http_bell *bell;
     struct pr_db *db; /* of the thread */
     pthread_t thread;
     bool running;
@@ -28,7 +28,6 @@ struct api_feed {
     struct api_feed_rows rows; /* of the thread; large */
     int64_t held_since_ms;     /* monotonic; 0: nothing is held */
     pthread_mutex_t lock;
-    pthread_cond_t news; /* monotonic clock */
     struct api_ring ring;
     struct api_feed_stats stats;
 };
@@ -111,9 +110,9 @@ static void take(struct api_feed *f, bool begin)
         api_ring_add(&f->ring, rows->row, rows->n, &rows->until);
     f->stats.changes += begin ? 0 : rows->n;
     f->stats.held_ms = f->held_since_ms == 0 ? 0 : now_ms - f->held_since_ms;
-    if (begin || rows->n > 0)
-        pthread_cond_broadcast(&f->news);
     pthread_mutex_unlock(&f->lock);
+    if (begin || rows->n > 0)
+        pr_http_ring(f->bell);
 }
 
 /* Reads until there is no more for now. */
@@ -181,15 +180,16 @@ static struct api_feed *new_feed(void)
     if (f == NULL)
         return NULL;
     pthread_mutex_init(&f->lock, NULL);
-    pr_cond_init(&f->news);
     return f;
 }
 
-enum pr_code api_feed_start(struct api_feed **out, const char *db_uri, struct pr_err *err)
+enum pr_code api_feed_start(struct api_feed **out, const char *db_uri, struct pr_http_bell *bell,
+                            struct pr_err *err)
 {
     struct api_feed *f = new_feed();
     if (f == NULL)
         return pr_fail(err, PR_ENOMEM, "feed of changes");
+    f->bell = bell;
     enum pr_code rc = api_ring_init(&f->ring, RING_ROWS, err);
     if (rc == PR_OK)
         rc = pr_db_open(&f->db, db_uri, "metadata-api feed", err);
@@ -220,7 +220,6 @@ void api_feed_free(struct api_feed *f)
         pthread_join(f->thread, NULL);
     pr_db_close(f->db);
     api_ring_done(&f->ring);
-    pthread_cond_destroy(&f->news);
     pthread_mutex_destroy(&f->lock);
     free(f);
 }
@@ -250,23 +249,16 @@ bool api_feed_covers(struct api_feed *f, const struct api_cursor *at)
     return covers;
 }
 
-enum api_feed_got api_feed_read(struct api_feed *f, const char *prefix, size_t max, int wait_ms,
+enum api_feed_got api_feed_read(struct api_feed *f, const char *prefix, size_t max,
                                 struct api_cursor *at, struct pr_buf *out)
 {
-    const int64_t until_us = pr_mono_us() + (int64_t)wait_ms * 1000;
     enum api_feed_got got = API_FEED_READ;
     pthread_mutex_lock(&f->lock);
-    for (bool in_time = true; out->len == 0;) {
-        if (!api_ring_covers(&f->ring, at)) {
-            const bool other = f->ring.from.timeline != 0 && f->ring.from.timeline != at->timeline;
-            got = other ? API_FEED_GONE : API_FEED_BEHIND;
-            break;
-        }
+    if (api_ring_covers(&f->ring, at))
         api_ring_read(&f->ring, prefix, max, at, out);
-        if (out->len > 0 || !in_time)
-            break;
-        in_time = pr_cond_until(&f->news, &f->lock, until_us);
-    }
+    else
+        got = f->ring.from.timeline != 0 && f->ring.from.timeline != at->timeline ? API_FEED_GONE
+                                                                                  : API_FEED_BEHIND;
     pthread_mutex_unlock(&f->lock);
     return got;
 }

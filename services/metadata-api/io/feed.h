@@ -8,10 +8,12 @@
 
 #include "api_feed.h"
 #include "prism/io/db.h"
+#include "prism/io/http.h"
 
 struct api_feed;
 
 PR_CHECKED enum pr_code api_feed_start(struct api_feed **feed, const char *db_uri,
+                                       struct pr_http_bell *bell /* rung at news; borrowed */,
                                        struct pr_err *err);
 void api_feed_free(struct api_feed *feed); /* stops it first; NULL is fine */
 
@@ -32,8 +34,8 @@ enum api_feed_got {
     API_FEED_BEHIND, /* *at is older than what is in memory: read the table */
     API_FEED_GONE    /* another timeline */
 };
-/* Waits up to wait_ms for something after *at; then as api_ring_read. */
-enum api_feed_got api_feed_read(struct api_feed *feed, const char *prefix, size_t max, int wait_ms,
+/* As api_ring_read, without waiting. */
+enum api_feed_got api_feed_read(struct api_feed *feed, const char *prefix, size_t max,
                                 struct api_cursor *at, struct pr_buf *out);
 
 /* Some rows of the table. */

@@ -12,7 +12,6 @@
 
 enum {
     BLOCK_BYTES = 16 * 1024,
-    WAIT_MS = 250, /* as long as the server lets a stream wait */
     TOKEN_CHECK_MS = 1000,
     SEND_BUFFER_BYTES = 65536, /* what the kernel keeps for a client that does not read */
 };
@@ -113,7 +112,7 @@ static bool more(void *ctx, struct pr_buf *out)
     if (!still_allowed(w, mono_ms()))
         goes_on = over(w, out, "token", "the token has ended");
     else
-        switch (api_feed_read(w->api->feed, prefix, BLOCK_BYTES, WAIT_MS, &w->at, out)) {
+        switch (api_feed_read(w->api->feed, prefix, BLOCK_BYTES, &w->at, out)) {
         case API_FEED_READ:
             break;
         case API_FEED_BEHIND:

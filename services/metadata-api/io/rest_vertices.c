@@ -121,7 +121,7 @@ static void put_vertex(struct pr_buf *out, const struct look *k, const char *id,
     PUT(out, "}");
 }
 
-/* False after writing a problem. */
+/* False after writing a problem, or that it would have to wait. */
 static bool begin(struct look *k, struct api *api, const struct pr_http_req *req,
                   struct pr_http_res *res)
 {
@@ -131,6 +131,10 @@ static bool begin(struct look *k, struct api *api, const struct pr_http_req *req
     *k = (struct look){ .api = api };
     if (consistency != NULL && !strong && strcmp(consistency, "snapshot") != 0) {
         pr_http_problem(res, 400, "Bad consistency", "strong or snapshot", "consistency");
+        return false;
+    }
+    if (strong && !req->may_wait) {
+        res->again = true;
         return false;
     }
     if (strong) { /* a read of PostgreSQL that begins now, and no older blob */
@@ -144,6 +148,7 @@ static bool begin(struct look *k, struct api *api, const struct pr_http_req *req
     k->snap = api_look(api, req, res);
     k->want.generation = k->snap->deltas->generation;
     k->want.now_ms = pr_mono_us() / 1000;
+    k->want.here = !req->may_wait;
     if (k->snap->topo->partitions == 0)
         pr_http_problem(res, 404, "No store",
                         "the store has not been initialised: prism-admin store init", NULL);
@@ -167,7 +172,9 @@ void api_vertex_get(void *ctx, const struct pr_http_req *req, struct pr_http_res
     }
     if (begin(&k, ctx, req, res)) {
         enum pr_code rc = locate(&k, id, &v, &err);
-        if (rc != PR_OK)
+        if (rc != PR_OK && !req->may_wait)
+            res->again = true;
+        else if (rc != PR_OK)
             pr_http_fail(res, rc, &err);
         else
             put_vertex(&res->body, &k, id, &v);

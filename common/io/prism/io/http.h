@@ -1,7 +1,6 @@
-/* HTTP server on libmicrohttpd, thread per connection (its epoll mode stalls
- * when one thread has exactly 128 or 256 ready connections, measured in 0.9.75
- * and 1.0.1; thread per connection has the best p99 and lets a handler wait for
- * PostgreSQL without stalling others). Limits on body, header, URL and time. */
+/* HTTP server on libmicrohttpd. A few threads hold all connections and never wait; what may wait
+ * for PostgreSQL or a service is done by workers, while its connection rests. Limits on body,
+ * header, URL and time. Source: docs/decisions/0002-loops-and-workers.md. */
 #ifndef PRISM_IO_HTTP_H
 #define PRISM_IO_HTTP_H
 
@@ -10,6 +9,7 @@
 #include "prism/err.h"
 #include "prism/io/tls.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +23,7 @@ struct pr_http_req {
     size_t body_len;
     struct pr_arena *arena; /* freed after the response */
     void *principal;        /* set by the authorise hook, NULL when open */
+    bool may_wait;          /* by a worker; else by a loop, which nothing may hold up */
     void *conn_;            /* internal */
 };
 const char *pr_http_query(const struct pr_http_req *r, const char *name);  /* NULL: absent */
@@ -41,13 +42,23 @@ int pr_http_socket(const struct pr_http_req *r);
 
 /* A body that is made while it is sent, for as long as the client listens. */
 struct pr_http_stream {
-    /* Appends what is to be sent next, waiting for it at most a quarter of a second; may
-     * append nothing. false: the body ends with what was appended. On the connection's thread. */
+    /* Appends what is to be sent next, by a worker; nothing, when there is nothing yet: it is asked
+     * again when the bell rings, or within a quarter of a second. false: the body ends with what
+     * was appended. */
     bool (*more)(void *ctx, struct pr_buf *out);
     /* Called once, after the last call of more, while the socket is still open. */
     void (*end)(void *ctx);
     void *ctx;
 };
+
+/* Rung when streams may have something to send; it may outlive the server that hears it. */
+struct pr_http_bell {
+    pthread_mutex_t lock;
+    struct pr_http *server; /* from its opening to its closing */
+};
+void pr_http_bell_init(struct pr_http_bell *b);
+void pr_http_bell_done(struct pr_http_bell *b);
+void pr_http_ring(struct pr_http_bell *b);
 
 struct pr_http_res {
     int status;                   /* 200 unless set */
@@ -57,6 +68,7 @@ struct pr_http_res {
     struct {
         const char *name, *value;
     } header[8]; /* arena or static */
+    bool again;  /* it would have to wait, and may not: forget this, and ask a worker */
 };
 /* Fills a problem+json (RFC 9457) response. detail may hold any text. */
 void pr_http_problem(struct pr_http_res *res, int status, const char *title, const char *detail,
@@ -85,11 +97,19 @@ struct pr_http_options {
      * and for its answer to be taken, with a second more for each slowest_bytes_per_s (0: 16384).
      */
     int request_timeout_s, slowest_bytes_per_s;
-    struct pr_tls *tls; /* NULL: none; borrowed until pr_http_close */
+    /* Threads that hold connections (0: 1; more begin when those are full), threads that run what
+     * may wait (0: 16), and requests that wait for one of those (0: 1024): 503 above. */
+    int loops, workers, queue;
+    struct pr_http_bell *bell; /* NULL: streams are asked four times a second; borrowed */
+    struct pr_tls *tls;        /* NULL: none; borrowed until pr_http_close */
     const struct pr_http_route *routes;
     size_t n_routes;
+    /* What of fn a loop calls, ended by NULL: it is short, waits for nothing but memory, and sets
+     * res->again when it would have to. All others are called by workers. NULL: those are all. */
+    pr_http_fn *const *at_once;
     void *ctx; /* for fn and authorise */
-    /* NULL: everything open. Returns 0 to go on, else a status whose problem it wrote to res. */
+    /* NULL: everything open. Returns 0 to go on, else a status whose problem it wrote to res. By
+     * the loop first, as fn of a route that is answered at once. */
     int (*authorise)(void *ctx, struct pr_http_req *req, const struct pr_http_route *route,
                      struct pr_http_res *res);
     /* NULL or called after a handler of these routes with what is about to be sent: may change it.
