@@ -108,7 +108,11 @@ function(prism_test name)
     if(NOT A_TIMEOUT)
         set(A_TIMEOUT 120)
     endif()
-    set_tests_properties(${test} PROPERTIES LABELS "${kind};${A_LABELS}" TIMEOUT ${A_TIMEOUT}
+    set(most ${A_TIMEOUT})
+    if(NOT kind MATCHES "^(integration|fault)$") # it waits for those that are not nice
+        math(EXPR most "3 * ${A_TIMEOUT}")
+    endif()
+    set_tests_properties(${test} PROPERTIES LABELS "${kind};${A_LABELS}" TIMEOUT ${most}
         COST ${A_TIMEOUT})
     if(A_FIXTURE)
         prism_test_needs(${test} servers ${A_FIXTURE})
