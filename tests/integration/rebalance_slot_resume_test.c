@@ -64,6 +64,21 @@ static void canceled_slot_is_closed_and_one_with_moved_keys_finished(void **stat
     slot_stage_await_owner(stage.slot[2], stage.dst_port);
 }
 
+/* Told so while it goes on with fresh slots: before any key of the first. */
+static void canceled_slot_without_a_moved_key_is_undone(void **state)
+{
+    (void)state;
+    slot_stage_load(20, 100);
+    slot_stage_plan("planned");
+    atomic_store(&stage.roll_back, true);
+    slot_stage_move();
+    slot_verify();
+    assert_true(slot_stage_count("rolled_back") > 0);
+    assert_int_equal(slot_stage_count("rolled_back") + slot_stage_count("planned"), STAGE_SLOTS);
+    for (int i = 0; i < STAGE_SLOTS; i++)
+        slot_stage_await_owner(stage.slot[i], stage.src_port);
+}
+
 static void source_wins_for_a_key_on_both_sides(void **state)
 {
     (void)state;
@@ -113,6 +128,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CASE(moves_resume_from_every_recorded_state),
         CASE(canceled_slot_is_closed_and_one_with_moved_keys_finished),
+        CASE(canceled_slot_without_a_moved_key_is_undone),
         CASE(source_wins_for_a_key_on_both_sides),
         CASE(keys_left_behind_are_brought_along),
     };

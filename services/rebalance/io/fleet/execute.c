@@ -449,6 +449,10 @@ static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
         return rc;
     if (!rebalance_executor_lives(e) || atomic_load(&x->stop) == REBALANCE_ABANDON)
         return pr_fail(err, PR_ECANCELED, "plan %lld is left as it is", (long long)x->plan->id);
+    if (x->order == REBALANCE_CANCEL &&
+        x->seen.slots_open > 0) /* it is begun again, and they are closed */
+        return pr_fail(err, PR_EUNAVAIL, "%lld slots are not closed yet",
+                       (long long)x->seen.slots_open);
     if (x->order == REBALANCE_CANCEL) {
         rc = rebalance_steps_cancel(e->db, &e->lease, x->plan->id, err);
         if (rc != PR_OK)

@@ -62,6 +62,7 @@ enum pr_code rebalance_steps_see(struct pr_db *db, int64_t plan_id,
         "coalesce(sum(bytes) FILTER (WHERE kind = 'slot' AND state = 'verified'), 0), "
         "coalesce(sum(moved_keys), 0), coalesce(sum(moved_bytes), 0), "
         "count(*) FILTER (WHERE state IN ('acting', 'importing', 'migrating', 'draining', "
+        "'handoff')), count(*) FILTER (WHERE state IN ('importing', 'migrating', 'draining', "
         "'handoff')), "
         "(SELECT kind || coalesce(' ' || slot, '') || ' (step ' || step || '): ' || "
         "coalesce(error, '') FROM steps WHERE plan_id = $1 AND state = 'stuck' ORDER BY step LIMIT "
@@ -81,8 +82,9 @@ enum pr_code rebalance_steps_see(struct pr_db *db, int64_t plan_id,
                                           .bytes_verified = pr_cell_real(res, 0, 8),
                                           .moved_keys = pr_cell_i64(res, 0, 9),
                                           .moved_bytes = pr_cell_i64(res, 0, 10),
-                                          .running = pr_cell_i64(res, 0, 11) };
-    const char *why = pr_cell(res, 0, 12);
+                                          .running = pr_cell_i64(res, 0, 11),
+                                          .slots_open = pr_cell_i64(res, 0, 12) };
+    const char *why = pr_cell(res, 0, 13);
     snprintf(out->stuck_why, sizeof out->stuck_why, "%s", why == NULL ? "" : why);
     return PR_OK;
 }

@@ -18,9 +18,9 @@ struct rebalance_steps_seen { /* how far a plan is */
     int wave;                 /* the first with something left; 0: nothing is */
     int waves;
     int64_t steps, verified, stuck;
-    int64_t running; /* begun and not over; of slots: those that may be open */
-    int64_t slots, slots_verified;
-    double bytes, bytes_verified; /* expected ones, of slots */
+    int64_t running;                           /* begun and not over */
+    int64_t slots, slots_verified, slots_open; /* open: they may be */
+    double bytes, bytes_verified;              /* expected ones, of slots */
     int64_t moved_keys, moved_bytes;
     char stuck_why[200]; /* of the first */
 };

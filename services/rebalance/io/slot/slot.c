@@ -453,8 +453,9 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
         step->at = next.at;
         if (rebalance_slot_final(step->at.state))
             return stop_here(p, &next, err);
-        if (p->calm && piece != NULL && next.effect == REBALANCE_SLOT_DO_VERIFY)
-            return PR_OK; /* the scout's */
+        if (p->calm && piece != NULL && next.effect == REBALANCE_SLOT_DO_VERIFY &&
+            step->at.state == REBALANCE_SLOT_HANDOFF) /* else it is undone, not moved */
+            return PR_OK;                             /* the scout's */
         if (turns)
             change_roles(p);
         enum pr_code rc = recorded(step, next.at) ? PR_OK : rebalance_pair_intend(p, step, err);
