@@ -1,20 +1,21 @@
 # shellcheck shell=bash
 # ./dev test compose: the stack of compose/ end to end, on a machine that need not reach a registry:
 # images, start, what containers may do, the demo's job, a zone that is killed and comes back, DR,
-# arm64. With a Docker engine of its own where none answers. Uses ./dev's root and step.
+# the services of the release before, arm64. With a Docker engine of its own where none answers. Uses ./dev's root and step.
 
 COMPOSE_LIMIT_BYTES=100000000 # of one image, all its layers
 COMPOSE_UP_S=60               # from built to healthy
-COMPOSE_STEPS="demo zone again prometheus dr arm64" # in this order; zone and again want demo
+COMPOSE_STEPS="demo zone again prometheus dr rollback arm64" # in this order; zone and again want demo
 COMPOSE_SERVICES=(metadata-api placement rebalance autoscale dr)
 compose_rows=() compose_skipped=()
 
-compose_test() { # [--only STEP,...]
-    local work=$root/build/compose ports only="" one
+compose_test() { # [--only STEP,...] [--before COMMIT]
+    local work=$root/build/compose ports only="" before="" one
     while [ $# -gt 0 ]; do
         case $1 in
         --only) only=${2:?--only needs steps: $COMPOSE_STEPS} && shift ;;
-        *) die "test compose [--only STEP,...], of these: $COMPOSE_STEPS" ;;
+        --before) before=${2:?--before needs a commit: the release before} && shift ;;
+        *) die "test compose [--only STEP,...] [--before COMMIT], of these: $COMPOSE_STEPS" ;;
         esac
         shift
     done
@@ -153,14 +154,17 @@ topology_state() { docker compose run --rm -T tools prismctl -o json topology 2>
 topology_is() { [ "$(topology_state)" = "$1" ]; }
 
 compose_demo() {
+    demo_runs "demo"
+    jq -e '.after.root_zone < .before.root_zone / 2' "$root/build/compose/work/demo/summary.json" >/dev/null ||
+        die "the demo: $(jq -c '{before: .before.root_zone, after: .after.root_zone}' "$root/build/compose/work/demo/summary.json")"
+}
+demo_runs() { # NAME: of the row
+    local summary=$root/build/compose/work/demo/summary.json
     step "the demo's job: load, measure, place, move while it is written to, measure"
-    timed "demo" tools_run tools bash /usr/share/prism/jobs/demo.sh
-    jq -e '.lost == 0 and .moves.vertices > 0 and .during.writes_acked > 0 and
-        .after.root_zone < .before.root_zone / 2' "$root/build/compose/work/demo/summary.json" >/dev/null ||
-        die "the demo: $(jq -c '{lost, moves, before: .before.root_zone, after: .after.root_zone}' \
-            "$root/build/compose/work/demo/summary.json")"
-    compose_rows+=("vertices moved, acknowledged writes lost" "$(jq -r '"\(.moves.vertices), \(.lost)"' \
-        "$root/build/compose/work/demo/summary.json")")
+    timed "$1" tools_run tools bash /usr/share/prism/jobs/demo.sh
+    jq -e '.lost == 0 and .moves.vertices > 0 and .during.writes_acked > 0' "$summary" >/dev/null ||
+        die "the demo: $(jq -c '{lost, moves, during}' "$summary")"
+    compose_rows+=("vertices moved, acknowledged writes lost" "$(jq -r '"\(.moves.vertices), \(.lost)"' "$summary")")
 }
 
 # Of the workload that runs meanwhile: writes that were acknowledged so far.
@@ -244,8 +248,10 @@ shipping() {
 }
 drilled() {
     local said
-    said=$(docker compose run --rm -T tools prismctl dr drill --all 2>&1) && grep -q '^proven of 6 of 6: ' <<<"$said" ||
+    if ! said=$(docker compose run --rm -T tools prismctl dr drill --all 2>&1) ||
+        ! grep -q '^proven of 6 of 6: ' <<<"$said"; then
         die "prismctl dr drill: $said"
+    fi
 }
 compose_dr() {
     step "the profile dr: an S3 server, and every shard shipped"
@@ -255,6 +261,56 @@ compose_dr() {
     step "every shard restored and loaded within the container of dr"
     timed "drills of every shard" drilled
     compose_hardened
+}
+
+# Rolling back takes the services alone: those of the release before work with the schema, streams
+# and function library of this one, and are replaced again while clients write.
+compose_rollback() {
+    local tree=$root/build/compose/before commit service services=(metadata-api placement rebalance autoscale)
+    commit=$(release_before) || {
+        skipped "rollback: no release before this one (a shallow clone?); --before names one"
+        return 0
+    }
+    step "rollback: images of $(git -C "$root" log -1 --format='%h (%cs)' "$commit")"
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    git -C "$root" archive "$commit" | tar -x -C "$tree"
+    for service in "${services[@]}"; do
+        quiet docker build -f "$tree/compose/Dockerfile" --target "$service" --tag "prism-$service:before" \
+            --build-arg BASE=prism-offline/base:trixie "$tree" || die "the image of $service at $commit"
+    done
+    export COMPOSE_PROFILES=
+    compose_wipe
+    compose_up || die "docker compose up"
+    PRISM_TAG=before timed "rolled back, healthy" services_up "${services[@]}"
+    services_are before "${services[@]}"
+    demo_runs "demo with the services of the release before"
+    writer_start rollback
+    timed "rolled forward while it is written to" services_up "${services[@]}"
+    services_are "$PRISM_TAG" "${services[@]}"
+    await 120 "the topology" topology_is ok || die "the topology is $(topology_state)"
+    writer_end
+    verify_ledger demo/ledger
+    verify_ledger rollback
+}
+services_up() { quiet docker compose up -d --wait --wait-timeout 120 --no-deps --no-build "$@"; }
+services_are() { # TAG SERVICE...
+    local service
+    for service in "${@:2}"; do
+        [ "$(docker inspect -f '{{.Config.Image}}' "$(docker compose ps -q "$service")")" = "prism-$service:$1" ] ||
+            die "$service does not run prism-$service:$1"
+    done
+}
+# What --before says; or the newest release's tag; or, while there is none, the tree before the newest
+# migration came.
+release_before() {
+    local added
+    if [ -n "$before" ]; then
+        git -C "$root" rev-parse --verify --quiet "$before^{commit}" || die "--before $before: no such commit"
+    elif ! git -C "$root" describe --tags --match 'v*' --abbrev=0 "HEAD^" 2>/dev/null; then
+        added=$(git -C "$root" log -1 --diff-filter=A --format=%H -- migrations 2>/dev/null) && [ -n "$added" ] &&
+            git -C "$root" rev-parse --verify --quiet "$added^"
+    fi
 }
 
 # Built here, where nothing of it can be run but by an emulator; the image's own libraries are used.
