@@ -122,13 +122,10 @@ static void reshard_that_was_killed_is_finished(void **state)
 {
     (void)state;
     enum { KEYS = 60000 };
-    const int probe[2] = { ds_primary_of_slot(16000), ds_primary_of_slot(0) };
-    struct pair p = { .src = probe[1], .dst = probe[0] };
+    const int slot = 0; /* the first of its node: redis-cli begins there */
+    const struct pair p = pair_of(slot);
     int at[2];
     char entry[32];
-    ds_redis_id(p.src, p.src_id);
-    ds_redis_id(p.dst, p.dst_id);
-    const int slot = 0; /* the first of its node: redis-cli begins there */
     ds_load(slot, KEYS);
     snprintf(entry, sizeof entry, "127.0.0.1:%d", p.src);
     char password[160];
@@ -281,11 +278,31 @@ static void fail_over_to(int port)
     fail_msg("%d does not take over", port);
 }
 
+static int gave_back[8];
+static size_t given_back;
+
 static void give_back(int port)
 {
     fail_over_to(port);
     assert_true(it_await(is_known_to_lead, &port, DUTY_AWAIT_MS));
     it_cluster_await(DUTY_AWAIT_MS);
+    gave_back[given_back++] = port;
+}
+
+/* Whose replicas were not promoted just now. One that was counts its old votes again for four
+ * node time-outs (Redis 7.0), and leads at once, with an epoch that nobody takes. */
+static int slot_of_a_quiet_shard(void)
+{
+    for (int slot = 62; slot < 16384; slot += 64) {
+        const int primary = ds_primary_of_slot(slot);
+        size_t i = 0;
+        while (i < given_back && gave_back[i] != primary)
+            i++;
+        if (i == given_back)
+            return slot;
+    }
+    fail_msg("every shard had a fail-over");
+    return -1;
 }
 
 static void moved_keys_are_found_after_the_source_failed_over(void **state)
@@ -346,7 +363,7 @@ static bool failed(void *ctx)
 static void target_that_names_a_dead_owner_is_corrected(void **state)
 {
     (void)state;
-    const int slot = 62;
+    const int slot = slot_of_a_quiet_shard();
     struct pair p = pair_of(slot);
     char server[32];
     it_cluster_await(DUTY_AWAIT_MS);

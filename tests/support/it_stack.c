@@ -228,8 +228,25 @@ static bool healthy(void *ctx)
     return it_cluster_healthy();
 }
 
+/* A test that failed may have left some down; the next ones must not fail for that. */
+static void revive(void)
+{
+    int port[IT_MAX_NODES];
+    const size_t n = it_redis_ports(port);
+    for (size_t i = 0; i < n; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "redis-%d", port[i]);
+        const pid_t pid = it_server_pid(name);
+        if (pid > 1)
+            (void)kill(pid, SIGCONT);
+        else
+            it_server_up(name);
+    }
+}
+
 void it_cluster_await(int timeout_ms)
 {
+    revive();
     if (!it_await(healthy, NULL, timeout_ms))
         fail_msg("the Redis Cluster is not healthy after %d ms", timeout_ms);
 }
