@@ -29,7 +29,7 @@ export function View({ query }) {
         <${Stat} label="Longest RTO, 24 h" path=${drills.path} value=${millis(w.rto)} note=${drills.data ? (w.more ? "of the newest " : w.n ? "of " : "there was ") + (w.n ? plural(w.n, "drill") : "no drill") : ""} />
         <${Stat} label="Shards streaming" path=${dr.path} value=${count(by("streaming")) + " of " + count(list(d.shards).length)} tone=${off || by("streaming") === list(d.shards).length ? "" : "warn"} note=${off ? "dr does not run" : ""} />
         <${Stat} label="Shards with alarms" path=${dr.path} value=${off ? "\u2013" : count(bad)} tone=${bad && !off ? "bad" : ""} note=${bad && !off ? "first in the list below" : ""} /></${Stats}>`; }}</${Ready}></${Panel}>
-    ${off ? null : html`<${History} now=${dr.data} />`}<${Shards} dr=${dr} query=${query} /><${Drills} query=${query} dr=${dr} /><${Zones} /><${Failovers} />`;
+    ${off ? null : html`<${History} now=${dr.data} />`}<${Shards} dr=${dr} query=${query} /><${Drills} query=${query} dr=${dr} /><${Zones} /><${Restores} /><${Failovers} />`;
 }
 
 // Less than a day is known of a dr that is new.
@@ -124,6 +124,23 @@ function Zones() {
         { head: "To", cell: (x) => html`<${Name} v=${x.to} most=${28} />` },
         { head: "Took", num: true, cell: (x) => millis(x.ms) },
         { head: "Noticed", cell: (x) => html`<${Time} at=${x.failedAt} full />` }]} />`}</${Ready}></${Panel}>`;
+}
+
+// "fetch: 3 of 6 shards", of one that goes on.
+const stepOf = (x) => (x.state !== "running" || !x.step ? "" : x.step + (x.step === "fetch" ? ": " + count(x.fetchedShards) + " of " + plural(x.shards, "shard")
+  : x.step === "copy" ? ": " + count(x.copiedKeys) + " of " + plural(x.keys, "key") : ""));
+function Restores() {
+  const e = useGet("v1/dr/cluster-restores?pageSize=20", { everyMs: 10000 });
+  return html`<${Panel} title="Restores into a cluster" from=${e} wide note="One is begun with prismctl dr restore --into-cluster, which names the target.">
+      <${Ready} of=${e}>${(d) => html`<${Table} caption="Restores into a cluster, newest first" rows=${list(d.items)} keyOf=${(x) => x.id} empty="There was none" cols=${[
+        { head: "Target", cell: (x) => html`<${Name} v=${x.target} most=${40} />` },
+        { head: "Outcome", cell: (x) => html`<${State} v=${x.outcome || x.state} />` },
+        { head: "Step", cell: stepOf },
+        { head: "Until", cell: (x) => (x.until ? html`<${Time} at=${x.until} full />` : "the newest") },
+        { head: "Keys", num: true, cell: (x) => count(x.copiedKeys) },
+        { head: "By", cell: (x) => html`<${Name} v=${x.askedBy} most=${20} code=${false} />` },
+        { head: "When", cell: (x) => html`<${Time} at=${x.startedAt || x.createdAt} />` },
+        { head: "Why not good", wide: true, cell: (x) => cut(x.reason, 200) }]} />`}</${Ready}></${Panel}>`;
 }
 
 function Failovers() {

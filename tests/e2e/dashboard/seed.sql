@@ -136,6 +136,11 @@ SELECT 'n' || to_char(i % 500 + 1, 'FM0000'), 'done', CASE WHEN i = 390 THEN 'da
     CASE WHEN i = 390 THEN 'object <a href=//x>p/3</a> is damaged' ELSE '' END, 'schedule', now() - (400 - i) * interval '7 min',
     now() - (400 - i) * interval '7 min', now() - (400 - i) * interval '7 min' + interval '31 s', '7-3', 0, 200, 9000, 12000,
     31000 + i, 1800 + i, 800000000, 12000000, 300000 FROM generate_series(1, 400) i;
+INSERT INTO dr_cluster_restores (target, asked_by, state, outcome, reason, step, shards, fetched, keys, copied, attempts,
+    created_at, started_at, finished_at)
+VALUES ('10.1.0.11:6379,' || repeat('<b>10.1.0.12</b>:6379,', 40), 'admin', 'done', 'refused', 'the target has <i>3</i> keys', 'list', 500, 0, 0, 0, 1,
+    now() - interval '2 h', now() - interval '2 h', now() - interval '2 h'),
+    ('10.1.0.11:6379', 'admin', 'running', NULL, '', 'fetch', 500, 137, 0, 0, 1, now() - interval '3 min', now() - interval '3 min', NULL);
 
 -- A trail.
 INSERT INTO audit (at, principal, action, resource, before, after, trace)

@@ -5,7 +5,7 @@ import { accessible, body, calm, check, closing, must, open, picture, ready, sho
 export const VIEWS = [
   ["overview", "node n0777 has failed"], ["zones", "report of run 30"], ["vertex", "Enter the id of a vertex"], ["vertex?id=42", "at home"], ["plans", "join n0999, n1000"], ["plans/1", "the slowest node is given time"],
   ["plans/2", "It needs a person"], ["runs", "run 30"], ["runs/30", "little of the edge weight"], ["nodes", "n0050"], ["nodes?tab=shards&slot=5", "500 shards"], ["nodes?tab=partitions", "1,049"], ["nodes/n0777", "failed"],
-  ["autoscale", "proxies"], ["autoscale/proxies", "Size and load"], ["autoscale/proxies/1435", "cpu 74 %"], ["dr", "RPO NOW"], ["operations", "rebalance.execute"], ["audit", "node.patch"], ["audit?principal=admin", "node.patch"], ["source?path=v1/costs", "crossShare"],
+  ["autoscale", "proxies"], ["autoscale/proxies", "Size and load"], ["autoscale/proxies/1435", "cpu 74 %"], ["dr", "fetch: 137 of 500 shards"], ["operations", "rebalance.execute"], ["audit", "node.patch"], ["audit?principal=admin", "node.patch"], ["source?path=v1/costs", "crossShare"],
 ];
 const SLOW = 4; // a machine that does other things, too, is allowed this much of the goal
 const GOAL_MS = 1000;
