@@ -237,6 +237,7 @@ int region_stage_close(void **state)
     (void)state;
     dr_ledger_stop();
     region_service_stop();
+    it_cluster_revive();
     for (size_t i = 0; i < region.easts; i++)
         let_in(region.east[i]);
     own_cluster_stop(&region.west);

@@ -158,6 +158,7 @@ int duty_stage_open(void **state)
 {
     (void)state;
     ds.ports = it_redis_ports(ds.port);
+    it_cluster_revive();
     forget_joiners();
     close_slots();
     struct pr_err err = { 0 };

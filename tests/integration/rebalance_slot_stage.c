@@ -300,6 +300,7 @@ static void drop_carriers(void)
 int slot_stage_begin(void **state)
 {
     (void)state;
+    it_cluster_revive();
     close_slots();
     drop_carriers();
     it_cluster_await(STAGE_AWAIT_MS);

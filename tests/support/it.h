@@ -94,7 +94,9 @@ redisContext *it_redis_user(int port, const char *user, const char *password);
 /* Every node agrees that all slots are served and every primary has its
  * configured replicas in step. */
 bool it_cluster_healthy(void);
-void it_cluster_await(int timeout_ms);
+/* Starts what a test that failed has left down; its successors must not fail for that. */
+void it_cluster_revive(void);
+void it_cluster_await(int timeout_ms); /* revives first */
 /* A hash tag whose keys are in the slot; static, until the next call. */
 const char *it_slot_tag(int slot);
 /* Deletes every key on every primary; first waits for a healthy cluster. */

@@ -228,8 +228,7 @@ static bool healthy(void *ctx)
     return it_cluster_healthy();
 }
 
-/* A test that failed may have left some down; the next ones must not fail for that. */
-static void revive(void)
+void it_cluster_revive(void)
 {
     int port[IT_MAX_NODES];
     const size_t n = it_redis_ports(port);
@@ -246,7 +245,7 @@ static void revive(void)
 
 void it_cluster_await(int timeout_ms)
 {
-    revive();
+    it_cluster_revive();
     if (!it_await(healthy, NULL, timeout_ms))
         fail_msg("the Redis Cluster is not healthy after %d ms", timeout_ms);
 }

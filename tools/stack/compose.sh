@@ -14,7 +14,11 @@ compose_test() { # [--only STEP,...] [--before COMMIT]
     while [ $# -gt 0 ]; do
         case $1 in
         --only) only=${2:?--only needs steps: $COMPOSE_STEPS} && shift ;;
-        --before) before=${2:?--before needs a commit: the release before} && shift ;;
+        --before)
+            before=$(git -C "$root" rev-parse --verify --quiet "${2:?--before needs a commit: the release before}^{commit}") ||
+                die "--before $2: no such commit"
+            shift
+            ;;
         *) die "test compose [--only STEP,...] [--before COMMIT], of these: $COMPOSE_STEPS" ;;
         esac
         shift
@@ -30,7 +34,7 @@ compose_test() { # [--only STEP,...] [--before COMMIT]
     ports=$(free_base "$work" 1)
     export COMPOSE_PROJECT_NAME=prism-test COMPOSE_PROFILES=
     export COMPOSE_FILE=$root/compose/docker-compose.yml:$root/compose/offline/docker-compose.yml
-    export PRISM_SUBNET=${PRISM_SUBNET:-10.213} PRISM_SECRETS=$work/secrets PRISM_TAG=test
+    export DOCKER_BUILDKIT=1 PRISM_SUBNET=${PRISM_SUBNET:-10.213} PRISM_SECRETS=$work/secrets PRISM_TAG=test
     export PRISM_API_PUBLISH=127.0.0.1:$((ports + 10)) PRISM_PROMETHEUS_PUBLISH=127.0.0.1:$((ports + 11))
     PRISM_S3_ACCESS_KEY_ID=$S3_ACCESS PRISM_S3_SECRET_ACCESS_KEY=$S3_SECRET "$root/compose/secrets.sh"
     compose_running=yes
@@ -292,6 +296,10 @@ compose_rollback() {
     writer_end
     verify_ledger demo/ledger
     verify_ledger rollback
+    rm -rf "$tree"
+    for service in "${services[@]}"; do
+        docker image rm "prism-$service:before" >/dev/null 2>&1 || true
+    done
 }
 services_up() { quiet docker compose up -d --wait --wait-timeout 120 --no-deps --no-build "$@"; }
 services_are() { # TAG SERVICE...
@@ -306,7 +314,7 @@ services_are() { # TAG SERVICE...
 release_before() {
     local added
     if [ -n "$before" ]; then
-        git -C "$root" rev-parse --verify --quiet "$before^{commit}" || die "--before $before: no such commit"
+        printf '%s\n' "$before"
     elif ! git -C "$root" describe --tags --match 'v*' --abbrev=0 "HEAD^" 2>/dev/null; then
         added=$(git -C "$root" log -1 --diff-filter=A --format=%H -- migrations 2>/dev/null) && [ -n "$added" ] &&
             git -C "$root" rev-parse --verify --quiet "$added^"

@@ -25,7 +25,7 @@ const TONES = {
   ok: "good", done: "good", good: "good", up: "good", streaming: "good", verified: "good", promoted: "good", live: "good",
   running: "busy", acting: "busy", checking: "busy", approved: "busy", decided: "busy", out: "busy", in: "busy", base: "busy", queued: "busy",
   importing: "busy", migrating: "busy", draining: "busy", handoff: "busy", copying: "busy",
-  degraded: "warn", paused: "warn", hurt: "warn", late: "warn", proposed: "warn", stopped: "warn", unknown: "warn", detached: "warn", aborting: "warn",
+  degraded: "warn", paused: "warn", hurt: "warn", late: "warn", proposed: "warn", stopped: "warn", unknown: "warn", detached: "warn", aborting: "warn", refused: "warn",
   failed: "bad", down: "bad", stuck: "bad", damaged: "bad", missing: "bad", gone: "bad",
 };
 export const toneOf = (state) => TONES[state] || "plain";

@@ -126,11 +126,11 @@ function Zones() {
         { head: "Noticed", cell: (x) => html`<${Time} at=${x.failedAt} full />` }]} />`}</${Ready}></${Panel}>`;
 }
 
-// "fetch: 3 of 6 shards", of one that goes on.
-const stepOf = (x) => (x.state !== "running" || !x.step ? "" : x.step + (x.step === "fetch" ? ": " + count(x.fetchedShards) + " of " + plural(x.shards, "shard")
+// "fetch: 3 of 6 shards"; of one that has ended where it did: from copy on the target is sealed.
+const stepOf = (x) => (x.outcome === "good" ? "" : x.state !== "running" ? x.step : x.step + (x.step === "fetch" ? ": " + count(x.fetchedShards) + " of " + plural(x.shards, "shard")
   : x.step === "copy" ? ": " + count(x.copiedKeys) + " of " + plural(x.keys, "key") : ""));
 function Restores() {
-  const e = useGet("v1/dr/cluster-restores?pageSize=20", { everyMs: 10000 });
+  const e = useGet("v1/dr/cluster-restores?pageSize=20&readMask=id,target,state,outcome,reason,step,shards,fetchedShards,keys,copiedKeys,until,askedBy,createdAt,startedAt", { everyMs: 10000 });
   return html`<${Panel} title="Restores into a cluster" from=${e} wide note="One is begun with prismctl dr restore --into-cluster, which names the target.">
       <${Ready} of=${e}>${(d) => html`<${Table} caption="Restores into a cluster, newest first" rows=${list(d.items)} keyOf=${(x) => x.id} empty="There was none" cols=${[
         { head: "Target", cell: (x) => html`<${Name} v=${x.target} most=${40} />` },

@@ -343,14 +343,18 @@ static enum pr_code run_waves(struct fleet_run *x, struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
     while (rc == PR_OK) {
-        rc = rebalance_steps_see(x->e->db, x->plan->id, &x->seen, err);
+        if (x->resumed) { /* as where it is begun */
+            rc = load_texts(x, err);
+            if (rc == PR_OK)
+                rc = rebalance_steps_unstick(x->e->db, &x->e->lease, x->plan->id, err);
+        }
+        if (rc == PR_OK)
+            rc = rebalance_steps_see(x->e->db, x->plan->id, &x->seen, err);
         if (rc != PR_OK || x->seen.wave == 0 || x->seen.stuck > 0)
             return rc;
+        x->resumed = false;
         if (stopped(x) && atomic_load(&x->stop) == REBALANCE_ABANDON)
             return PR_OK;
-        if (x->resumed && (rc = load_texts(x, err)) != PR_OK)
-            return rc;
-        x->resumed = false;
         rc = run_duties(x, err);
         x->report.wave_bytes = x->seen.bytes_verified;
         if (rc == PR_OK && x->seen.stuck == 0)
@@ -404,6 +408,14 @@ static enum pr_code stick(struct fleet_run *x, const char *why, struct pr_err *e
     return rebalance_plan_stuck(x->e->db, &x->e->lease, x->plan, why, err);
 }
 
+/* Not stuck: nobody will go on with it, and a repair is refused while a plan is unfinished. */
+static enum pr_code leave_canceled(struct fleet_run *x, const char *why, struct pr_err *err)
+{
+    char left[360];
+    snprintf(left, sizeof left, "canceled, but something is left open, repair it: %s", why);
+    return finish(x, "failed", left, err);
+}
+
 static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
 {
     char text[600] = "";
@@ -449,18 +461,14 @@ static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
         return rc;
     if (!rebalance_executor_lives(e) || atomic_load(&x->stop) == REBALANCE_ABANDON)
         return pr_fail(err, PR_ECANCELED, "plan %lld is left as it is", (long long)x->plan->id);
-    if (x->order == REBALANCE_CANCEL &&
-        x->seen.slots_open > 0) /* it is begun again, and they are closed */
+    if (x->order == REBALANCE_CANCEL && x->seen.stuck == 0 && x->seen.slots_open > 0)
         return pr_fail(err, PR_EUNAVAIL, "%lld slots are not closed yet",
-                       (long long)x->seen.slots_open);
+                       (long long)x->seen.slots_open); /* it is begun again, and they are */
     if (x->order == REBALANCE_CANCEL) {
         rc = rebalance_steps_cancel(e->db, &e->lease, x->plan->id, err);
         if (rc != PR_OK)
             return rc;
-        char left[300];
-        snprintf(left, sizeof left, "canceled, but something is left open, repair it: %s",
-                 x->seen.stuck_why);
-        return x->seen.stuck > 0 ? finish(x, "failed", left, err)
+        return x->seen.stuck > 0 ? leave_canceled(x, x->seen.stuck_why, err)
                                  : finish(x, "canceled", NULL, err);
     }
     if (x->seen.stuck > 0)
@@ -516,7 +524,9 @@ enum pr_code rebalance_fleet_execute(struct rebalance_executor *e, struct rebala
     if (ends_plan(rc)) {
         struct pr_err why = *err;
         pr_error(PR_EV("plan.failed"), PR_I("plan", plan->id), PR_E(&why));
-        rc = fresh && !x.begun ? finish(&x, "failed", why.text, err) : stick(&x, why.text, err);
+        rc = fresh && !x.begun             ? finish(&x, "failed", why.text, err)
+             : x.order == REBALANCE_CANCEL ? leave_canceled(&x, why.text, err)
+                                           : stick(&x, why.text, err);
     } else if (rc != PR_OK && rc != PR_EFENCED && rc != PR_ECANCELED) {
         char text[sizeof err->text + 16];
         snprintf(text, sizeof text, "waiting: %s", err->text);

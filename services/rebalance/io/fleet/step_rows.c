@@ -54,7 +54,8 @@ enum pr_code rebalance_steps_see(struct pr_db *db, int64_t plan_id,
     PGresult *got = NULL;
     enum pr_code rc = pr_db_exec(
         db,
-        "SELECT coalesce(min(wave) FILTER (WHERE state NOT IN ('verified', 'rolled_back')), 0), "
+        "SELECT coalesce(min(wave) FILTER (WHERE state IN ('importing', 'migrating', 'draining', "
+        "'handoff')), min(wave) FILTER (WHERE state NOT IN ('verified', 'rolled_back')), 0), "
         "coalesce(max(wave), 0), count(*), count(*) FILTER (WHERE state = 'verified'), "
         "count(*) FILTER (WHERE state = 'stuck'), count(*) FILTER (WHERE kind = 'slot'), "
         "count(*) FILTER (WHERE kind = 'slot' AND state = 'verified'), "

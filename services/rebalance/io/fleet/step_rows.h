@@ -15,7 +15,7 @@ PR_CHECKED enum pr_code rebalance_steps_insert(struct pr_db *db, int64_t plan_id
                                                struct pr_err *err);
 
 struct rebalance_steps_seen { /* how far a plan is */
-    int wave;                 /* the first with something left; 0: nothing is */
+    int wave;                 /* that comes first: with open slots, or something left; 0: none */
     int waves;
     int64_t steps, verified, stuck;
     int64_t running;                           /* begun and not over */

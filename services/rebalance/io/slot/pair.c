@@ -148,10 +148,14 @@ static enum pr_code finish_begun(struct rebalance_pair *p, bool *on, struct pr_e
         return pr_fail(err, PR_ENOMEM, "%zu slots", p->n_steps);
     p->calm = false;
     p->next_step = p->begun;
-    for (size_t i = 0; i < p->begun && *on && rc == PR_OK; i++) {
+    for (size_t i = 0; i < p->begun && rc == PR_OK; i++) {
+        bool goes = true;
+        if (!*on && !atomic_load(p->run->roll_back))
+            break; /* a plan that is canceled has no later try: all is closed that can be */
         if (p->steps[i].atomic)
             continue; /* nothing of it is open, and its job goes on by itself */
-        rc = one_slot(p, &p->steps[i], NULL, on, err);
+        rc = one_slot(p, &p->steps[i], NULL, &goes, err);
+        *on = *on && goes;
         if ((rc != PR_OK && rc != PR_ECANCELED) || !p->steps[i].fresh)
             continue;
         rc = PR_OK;

@@ -440,7 +440,7 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
         if (rebalance_pair_leaves(p) && !hold(p))
             return pr_fail(err, PR_ECANCELED, "slot %d is left as it is", step->slot);
         p->view.cancel = atomic_load(p->run->roll_back);
-        if (!p->known)
+        if (!p->known || (p->view.cancel && p->turn > 0)) /* has a key moved? */
             look(p);
         const struct rebalance_slot_next next = rebalance_slot_step(step->at, &p->view);
         if (!p->calm && (next.event != last || next.at.state != step->at.state))
