@@ -33,11 +33,22 @@ base() { # ARCH TAG
     fi || die "debootstrap failed: see $tree.log"
     sources >"$tree/etc/apt/sources.list"
     slim "$tree"
-    tar -C "$tree" --numeric-owner -c . |
-        docker import --platform "linux/$1" --change 'CMD ["bash"]' - "$2" >/dev/null
+    load "$1" "$tree" "$2"
     rm -rf "$tree" "$tree.log"
     trap - EXIT
 }
+
+# An image of one layer. Not by `docker import --platform`: Docker 20.10 takes that for its own
+# architecture when a newer client says so, and then finds no image to build the other one's from.
+load() ( # ARCH TREE TAG
+    dir=$(mktemp -d)
+    trap 'rm -rf "$dir"' EXIT
+    tar -C "$2" --numeric-owner -cf "$dir/layer.tar" .
+    printf '{"architecture": "%s", "os": "linux", "created": "%s", "config": {"Cmd": ["bash"]}, "rootfs": {"type": "layers", "diff_ids": ["sha256:%s"]}}' \
+        "$1" "$(date -u +%FT%TZ)" "$(sha256sum <"$dir/layer.tar" | cut -d' ' -f1)" >"$dir/config.json"
+    printf '[{"Config": "config.json", "RepoTags": ["%s"], "Layers": ["layer.tar"]}]' "$3" >"$dir/manifest.json"
+    tar -C "$dir" -c manifest.json config.json layer.tar | docker load --quiet >/dev/null
+)
 
 sources() {
     local security

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/deploy/dashboards.sh [--check]: writes Grafana's dashboards from dashboards.txt into the chart (and so to
-# deploy/observability/grafana), or checks that they are as it says, with no metric of ours left out.
+# deploy/helm/prism/files/grafana), or checks that they are as it says, with no metric of ours left out.
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
