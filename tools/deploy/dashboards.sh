@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/deploy/dashboards.sh [--check]: writes Grafana's dashboards from dashboards.txt into the chart (and so to
-# deploy/helm/prism/files/grafana), or checks that they are as it says, with no metric of ours left out.
+# tools/deploy/dashboards.sh [--check]: writes Grafana's dashboards from dashboards.txt into the chart
+# (deploy/helm/prism/files/grafana), or checks that they are as it says, with no metric of ours left out.
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
