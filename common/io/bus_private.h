@@ -75,7 +75,7 @@ struct pr_bus {
     struct pr_bus_stats stats;
     bool closing, link_closed, paused, recheck;
     bool connected; /* as last heard: libnats does not tell while it dials */
-    int live_subs; /* whose last callback has not returned */
+    int live_subs;  /* whose last callback has not returned */
     struct pr_consumer *consumer[PR_BUS_CONSUMERS];
     size_t consumers;
     struct pr_rpc_server *server[PR_BUS_SERVERS];
