@@ -303,7 +303,7 @@ move_live() { # GRAPH PLAN
     tail -n 1 "$out/during.out" >"$out/during.json"
     [ "$moved" = 0 ] || die "plan $2 was not executed"
     jq -e .done "$out/during.json" >/dev/null ||
-        die "the background workload failed (exit $rc): see $out/during.log and $out/during.json"
+        die "the background workload failed (exit $rc): $(tail -n 1 "$out/during.log"); see $out/during.log and $out/during.json"
     [ "$rc" = 0 ] || workload_rc=$rc # the table first, then the exit code
     ctl result plan show "$2" || exit 1
 }
