@@ -33,14 +33,14 @@ base() { # ARCH TAG
     fi || die "debootstrap failed: see $tree.log"
     sources >"$tree/etc/apt/sources.list"
     slim "$tree"
-    load "$1" "$tree" "$2"
+    load_image "$1" "$tree" "$2"
     rm -rf "$tree" "$tree.log"
     trap - EXIT
 }
 
 # An image of one layer. Not by `docker import --platform`: Docker 20.10 takes that for its own
 # architecture when a newer client says so, and then finds no image to build the other one's from.
-load() ( # ARCH TREE TAG
+load_image() ( # ARCH TREE TAG
     dir=$(mktemp -d)
     trap 'rm -rf "$dir"' EXIT
     tar -C "$2" --numeric-owner -cf "$dir/layer.tar" .

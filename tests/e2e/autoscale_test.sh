@@ -161,15 +161,11 @@ mapfile -t after < <("$root/dev" node list | cut -d' ' -f1)
 [ "$(sql 'SELECT count(*) FROM nodes')" = 12 ] || fail "registered: $(sql 'SELECT id, state FROM nodes')"
 ctl -o json topology | jq -e '.state == "ok" and (.shards | length) == 6 and ([.shards[].slots] | add) == 16384' \
     >/dev/null || fail "topology: $(ctl -o json topology | jq -c .shards)"
-# On a busy machine slots may leave for so long that it counts as load: what leaves comes back then,
-# and leaves later. So there may be more plans than two, but none that failed.
-[ "$(sql "SELECT count(*) FILTER (WHERE state = 'done') >= 2 AND bool_and(state IN ('done', 'canceled')
-        AND created_by = 'policy autoscale' AND approved_by = created_by AND goal ? 'decision'
-        AND (id > 1 OR state = 'done' AND goal->>'kind' = 'join')) FROM plans")" = t ] ||
-    fail "plans: $(sql 'SELECT id, state, goal, error FROM plans ORDER BY id')"
+[ "$(sql "SELECT count(*) FROM plans WHERE created_by = 'policy autoscale' AND approved_by = created_by
+    AND state = 'done' AND goal ? 'decision'")" = 2 ] || fail "plans: $(sql 'SELECT id, state, goal, error FROM plans')"
 
 ctl autoscale explain "$out" >"$PRISM_STATE.explained" || fail "prismctl autoscale explain $out"
-grep 'cpu>2 for 6' "$PRISM_STATE.explained" >/dev/null || fail "explained: $(<"$PRISM_STATE.explained")"
+grep 'cpu>2 for 6.667 min' "$PRISM_STATE.explained" >/dev/null || fail "explained: $(<"$PRISM_STATE.explained")"
 for id in $(sql 'SELECT id FROM autoscale_decisions ORDER BY id'); do
     PRISM_DB_URI=$(stack IT_DB_URI | sed 's|/postgres$|/prism|') "$PRISM_STATE/bin/prism-autoscale" replay "$id" \
         >"$PRISM_STATE.replay" || fail "decision $id again: $(<"$PRISM_STATE.replay")"

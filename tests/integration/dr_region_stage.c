@@ -231,15 +231,20 @@ int region_stage_open(void **state)
     return rc;
 }
 
+static void let_east_in(void)
+{
+    it_cluster_revive();
+    for (size_t i = 0; i < region.easts; i++)
+        let_in(region.east[i]);
+}
+
 int region_stage_close(void **state)
 {
     const char *rm[] = { "/bin/rm", "-rf", region.dir, NULL };
     (void)state;
     dr_ledger_stop();
     region_service_stop();
-    it_cluster_revive();
-    for (size_t i = 0; i < region.easts; i++)
-        let_in(region.east[i]);
+    let_east_in();
     own_cluster_stop(&region.west);
     return it_run(NULL, rm, NULL, 0, 20000);
 }
@@ -262,8 +267,7 @@ void region_stage_fresh(void)
     dr_ledger_stop();
     dr_ledger_anew();
     region_service_stop();
-    for (size_t i = 0; i < region.easts; i++)
-        let_in(region.east[i]);
+    let_east_in();
     it_cluster_await(DR_AWAIT_MS);
     it_redis_flush();
     empty_west();

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # ./dev test compose: the stack of compose/ end to end, on a machine that need not reach a registry:
 # images, start, what containers may do, the demo's job, a zone that is killed and comes back, DR,
-# the services of the release before, arm64. With a Docker engine of its own where none answers. Uses ./dev's root and step.
+# the services of the release before, arm64. With a Docker engine of its own where none answers. Uses
+# ./dev's root and step.
 
 COMPOSE_LIMIT_BYTES=100000000 # of one image, all its layers
 COMPOSE_UP_S=60               # from built to healthy
@@ -157,17 +158,14 @@ tools_run() { # [OPTION...] COMMAND...: in a container of `tools`, with /work
 topology_state() { docker compose run --rm -T tools prismctl -o json topology 2>/dev/null | jq -r .state; }
 topology_is() { [ "$(topology_state)" = "$1" ]; }
 
-compose_demo() {
-    demo_runs "demo"
-    jq -e '.after.root_zone < .before.root_zone / 2' "$root/build/compose/work/demo/summary.json" >/dev/null ||
-        die "the demo: $(jq -c '{before: .before.root_zone, after: .after.root_zone}' "$root/build/compose/work/demo/summary.json")"
-}
+compose_demo() { demo_runs "demo"; }
 demo_runs() { # NAME: of the row
     local summary=$root/build/compose/work/demo/summary.json
     step "the demo's job: load, measure, place, move while it is written to, measure"
     timed "$1" tools_run tools bash /usr/share/prism/jobs/demo.sh
-    jq -e '.lost == 0 and .moves.vertices > 0 and .during.writes_acked > 0' "$summary" >/dev/null ||
-        die "the demo: $(jq -c '{lost, moves, during}' "$summary")"
+    jq -e '.lost == 0 and .moves.vertices > 0 and .during.writes_acked > 0 and
+        .after.root_zone < .before.root_zone / 2' "$summary" >/dev/null ||
+        die "the demo: $(jq -c '{lost, moves, before: .before.root_zone, after: .after.root_zone}' "$summary")"
     compose_rows+=("vertices moved, acknowledged writes lost" "$(jq -r '"\(.moves.vertices), \(.lost)"' "$summary")")
 }
 

@@ -127,8 +127,12 @@ function Zones() {
 }
 
 // "fetch: 3 of 6 shards"; of one that has ended where it did: from copy on the target is sealed.
-const stepOf = (x) => (x.outcome === "good" ? "" : x.state !== "running" ? x.step : x.step + (x.step === "fetch" ? ": " + count(x.fetchedShards) + " of " + plural(x.shards, "shard")
-  : x.step === "copy" ? ": " + count(x.copiedKeys) + " of " + plural(x.keys, "key") : ""));
+function stepOf(x) {
+  if (x.outcome === "good") return "";
+  if (x.state === "running" && x.step === "fetch") return `fetch: ${count(x.fetchedShards)} of ${plural(x.shards, "shard")}`;
+  if (x.state === "running" && x.step === "copy") return `copy: ${count(x.copiedKeys)} of ${plural(x.keys, "key")}`;
+  return x.step;
+}
 function Restores() {
   const e = useGet("v1/dr/cluster-restores?pageSize=20&readMask=id,target,state,outcome,reason,step,shards,fetchedShards,keys,copiedKeys,until,askedBy,createdAt,startedAt", { everyMs: 10000 });
   return html`<${Panel} title="Restores into a cluster" from=${e} wide note="One is begun with prismctl dr restore --into-cluster, which names the target.">

@@ -2,6 +2,7 @@
 
 #include "io/fleet/step_rows.h"
 #include "io/plan_events.h"
+#include "io/slot/rows.h"
 
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
@@ -74,7 +75,7 @@ enum pr_code rebalance_plan_next(struct pr_db *db, int64_t *id, struct pr_err *e
         "FROM policies WHERE name = 'rebalance') q "
         "WHERE q.goes OR (p.kind = 'fleet' AND p.state IN ('running', 'paused') AND EXISTS ("
         "SELECT FROM steps s WHERE s.plan_id = p.id AND s.kind = 'slot' "
-        "AND s.state IN ('importing', 'migrating', 'draining', 'handoff'))) "
+        "AND s.state IN " REBALANCE_SLOT_OPEN_STATES ")) "
         "ORDER BY q.goes DESC, p.state = 'running' DESC, p.id LIMIT 1",
         NULL, 0, &got, err);
     if (rc != PR_OK)

@@ -416,6 +416,18 @@ static enum pr_code leave_canceled(struct fleet_run *x, const char *why, struct 
     return finish(x, "failed", left, err);
 }
 
+static enum pr_code end_canceled(struct fleet_run *x, struct pr_err *err)
+{
+    const bool stuck = x->seen.stuck > 0;
+    if (!stuck && x->seen.slots_open > 0) /* it is begun again, and closes them */
+        return pr_fail(err, PR_EUNAVAIL, "%lld slots are not closed yet",
+                       (long long)x->seen.slots_open);
+    const enum pr_code rc = rebalance_steps_cancel(x->e->db, &x->e->lease, x->plan->id, err);
+    if (rc != PR_OK)
+        return rc;
+    return stuck ? leave_canceled(x, x->seen.stuck_why, err) : finish(x, "canceled", NULL, err);
+}
+
 static enum pr_code repair(struct fleet_run *x, struct pr_err *err)
 {
     char text[600] = "";
@@ -461,16 +473,8 @@ static enum pr_code carry_out(struct fleet_run *x, struct pr_err *err)
         return rc;
     if (!rebalance_executor_lives(e) || atomic_load(&x->stop) == REBALANCE_ABANDON)
         return pr_fail(err, PR_ECANCELED, "plan %lld is left as it is", (long long)x->plan->id);
-    if (x->order == REBALANCE_CANCEL && x->seen.stuck == 0 && x->seen.slots_open > 0)
-        return pr_fail(err, PR_EUNAVAIL, "%lld slots are not closed yet",
-                       (long long)x->seen.slots_open); /* it is begun again, and they are */
-    if (x->order == REBALANCE_CANCEL) {
-        rc = rebalance_steps_cancel(e->db, &e->lease, x->plan->id, err);
-        if (rc != PR_OK)
-            return rc;
-        return x->seen.stuck > 0 ? leave_canceled(x, x->seen.stuck_why, err)
-                                 : finish(x, "canceled", NULL, err);
-    }
+    if (x->order == REBALANCE_CANCEL)
+        return end_canceled(x, err);
     if (x->seen.stuck > 0)
         return stick(x, x->seen.stuck_why, err);
     if (stopped(x)) { /* paused, halted, or this replica stops */

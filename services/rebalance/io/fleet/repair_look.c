@@ -1,5 +1,6 @@
 #include "io/fleet/facts_counts.h"
 #include "io/fleet/repair_private.h"
+#include "io/slot/rows.h"
 
 #include <string.h>
 
@@ -78,12 +79,12 @@ enum pr_code repair_busy(const struct repair *r, uint8_t busy[2048], struct pr_e
 {
     PGresult *got = NULL;
     memset(busy, 0, 2048);
-    enum pr_code rc = pr_db_exec(
-        r->ctx->db,
-        "SELECT DISTINCT s.slot FROM steps s JOIN plans p ON p.id = s.plan_id "
-        "WHERE s.kind = 'slot' AND s.state IN ('importing', 'migrating', 'draining', 'handoff') "
-        "AND p.state NOT IN ('done', 'failed', 'canceled')",
-        NULL, 0, &got, err);
+    enum pr_code rc =
+        pr_db_exec(r->ctx->db,
+                   "SELECT DISTINCT s.slot FROM steps s JOIN plans p ON p.id = s.plan_id "
+                   "WHERE s.kind = 'slot' AND s.state IN " REBALANCE_SLOT_OPEN_STATES " "
+                   "AND p.state NOT IN ('done', 'failed', 'canceled')",
+                   NULL, 0, &got, err);
     if (rc != PR_OK)
         return rc;
     PR_AUTO(PGresult) *res = got;

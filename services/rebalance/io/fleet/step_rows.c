@@ -1,4 +1,5 @@
 #include "io/fleet/step_rows.h"
+#include "io/slot/rows.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -54,17 +55,16 @@ enum pr_code rebalance_steps_see(struct pr_db *db, int64_t plan_id,
     PGresult *got = NULL;
     enum pr_code rc = pr_db_exec(
         db,
-        "SELECT coalesce(min(wave) FILTER (WHERE state IN ('importing', 'migrating', 'draining', "
-        "'handoff')), min(wave) FILTER (WHERE state NOT IN ('verified', 'rolled_back')), 0), "
+        "SELECT coalesce(min(wave) FILTER (WHERE state IN " REBALANCE_SLOT_OPEN_STATES
+        "), min(wave) FILTER (WHERE state NOT IN ('verified', 'rolled_back')), 0), "
         "coalesce(max(wave), 0), count(*), count(*) FILTER (WHERE state = 'verified'), "
         "count(*) FILTER (WHERE state = 'stuck'), count(*) FILTER (WHERE kind = 'slot'), "
         "count(*) FILTER (WHERE kind = 'slot' AND state = 'verified'), "
         "coalesce(sum(bytes) FILTER (WHERE kind = 'slot'), 0), "
         "coalesce(sum(bytes) FILTER (WHERE kind = 'slot' AND state = 'verified'), 0), "
         "coalesce(sum(moved_keys), 0), coalesce(sum(moved_bytes), 0), "
-        "count(*) FILTER (WHERE state IN ('acting', 'importing', 'migrating', 'draining', "
-        "'handoff')), count(*) FILTER (WHERE state IN ('importing', 'migrating', 'draining', "
-        "'handoff')), "
+        "count(*) FILTER (WHERE state = 'acting'), "
+        "count(*) FILTER (WHERE state IN " REBALANCE_SLOT_OPEN_STATES "), "
         "(SELECT kind || coalesce(' ' || slot, '') || ' (step ' || step || '): ' || "
         "coalesce(error, '') FROM steps WHERE plan_id = $1 AND state = 'stuck' ORDER BY step LIMIT "
         "1) FROM steps WHERE plan_id = $1",
@@ -83,8 +83,8 @@ enum pr_code rebalance_steps_see(struct pr_db *db, int64_t plan_id,
                                           .bytes_verified = pr_cell_real(res, 0, 8),
                                           .moved_keys = pr_cell_i64(res, 0, 9),
                                           .moved_bytes = pr_cell_i64(res, 0, 10),
-                                          .running = pr_cell_i64(res, 0, 11),
                                           .slots_open = pr_cell_i64(res, 0, 12) };
+    out->running = pr_cell_i64(res, 0, 11) + out->slots_open;
     const char *why = pr_cell(res, 0, 13);
     snprintf(out->stuck_why, sizeof out->stuck_why, "%s", why == NULL ? "" : why);
     return PR_OK;

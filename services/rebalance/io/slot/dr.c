@@ -38,7 +38,7 @@ static enum pr_code ships(struct rebalance_pair *p, bool *yes, struct pr_err *er
     "NOT EXISTS (SELECT FROM operations o WHERE o.id = p.execute_operation_id "                    \
     "AND o.state IN ('pending', 'running')) AND NOT EXISTS (SELECT FROM steps s WHERE "            \
     "s.plan_id = p.id AND s.kind = 'slot' AND "                                                    \
-    "s.state IN ('importing', 'migrating', 'draining', 'handoff')))"
+    "s.state IN " REBALANCE_SLOT_OPEN_STATES "))"
 
 enum pr_code rebalance_gives_sweep(struct pr_db *db, struct pr_err *err)
 {

@@ -11,6 +11,9 @@
 #include "prism/io/db.h"
 #include "prism/io/lease.h"
 
+/* In SQL: states of a slot that may be open. */
+#define REBALANCE_SLOT_OPEN_STATES "('importing', 'migrating', 'draining', 'handoff')"
+
 struct rebalance_slot_step {
     int step, slot;
     struct rebalance_slot_at at;

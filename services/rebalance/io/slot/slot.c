@@ -453,9 +453,10 @@ enum pr_code rebalance_pair_slot(struct rebalance_pair *p, struct rebalance_slot
         step->at = next.at;
         if (rebalance_slot_final(step->at.state))
             return stop_here(p, &next, err);
+        /* The scout sees that a slot has moved; that one was undone, which is rare, we do. */
         if (p->calm && piece != NULL && next.effect == REBALANCE_SLOT_DO_VERIFY &&
-            step->at.state == REBALANCE_SLOT_HANDOFF) /* else it is undone, not moved */
-            return PR_OK;                             /* the scout's */
+            step->at.state == REBALANCE_SLOT_HANDOFF)
+            return PR_OK;
         if (turns)
             change_roles(p);
         enum pr_code rc = recorded(step, next.at) ? PR_OK : rebalance_pair_intend(p, step, err);
