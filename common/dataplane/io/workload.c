@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { MAX_VISITS = 1 << 20, RUN_DEADLINE_MS = 15000, OP_DEADLINE_MS = 60000, WAIT_MS = 1000 };
+enum { FIRST_OFFSETS_MS = 30000, ASK_AGAIN_MS = 100 };
 
 struct worker {
     struct walk walk;
@@ -352,6 +353,20 @@ static enum pr_code read_offsets(struct dp_workload *l, struct offsets *out, str
     return rc;
 }
 
+/* A primary may die between the check of the store and this: that is an outage to
+ * wait out, as the check does, and no reason to give up. */
+static enum pr_code first_offsets(struct dp_workload *l, struct offsets *out, struct pr_err *err)
+{
+    const int64_t until_us = pr_mono_us() + FIRST_OFFSETS_MS * 1000LL;
+    enum pr_code rc;
+    while (((rc = read_offsets(l, out, err)) == PR_EUNAVAIL || rc == PR_ETIMEOUT) &&
+           pr_mono_us() < until_us) {
+        free(out->node);
+        (void)nanosleep(&(struct timespec){ .tv_nsec = ASK_AGAIN_MS * 1000000L }, NULL);
+    }
+    return rc;
+}
+
 /* What each primary's stream grew by goes to each of its replicas, whether or
  * not a write waits for them. */
 static void count_replication(const struct offsets *before, const struct offsets *after,
@@ -434,7 +449,7 @@ enum pr_code dp_workload_run(struct dp_workload *l,
 {
     struct offsets before, after = { .nodes = 0 };
     *report = (struct dp_workload_report){ .seconds = 0 };
-    enum pr_code rc = read_offsets(l, &before, err);
+    enum pr_code rc = first_offsets(l, &before, err);
     if (rc != PR_OK) {
         free(before.node);
         return rc;
