@@ -76,7 +76,7 @@ static enum pr_code run_bus(const struct admin_config *cfg, const struct options
     if (rc == PR_OK && (rc = await_bus(bus, cfg->wait_s, err)) != PR_OK)
         rc = pr_wrap(err, rc, "%s", cfg->nats_url);
     if (rc == PR_OK)
-        rc = pr_bus_setup(bus, err);
+        rc = pr_bus_setup(bus, (int)cfg->stream_replicas, err);
     /* A refused subject is reported beside the call, which only times out. */
     struct pr_bus_stats stats = { 0 };
     if (bus != NULL)

@@ -160,6 +160,9 @@ static void check(struct pr_consumer *c, struct pr_link *link)
     natsStatus s = js_GetConsumerInfo(&ci, link->js, c->stream, c->name, NULL, &js_error);
     jsConsumerInfo_Destroy(ci);
     bool missing = s == NATS_NOT_FOUND || js_error == 10014 || js_error == 10059;
+    /* A watch has one server of its own, whatever the stream has: nobody answers for it once
+     * that one is down, and it would stay deaf for as long. */
+    missing |= s == NATS_TIMEOUT && !c->durable;
     if (s != NATS_OK && !missing)
         return; /* no answer proves nothing */
 

@@ -39,7 +39,7 @@ static const struct consumer_row CONSUMERS[] = {
 #undef LIMITS
 #undef WORKQUEUE
 
-static enum pr_code set_up_stream(struct pr_link *link, const struct stream_row *row,
+static enum pr_code set_up_stream(struct pr_link *link, const struct stream_row *row, int replicas,
                                   struct pr_err *err)
 {
     char what[128];
@@ -57,12 +57,14 @@ static enum pr_code set_up_stream(struct pr_link *link, const struct stream_row 
     cfg.Storage = js_FileStorage;
     cfg.MaxAge = row->max_age_s * INT64_C(1000000000);
     cfg.Duplicates = (int64_t)DUPLICATES_S * 1000000000;
+    cfg.Replicas = replicas > 0 ? replicas : 1;
 
     natsStatus s = js_GetStreamInfo(&si, link->js, row->name, NULL, &js_error);
     if (s == NATS_NOT_FOUND || js_error == 10059) {
         s = js_AddStream(NULL, link->js, &cfg, NULL, &js_error);
     } else if (s == NATS_OK) {
-        cfg.Replicas = si->Config->Replicas; /* an operator's choice */
+        if (replicas == 0)
+            cfg.Replicas = si->Config->Replicas; /* an operator's choice, as is the next */
         cfg.MaxBytes = si->Config->MaxBytes;
         if (si->Config->Retention != row->retention) {
             jsStreamInfo_Destroy(si);
@@ -75,7 +77,8 @@ static enum pr_code set_up_stream(struct pr_link *link, const struct stream_row 
     jsStreamInfo_Destroy(si);
     if (s != NATS_OK)
         return pr_bus_fail(err, s, (int)js_error, what);
-    pr_info(PR_EV("bus.stream"), PR_S("stream", row->name), PR_S("subjects", row->subjects));
+    pr_info(PR_EV("bus.stream"), PR_S("stream", row->name), PR_S("subjects", row->subjects),
+            PR_I("replicas", cfg.Replicas));
     return PR_OK;
 }
 
@@ -109,14 +112,14 @@ static enum pr_code set_up_consumer(struct pr_link *link, const struct consumer_
     return PR_OK;
 }
 
-enum pr_code pr_bus_setup(struct pr_bus *bus, struct pr_err *err)
+enum pr_code pr_bus_setup(struct pr_bus *bus, int replicas, struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
     struct pr_link *link = pr_bus_link(bus);
     if (link == NULL)
         return pr_fail(err, PR_EUNAVAIL, "NATS: not connected");
     for (size_t i = 0; rc == PR_OK && i < PR_COUNT(STREAMS); i++)
-        rc = set_up_stream(link, &STREAMS[i], err);
+        rc = set_up_stream(link, &STREAMS[i], replicas, err);
     for (size_t i = 0; rc == PR_OK && i < PR_COUNT(CONSUMERS); i++)
         rc = set_up_consumer(link, &CONSUMERS[i], err);
     return rc;

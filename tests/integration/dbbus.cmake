@@ -10,3 +10,5 @@ prism_test(integration/admin SOURCES ${T}/admin_test.c LINK prism_it prism_base 
     FIXTURE stack)
 add_dependencies(test_integration_admin prism-admin)
 prism_test(integration/bus_tls SOURCES ${T}/bus_tls_test.c LINK prism_io prism_it FIXTURE stack)
+prism_test(integration/bus_cluster SOURCES ${T}/bus_cluster_test.c LINK prism_io prism_it
+    PkgConfig::libnats FIXTURE stack TIMEOUT 300)

@@ -55,7 +55,7 @@ void it_bus_reset(void)
                                 .name = "it" };
 
     delete_streams();
-    if (pr_bus_open(&bus, &o, &err) != PR_OK || pr_bus_setup(bus, &err) != PR_OK)
+    if (pr_bus_open(&bus, &o, &err) != PR_OK || pr_bus_setup(bus, 0, &err) != PR_OK)
         fail_msg("cannot make the streams: %s", err.text);
     pr_bus_close(bus);
 }

@@ -105,7 +105,9 @@ void pr_bus_stats(struct pr_bus *bus, struct pr_bus_stats *out);
 PR_CHECKED enum pr_code pr_bus_ready(struct pr_bus *bus, struct pr_err *err);
 
 /* Administration (prism-admin bus): makes or updates the streams and durable
- * consumers of proto/subjects.def; running it again changes nothing. */
-PR_CHECKED enum pr_code pr_bus_setup(struct pr_bus *bus, struct pr_err *err);
+ * consumers of proto/subjects.def; running it again changes nothing. replicas: servers
+ * that keep each stream, 1..5; 0: as many as it has, 1 of a new one. PR_EINVAL: NATS
+ * has fewer servers. */
+PR_CHECKED enum pr_code pr_bus_setup(struct pr_bus *bus, int replicas, struct pr_err *err);
 
 #endif
