@@ -149,6 +149,8 @@ static enum pr_code get_keys(const struct pr_s3 *s, struct pr_s3_keys *keys, str
 static bool others(const struct pr_s3 *s, const struct pr_s3_keys *refused)
 {
     struct pr_s3_keys now = { 0 };
+    if (s->store.keys_refused != NULL)
+        s->store.keys_refused(s->store.keys_arg, refused);
     const bool other =
         get_keys(s, &now, NULL) == PR_OK &&
         (strcmp(now.access, refused->access) != 0 || strcmp(now.secret, refused->secret) != 0 ||

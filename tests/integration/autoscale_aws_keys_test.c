@@ -162,7 +162,7 @@ static void web_identity_assumes_a_role(void **state)
     (void)snprintf(s.keys.container_url, sizeof s.keys.container_url, "%s/container", p->url);
     provider_tell(p, "{\"set\": {\"access\": \"ASIA1\", \"secret\": \"s3cret\", \"token\": "
                      "\"t+o/k=\", \"identity\": {\"role\": \"arn:aws:iam::1:role/"
-                     "prism+autoscale\", \"session\": \"prism-autoscale\", \"token\": "
+                     "prism+autoscale\", \"session\": \"prism\", \"token\": "
                      "\"head.first.sign-_\", \"access\": \"ASIA1\", \"secret\": \"s3cret\", "
                      "\"token_out\": \"t+o/k=\", \"expires\": \"2090-01-01T00:00:00Z\"}}}");
     provider_open(p, &s);
@@ -206,7 +206,7 @@ static void web_identity_that_is_refused_says_why(void **state)
     provider_tell(
         p,
         "{\"set\": {\"identity\": {\"role\": \"arn:aws:iam::1:role/r\", "
-        "\"session\": \"prism-autoscale\", \"token\": \"new\", \"access\": \"A\", "
+        "\"session\": \"prism\", \"token\": \"new\", \"access\": \"A\", "
         "\"secret\": \"S\", \"token_out\": \"T\", \"expires\": \"2090-01-01T00:00:00+05:00\"}}}");
     assert_int_equal(provider_describe(p), PR_EDENIED);
     assert_non_null(strstr(p->err.text, "ExpiredTokenException"));

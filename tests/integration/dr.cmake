@@ -35,3 +35,6 @@ prism_test(integration/dr_slots SLOW SOURCES ${T}/dr_slots_test.c ${T}/dr_slots_
     ${T}/rebalance_slot_ledger.c ${T}/dr_stage.c LINK rebalance_io prism_it PkgConfig::libxxhash FIXTURE stack2 s3 LABELS slots
     TIMEOUT 400)
 add_dependencies(test_integration_dr_slots prism-dr prism-rebalance)
+prism_test(integration/dr_keys SOURCES ${T}/dr_keys_test.c ${T}/autoscale_provider.c
+    LINK autoscale_io prism_it prism_base FIXTURE s3 TIMEOUT 120)
+add_dependencies(test_integration_dr_keys prism-dr)

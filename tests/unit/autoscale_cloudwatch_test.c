@@ -24,7 +24,7 @@ static struct {
 static struct pr_arena arena;
 static struct autoscale_readings got;
 static struct autoscale_span when;
-static struct autoscale_aws_keys keys;
+static struct pr_aws_keys keys;
 static struct autoscale_cloudwatch at;
 static struct pr_http *server;
 static char url[64];
@@ -67,7 +67,7 @@ static int begin(void **state)
     snprintf(url, sizeof url, "http://127.0.0.1:%d", pr_http_port(server));
     got = (struct autoscale_readings){ .arena = &arena };
     when = (struct autoscale_span){ .now_ms = NOW, .from_ms = NOW - 300000 };
-    keys = (struct autoscale_aws_keys){ .access = "AKIDEXAMPLE", .secret = "secret" };
+    keys = (struct pr_aws_keys){ .access = "AKIDEXAMPLE", .secret = "secret" };
     at = (struct autoscale_cloudwatch){
         .url = url, .region = "eu-west-1", .keys = &keys, .timeout_ms = 5000, .settle_ms = 20000
     };

@@ -47,9 +47,10 @@ static void keys_of_a_container_are_at_its_path_or_url(void **state)
         struct autoscale_config c = nothing();
         c.aws_container_path = row[i].path;
         c.aws_container_url = row[i].url;
-        struct autoscale_aws_source from;
+        struct pr_aws_source from;
         struct pr_err err = { 0 };
-        assert_int_equal(autoscale_aws_source_of(&c, &from, &err), row[i].rc);
+        assert_int_equal(pr_aws_source_of(&PR_AWS_SETTINGS(&c, c.request_ms), &from, &err),
+                         row[i].rc);
         const char *got = row[i].rc == PR_OK ? from.container_url : err.text;
         if (row[i].want[0] == '\0' ? got[0] != '\0' : strstr(got, row[i].want) == NULL)
             fail_msg("row %zu: \"%s\"", i, got);
@@ -74,9 +75,9 @@ static void a_role_is_assumed_in_its_region(void **state)
         struct autoscale_config c = nothing();
         c.aws_region = row[i].region;
         c.aws_sts_url = row[i].url;
-        struct autoscale_aws_source from;
+        struct pr_aws_source from;
         struct pr_err err = { 0 };
-        assert_ok(autoscale_aws_source_of(&c, &from, &err), &err);
+        assert_ok(pr_aws_source_of(&PR_AWS_SETTINGS(&c, c.request_ms), &from, &err), &err);
         assert_string_equal(from.sts_url, row[i].want);
     }
 }

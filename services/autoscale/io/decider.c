@@ -455,7 +455,7 @@ void autoscale_decider_stop(struct autoscale_decider *d)
     for (size_t i = 0; i < d->ones; i++)
         autoscale_gather_done(&d->one[i].gather);
     free(d->one);
-    autoscale_aws_keyring_close(d->gather.ring);
+    pr_aws_keyring_close(d->gather.ring);
     pr_db_close(d->db);
     free(d);
 }

@@ -30,7 +30,7 @@ struct asking {
     struct autoscale_redis redis;
     struct autoscale_prometheus prometheus;
     struct autoscale_cloudwatch cloudwatch;
-    struct autoscale_aws_keys keys;
+    struct pr_aws_keys keys;
     char aws_url[160];
 };
 
@@ -101,67 +101,22 @@ static void set_prometheus(struct asking *a)
     };
 }
 
-static bool copy(char *to, size_t room, const char *from)
-{
-    return (size_t)snprintf(to, room, "%s", from) < room;
-}
-
-/* Amazon ECS Developer Guide, "IAM roles for tasks": where AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
- * is a path. It goes before AWS_CONTAINER_CREDENTIALS_FULL_URI. */
-#define CONTAINER_HOST "http://169.254.170.2"
-
-enum pr_code autoscale_aws_source_of(const struct autoscale_config *cfg,
-                                     struct autoscale_aws_source *out, struct pr_err *err)
-{
-    const char *path = cfg->aws_container_path, *region = cfg->aws_region;
-    memset(out, 0, sizeof *out);
-    out->timeout_ms = cfg->request_ms;
-    if (path[0] != '\0' && path[0] != '/') /* the host would be another */
-        return pr_fail(err, PR_EINVAL,
-                       "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI \"%.60s\" does not begin with /",
-                       path);
-    const bool sts =
-        cfg->aws_sts_url[0] != '\0'
-            ? copy(out->sts_url, sizeof out->sts_url, cfg->aws_sts_url)
-            : (size_t)snprintf(out->sts_url, sizeof out->sts_url,
-                               "https://sts%s%s.amazonaws.com%s/", region[0] != '\0' ? "." : "",
-                               region,
-                               strncmp(region, "cn-", 3) == 0 ? ".cn" : "") < sizeof out->sts_url;
-    return sts && copy(out->role_arn, sizeof out->role_arn, cfg->aws_role_arn) &&
-                   copy(out->role_session, sizeof out->role_session, cfg->aws_role_session) &&
-                   copy(out->web_token_file, sizeof out->web_token_file, cfg->aws_web_token) &&
-                   copy(out->sts_ca_file, sizeof out->sts_ca_file, cfg->aws_ca_file) &&
-                   copy(out->keys.access, sizeof out->keys.access, cfg->aws_access_key) &&
-                   copy(out->keys.secret, sizeof out->keys.secret, cfg->aws_secret_key) &&
-                   copy(out->keys.token, sizeof out->keys.token, cfg->aws_session_token) &&
-                   (path[0] != '\0'
-                        ? (size_t)snprintf(out->container_url, sizeof out->container_url,
-                                           CONTAINER_HOST "%s", path) < sizeof out->container_url
-                        : copy(out->container_url, sizeof out->container_url,
-                               cfg->aws_container_url)) &&
-                   copy(out->container_token_file, sizeof out->container_token_file,
-                        cfg->aws_container_token) &&
-                   copy(out->metadata_url, sizeof out->metadata_url, cfg->aws_metadata_url)
-               ? PR_OK
-               : pr_fail(err, PR_EINVAL, "aws: a setting is too long");
-}
-
 /* Without keys CloudWatch is asked all the same, and says that it was not let in: a failure of
  * that source and no other. */
 static void set_cloudwatch(struct asking *a)
 {
     const struct autoscale_config *cfg = a->ctx->cfg;
-    struct autoscale_aws_source from;
+    struct pr_aws_source from;
     struct pr_err why = { 0 };
     enum pr_code rc = PR_OK;
     if (a->ctx->ring == NULL) {
-        rc = autoscale_aws_source_of(cfg, &from, &why);
+        rc = pr_aws_source_of(&PR_AWS_SETTINGS(cfg, cfg->request_ms), &from, &why);
         if (rc == PR_OK)
-            rc = autoscale_aws_keyring_open(&from, &a->ctx->ring, &why);
+            rc = pr_aws_keyring_open(&from, &a->ctx->ring, &why);
         explicit_bzero(&from, sizeof from);
     }
     if (rc == PR_OK)
-        rc = autoscale_aws_keys(a->ctx->ring, pr_now_ms(), &a->keys, &why);
+        rc = pr_aws_keys(a->ctx->ring, pr_now_ms(), &a->keys, &why);
     if (rc != PR_OK)
         pr_warn(PR_EV("aws.no_keys"), PR_S("fleet", a->fleet->name), PR_E(&why));
     (void)snprintf(a->aws_url, sizeof a->aws_url, "https://monitoring.%.60s.amazonaws.com%s",
@@ -248,7 +203,7 @@ static enum pr_code ask_some(struct asking *a, const struct autoscale_sources *d
         said(a, at[i], &due->source[i], &asked[i]);
         if (asked[i].rc == PR_EDENIED && due->source[i].kind == AUTOSCALE_SOURCE_CLOUDWATCH &&
             a->ctx->ring != NULL)
-            (void)autoscale_aws_keys_refused(a->ctx->ring, &a->keys);
+            (void)pr_aws_keys_refused(a->ctx->ring, &a->keys);
     }
     return store(a, now_ms, err);
 }

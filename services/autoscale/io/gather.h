@@ -3,11 +3,11 @@
 #ifndef AUTOSCALE_GATHER_H
 #define AUTOSCALE_GATHER_H
 
-#include "io/aws_keys.h"
 #include "io/fleets.h"
 
 #include "prism/io/lease.h"
 #include "prism/io/service.h"
+#include "prism/web/aws_keys.h"
 
 enum { AUTOSCALE_GATHER_OFTEN, AUTOSCALE_GATHER_MINUTELY, AUTOSCALE_GATHER_RHYTHMS };
 struct autoscale_gather { /* of one fleet; zeroed: nothing yet */
@@ -24,15 +24,9 @@ void autoscale_gather_done(struct autoscale_gather *g);
 struct autoscale_gather_ctx {
     struct pr_service *svc;
     const struct autoscale_config *cfg;
-    struct pr_db *db;                   /* the thread's */
-    struct autoscale_aws_keyring *ring; /* opened when first needed; NULL */
+    struct pr_db *db;            /* the thread's */
+    struct pr_aws_keyring *ring; /* opened when first needed; NULL */
 };
-
-/* Where AWS keys come from, by the service's settings. PR_EINVAL: one is too long,
- * or no path. */
-PR_CHECKED enum pr_code autoscale_aws_source_of(const struct autoscale_config *cfg,
-                                                struct autoscale_aws_source *out,
-                                                struct pr_err *err);
 
 /* Asks those whose time has come and stores what they say. What goes wrong with one is logged
  * and counted; an error is of the database. */

@@ -1,6 +1,6 @@
 #include "io/settings.h"
 
-#include "io/http_client.h"
+#include "prism/web/http.h"
 
 #include <string.h>
 
@@ -36,7 +36,7 @@ static enum pr_code check_secrets(const struct autoscale_config *cfg, struct pr_
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         const enum pr_code rc = row[i].url[0] == '\0' || row[i].without
                                     ? PR_OK
-                                    : autoscale_http_private(row[i].url, row[i].nearby, err);
+                                    : pr_web_private(row[i].url, row[i].nearby, err);
         if (rc != PR_OK)
             return pr_wrap(err, rc, "%s", row[i].name);
     }

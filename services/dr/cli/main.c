@@ -47,6 +47,7 @@ enum pr_code dr_cli_open(struct dr_cli_store *s, struct pr_err *err)
 
 void dr_cli_close(struct dr_cli_store *s)
 {
+    dr_store_done(&s->store);
     pr_config_free(dr_config_rows, dr_config_count, &s->cfg);
 }
 

@@ -32,6 +32,10 @@ enum pr_code dr_config_check(const struct dr_config *cfg, struct pr_err *err)
                        "PRISM_DR_SITE is \"%.64s\": it needs PRISM_DR_SITES_PATH, and 1 to 63 of "
                        "letters, digits, . _ -",
                        cfg->site);
+    if (cfg->pg_uri[0] != '\0' && cfg->s3_access_key[0] == '\0')
+        return pr_fail(err, PR_EINVAL,
+                       "PRISM_DR_PG_URI: pgBackRest has its keys from "
+                       "PRISM_DR_S3_ACCESS_KEY_ID, which is not set");
     int64_t last_ms, next_ms;
     if (cfg->drill_cron[0] != '\0' &&
         pr_schedule_around(cfg->drill_cron, cfg->drill_zone, 0, &last_ms, &next_ms, err) != PR_OK)

@@ -239,5 +239,6 @@ void dr_shell_close(struct dr_shell *s)
     dr_failover_close(s->failover);
     dr_durable_close(s->durable);
     dr_sources_close(s->sources);
+    dr_store_done(&s->store);
     free(s);
 }

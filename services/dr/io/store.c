@@ -5,12 +5,46 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum pr_code keys(void *arg, int64_t now_ms, struct pr_s3_keys *out, struct pr_err *err)
+enum { ASK_KEYS_MS = 5000 };
+
+static enum pr_code keys(void *ring, int64_t now_ms, struct pr_s3_keys *out, struct pr_err *err)
 {
-    (void)now_ms;
-    (void)err;
-    *out = *(const struct pr_s3_keys *)arg;
-    return PR_OK;
+    struct pr_aws_keys k;
+    const enum pr_code rc = pr_aws_keys(ring, now_ms, &k, err);
+    if (rc == PR_OK) {
+        (void)snprintf(out->access, sizeof out->access, "%s", k.access);
+        (void)snprintf(out->secret, sizeof out->secret, "%s", k.secret);
+        (void)snprintf(out->token, sizeof out->token, "%s", k.token);
+    }
+    explicit_bzero(&k, sizeof k);
+    return rc;
+}
+
+static void keys_refused(void *ring, const struct pr_s3_keys *these)
+{
+    struct pr_aws_keys k;
+    (void)snprintf(k.access, sizeof k.access, "%s", these->access);
+    (void)snprintf(k.secret, sizeof k.secret, "%s", these->secret);
+    (void)snprintf(k.token, sizeof k.token, "%s", these->token);
+    (void)pr_aws_keys_refused(ring, &k);
+    explicit_bzero(&k, sizeof k);
+}
+
+/* The service's own key goes before whatever AWS_* say. */
+static enum pr_code open_ring(struct dr_store *s, const struct dr_config *cfg, struct pr_err *err)
+{
+    struct pr_aws_source from;
+    struct pr_aws_settings set = PR_AWS_SETTINGS(cfg, ASK_KEYS_MS);
+    if (cfg->s3_access_key[0] != '\0') {
+        set.access_key = cfg->s3_access_key;
+        set.secret_key = cfg->s3_secret_key;
+        set.session_token = "";
+    }
+    enum pr_code rc = pr_aws_source_of(&set, &from, err);
+    if (rc == PR_OK)
+        rc = pr_aws_keyring_open(&from, &s->ring, err);
+    explicit_bzero(&from, sizeof from);
+    return rc == PR_OK ? rc : pr_wrap(err, rc, "PRISM_DR_S3_ACCESS_KEY_ID");
 }
 
 /* 64 hex digits, and white space after them. */
@@ -38,8 +72,9 @@ static enum pr_code read_key(const char *path, uint8_t key[DR_AES_KEY], struct p
 enum pr_code dr_store_init(struct dr_store *s, const struct dr_config *cfg, struct pr_err *err)
 {
     *s = (struct dr_store){ .codec = { .zstd_level = (int)cfg->zstd_level } };
-    (void)snprintf(s->keys.access, sizeof s->keys.access, "%s", cfg->s3_access_key);
-    (void)snprintf(s->keys.secret, sizeof s->keys.secret, "%s", cfg->s3_secret_key);
+    const enum pr_code rc = open_ring(s, cfg, err);
+    if (rc != PR_OK)
+        return rc;
     s->s3 = (struct pr_s3_store){ .endpoint = cfg->s3_endpoint,
                                   .bucket = cfg->s3_bucket,
                                   .region = cfg->s3_region,
@@ -47,9 +82,16 @@ enum pr_code dr_store_init(struct dr_store *s, const struct dr_config *cfg, stru
                                   .path_style = cfg->s3_path_style,
                                   .ca_file = cfg->s3_ca_file[0] != '\0' ? cfg->s3_ca_file : NULL,
                                   .keys = keys,
-                                  .keys_arg = &s->keys };
+                                  .keys_refused = keys_refused,
+                                  .keys_arg = s->ring };
     if (cfg->key_file[0] == '\0')
         return PR_OK;
     s->codec.aes_key = s->aes_key;
     return read_key(cfg->key_file, s->aes_key, err);
+}
+
+void dr_store_done(struct dr_store *s)
+{
+    pr_aws_keyring_close(s->ring);
+    explicit_bzero(s, sizeof *s);
 }

@@ -44,6 +44,8 @@ struct pr_s3_keys { /* "" token: none */
 /* Asked for every try, by any thread; so keys may rotate. now_ms: Unix epoch. */
 typedef enum pr_code pr_s3_keys_fn(void *arg, int64_t now_ms, struct pr_s3_keys *out,
                                    struct pr_err *err);
+/* The server called these expired or unknown: who gives them asks for others next time. */
+typedef void pr_s3_keys_refused_fn(void *arg, const struct pr_s3_keys *these);
 
 /* Everything is borrowed and must outlive the connections; nothing changes while they are
  * open. Proxies of the environment are not used. */
@@ -54,8 +56,9 @@ struct pr_s3_store {
     bool path_style;     /* endpoint/bucket/key in place of bucket.endpoint/key */
     const char *ca_file; /* PEM; NULL: the system's authorities */
     pr_s3_keys_fn *keys;
-    void *keys_arg;
-    int64_t connect_ms;           /* to connect, TLS included; 0: 5,000 */
+    pr_s3_keys_refused_fn *keys_refused; /* NULL: nobody is told */
+    void *keys_arg;                      /* of both */
+    int64_t connect_ms;                  /* to connect, TLS included; 0: 5,000 */
     int64_t stall_ms;             /* a try in which this long nothing moves has failed; 0: 10,000 */
     int64_t slow_bps;             /* and one that moves data slower than this; 0: 1,024 bytes/s */
     int64_t deadline_ms;          /* of a call with all its tries; 0: 60,000 */

@@ -9,8 +9,8 @@
 #define AUTOSCALE_ACTUATOR_H
 
 #include "core/settle.h"
-#include "io/aws_keys.h"
 #include "prism/backoff.h"
+#include "prism/web/aws_keys.h"
 
 enum { AUTOSCALE_TARGETS = 80, AUTOSCALE_TARGET_NAME = 256, AUTOSCALE_MEMBER_ID = 256 };
 
@@ -103,7 +103,7 @@ struct autoscale_provider {                /* settings */
 
     /* aws */
     const char *region;
-    struct autoscale_aws_source keys;
+    struct pr_aws_source keys;
 
     /* kubernetes */
     const char *space;      /* namespace */

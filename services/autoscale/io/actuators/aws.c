@@ -326,7 +326,7 @@ static void aws_close(struct autoscale_actuator *base)
 {
     struct aws *a = (struct aws *)base;
 
-    autoscale_aws_keyring_close(a->ring);
+    pr_aws_keyring_close(a->ring);
     free((void *)(uintptr_t)base->target);
     free(a);
 }
@@ -360,7 +360,7 @@ enum pr_code autoscale_aws_open(const struct autoscale_provider *p, struct autos
                                            .close = aws_close };
     a->pace = p->pace;
     autoscale_pace_fill(&a->pace);
-    enum pr_code rc = autoscale_aws_keyring_open(&p->keys, &a->ring, err);
+    enum pr_code rc = pr_aws_keyring_open(&p->keys, &a->ring, err);
     bool fit = fits(a->region, sizeof a->region, p->region) &&
                fits(a->endpoint, sizeof a->endpoint, p->endpoint) &&
                fits(a->ca_file, sizeof a->ca_file, p->ca_file);

@@ -71,14 +71,14 @@ const struct aws_fault *aws_fault_of(const char *name, const char *message, long
 void aws_param(struct aws_question *q, const char *name, const char *value)
 {
     pr_buf_printf(&q->more, "&%s=", name);
-    autoscale_url_encode(&q->more, value);
+    pr_web_encode(&q->more, value);
 }
 
 /* An answer that is no 200: its words into err. */
 static enum pr_code refused(struct aws *a, const struct aws_question *q,
-                            const struct autoscale_aws_keys *keys,
-                            const struct autoscale_http_response *r, struct pr_arena *arena,
-                            struct autoscale_try *t, bool *unsure, struct pr_err *err)
+                            const struct pr_aws_keys *keys, const struct pr_web_response *r,
+                            struct pr_arena *arena, struct autoscale_try *t, bool *unsure,
+                            struct pr_err *err)
 {
     const struct pr_xml *root = NULL;
     const char *code = "", *message = "";
@@ -91,7 +91,7 @@ static enum pr_code refused(struct aws *a, const struct aws_question *q,
     t->again = f->again;
     t->at_least_ms = (int64_t)r->retry_after_s * 1000;
     *unsure = f->unsure;
-    if (f->refresh && autoscale_aws_keys_refused(a->ring, keys))
+    if (f->refresh && pr_aws_keys_refused(a->ring, keys))
         t->again = true;
     if (code[0] == '\0')
         return pr_fail(err, f->code, "%.90s: %s: HTTP status %ld", q->who, q->action, r->status);
@@ -105,9 +105,9 @@ enum pr_code aws_ask(struct aws *a, const struct aws_question *q, struct autosca
     static const char *const HEADER[] = {
         "Content-Type: application/x-www-form-urlencoded; charset=utf-8"
     };
-    struct autoscale_aws_keys keys;
+    struct pr_aws_keys keys;
     *unsure = false;
-    enum pr_code rc = autoscale_aws_keys(a->ring, pr_now_ms(), &keys, err);
+    enum pr_code rc = pr_aws_keys(a->ring, pr_now_ms(), &keys, err);
     if (rc != PR_OK) {
         t->again = pr_retryable(rc);
         return pr_wrap(err, rc, "%.90s", q->who);
@@ -120,7 +120,7 @@ enum pr_code aws_ask(struct aws *a, const struct aws_question *q, struct autosca
         pr_buf_done(&body);
         return pr_fail(err, PR_ENOMEM, "no memory");
     }
-    const struct autoscale_http_request request = {
+    const struct pr_web_request request = {
         .method = "POST",
         .url = a->endpoint,
         .body = body.data,
@@ -132,8 +132,8 @@ enum pr_code aws_ask(struct aws *a, const struct aws_question *q, struct autosca
         .aws_region = a->region,
         .aws_service = "autoscaling",
     };
-    struct autoscale_http_response r;
-    rc = autoscale_http(&request, &r, err);
+    struct pr_web_response r;
+    rc = pr_web_ask(&request, &r, err);
     pr_buf_done(&body);
     if (rc != PR_OK) {
         t->again = pr_retryable(rc);

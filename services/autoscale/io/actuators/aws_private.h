@@ -11,7 +11,7 @@
 struct aws {
     struct autoscale_actuator base; /* first: is what callers hold */
     struct autoscale_pace pace;
-    struct autoscale_aws_keyring *ring;
+    struct pr_aws_keyring *ring;
     char endpoint[512], region[64], ca_file[512];
 };
 

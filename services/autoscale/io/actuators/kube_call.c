@@ -57,7 +57,7 @@ enum pr_code kube_ask(struct kube *k, const struct kube_question *q, struct auto
     const int n = snprintf(url, sizeof url, "%s%s", k->endpoint, q->path);
     if (n < 0 || (size_t)n >= sizeof url)
         return pr_fail(err, PR_EINVAL, "%.80s: the address is too long", q->who);
-    const struct autoscale_http_request request = {
+    const struct pr_web_request request = {
         .method = q->method,
         .url = url,
         .body = q->body,
@@ -67,8 +67,8 @@ enum pr_code kube_ask(struct kube *k, const struct kube_question *q, struct auto
         .ca_file = k->ca_file[0] != '\0' ? k->ca_file : NULL,
         .bearer_file = k->token_file[0] != '\0' ? k->token_file : NULL,
     };
-    struct autoscale_http_response r;
-    enum pr_code rc = autoscale_http(&request, &r, err);
+    struct pr_web_response r;
+    enum pr_code rc = pr_web_ask(&request, &r, err);
     if (rc != PR_OK) {
         t->again = pr_retryable(rc);
         *unsure = t->again || rc == PR_EDATA;

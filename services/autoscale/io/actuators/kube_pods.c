@@ -148,10 +148,10 @@ static enum pr_code read_page(struct kube *k, size_t target, const char *selecto
     kube_who(k, target, who);
     pr_buf_init(&path, 0);
     pr_buf_printf(&path, "/api/v1/namespaces/%s/pods?limit=500&labelSelector=", k->space);
-    autoscale_url_encode(&path, selector);
+    pr_web_encode(&path, selector);
     if (next->len > 0) {
         pr_buf_str(&path, "&continue=");
-        autoscale_url_encode(&path, next->data);
+        pr_web_encode(&path, next->data);
     }
     q.path = path.data;
     enum pr_code rc =

@@ -233,7 +233,7 @@ static enum pr_code ask_page(struct call *c, struct pr_err *err)
     char *body = make_body(c);
     if (body == NULL)
         return pr_fail(err, PR_EINVAL, "a query is not UTF-8 text");
-    const struct autoscale_http_request q = {
+    const struct pr_web_request q = {
         .method = "POST",
         .url = c->at->url,
         .body = body,
@@ -245,8 +245,8 @@ static enum pr_code ask_page(struct call *c, struct pr_err *err)
         .aws_region = c->at->region,
         .aws_service = "monitoring",
     };
-    struct autoscale_http_response r;
-    enum pr_code rc = autoscale_http(&q, &r, err);
+    struct pr_web_response r;
+    enum pr_code rc = pr_web_ask(&q, &r, err);
     free(body);
     if (rc != PR_OK)
         return rc;

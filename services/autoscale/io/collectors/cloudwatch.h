@@ -5,7 +5,7 @@
 #define AUTOSCALE_COLLECTOR_CLOUDWATCH_H
 
 #include "io/collectors/collector.h"
-#include "io/http_client.h"
+#include "prism/web/http.h"
 
 enum {
     AUTOSCALE_CLOUDWATCH_QUERIES = 500, /* of one request */
@@ -16,7 +16,7 @@ enum {
 struct autoscale_cloudwatch { /* of the service's settings */
     const char *url;          /* https://monitoring.<region>.amazonaws.com */
     const char *region;
-    const struct autoscale_aws_keys *keys;
+    const struct pr_aws_keys *keys;
     const char *ca_file; /* NULL: the system's */
     long timeout_ms;     /* of all pages together */
     int64_t settle_ms;   /* periods that ended later than so long ago still change: not asked for */

@@ -1,6 +1,6 @@
 #include "io/collectors/prometheus.h"
 
-#include "io/http_client.h"
+#include "prism/web/http.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -16,7 +16,7 @@ enum { LOOKBACK_S = 60, SAID = 160 };
 static void add_field(struct pr_buf *b, const char *name, const char *value)
 {
     pr_buf_printf(b, "%s%s=", b->len == 0 ? "" : "&", name);
-    autoscale_url_encode(b, value);
+    pr_web_encode(b, value);
 }
 
 static void add_seconds(struct pr_buf *b, const char *name, int64_t ms)
@@ -68,16 +68,16 @@ enum pr_code autoscale_collect_prometheus(const struct autoscale_prometheus *at,
         pr_buf_done(&body);
         return pr_fail(err, PR_EINVAL, "Prometheus, %s: URL or query is too long", metric);
     }
-    const struct autoscale_http_request q = { .method = "POST",
-                                              .url = url,
-                                              .body = body.data,
-                                              .header = header,
-                                              .headers = PR_COUNT(header),
-                                              .timeout_ms = at->timeout_ms,
-                                              .ca_file = at->ca_file,
-                                              .bearer_file = at->bearer_file };
-    struct autoscale_http_response r;
-    enum pr_code rc = autoscale_http(&q, &r, err);
+    const struct pr_web_request q = { .method = "POST",
+                                      .url = url,
+                                      .body = body.data,
+                                      .header = header,
+                                      .headers = PR_COUNT(header),
+                                      .timeout_ms = at->timeout_ms,
+                                      .ca_file = at->ca_file,
+                                      .bearer_file = at->bearer_file };
+    struct pr_web_response r;
+    enum pr_code rc = pr_web_ask(&q, &r, err);
     pr_buf_done(&body);
     if (rc != PR_OK)
         return pr_wrap(err, rc, "Prometheus, %s", metric);

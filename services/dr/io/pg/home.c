@@ -165,8 +165,10 @@ static enum pr_code write_files(struct dr_pg_home *h, const char *user, int port
     char pass[PASS];
     struct pr_buf text;
     enum pr_code rc = dr_store_init(&store, cfg, err);
-    if (rc != PR_OK)
+    if (rc != PR_OK) {
+        dr_store_done(&store);
         return rc;
+    }
     if (store.codec.aes_key != NULL)
         repository_pass(store.aes_key, pass);
     const struct dr_pg_conf c = { .endpoint = cfg->s3_endpoint,
@@ -198,7 +200,7 @@ static enum pr_code write_files(struct dr_pg_home *h, const char *user, int port
         explicit_bzero(text.data, text.cap);
     pr_buf_done(&text);
     explicit_bzero(pass, sizeof pass);
-    explicit_bzero(&store, sizeof store);
+    dr_store_done(&store);
     return rc;
 }
 

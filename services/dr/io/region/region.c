@@ -40,7 +40,7 @@ static void close_job(struct dr_region_job *job)
     dr_journal_done(&job->journal);
     pr_s3_close(job->s3);
     dr_sites_done(&job->sites);
-    explicit_bzero(&job->store.aes_key, sizeof job->store.aes_key);
+    dr_store_done(&job->store);
 }
 
 static enum pr_code find_sites(struct dr_region_job *job, const char *to, struct pr_err *err)

@@ -1,4 +1,4 @@
-#include "io/aws_keys.h"
+#include "prism/web/aws_keys.h"
 
 #include "prism/io/clock.h"
 
@@ -10,15 +10,15 @@
 
 enum { AHEAD_MS = 5 * 60000, ROLE = 128 };
 
-struct autoscale_aws_keyring {
-    struct autoscale_aws_source from;
+struct pr_aws_keyring {
+    struct pr_aws_source from;
     pthread_mutex_t mutex;
-    struct autoscale_aws_keys keys; /* access "": none yet */
-    int64_t expires_ms;             /* 0: never */
+    struct pr_aws_keys keys; /* access "": none yet */
+    int64_t expires_ms;      /* 0: never */
 };
 
-enum pr_code autoscale_aws_keyring_open(const struct autoscale_aws_source *from,
-                                        struct autoscale_aws_keyring **out, struct pr_err *err)
+enum pr_code pr_aws_keyring_open(const struct pr_aws_source *from, struct pr_aws_keyring **out,
+                                 struct pr_err *err)
 {
     if (from->keys.access[0] == '\0' && from->web_token_file[0] == '\0' &&
         from->container_url[0] == '\0' && from->metadata_url[0] == '\0')
@@ -28,7 +28,7 @@ enum pr_code autoscale_aws_keyring_open(const struct autoscale_aws_source *from,
     if (from->keys.access[0] == '\0' && from->web_token_file[0] != '\0' &&
         from->role_arn[0] == '\0')
         return pr_fail(err, PR_EINVAL, "aws: AWS_WEB_IDENTITY_TOKEN_FILE without AWS_ROLE_ARN");
-    struct autoscale_aws_keyring *ring = calloc(1, sizeof *ring);
+    struct pr_aws_keyring *ring = calloc(1, sizeof *ring);
     if (ring == NULL)
         return pr_fail(err, PR_ENOMEM, "no memory");
     ring->from = *from;
@@ -40,7 +40,7 @@ enum pr_code autoscale_aws_keyring_open(const struct autoscale_aws_source *from,
     return PR_OK;
 }
 
-void autoscale_aws_keyring_close(struct autoscale_aws_keyring *ring)
+void pr_aws_keyring_close(struct pr_aws_keyring *ring)
 {
     if (ring == NULL)
         return;
@@ -54,7 +54,7 @@ void autoscale_aws_keyring_close(struct autoscale_aws_keyring *ring)
 static enum pr_code ask(const char *method, const char *url, const char *header, long timeout_ms,
                         struct pr_buf *body, struct pr_err *err)
 {
-    const struct autoscale_http_request q = {
+    const struct pr_web_request q = {
         .method = method,
         .url = url,
         .header = &header,
@@ -63,8 +63,8 @@ static enum pr_code ask(const char *method, const char *url, const char *header,
         .secret = true,
         .nearby = true,
     };
-    struct autoscale_http_response r;
-    enum pr_code rc = autoscale_http(&q, &r, err);
+    struct pr_web_response r;
+    enum pr_code rc = pr_web_ask(&q, &r, err);
 
     if (rc == PR_OK && r.status != 200) {
         const bool later = r.status == 429 || r.status >= 500;
@@ -87,10 +87,10 @@ static bool take(const json_t *from, const char *name, char *to, size_t room)
     return true;
 }
 
-static enum pr_code read_keys(struct autoscale_aws_keyring *ring, const struct pr_buf *body,
+static enum pr_code read_keys(struct pr_aws_keyring *ring, const struct pr_buf *body,
                               struct pr_err *err)
 {
-    struct autoscale_aws_keys k = { 0 };
+    struct pr_aws_keys k = { 0 };
     char expires[40];
     json_t *j = json_loadb(body->data != NULL ? body->data : "", body->len, 0, NULL);
     bool good = take(j, "AccessKeyId", k.access, sizeof k.access) &&
@@ -106,14 +106,14 @@ static enum pr_code read_keys(struct autoscale_aws_keyring *ring, const struct p
     return good ? PR_OK : pr_fail(err, PR_EDATA, "the answer holds no keys");
 }
 
-static enum pr_code ask_container(struct autoscale_aws_keyring *ring, struct pr_buf *body,
+static enum pr_code ask_container(struct pr_aws_keyring *ring, struct pr_buf *body,
                                   struct pr_err *err)
 {
-    const struct autoscale_aws_source *f = &ring->from;
-    char token[AUTOSCALE_TOKEN_MAX] = "", header[AUTOSCALE_TOKEN_MAX + 32];
+    const struct pr_aws_source *f = &ring->from;
+    char token[PR_WEB_TOKEN_MAX] = "", header[PR_WEB_TOKEN_MAX + 32];
 
     if (f->container_token_file[0] != '\0') {
-        enum pr_code rc = autoscale_http_token(f->container_token_file, token, sizeof token, err);
+        enum pr_code rc = pr_web_token(f->container_token_file, token, sizeof token, err);
         if (rc != PR_OK)
             return rc;
     } else {
@@ -128,12 +128,12 @@ static enum pr_code ask_container(struct autoscale_aws_keyring *ring, struct pr_
 }
 
 /* IMDSv2: a token by PUT, the role's name, the role's keys. */
-static enum pr_code ask_metadata(struct autoscale_aws_keyring *ring, struct pr_buf *body,
+static enum pr_code ask_metadata(struct pr_aws_keyring *ring, struct pr_buf *body,
                                  struct pr_err *err)
 {
     static const char NAME[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                "+=,.@_-";
-    const struct autoscale_aws_source *f = &ring->from;
+    const struct pr_aws_source *f = &ring->from;
     char url[512], header[512];
 
     (void)snprintf(url, sizeof url, "%s/latest/api/token", f->metadata_url);
@@ -164,11 +164,11 @@ static enum pr_code ask_metadata(struct autoscale_aws_keyring *ring, struct pr_b
     return ask("GET", url, header, f->timeout_ms, body, err);
 }
 
-static enum pr_code assume_role(struct autoscale_aws_keyring *ring, struct pr_err *err)
+static enum pr_code assume_role(struct pr_aws_keyring *ring, struct pr_err *err)
 {
-    struct autoscale_aws_keys keys;
+    struct pr_aws_keys keys;
     int64_t expires_ms = 0;
-    const enum pr_code rc = autoscale_aws_web_identity(&ring->from, &keys, &expires_ms, err);
+    const enum pr_code rc = pr_aws_web_identity(&ring->from, &keys, &expires_ms, err);
     if (rc != PR_OK)
         return pr_wrap(err, rc, "keys for the web identity");
     ring->keys = keys;
@@ -177,7 +177,7 @@ static enum pr_code assume_role(struct autoscale_aws_keyring *ring, struct pr_er
     return PR_OK;
 }
 
-static enum pr_code refresh(struct autoscale_aws_keyring *ring, struct pr_err *err)
+static enum pr_code refresh(struct pr_aws_keyring *ring, struct pr_err *err)
 {
     if (ring->from.web_token_file[0] != '\0')
         return assume_role(ring, err);
@@ -195,8 +195,8 @@ static enum pr_code refresh(struct autoscale_aws_keyring *ring, struct pr_err *e
                                  container ? "container's endpoint" : "instance's metadata");
 }
 
-enum pr_code autoscale_aws_keys(struct autoscale_aws_keyring *ring, int64_t now_ms,
-                                struct autoscale_aws_keys *out, struct pr_err *err)
+enum pr_code pr_aws_keys(struct pr_aws_keyring *ring, int64_t now_ms, struct pr_aws_keys *out,
+                         struct pr_err *err)
 {
     enum pr_code rc = PR_OK;
 
@@ -212,8 +212,7 @@ enum pr_code autoscale_aws_keys(struct autoscale_aws_keyring *ring, int64_t now_
     return rc;
 }
 
-bool autoscale_aws_keys_refused(struct autoscale_aws_keyring *ring,
-                                const struct autoscale_aws_keys *these)
+bool pr_aws_keys_refused(struct pr_aws_keyring *ring, const struct pr_aws_keys *these)
 {
     if (ring->from.keys.access[0] != '\0')
         return false;

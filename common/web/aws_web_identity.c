@@ -1,7 +1,7 @@
 /* A role that is assumed with a token which somebody else has signed (OpenID Connect): on EKS the
  * service account's, by a file that is rewritten before it expires. The request needs no keys.
  * Source: AWS Security Token Service API Reference, AssumeRoleWithWebIdentity. */
-#include "io/aws_keys.h"
+#include "prism/web/aws_keys.h"
 
 #include "prism/io/clock.h"
 #include "prism/xml.h"
@@ -20,7 +20,7 @@ static bool take(const struct pr_xml *root, const char *name, char *to, size_t r
     return n > 0 && (size_t)n < room;
 }
 
-static enum pr_code read_keys(const struct pr_xml *root, struct autoscale_aws_keys *keys,
+static enum pr_code read_keys(const struct pr_xml *root, struct pr_aws_keys *keys,
                               int64_t *expires_ms, struct pr_err *err)
 {
     char expires[40];
@@ -46,20 +46,19 @@ static enum pr_code refused(long status, const struct pr_xml *root, struct pr_er
                : pr_fail(err, rc, "%.60s: %.120s", code, pr_xml_text(root, "Error/Message"));
 }
 
-static enum pr_code make_body(const struct autoscale_aws_source *from, struct pr_buf *body,
+static enum pr_code make_body(const struct pr_aws_source *from, struct pr_buf *body,
                               struct pr_err *err)
 {
-    char token[AUTOSCALE_TOKEN_MAX];
-    enum pr_code rc = autoscale_http_token(from->web_token_file, token, sizeof token, err);
+    char token[PR_WEB_TOKEN_MAX];
+    enum pr_code rc = pr_web_token(from->web_token_file, token, sizeof token, err);
     if (rc != PR_OK)
         return rc;
     pr_buf_str(body, "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=");
-    autoscale_url_encode(body, from->role_arn);
+    pr_web_encode(body, from->role_arn);
     pr_buf_str(body, "&RoleSessionName=");
-    autoscale_url_encode(body,
-                         from->role_session[0] != '\0' ? from->role_session : "prism-autoscale");
+    pr_web_encode(body, from->role_session[0] != '\0' ? from->role_session : "prism");
     pr_buf_str(body, "&WebIdentityToken=");
-    autoscale_url_encode(body, token);
+    pr_web_encode(body, token);
     explicit_bzero(token, sizeof token);
     return body->failed ? pr_fail(err, PR_ENOMEM, "no memory") : PR_OK;
 }
@@ -71,14 +70,13 @@ static void wipe(struct pr_buf *b)
     pr_buf_done(b);
 }
 
-enum pr_code autoscale_aws_web_identity(const struct autoscale_aws_source *from,
-                                        struct autoscale_aws_keys *keys, int64_t *expires_ms,
-                                        struct pr_err *err)
+enum pr_code pr_aws_web_identity(const struct pr_aws_source *from, struct pr_aws_keys *keys,
+                                 int64_t *expires_ms, struct pr_err *err)
 {
     static const char *const HEADER[] = {
         "Content-Type: application/x-www-form-urlencoded; charset=utf-8"
     };
-    struct autoscale_http_response r = { 0 };
+    struct pr_web_response r = { 0 };
     const struct pr_xml *root = NULL;
     struct pr_arena arena;
     struct pr_buf body;
@@ -86,7 +84,7 @@ enum pr_code autoscale_aws_web_identity(const struct autoscale_aws_source *from,
     pr_arena_init(&arena, 0);
     pr_buf_init(&body, 0);
     enum pr_code rc = make_body(from, &body, err);
-    const struct autoscale_http_request q = {
+    const struct pr_web_request q = {
         .method = "POST",
         .url = from->sts_url,
         .body = body.data,
@@ -97,7 +95,7 @@ enum pr_code autoscale_aws_web_identity(const struct autoscale_aws_source *from,
         .secret = true,
     };
     if (rc == PR_OK)
-        rc = autoscale_http(&q, &r, err);
+        rc = pr_web_ask(&q, &r, err);
     if (rc == PR_OK) {
         rc = pr_xml_parse(r.body.data, r.body.len, &arena, &root, err);
         if (r.status != 200)

@@ -1,4 +1,4 @@
-#include "io/http_client.h"
+#include "prism/web/http.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -73,14 +73,14 @@ static enum pr_code keep_secret(const struct where *w, bool nearby, struct pr_er
                    w->host);
 }
 
-enum pr_code autoscale_http_private(const char *url, bool nearby, struct pr_err *err)
+enum pr_code pr_web_private(const char *url, bool nearby, struct pr_err *err)
 {
     struct where w;
     const enum pr_code rc = where_of(url, &w, err);
     return rc == PR_OK ? keep_secret(&w, nearby, err) : rc;
 }
 
-void autoscale_url_encode(struct pr_buf *to, const char *value)
+void pr_web_encode(struct pr_buf *to, const char *value)
 {
     static const char PLAIN[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                 "0123456789-_.~";
@@ -113,7 +113,7 @@ static bool header_fits(const char *line, bool is_signed)
     return !is_signed || colon[1 + strspn(colon + 1, " \t")] != '\0';
 }
 
-enum pr_code autoscale_http_token(const char *path, char *token, size_t room, struct pr_err *err)
+enum pr_code pr_web_token(const char *path, char *token, size_t room, struct pr_err *err)
 {
     FILE *f = fopen(path, "re");
 
@@ -138,9 +138,8 @@ enum pr_code autoscale_http_token(const char *path, char *token, size_t room, st
 static enum pr_code add_bearer(struct curl_slist **list, const char *path, struct pr_err *err)
 {
     static const char PREFIX[] = "Authorization: Bearer ";
-    char line[sizeof PREFIX + AUTOSCALE_TOKEN_MAX] = "Authorization: Bearer ";
-    enum pr_code rc =
-        autoscale_http_token(path, line + sizeof PREFIX - 1, AUTOSCALE_TOKEN_MAX, err);
+    char line[sizeof PREFIX + PR_WEB_TOKEN_MAX] = "Authorization: Bearer ";
+    enum pr_code rc = pr_web_token(path, line + sizeof PREFIX - 1, PR_WEB_TOKEN_MAX, err);
 
     if (rc == PR_OK && !add(list, line))
         rc = pr_fail(err, PR_ENOMEM, "no memory");
@@ -148,7 +147,7 @@ static enum pr_code add_bearer(struct curl_slist **list, const char *path, struc
     return rc;
 }
 
-static enum pr_code headers_of(const struct autoscale_http_request *q, struct curl_slist **list,
+static enum pr_code headers_of(const struct pr_web_request *q, struct curl_slist **list,
                                struct pr_err *err)
 {
     for (size_t i = 0; i < q->headers; i++) {
@@ -188,8 +187,7 @@ static bool is_name(const char *s)
 }
 
 /* Signs as region and service; no query string, see above. */
-static enum pr_code set_signature(CURL *c, const struct autoscale_http_request *q,
-                                  struct pr_err *err)
+static enum pr_code set_signature(CURL *c, const struct pr_web_request *q, struct pr_err *err)
 {
     char scope[160];
 
@@ -208,7 +206,7 @@ static enum pr_code set_signature(CURL *c, const struct autoscale_http_request *
     return PR_OK;
 }
 
-static void set_method(CURL *c, const struct autoscale_http_request *q)
+static void set_method(CURL *c, const struct pr_web_request *q)
 {
     const bool get = strcmp(q->method, "GET") == 0;
 
@@ -222,7 +220,7 @@ static void set_method(CURL *c, const struct autoscale_http_request *q)
     }
 }
 
-static void set_tls(CURL *c, const struct autoscale_http_request *q)
+static void set_tls(CURL *c, const struct pr_web_request *q)
 {
     (void)curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (q->ca_file == NULL)
@@ -232,7 +230,7 @@ static void set_tls(CURL *c, const struct autoscale_http_request *q)
     (void)curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
 }
 
-static enum pr_code failed(CURLcode rc, const struct autoscale_http_request *q, const char *host,
+static enum pr_code failed(CURLcode rc, const struct pr_web_request *q, const char *host,
                            const char *words, struct pr_err *err)
 {
     const char *const say = words[0] != '\0' ? words : curl_easy_strerror(rc);
@@ -256,8 +254,8 @@ static enum pr_code failed(CURLcode rc, const struct autoscale_http_request *q, 
     }
 }
 
-static enum pr_code exchange(CURL *c, const struct autoscale_http_request *q, const char *host,
-                             const struct curl_slist *headers, struct autoscale_http_response *r,
+static enum pr_code exchange(CURL *c, const struct pr_web_request *q, const char *host,
+                             const struct curl_slist *headers, struct pr_web_response *r,
                              struct pr_err *err)
 {
     char words[CURL_ERROR_SIZE] = "";
@@ -268,7 +266,7 @@ static enum pr_code exchange(CURL *c, const struct autoscale_http_request *q, co
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, q->timeout_ms);
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, q->timeout_ms);
-    (void)curl_easy_setopt(c, CURLOPT_USERAGENT, "prism-autoscale");
+    (void)curl_easy_setopt(c, CURLOPT_USERAGENT, "prism");
     (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes);
     (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, &r->body);
@@ -287,12 +285,12 @@ static enum pr_code exchange(CURL *c, const struct autoscale_http_request *q, co
     return PR_OK;
 }
 
-enum pr_code autoscale_http(const struct autoscale_http_request *q,
-                            struct autoscale_http_response *r, struct pr_err *err)
+enum pr_code pr_web_ask(const struct pr_web_request *q, struct pr_web_response *r,
+                        struct pr_err *err)
 {
     struct where w;
 
-    *r = (struct autoscale_http_response){ 0 };
+    *r = (struct pr_web_response){ 0 };
     pr_buf_init(&r->body, ANSWER_MAX);
     if (q->timeout_ms <= 0)
         return pr_fail(err, PR_ETIMEOUT, "no time left to ask");
