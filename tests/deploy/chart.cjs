@@ -14,13 +14,17 @@ let bad = 0, asserted = 0;
 let where = "";
 const must = (ok, what) => { asserted++; if (!ok) { bad++; console.error(`${where}: ${what}`); } };
 
-// The tables of docs/reference/settings.md: service -> names.
-const settings = new Map();
+// The tables of docs/reference/settings.md: service -> names; which are secrets; what a number is by default.
+const settings = new Map(), hidden = new Set(), byDefault = new Map();
 let section = "";
 for (const line of fs.readFileSync(`${root}/docs/reference/settings.md`, "utf8").split("\n")) {
-    const head = line.match(/^## (.*)$/), row = line.match(/^\| `([A-Z0-9_]+)` \|/);
+    const head = line.match(/^## (.*)$/), row = line.match(/^\| `([A-Z0-9_]+)` \| ([^|]*) \| (?:`([0-9]+)`)?/);
     if (head) settings.set((section = head[1]), new Set());
-    else if (row) settings.get(section).add(row[1]);
+    else if (row) {
+        settings.get(section).add(row[1]);
+        if (/; secret$/.test(row[2])) hidden.add(row[1]);
+        if (row[3]) byDefault.set(row[1], Number(row[3]));
+    }
 }
 const every = settings.get("Every service");
 assert(every.has("PRISM_DB_URI") && SERVICES.every((s) => settings.get(s).size > 5), "settings.md is not as expected");
@@ -70,6 +74,15 @@ function room(w, dr) {
     must(scratch * 0.93 >= (site ? shards : 1) * (shardGiB + stream) * 1.05, `dr has ${scratch} GiB of scratch for ${shards} of ${shardGiB}`);
     return claim;
 }
+// What docs/how-to/size-a-deployment.md says of them.
+const TAKES = {
+    "metadata-api": (n) => n("PRISM_API_BLOB_BYTES") + n("PRISM_API_CONNECTIONS") * 32768,
+    rebalance: (n) => n("PRISM_REBALANCE_WORKERS") * n("PRISM_REBALANCE_BATCH_BYTES"),
+};
+function memory(service, c) {
+    const takes = TAKES[service]?.((n) => Number(c.env.find((e) => e.name === n)?.value ?? byDefault.get(n))) / 2 ** 30 + 0.25;
+    must(!TAKES[service] || gib(c.resources.limits.memory) >= takes, `${service} has ${c.resources.limits.memory}, and takes ${takes} GiB`);
+}
 function pod(spec) {
     const s = spec.securityContext;
     must(s.runAsNonRoot && s.fsGroup > 0 && s.runAsGroup > 0 && s.seccompProfile.type === "RuntimeDefault", "pod is not confined");
@@ -79,12 +92,18 @@ function pod(spec) {
 }
 const matches = (selector, labels) => Object.entries(selector.matchLabels || {}).every(([k, v]) => labels[k] === v);
 
+// What a release can do badly while its turns succeed: what each is judged by besides.
+const FIGURES = { "metadata-api": ["api-errors", "api-p99"], placement: ["failed-runs"], rebalance: ["standstill"], dr: ["unwritten"] };
 function workload(service, w, all, values) {
     const t = w.spec.template, spec = t.spec, c = spec.containers[0], api = service === "metadata-api";
     const named = (kind) => all.find((o) => o.kind === kind && o.metadata.name === w.metadata.name);
     pod(spec);
     must(spec.containers.length === 1 && c.name === service, "one container, called as its service");
     container(c, [every, settings.get(service)]);
+    memory(service, c);
+    // One more of dr's or placement's size may fit nowhere; look-ups, moves and decisions go on.
+    const canary = w.spec.strategy.canary, { maxSurge, maxUnavailable } = canary || w.spec.strategy.rollingUpdate;
+    must(same([maxSurge, maxUnavailable], ["placement", "dr"].includes(service) ? [0, 1] : [1, 0]), `replaced by ${maxSurge} more, ${maxUnavailable} less`);
     const probe = (p) => p.httpGet && [p.httpGet.path, p.httpGet.port].join(" ");
     must(probe(c.livenessProbe) === "/livez http" && probe(c.startupProbe) === "/livez http", "liveness asks for dependencies");
     // In standby it never is: an upgrade would wait for ever, and nobody would be sent to it.
@@ -122,15 +141,15 @@ function workload(service, w, all, values) {
     fs.mkdirSync(`${out}/env`, { recursive: true });
     fs.writeFileSync(`${out}/env/${values}.${service}`, c.env.filter((e) => e.value !== undefined).map((e) => `${e.name}=${e.value}\n`).join(""));
     if (w.kind === "Rollout") {
-        const canary = w.spec.strategy.canary;
         const weights = canary.steps.flatMap((s) => s.setWeight ?? []), pauses = canary.steps.flatMap((s) => s.pause ? Number.parseInt(s.pause.duration, 10) : []);
-        must(same(weights, [10, 30, 60, 100]) && canary.steps.every((s, i) => Boolean(s.setWeight) === (i % 2 === 0)), "weights");
+        // 10 % of a pod that goes before its successor comes are none: nobody would see that canary.
+        must(same(weights, maxSurge === 0 && w.spec.replicas === 1 ? [100] : [10, 30, 60, 100]) && canary.steps.every((s, i) => Boolean(s.setWeight) === (i % 2 === 0)), "weights");
         // A background analysis ends with the steps: each weight, the last too, is long enough for two bad minutes after 2 min.
         must(pauses.length === weights.length && pauses.every((p) => p >= 240), "a step that is over before it is judged");
         must(w.spec.rollbackWindow?.revisions >= 1, "back in an emergency takes as long as forth");
         must(canary.analysis.startingStep === 1 && w.spec.progressDeadlineAbort, "nothing aborts it");
-        must(same(canary.analysis.templates.map((x) => x.templateName.replace("prism-", "")),
-            api ? ["seen", "api-errors", "api-p99", "decision-errors"] : ["seen", "decision-errors"]), "analysed by the wrong figures");
+        must(same(canary.analysis.templates.map((x) => x.templateName.replace("prism-", "")).sort(),
+            ["seen", "decision-errors", ...(FIGURES[service] || [])].sort()), "analysed by the wrong figures");
         for (const { templateName } of canary.analysis.templates) {
             const a = all.find((o) => o.kind === "AnalysisTemplate" && o.metadata.name === templateName);
             must(a && same(a.spec.args.map((x) => x.name), canary.analysis.args.map((x) => x.name)), `analysis ${templateName}`);
@@ -146,7 +165,7 @@ function workload(service, w, all, values) {
 // Which ports lead out of a service, and to it, by its own policy.
 const EGRESS = { "metadata-api": [53, 4222, 5432], placement: [53, 4222, 5432], rebalance: [53, 4222, 5432, 6379],
     autoscale: [53, 4222, 5432, 6379], dr: [53, 4222, 5432, 6379] };
-const MORE = { production: { autoscale: [80, 443, 9090], dr: [443] }, "site-a": { dr: [443] }, "site-b": { dr: [443] } };
+const MORE = { production: { autoscale: [80, 443, 9090], dr: [80, 443] }, "site-a": { dr: [443] }, "site-b": { dr: [443] } };
 function network(service, all, values) {
     const policies = all.filter((o) => o.kind === "NetworkPolicy");
     const p = policies.find((o) => o.metadata.name === `prism-${service}`);
@@ -186,6 +205,7 @@ function jobs(all, values) {
             `${e.metadata.name}: a hook's Secret goes with it, or another's does not`);
     const by = (n) => list.find((j) => j.metadata.name === `prism-${n}`);
     const steps = by("setup").spec.template.spec, done = [...(steps.initContainers || []), ...steps.containers];
+    must(done[0].env.find((e) => e.name === "PRISM_NATS_STREAM_REPLICAS")?.value === (TRUSTING.has(values) ? "3" : "0"), "streams that go with a server");
     if (values === "site-b") { // which has no database, and gets the library with the store
         must(list.length === 1 && same(done.map((c) => c.args[0]), ["bus"]), "jobs without a database");
         return;
@@ -219,6 +239,52 @@ function observed(all, services) {
     const monitor = all.find((o) => o.kind === "PodMonitor");
     if (monitor) must(monitor.spec.jobLabel === "app.kubernetes.io/component" && monitor.spec.podMetricsEndpoints[0].port === "http", "PodMonitor");
     return { rules, monitor, boards };
+}
+
+// The schema knows each setting of a service but what the chart sets, and no secret as a variable. What has a default is
+// required: a null takes it away, and the templates go on with nothing.
+function schema() {
+    where = "values.schema.json";
+    const dir = `${root}/deploy/helm/prism`, s = JSON.parse(fs.readFileSync(`${dir}/values.schema.json`, "utf8"));
+    const lists = (name, want) => {
+        const has = s.definitions[name].enum, lacks = [...want].filter((n) => !has.includes(n)), more = has.filter((n) => !want.has(n));
+        must(lacks.length + more.length === 0, `${name} lacks ${lacks}, and has ${more} without need`);
+    };
+    const set = new Set([..."_pod.tpl _helpers.tpl".split(" ").map((f) => fs.readFileSync(`${dir}/templates/${f}`, "utf8")).join("")
+        .matchAll(/name: ((?:PRISM|AWS)_\w+)/g)].map((m) => m[1]));
+    set.delete("PRISM_DR_ZONE"); // with zoneFromPodLabel alone
+    for (const service of SERVICES) {
+        lists(`of-${service}`, new Set([...every, ...settings.get(service)].filter((n) => !set.has(n))));
+        const has = s.properties.services.properties[service].properties;
+        for (const [member, kind] of [["env", "setting"], ["secrets", "keys"], ["secretPaths", "paths"]])
+            must(same(has[member].allOf, [{ $ref: `#/definitions/${kind}` }, { propertyNames: { $ref: `#/definitions/of-${service}` } }]), `${service}: ${member}`);
+    }
+    lists("hidden", hidden);
+    must(same(Object.keys(s.properties.jobs.properties.secrets.properties).sort(), [...settings.get("prism-admin")].filter((n) => hidden.has(n)).sort()), "jobs.secrets");
+    const required = (at, from, value) => {
+        const node = from.$ref ? s.definitions[from.$ref.split("/").at(-1)] : from;
+        if (!node.properties || at.endsWith(".pdb") || at === ".jobs.secrets") return;
+        for (const [name, inner] of Object.entries(value)) {
+            must((node.required || []).includes(name) || name === "cpu", `${at}.${name} may be null`);
+            if (inner?.constructor === Object) required(`${at}.${name}`, node.properties[name], inner);
+        }
+    };
+    required("", s, yaml.parse(fs.readFileSync(`${dir}/values.yaml`, "utf8")));
+    // What _checks.tpl takes for a setting that nobody gave.
+    const taken = [...fs.readFileSync(`${dir}/templates/_checks.tpl`, "utf8").matchAll(/(PRISM_\w+) \| default "(\d+)"/g)];
+    must(taken.length === 4 && taken.every(([, name, n]) => byDefault.get(name) === Number(n)), "_checks.tpl goes by other defaults");
+}
+// docs/how-to/deploy-on-eks.md can be followed.
+function page() {
+    where = "deploy-on-eks.md";
+    const text = fs.readFileSync(`${root}/docs/how-to/deploy-on-eks.md`, "utf8");
+    const roles = SERVICES.map((s) => `prism_${s.replace("-", "_")}`);
+    must([...roles, "prism_owner"].every((r) => text.includes(`CREATE ROLE ${r} LOGIN`) && text.includes(`\\password ${r}\n`)), "a role that cannot log in");
+    must(text.includes("CREATE ROLE prism_owner LOGIN CREATEROLE;") && text.includes("CREATE DATABASE prism OWNER prism_owner;"), "migrations that may not make roles");
+    const admin = JSON.parse(text.match(/--overrides '([^']*)'/)[1]).spec;
+    must(admin.volumes.every((v) => !v.configMap || v.configMap.optional) && admin.containers[0].volumeMounts.every((m) => admin.volumes.some((v) => v.name === m.name)),
+        "a pod that waits for a ConfigMap which not everybody has");
+    must(text.indexOf("elbv2.k8s.aws/pod-readiness-gate-inject=enabled") > 0 && text.indexOf("elbv2.k8s.aws/pod-readiness-gate-inject=enabled") < text.indexOf("helm install"), "pods without a readiness gate");
 }
 
 // Two sites that are to take over from each other (sites.json) agree on what both write and read, and reach what both have.
@@ -293,11 +359,18 @@ for (const file of files) {
     }
     jobs(all, values);
     where = values;
+    // What the chart's own addresses name is in its namespace, and has a Service whose address no block of ours would hold.
+    if (["default", "minimal"].includes(values)) for (const service of services) for (const port of EGRESS[service].filter((x) => x !== 53))
+        must(ways(service, "egress").some(([p, to]) => p === port && to === "pods"), `${service} may not reach ${port} of its namespace`);
     if (values === "minimal") must(all.every((o) => !/\.(com|io)\//.test(o.apiVersion.replace(/\.k8s\.io\//, "/"))), "needs kinds that a bare cluster lacks");
     if (values.startsWith("production")) {
         must(rules && monitor && boards.length === 6, "is not watched");
         must(all.some((o) => o.kind === "HorizontalPodAutoscaler") && all.some((o) => o.kind === "Ingress"), "API");
         must(works.every((w) => w.spec.template.spec.topologySpreadConstraints[0].whenUnsatisfiable === "DoNotSchedule"), "zones");
+        must(works.every(({ spec: { template: { spec } } }) => !spec.nodeSelector && !spec.tolerations), "nodes other than docs/explanation/scale.md sums");
+        const external = all.find((o) => o.kind === "ExternalSecret" && o.metadata.name === "prism-dr").spec.data.map((d) => d.secretKey);
+        must(!external.some((key) => key.startsWith("s3-")) && !JSON.stringify(works.find((w) => w.metadata.name === "prism-dr")).includes("PRISM_DR_S3_ACCESS_KEY_ID"),
+            "dr, which has a role, is given a user's keys");
         const role = all.find((o) => o.kind === "Role");
         must(same(role.rules.map((r) => [r.resources[0], r.verbs.join(), r.resourceNames?.length || 0]),
             [["statefulsets/scale", "get,patch", 3], ["pods", "list", 0]]), "autoscale may do something else");
@@ -307,11 +380,17 @@ for (const file of files) {
         must(role.metadata.namespace !== "prism", "autoscale has a say in the services' own namespace");
         // By this label kube-prometheus-stack finds them; what has none is not read.
         must([rules, monitor].every((o) => o.metadata.labels.release), "Prometheus does not find the rules or the pods");
+        // And by its Service, which is called after the release, it is asked.
+        const asked = [...all.filter((o) => o.kind === "AnalysisTemplate").flatMap((o) => o.spec.metrics.map((m) => m.provider.prometheus.address)),
+            works.find((w) => w.metadata.name === "prism-autoscale").spec.template.spec.containers[0].env.find((e) => e.name === "PRISM_PROMETHEUS_URL")?.value];
+        must(asked.every((url) => url === `http://${rules.metadata.labels.release}-prometheus.monitoring:9090`), `Prometheus is asked at ${asked}`);
         must(rules.spec.groups.flatMap((g) => g.rules).every((r) => !r.alert || /^https:\/\/.*\.md$/.test(r.annotations.runbook_url)), "a page without a link");
         must(all.find((o) => o.kind === "Ingress").metadata.annotations["alb.ingress.kubernetes.io/scheme"] === "internal", "open to the world");
     }
 }
 pair(rendered["site-a"], rendered["site-b"]);
+schema();
+page();
 // Drills and restores start a redis-server: dr's image has one, and what it needs.
 where = "image";
 const read = (file) => fs.readFileSync(`${root}/${file}`, "utf8");

@@ -102,11 +102,32 @@ additional|--set nothing=1
 provider|--set secrets.provider=vault
 roleArn|--set services.dr.serviceAccount.roleArn=prism-dr
 tag|--set image.tag=latest
-env|--set services.dr.env.NOT_OURS=1
+NOT_OURS|--set services.dr.env.NOT_OURS=1
+PRISM_REBALANCE_WORKERS|--set-string services.placement.env.PRISM_REBALANCE_WORKERS=1
+PRISM_HTTP_PORT|--set-string services.rebalance.env.PRISM_HTTP_PORT=8080
+PRISM_REDIS_PASSWORD|--set services.dr.env.PRISM_REDIS_PASSWORD=secret
+PRISM_REDIS_PASSWORD|--set services.dr.secretPaths.PRISM_REDIS_PASSWORD=redis-password
+PRISM_API_JWT_JWKS is in env|--set services.metadata-api.secretPaths.PRISM_API_JWT_JWKS=keys --set services.metadata-api.env.PRISM_API_JWT_JWKS=/tmp/keys
+PRISM_API_JWT_JWKS is in env|--set services.metadata-api.secrets.PRISM_API_JWT_JWKS=keys --set services.metadata-api.env.PRISM_API_JWT_JWKS=/tmp/keys
+zoneFromPodLabel|--set services.dr.enabled=true --set services.dr.zoneFromPodLabel=true --set services.dr.env.PRISM_DR_ZONE=a
+PRISM_HTTP_PORT|--set jobs.secrets.PRISM_HTTP_PORT=port
+streamReplicas|--set jobs.setup.streamReplicas=2
+deadlineS|--set jobs.migrate.deadlineS=null
+matchLabel|--set networkPolicy.nats.to[0].podSelector.matchLabel.app=nats
+networkPolicy/nats/to/0|--set networkPolicy.nats.to[0].ipBlock.cidr=10.0.0.0/16 --set networkPolicy.nats.to[0].podSelector.matchLabels.app=nats
+cidr|--set networkPolicy.nats.to[0].ipBlock.cidr=10.0.0.0
+ports|--set services.dr.extraEgress[0].to[0].ipBlock.cidr=10.0.0.0/16
+keys|--set services.dr.tolerations[0].keys=pool
 maxProperties|--set services.dr.pdb.minAvailable=1 --set services.dr.pdb.maxUnavailable=1
 services.rebalance.pdb.minAvailable|--set services.rebalance.pdb.minAvailable=2
 services.metadata-api.pdb.minAvailable|--set services.metadata-api.autoscaling.enabled=true --set services.metadata-api.pdb.minAvailable=2
+services.rebalance.pdb.minAvailable|--set services.rebalance.pdb.minAvailable=51%
+minAvailable|--set services.rebalance.pdb.minAvailable=abc
+services.metadata-api.autoscaling.min: 13|--set services.metadata-api.autoscaling.enabled=true --set services.metadata-api.autoscaling.min=13
 services.autoscale.pdb.maxUnavailable|--set services.autoscale.pdb.minAvailable=null --set services.autoscale.pdb.maxUnavailable=0
+services.metadata-api.resources.limits.memory: 512Mi, but what its settings allow takes 0.81|--set services.metadata-api.resources.limits.memory=512Mi
+services.metadata-api.resources.limits.memory|--set-string services.metadata-api.env.PRISM_API_BLOB_BYTES=1073741824
+services.rebalance.resources.limits.memory|--set-string services.rebalance.env.PRISM_REBALANCE_WORKERS=13
 services.dr.resources.limits.memory: 4Gi, but shards of 2.5 GiB take 4.1|--set services.dr.enabled=true --set-json services.dr.shardGiB=2.5
 services.dr.resources.limits.memory|-f deploy/helm/prism/values/site-b.yaml --set services.dr.shardGiB=9
 services.dr.scratch|-f deploy/helm/prism/values/site-b.yaml --set services.dr.shards=4
@@ -115,6 +136,13 @@ go together|--set services.dr.enabled=true --set services.dr.secretPaths.PRISM_D
 go together|--set services.dr.enabled=true --set services.dr.env.PRISM_DR_SITE=west
 networkPolicy.s3.to|--set services.dr.enabled=true
 networkPolicy.kubernetes.to|--set services.autoscale.targets[0].kind=statefulsets --set services.autoscale.targets[0].name=a --set services.autoscale.targets[0].namespace=b
+services.autoscale.aws|--set services.autoscale.env.AWS_REGION=us-west-2
+services.dr.aws: false, so that there|-f deploy/helm/prism/values/site-b.yaml --set services.dr.env.AWS_REGION=us-west-2
+services.dr.aws: false, so that its keys|-f deploy/helm/prism/values/site-b.yaml --set services.dr.serviceAccount.roleArn=arn:aws:iam::111122223333:role/dr
+services.dr.aws: true|-f deploy/helm/prism/values/production.yaml --set services.dr.secrets.PRISM_DR_PG_URI=pg-uri
+networkPolicy.aws.to|-f deploy/helm/prism/values/site-b.yaml --set services.dr.aws=true --set services.dr.serviceAccount.roleArn=arn:aws:iam::111122223333:role/dr
+networkPolicy.prometheus.to|--set monitoring.prometheusUrl=http://prometheus:9090
+monitoring.prometheusUrl|--set rollouts.enabled=true
 networkPolicy.aws.to|--set services.autoscale.aws=true
 networkPolicy.identityProvider.to|--set services.metadata-api.env.PRISM_API_JWT_JWKS=https://id.example.org/keys
 common.redisSeeds|--set common.redisSeeds=

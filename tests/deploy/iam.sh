@@ -20,7 +20,7 @@ for file in deploy/iam/*.json; do
         complain "$file: a key that may be used by itself"
     grep -qF "($(basename "$file"))" deploy/iam/README.md || complain "README.md does not name $file"
 done
-for need in dr.json:kms:GenerateDataKey dr.json:kms:Decrypt external-secrets.json:kms:Decrypt; do
+for need in dr.json:kms:GenerateDataKey dr.json:kms:Decrypt placement.json:kms:Decrypt external-secrets.json:kms:Decrypt; do
     jq -e --arg action "${need#*:}" '[.Statement[].Action[]] | index($action)' "deploy/iam/${need%%:*}" >/dev/null ||
         complain "${need%%:*} lacks ${need#*:}: nothing can be read or written where the owner's key encrypts"
 done

@@ -3,8 +3,10 @@
 {{- range $service, $s := .Values.services }}
 {{- if $s.enabled }}
 {{- include "prism.checkDrain" (dict "service" $service "values" $s) }}
+{{- include "prism.checkOnce" (dict "service" $service "values" $s) }}
 {{- end }}
 {{- end }}
+{{- include "prism.checkRoom" .Values.services }}
 {{- if .Values.services.dr.enabled }}
 {{- include "prism.checkDr" .Values.services.dr }}
 {{- end }}
@@ -12,6 +14,9 @@
 {{- if and .enabled .library (not $.Values.common.redisSeeds) }}
 {{- fail "common.redisSeeds: the job that loads the function library needs some nodes of the Redis Cluster; or jobs.setup.library: false" }}
 {{- end }}
+{{- end }}
+{{- if and .Values.rollouts.enabled (not .Values.monitoring.prometheusUrl) }}
+{{- fail "monitoring.prometheusUrl: canaries are judged by what Prometheus says" }}
 {{- end }}
 {{- if .Values.networkPolicy.enabled }}
 {{- include "prism.checkWays" . }}
@@ -22,15 +27,54 @@
 {{- define "prism.checkDrain" -}}
 {{- $replicas := int .values.replicas }}
 {{- $scaled := (.values.autoscaling | default dict).enabled }}
-{{- if $scaled }}{{ $replicas = int .values.autoscaling.min }}{{ end }}
+{{- if $scaled }}
+{{- $replicas = int .values.autoscaling.min }}
+{{- if gt $replicas (int .values.autoscaling.max) }}
+{{- fail (printf "services.%s.autoscaling.min: %d, but max is %d" .service $replicas (int .values.autoscaling.max)) }}
+{{- end }}
+{{- end }}
 {{- if and .values.pdb (or $scaled (gt $replicas 1)) }}
 {{- with .values.pdb }}
 {{- $least := .minAvailable | default 0 }}
-{{- if or (eq (toString $least) "100%") (and (not (kindIs "string" $least)) (ge (int $least) $replicas)) }}
+{{- /* As Kubernetes counts: a part of a replica is a replica. */}}
+{{- if kindIs "string" $least }}{{ $least = divf (mulf (trimSuffix "%" $least | float64) $replicas) 100 | ceil }}{{ end }}
+{{- if ge (int $least) $replicas }}
 {{- fail (printf "services.%s.pdb.minAvailable: with %d replicas no node that has one could be drained" $.service $replicas) }}
 {{- end }}
 {{- if and (hasKey . "maxUnavailable") (has (toString .maxUnavailable) (list "0" "0%")) }}
 {{- fail (printf "services.%s.pdb.maxUnavailable: no node that has a replica could be drained" $.service) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What reaches a container in two ways is refused by its service, or the later one counts. */}}
+{{- define "prism.checkOnce" -}}
+{{- range $setting, $_ := .values.secrets }}
+{{- if or (hasKey $.values.env $setting) (hasKey $.values.secretPaths $setting) }}
+{{- fail (printf "services.%s.secrets: %s is in env or secretPaths as well" $.service $setting) }}
+{{- end }}
+{{- end }}
+{{- range $setting, $_ := .values.secretPaths }}
+{{- if hasKey $.values.env $setting }}
+{{- fail (printf "services.%s.secretPaths: %s is in env as well" $.service $setting) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Memory of metadata-api and rebalance, as docs/how-to/size-a-deployment.md counts. */}}
+{{- define "prism.checkRoom" -}}
+{{- $api := (index . "metadata-api").env }}
+{{- $blobs := $api.PRISM_API_BLOB_BYTES | default "268435456" | float64 }}
+{{- $connections := $api.PRISM_API_CONNECTIONS | default "10240" | float64 }}
+{{- $workers := .rebalance.env.PRISM_REBALANCE_WORKERS | default "6" | float64 }}
+{{- $batch := .rebalance.env.PRISM_REBALANCE_BATCH_BYTES | default "67108864" | float64 }}
+{{- $need := dict "metadata-api" (addf $blobs (mulf $connections 32768)) "rebalance" (mulf $workers $batch) }}
+{{- range $service, $bytes := $need }}
+{{- with index $ $service }}
+{{- $gib := addf 0.25 (divf $bytes 1073741824) }}
+{{- if and .enabled (lt (include "prism.gib" .resources.limits.memory | float64) $gib) }}
+{{- fail (printf "services.%s.resources.limits.memory: %s, but what its settings allow takes %.2f GiB" $service .resources.limits.memory $gib) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -41,6 +85,9 @@
 {{- $site := hasKey .secretPaths "PRISM_DR_SITES_PATH" }}
 {{- if ne $site (hasKey .env "PRISM_DR_SITE") }}
 {{- fail "services.dr: PRISM_DR_SITE in env and PRISM_DR_SITES_PATH in secretPaths go together" }}
+{{- end }}
+{{- if and .zoneFromPodLabel (hasKey .env "PRISM_DR_ZONE") }}
+{{- fail "services.dr: PRISM_DR_ZONE in env and zoneFromPodLabel do not go together" }}
 {{- end }}
 {{- $drills := true }}
 {{- if hasKey .env "PRISM_DR_DRILL_CRON" }}{{ $drills = ne .env.PRISM_DR_DRILL_CRON "" }}{{ end }}
@@ -69,14 +116,28 @@
 {{- define "prism.checkWays" -}}
 {{- $np := .Values.networkPolicy }}
 {{- $a := .Values.services.autoscale }}
+{{- $dr := .Values.services.dr }}
 {{- $api := index .Values.services "metadata-api" }}
 {{- $need := dict "postgres" true "nats" true "dns" true
-    "redis" (or .Values.services.rebalance.enabled $a.enabled .Values.services.dr.enabled)
-    "s3" .Values.services.dr.enabled
+    "redis" (or .Values.services.rebalance.enabled $a.enabled $dr.enabled)
+    "s3" $dr.enabled
     "kubernetes" (and $a.enabled (gt (len $a.targets) 0))
-    "aws" (and $a.enabled $a.aws)
-    "prometheus" (and $a.enabled (hasKey $a.env "PRISM_PROMETHEUS_URL"))
+    "aws" (or (and $a.enabled $a.aws) (and $dr.enabled $dr.serviceAccount.roleArn))
+    "prometheus" (and $a.enabled (ne $.Values.monitoring.prometheusUrl ""))
     "identityProvider" (and $api.enabled (hasPrefix "https://" (get $api.env "PRISM_API_JWT_JWKS" | default ""))) }}
+{{- range $service, $s := dict "autoscale" $a "dr" $dr }}
+{{- range $setting, $_ := merge dict $s.env $s.secrets $s.secretPaths }}
+{{- if and $s.enabled (not $s.aws) (regexMatch "^(PRISM_)?AWS_" $setting) }}
+{{- fail (printf "services.%s.aws: false, so that there is no way to AWS, for which %s is" $service $setting) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $dr.enabled $dr.serviceAccount.roleArn (not $dr.aws) }}
+{{- fail "services.dr.aws: false, so that its keys come from its secret, but serviceAccount.roleArn is a role" }}
+{{- end }}
+{{- if and $dr.enabled $dr.aws (hasKey (merge dict $dr.env $dr.secrets $dr.secretPaths) "PRISM_DR_PG_URI") }}
+{{- fail "services.dr.aws: true, but for PRISM_DR_PG_URI pgBackRest needs the keys of its secret" }}
+{{- end }}
 {{- range $way, $needed := $need }}
 {{- if and $needed (not (get $np $way).to) }}
 {{- fail (printf "networkPolicy.%s.to: nobody, but something that is turned on speaks to it" $way) }}

@@ -64,7 +64,13 @@ spec:
         {{- end }}
         {{- end }}
         {{- end }}
+        {{- if eq .service "autoscale" }}
+        {{- with $.Values.monitoring.prometheusUrl }}
+        - {name: PRISM_PROMETHEUS_URL, value: {{ . | quote }}}
+        {{- end }}
+        {{- end }}
         {{- if $tls }}
+        - {name: PRISM_API_TLS_PORT, value: "8443"}
         - {name: PRISM_API_TLS_CERT_PATH, value: /etc/prism/tls/tls.crt}
         - {name: PRISM_API_TLS_KEY_PATH, value: /etc/prism/tls/tls.key}
         {{- with $s.tls.clientCaKey }}
