@@ -203,8 +203,11 @@ static enum pr_code sweep(struct rebalance_pair *p, struct pr_redis *conn, struc
     return rc;
 }
 
-/* On the members that answer; the primaries must. */
-static enum pr_code everywhere(struct rebalance_pair *p, member_fn *fn, struct pr_err *err)
+enum whom { PRIMARIES, ALL }; /* of the members, that must answer */
+
+/* On the members that answer. */
+static enum pr_code everywhere(struct rebalance_pair *p, member_fn *fn, enum whom must,
+                               struct pr_err *err)
 {
     enum pr_code worst = PR_OK;
     for (int k = 0; k < 2; k++)
@@ -223,7 +226,7 @@ static enum pr_code everywhere(struct rebalance_pair *p, member_fn *fn, struct p
             pr_redis_close(conn);
             if (rc == PR_ECANCELED)
                 return pr_fail(err, rc, "%s", why.text);
-            if (rc != PR_OK && (int)i == p->shard[k].primary)
+            if (rc != PR_OK && (must == ALL || (int)i == p->shard[k].primary))
                 worst = pr_fail(err, rc, "node %s: %.200s", m->name, why.text);
         }
     return worst;
@@ -235,18 +238,21 @@ enum pr_code rebalance_pair_carrier(struct rebalance_pair *p, bool next, struct 
 {
     enum pr_code rc = PR_OK;
     if (p->carrier.generation == 0)
-        rc = everywhere(p, sweep, err);
+        rc = everywhere(p, sweep, PRIMARIES, err);
     else if (next)
-        rc = everywhere(p, unmake, err);
+        rc = everywhere(p, unmake, PRIMARIES, err);
     if (rc == PR_OK && (next || p->carrier.generation == 0))
         rc = name_carrier(p, err);
-    return rc == PR_OK ? everywhere(p, make, err) : rc;
+    return rc == PR_OK ? everywhere(p, make, PRIMARIES, err) : rc;
 }
 
 void rebalance_pair_carrier_remove(struct rebalance_pair *p)
 {
-    if (p->carrier.generation > 0 && everywhere(p, unmake, NULL) != PR_OK)
-        pr_warn(PR_EV("slot.carrier_left"), PR_S("user", p->carrier.name));
+    struct pr_err err = { 0 };
+    /* Once more for a node that was slow; what is left then goes with the next run's sweep. */
+    if (p->carrier.generation > 0 && everywhere(p, unmake, ALL, &err) != PR_OK &&
+        everywhere(p, unmake, ALL, &err) != PR_OK)
+        pr_warn(PR_EV("slot.carrier_left"), PR_S("user", p->carrier.name), PR_E(&err));
 }
 
 /* --- compression ---------------------------------------------------------------------- */
