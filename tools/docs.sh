@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes the reference pages that come from the code (docs/reference/{settings,
 # metrics,messages,cli,slot-states,failover-steps,roles,rest}.md), or checks that they are as the code says and that
-# no page names a file, command, setting or metric that does not exist.
+# no page names a file, command, setting or metric that does not exist, or a figure that benchmarks.md does not have.
 # shellcheck disable=SC2016 # backquotes in single quotes are Markdown
 set -euo pipefail
 export LC_ALL=C
@@ -207,18 +207,20 @@ page_rest() {
 }
 
 # --- what the pages say -----------------------------------------------------
-# Files that a page links to, commands of prismctl, and names in our own name
-# space must exist. Prints what does not.
+# Files that a page links to, commands of prismctl, names in our own name space and
+# the rows of benchmarks.md that figures are taken from must exist. Prints what does not.
 check_words() {
     local page rc=0
     program prismctl --help >"$tmp/prismctl"
-    (cd "$root" && cat dev common/io/prism/io/*.def tools/*.c tools/*.def tools/stack/* \
+    (cd "$root" && cat dev common/*/prism/*/*.def tools/*.c tools/*.def tools/stack/* \
         common/dataplane/*.lua common/dataplane/*/*.c services/*/*.def services/*/cli/*.c services/dr/io/region/*.c \
         compose/*.yml compose/*.sh proto/*.def migrations/*.sql cmake/*.cmake CMakePresets.json tests/*/*.sh tests/*/*.cmake) |
         grep -oE '(PRISM|prism)_[A-Za-z0-9_]*' | sort -u >"$tmp/names"
     while read -r page; do
         awk -v page="$page" -f "$here/docs/words.awk" "$tmp/prismctl" "$tmp/names" "$root/$page" \
             >"$tmp/words" || rc=1
+        awk -f "$here/docs/figures.awk" "$root/docs/reference/benchmarks.md" "$root/$page" |
+            sed 's/^/word\t/' >>"$tmp/words" || rc=1
         while IFS=$'\t' read -r kind what; do
             case $kind in
             link)

@@ -18,6 +18,7 @@ while read -r word value; do
     esac
 done < <(sed -nE 's/^ *- alert: *(.*)$/alert \1/p; s/^ *runbook_url: *(.*)$/runbook \1/p' "$alerts")
 for page in docs/runbooks/*.md; do
+    [ "$page" != docs/runbooks/README.md ] || continue # where to run what the others say
     mapfile -t named < <(sed -nE 's/^\*\*Alert\.\*\* `([A-Za-z]+)`\.$/\1/p' "$page")
     [ "${#named[@]}" = 1 ] || complain "$page names ${#named[@]} alerts (a line: **Alert.** \`Name\`.), not one"
     alert_of[$page]=${named[0]:-}
