@@ -3,7 +3,8 @@
 # PRISM_SECRETS, which must be called `secrets`): a password for every user, the users' files of NATS
 # and Redis, and the services' database addresses. What is there stays; the folder is ignored by git
 # and shut to other users of this machine.
-# The bucket's keys come from PRISM_S3_ACCESS_KEY_ID and PRISM_S3_SECRET_ACCESS_KEY, when set.
+# The bucket's keys come from PRISM_S3_ACCESS_KEY_ID and PRISM_S3_SECRET_ACCESS_KEY, when set; else they
+# are made for the stack's own S3 server.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tools/stack/common.sh
@@ -38,8 +39,10 @@ fill_secrets "$home" nats "$here/../tools/stack/nats-users.conf.in" | put nats-u
 fill_secrets "$home" redis "$here/../tools/stack/redis-users.acl.in" | put redis-users
 for name in S3_ACCESS_KEY_ID S3_SECRET_ACCESS_KEY; do
     setting=PRISM_$name file=$(tr 'A-Z_' 'a-z-' <<<"$name")
-    if [ -n "${!setting:-}" ] || [ ! -e "$folder/$file" ]; then
-        printf '%s' "${!setting:-}" | put "$file"
+    if [ -n "${!setting:-}" ]; then
+        printf '%s' "${!setting}" | put "$file"
+    else
+        secret "$home" "$file" >/dev/null
     fi
 done
 chmod 0444 "$folder"/*

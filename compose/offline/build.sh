@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # build.sh [--fresh]: images for the Compose stack on a machine that reaches no registry, from Debian
 # packages alone: a base to build on (like debian:trixie-slim), and what plays nats, postgres,
-# redis, prometheus, dbmate and S3. docker-compose.yml beside this file says to use them.
+# redis, prometheus and dbmate. docker-compose.yml beside this file says to use them.
 # build.sh base ARCH [TAG]: the base alone, of another architecture: files to copy into, nothing of
 # it is run.
 # As root. What is there stays; --fresh makes all of it anew.
@@ -15,7 +15,7 @@ root=$(cd "$here/../.." && pwd)
 
 SUITE=trixie
 DBMATE=2.36.0
-STANDINS=(nats postgres redis prometheus dbmate s3)
+STANDINS=(nats postgres redis prometheus dbmate)
 tag() { printf 'prism-offline/%s:%s\n' "$1" "$SUITE"; }
 have() { docker image inspect "$1" >/dev/null 2>&1; }
 
@@ -84,8 +84,6 @@ standins() {
     # shellcheck disable=SC2064 # this directory, now
     trap "rm -rf '$context'" EXIT
     cp -r "$here/standins/." "$context/"
-    mkdir -p "$context/stack"
-    cp "$root"/tools/stack/{common,s3}.sh "$context/stack/"
     fetch_dbmate "$context"
     for name in "${STANDINS[@]}"; do
         DOCKER_BUILDKIT=1 docker build --quiet --build-arg "BASE=$(tag base)" --target "$name" \

@@ -55,6 +55,19 @@ values() { # with a value that there is not
     helm=$(tools/deploy/helm.sh) || return
     "$helm" lint --strict deploy/helm/prism --set services.rebalance.replica=3
 }
+breaking() { # a field of another number
+    cp -r proto "$dir/renumbered"
+    sed -i 's/ = 2;/ = 2000;/' "$dir/renumbered/prism/v1/rebalance.proto"
+    npm_program lint buf breaking "$dir/renumbered" --against proto
+}
+boards() { # COMMAND...: what the check of dashboards reads, changed by COMMAND there
+    rm -rf "$dir/boards"
+    mkdir "$dir/boards"
+    cp -r --parents tools/deploy/dashboards.* tools/docs/rows.awk common/io/prism/io/common_metrics.def \
+        services/*/metrics.def deploy/helm/prism/files "$dir/boards"
+    (cd "$dir/boards" && "$@")
+    tests/unit/dashboards.sh "$dir/boards"
+}
 runbook() { # with an alert that no page names
     mkdir -p "$dir/books/docs" "$dir/books/deploy/helm/prism/files/prometheus" "$dir/books/tests"
     cp -r docs/runbooks "$dir/books/docs/"
@@ -76,16 +89,23 @@ if have clang-tidy; then
 else missed+=(clang-tidy); fi
 buf() (cd "$dir/proto" && npm_program lint buf lint)
 refuses buf 'PascalCase|lower_snake_case' buf
+refuses 'buf breaking' 'Previously present field' breaking
 refuses redocly 'error|warning' npm_program openapi redocly lint --config tools/openapi/redocly.yaml "$dir/openapi.json"
 refuses spectral 'operation-operationId|path-params' npm_program openapi spectral lint -r tools/openapi/spectral.yaml --fail-severity=hint "$dir/openapi.json"
 if have promtool; then
     refuses 'promtool check rules' 'could not parse|parse error|unexpected' promtool check rules "$dir/rules.yml"
     refuses 'promtool test rules' FAILED promtool test rules "$dir/rules_test.yml"
     refuses 'promtool check metrics' '_total' bash -c "promtool check metrics <'$dir/metrics.txt'"
+    refuses 'promtool check config' 'scrape_configss' promtool check config --syntax-only "$dir/prometheus.yml"
 else missed+=(promtool); fi
 for words in 'no metric prism_readyy' 'no label zone' 'rate of prism_ready' 'not PromQL'; do
     refuses promql "$words" tools/deploy/promql.sh "$dir/promql.yml"
 done
+refuses 'promql (dashboard)' 'no metric prism_readyy' tools/deploy/promql.sh "$dir/dashboard.json"
+refuses 'promql (legend)' 'the legend names zone' tools/deploy/promql.sh "$dir/legend.json"
+refuses 'promql (AnalysisTemplate)' 'no metric prism_readyy' tools/deploy/promql.sh "$dir/analysis.yaml"
+refuses 'dashboards and their table' 'run tools/deploy/dashboards.sh' boards sed -i s/now-6h/now-7h/ deploy/helm/prism/files/grafana/api.json
+refuses 'dashboards and metrics' 'no dashboard and no rule has prism_nobody' boards sed -i '/prism_ready/{p;s/prism_ready/prism_nobody/}' common/io/prism/io/common_metrics.def
 refuses 'helm lint' 'prism.nowhere' chart
 refuses 'values.schema.json' "'replica' not allowed" values
 refuses 'kubernetes-models' '"replica".* does not exist' tools/deploy/manifests.sh "$dir/manifest.yaml"

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # ./dev lint and ./dev fmt. Every check runs, whatever the ones before it said;
-# the last line names those that failed. Uses ./dev's root.
+# the last line names those that failed, and those that could not be made: with
+# --strict they have failed, too. Uses ./dev's root.
 
 NOT_CHECKED=77 # what a check returns that could not be made
 
@@ -75,30 +76,29 @@ lint_tidy() {
     [ -z "$bad" ]
 }
 
-# buf comes from npm, pinned in tools/lint/package-lock.json.
+# release_before PATH [OPTION]: the tag of the release before this commit; or, while there is none, the
+# commit before the newest that changed PATH (OPTION: of git log). Fails where no such commit is, as in
+# a shallow clone.
+release_before() {
+    local newest
+    git -C "$root" describe --tags --match 'v*' --abbrev=0 "HEAD^" 2>/dev/null && return
+    newest=$(git -C "$root" log -1 --format=%H "${@:2}" -- "$1" 2>/dev/null)
+    [ -n "$newest" ] && git -C "$root" rev-parse --verify --quiet "$newest^"
+}
+
+# Compared with the release before: what is committed would say of itself that it breaks nothing.
 lint_proto() {
-    local tools=$root/build/lint/npm buf
-    if ! command -v npm >/dev/null; then
-        printf 'NOT CHECKED: proto/, because npm is not installed (buf comes from npm)\n'
-        return "$NOT_CHECKED"
-    fi
-    buf=$tools/node_modules/.bin/buf
-    if ! cmp -s tools/lint/package-lock.json "$tools/package-lock.json" || [ ! -e "$buf" ]; then
-        rm -rf "$tools"
-        mkdir -p "$tools"
-        cp tools/lint/package.json tools/lint/package-lock.json "$tools"
-        (cd "$tools" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || {
-            rm -rf "$tools"
-            printf 'NOT CHECKED: proto/, because npm could not install buf\n'
-            return "$NOT_CHECKED"
-        }
-    fi
+    local modules buf before out=build/lint/proto
+    modules=$("$root/tools/npm.sh" lint 'proto/' 'buf comes from npm') || return
+    buf=$modules/.bin/buf
     (cd proto && "$buf" lint) || return 1
-    if ! git rev-parse -q --verify HEAD:proto >/dev/null; then
-        printf 'NOT CHECKED: breaking changes of proto/, because no commit has it\n'
+    if ! before=$(release_before proto) || ! git cat-file -e "$before:proto" 2>/dev/null; then
+        printf 'NOT CHECKED: breaking changes of proto/, because no commit before this one has it (a shallow clone?)\n'
         return "$NOT_CHECKED"
     fi
-    "$buf" breaking proto --against '.git#ref=HEAD,subdir=proto'
+    rm -rf "$out"
+    mkdir -p "$out"
+    git archive "$before" proto | tar -x -C "$out" && "$buf" breaking proto --against "$out/proto"
 }
 
 lint_openapi() {
@@ -109,21 +109,26 @@ lint_openapi() {
     "$tools/spectral" lint -r tools/openapi/spectral.yaml --fail-severity=hint "$file"
 }
 
-cmd_lint() {
-    local check rc failed=() missed=()
+cmd_lint() { # [--strict]
+    local check rc strict=no failed=() missed=()
+    case $* in
+    '') ;;
+    --strict) strict=yes ;;
+    *) die "lint [--strict]" ;;
+    esac
     ensure_packages "${PACKAGES_UP[@]}" "${PACKAGES_LINT[@]}" "${PACKAGES_ANALYSE[@]}" "${PACKAGES_DEPLOY[@]}"
     cd "$root" || exit
     # shellcheck source=tools/lint/deploy.sh
     . "$root/tools/lint/deploy.sh" # here, for ./dev is copied without it
-    for check in format shell cppcheck tidy proto openapi rules dashboards chart dockerfile migrations bites; do
+    for check in format shell cppcheck tidy proto openapi rules dashboards metrics chart dockerfile migrations bites; do
         step "lint: $check"
         rc=0
         ("lint_$check") || rc=$?
-        case $rc in
-        0) ;;
-        "$NOT_CHECKED") missed+=("$check") ;;
-        *) failed+=("$check") ;;
-        esac
+        if [ "$rc" = "$NOT_CHECKED" ] && [ "$strict" = no ]; then
+            missed+=("$check")
+        elif [ "$rc" != 0 ]; then
+            failed+=("$check")
+        fi
     done
     if [ "${#failed[@]}" -gt 0 ]; then
         printf 'lint: FAILED: %s%s\n' "${failed[*]}" "${missed[*]:+ (not checked: ${missed[*]})}"

@@ -27,6 +27,15 @@ docker_engine() { # DIR
     await 60 "the Docker engine (log: $dir/dockerd.log)" docker info >/dev/null || exit 1
 }
 
+# docker_fresh DIR: an engine of ours that has no image and nothing built yet.
+docker_fresh() {
+    docker_ours=$1
+    docker_down "$1" # what a test that was killed left
+    rm -rf --one-file-system "${1:?}/data"
+    PRISM_DOCKER_OWN=1
+    docker_up "$1"
+}
+
 # Only the engine that docker_engine started; what it has built stays for the next time.
 docker_down() { # DIR
     local pid

@@ -1,12 +1,14 @@
 #!/bin/bash
 # An S3 server on port 7480, https on 7481, on a volume, in one container: it ends when one of its
-# parts does. The host name that clients call it by is S3_HOST.
+# parts does. The host name that clients call it by is S3_HOST; the keys are secrets.
 set -euo pipefail
 # shellcheck source=tools/stack/common.sh
-. /usr/share/prism/stack/common.sh
+. /usr/share/prism/tools/stack/common.sh
 # shellcheck source=tools/stack/s3.sh
-. /usr/share/prism/stack/s3.sh
+. /usr/share/prism/tools/stack/s3.sh
 
+S3_ACCESS=$(secret /run s3-access-key-id)
+S3_SECRET=$(secret /run s3-secret-access-key)
 port=7480
 # shellcheck disable=SC2317 # s3_start calls it
 spawn() { # DIR NAME COMMAND...
