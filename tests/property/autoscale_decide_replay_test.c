@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { ROUNDS = 250, MINUTES = 4 };
+enum { ROUNDS = T_ROUNDS(250), MINUTES = 4 };
 
 static uint64_t seed = 20261121;
 static struct ar_input a;
