@@ -11,6 +11,8 @@
 enum {
     CHECK_MS = 10000, /* how often consumers are looked for on the server */
     TURN_MS = 500,
+    BIND_AGAIN_MS = 5000,     /* after a consumer could not be bound */
+    MOST_UNANSWERED = 2,      /* questions in a row where a watch is */
     WATCH_INACTIVE_MS = 60000 /* how long the server keeps a watch without a connection */
 };
 
@@ -62,11 +64,12 @@ static natsStatus add_watch(struct pr_consumer *c, struct pr_link *link, const c
     jsConsumerInfo *ci = NULL;
     (void)jsConsumerConfig_Init(&cfg);
     pthread_mutex_lock(&c->bus->mu);
+    const bool again = c->name[0] != '\0'; /* then what is behind last_seq was not seen, be it 0 */
     uint64_t last_seq = c->last_seq;
     pthread_mutex_unlock(&c->bus->mu);
 
-    cfg.DeliverPolicy = last_seq == 0 ? js_DeliverNew : js_DeliverByStartSequence;
-    cfg.OptStartSeq = last_seq == 0 ? 0 : last_seq + 1;
+    cfg.DeliverPolicy = again ? js_DeliverByStartSequence : js_DeliverNew;
+    cfg.OptStartSeq = again ? last_seq + 1 : 0;
     cfg.DeliverSubject = deliver;
     cfg.FilterSubject = c->filter;
     cfg.AckPolicy = js_AckExplicit;
@@ -160,9 +163,10 @@ static void check(struct pr_consumer *c, struct pr_link *link)
     natsStatus s = js_GetConsumerInfo(&ci, link->js, c->stream, c->name, NULL, &js_error);
     jsConsumerInfo_Destroy(ci);
     bool missing = s == NATS_NOT_FOUND || js_error == 10014 || js_error == 10059;
-    /* A watch has one server of its own, whatever the stream has: nobody answers for it once
-     * that one is down, and it would stay deaf for as long. */
-    missing |= s == NATS_TIMEOUT && !c->durable;
+    /* A watch lives on one server of its own, whatever the stream has. Once that one is down nobody
+     * answers for it, or it is said to be offline (10119), and it would stay deaf for as long. */
+    c->unanswered = s == NATS_TIMEOUT ? c->unanswered + 1 : 0;
+    missing |= !c->durable && (c->unanswered >= MOST_UNANSWERED || js_error == 10119);
     if (s != NATS_OK && !missing)
         return; /* no answer proves nothing */
 
@@ -195,8 +199,11 @@ static void keep(struct pr_bus *bus, struct pr_consumer *c, struct pr_link *link
     pthread_mutex_lock(&bus->mu);
     bound = c->sub != NULL;
     pthread_mutex_unlock(&bus->mu);
-    if (!bound && pr_bus_bind(c, &err) != PR_OK)
-        pr_warn(PR_EV("bus.bind_failed"), PR_S("stream", c->stream), PR_E(&err));
+    if (bound || pr_mono_us() < c->bind_at_us || pr_bus_bind(c, &err) == PR_OK)
+        return;
+    if (!c->durable) /* each try may leave one there that is of no use to anybody */
+        c->bind_at_us = pr_mono_us() + BIND_AGAIN_MS * INT64_C(1000);
+    pr_warn(PR_EV("bus.bind_failed"), PR_S("stream", c->stream), PR_E(&err));
 }
 
 void *pr_bus_keeper(void *arg)

@@ -28,6 +28,8 @@ struct pr_consumer {
     natsSubscription *sub; /* keeper's (and, before it is in bus->consumer, the opener's) */
     bool gone;             /* the server does not know it (any more) */
     uint64_t last_seq;     /* newest stream sequence seen: a new watch goes on behind it */
+    int unanswered;        /* keeper's: questions in a row where it is */
+    int64_t bind_at_us;    /* keeper's: not before this again; monotonic */
     struct pr_job *hand;   /* oldest first */
     size_t in_hand, waiting;
     pthread_cond_t work, room;

@@ -161,7 +161,7 @@ static bool others(const struct pr_s3 *s, const struct pr_s3_keys *refused)
 }
 
 struct tries {
-    int n, damaged;
+    int n, sent, damaged; /* n: those for which there were no keys, too */
     bool renewed;
     struct pr_err before; /* why the last one but this failed */
 };
@@ -203,10 +203,14 @@ enum pr_code s3_call(struct pr_s3 *s, struct s3_request *q, s3_check_fn *check, 
         q->until_us = pr_mono_us() + s->store.deadline_ms * 1000;
     do {
         *a = (struct s3_answer){ 0 };
+        v = (struct s3_verdict){ 0 };
+        t.n++;
         rc = s3_canceled(s) ? s3_fail(s, q, PR_ECANCELED, e, "canceled") : get_keys(s, &keys, e);
-        if (rc != PR_OK)
-            break;
-        if (++t.n > 1) {
+        if (rc != PR_OK) {
+            v.again = rc == PR_EUNAVAIL || rc == PR_ETIMEOUT;
+            continue;
+        }
+        if (t.sent++ > 0) {
             s->counts.retries++;
             q->maybe_done = true;
         }

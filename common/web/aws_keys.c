@@ -8,13 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD_MS = 5 * 60000, ROLE = 128 };
+enum {
+    AHEAD_MS = 5 * 60000,   /* before they expire keys are renewed */
+    GAP_US = 30 * 1000000,  /* between two tries of that, while those that there are still work */
+    CALM_US = 60 * 1000000, /* after a renewal because of a refusal: the next one is about rights */
+    ROLE = 128
+};
 
 struct pr_aws_keyring {
     struct pr_aws_source from;
     pthread_mutex_t mutex;
     struct pr_aws_keys keys; /* access "": none yet */
     int64_t expires_ms;      /* 0: never */
+    bool stale;              /* a service refused them */
+    int64_t tried_us;        /* monotonic: the end of the last try to renew them; 0: none yet */
+    int64_t calm_us;         /* monotonic: a refusal before it is about rights, not about keys */
+    struct pr_err failed;    /* the last try; code PR_OK: went well */
 };
 
 enum pr_code pr_aws_keyring_open(const struct pr_aws_source *from, struct pr_aws_keyring **out,
@@ -195,17 +204,39 @@ static enum pr_code refresh(struct pr_aws_keyring *ring, struct pr_err *err)
                                  container ? "container's endpoint" : "instance's metadata");
 }
 
+/* The mutex is held. arrived_us: since when the caller waits for it. */
+static enum pr_code renew(struct pr_aws_keyring *ring, int64_t now_ms, int64_t arrived_us,
+                          struct pr_err *err)
+{
+    const bool none = ring->keys.access[0] == '\0';
+    const bool work = !none && (ring->expires_ms == 0 || now_ms < ring->expires_ms);
+    const bool due =
+        none || ring->stale || (ring->expires_ms != 0 && now_ms >= ring->expires_ms - AHEAD_MS);
+    const int64_t tried_us = ring->tried_us;
+    if (!due || (work && !ring->stale && tried_us != 0 && arrived_us - tried_us < GAP_US))
+        return PR_OK;
+    if (tried_us >= arrived_us && tried_us != 0 && ring->failed.code != PR_OK) /* while we waited */
+        return work ? PR_OK : pr_fail(err, ring->failed.code, "%s", ring->failed.text);
+    const bool refused = ring->stale;
+    ring->failed = (struct pr_err){ .code = PR_OK };
+    const enum pr_code rc = refresh(ring, &ring->failed);
+    ring->failed.code = rc;
+    ring->tried_us = pr_mono_us();
+    ring->stale =
+        false; /* of others it is not known, and the same are not asked for at once again */
+    if (refused)
+        ring->calm_us = ring->tried_us + CALM_US;
+    if (rc != PR_OK && !work) /* else the old ones last a little longer */
+        return pr_fail(err, rc, "%s", ring->failed.text);
+    return PR_OK;
+}
+
 enum pr_code pr_aws_keys(struct pr_aws_keyring *ring, int64_t now_ms, struct pr_aws_keys *out,
                          struct pr_err *err)
 {
-    enum pr_code rc = PR_OK;
-
+    const int64_t arrived_us = pr_mono_us();
     (void)pthread_mutex_lock(&ring->mutex);
-    const bool none = ring->keys.access[0] == '\0';
-    if (none || (ring->expires_ms != 0 && now_ms >= ring->expires_ms - AHEAD_MS))
-        rc = refresh(ring, err);
-    if (rc != PR_OK && !none && now_ms < ring->expires_ms)
-        rc = PR_OK; /* the old ones last a little longer */
+    const enum pr_code rc = renew(ring, now_ms, arrived_us, err);
     if (rc == PR_OK)
         *out = ring->keys;
     (void)pthread_mutex_unlock(&ring->mutex);
@@ -218,10 +249,8 @@ bool pr_aws_keys_refused(struct pr_aws_keyring *ring, const struct pr_aws_keys *
         return false;
     (void)pthread_mutex_lock(&ring->mutex);
     if (strcmp(ring->keys.access, these->access) == 0 &&
-        strcmp(ring->keys.token, these->token) == 0) {
-        explicit_bzero(&ring->keys, sizeof ring->keys);
-        ring->expires_ms = 0;
-    }
+        strcmp(ring->keys.token, these->token) == 0 && pr_mono_us() >= ring->calm_us)
+        ring->stale = true; /* they stay: a renewal may fail, and the refusal be about rights */
     (void)pthread_mutex_unlock(&ring->mutex);
     return true;
 }

@@ -3,6 +3,26 @@
 #include <stdio.h>
 #include <string.h>
 
+enum pr_code pr_aws_settings_check(const struct pr_aws_settings *set, struct pr_err *err)
+{
+    const struct {
+        const char *name, *url;
+        bool nearby;
+    } row[] = {
+        { "PRISM_AWS_STS_URL", set->sts_url, false },
+        { "AWS_CONTAINER_CREDENTIALS_FULL_URI", set->container_url, true },
+        { "PRISM_AWS_METADATA_URL", set->metadata_url, true },
+    };
+    for (size_t i = 0; i < PR_COUNT(row); i++) {
+        if (row[i].url[0] == '\0')
+            continue;
+        const enum pr_code rc = pr_web_private(row[i].url, row[i].nearby, err);
+        if (rc != PR_OK)
+            return pr_wrap(err, rc, "%s", row[i].name);
+    }
+    return PR_OK;
+}
+
 static bool copy(char *to, size_t room, const char *from)
 {
     return (size_t)snprintf(to, room, "%s", from) < room;

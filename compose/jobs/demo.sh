@@ -19,6 +19,8 @@ state=/work dir=/work out=/work/demo partitions=$PRISM_PARTITIONS workload_rc=0 
 step() { printf '[%4d s] %s\n' "$SECONDS" "$*" >&2; }
 # shellcheck disable=SC2317 # demo.sh calls it
 api_url() { printf '%s\n' "$PRISM_API_URL"; }
+# shellcheck disable=SC2317 # demo.sh calls it
+dr_ships() { prismctl -o json dr status 2>/dev/null | jq -e 'any(.shards[]?; .state == "streaming")' >/dev/null; }
 
 # What demo.sh expects of a stack's directory.
 mkdir -p "$out" "$dir/run"

@@ -102,7 +102,9 @@ function workload(service, w, all, values) {
     container(c, [every, settings.get(service)]);
     memory(service, c);
     // One more of dr's or placement's size may fit nowhere; look-ups, moves and decisions go on.
-    const canary = w.spec.strategy.canary, { maxSurge, maxUnavailable } = canary || w.spec.strategy.rollingUpdate;
+    const canary = w.spec.strategy.canary, alone = w.spec.strategy.type === "Recreate";
+    const { maxSurge, maxUnavailable } = canary || (alone ? { maxSurge: 0, maxUnavailable: 1 } : w.spec.strategy.rollingUpdate);
+    must(canary || alone === (["placement", "dr"].includes(service) && w.spec.replicas === 1), "helm --wait does not wait for its only pod");
     must(same([maxSurge, maxUnavailable], ["placement", "dr"].includes(service) ? [0, 1] : [1, 0]), `replaced by ${maxSurge} more, ${maxUnavailable} less`);
     const probe = (p) => p.httpGet && [p.httpGet.path, p.httpGet.port].join(" ");
     must(probe(c.livenessProbe) === "/livez http" && probe(c.startupProbe) === "/livez http", "liveness asks for dependencies");

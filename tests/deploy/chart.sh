@@ -139,6 +139,8 @@ networkPolicy.kubernetes.to|--set services.autoscale.targets[0].kind=statefulset
 services.autoscale.aws|--set services.autoscale.env.AWS_REGION=us-west-2
 services.dr.aws: false, so that there|-f deploy/helm/prism/values/site-b.yaml --set services.dr.env.AWS_REGION=us-west-2
 services.dr.aws: false, so that its keys|-f deploy/helm/prism/values/site-b.yaml --set services.dr.serviceAccount.roleArn=arn:aws:iam::111122223333:role/dr
+services.dr.aws: false, so that its keys|--set services.dr.enabled=true --set networkPolicy.enabled=false --set services.dr.serviceAccount.roleArn=arn:aws:iam::111122223333:role/dr
+networkPolicy.podIdentity: false|-f deploy/helm/prism/values/production.yaml --set networkPolicy.podIdentity=false
 services.dr.aws: true|-f deploy/helm/prism/values/production.yaml --set services.dr.secrets.PRISM_DR_PG_URI=pg-uri
 networkPolicy.aws.to|-f deploy/helm/prism/values/site-b.yaml --set services.dr.aws=true --set services.dr.serviceAccount.roleArn=arn:aws:iam::111122223333:role/dr
 networkPolicy.prometheus.to|--set monitoring.prometheusUrl=http://prometheus:9090

@@ -3,6 +3,9 @@
 
 #include "t.h"
 
+#include "prism/io/clock.h"
+
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -144,6 +147,39 @@ static void containers_endpoint_gives_keys(void **state)
     assert_non_null(strstr(p->err.text, "keys from the container's endpoint: status 401"));
     provider_tell(p, "{\"set\": {\"container\": {\"authorization\": \"second\"}}}");
     assert_ok(provider_describe(p), &p->err);
+}
+
+/* Who gives them is asked once, not by every request, and those that work are kept until there are
+ * others. */
+static void keys_that_work_outlast_who_gives_them(void **state)
+{
+    struct provider *p = *state;
+    struct pr_aws_source from = { .timeout_ms = 5000 };
+    struct pr_aws_keyring *ring = NULL;
+    struct pr_aws_keys keys;
+    int64_t end_ms;
+
+    assert_true(pr_time_parse("2090-01-01T00:00:00Z", &end_ms));
+    (void)snprintf(from.container_url, sizeof from.container_url, "%s/container", p->url);
+    (void)strcpy(from.container_token, "first");
+    provider_tell(p, "{\"set\": {\"container\": {\"authorization\": \"first\"," KEYS(
+                         "ASIA1", "2090-01-01T00:00:00Z") "}}}");
+    (void)provider_log(p);
+    assert_ok(pr_aws_keyring_open(&from, &ring, &p->err), &p->err);
+    for (int i = 0; i < 3; i++) /* they expire in a minute, and no others are to be had */
+        assert_ok(pr_aws_keys(ring, end_ms - 60000, &keys, &p->err), &p->err);
+    assert_int_equal(times_said(provider_log(p), "/container 200"), 1);
+
+    provider_tell(p,
+                  "{\"fault\": {\"match\": \"GET /container\", \"status\": 503, \"times\": 100}}");
+    for (int i = 0; i < 3; i++) { /* refused: perhaps for what they may not do */
+        assert_true(pr_aws_keys_refused(ring, &keys));
+        assert_ok(pr_aws_keys(ring, end_ms - 60000, &keys, &p->err), &p->err);
+        assert_string_equal(keys.access, "ASIA1");
+    }
+    assert_int_equal(times_said(provider_log(p), "/container 503"), 1);
+    assert_int_equal(pr_aws_keys(ring, end_ms, &keys, &p->err), PR_EUNAVAIL);
+    pr_aws_keyring_close(ring);
 }
 
 /* EKS, IAM roles for service accounts: the file is rewritten, and read each time. */
@@ -309,6 +345,7 @@ int main(void)
         T(instance_metadata_gives_keys_and_renews_them),
         T(metadata_that_gives_nothing_is_a_refusal),
         T(containers_endpoint_gives_keys),
+        T(keys_that_work_outlast_who_gives_them),
         T(web_identity_assumes_a_role),
         T(web_identity_that_is_refused_says_why),
         T(keys_go_to_no_other_machine_in_the_clear),

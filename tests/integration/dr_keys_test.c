@@ -87,15 +87,6 @@ static void refused_keys_are_asked_for_again(void **state)
     assert_int_equal(container_asked(), 2);
 }
 
-static void role_that_is_refused_says_so(void **state)
-{
-    (void)state;
-    role_gives(it_env("IT_S3_ACCESS"));
-    assert_int_equal(list(container, NULL), 1); /* without the pod's token */
-    if (strstr(output, "keys from the container's endpoint: status 401") == NULL)
-        fail_msg("%s", output);
-}
-
 static void own_keys_go_first(void **state)
 {
     (void)state;
@@ -129,7 +120,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(role_of_the_pod_is_enough),
         cmocka_unit_test(refused_keys_are_asked_for_again),
-        cmocka_unit_test(role_that_is_refused_says_so),
         cmocka_unit_test(own_keys_go_first),
         cmocka_unit_test(no_keys_at_all_are_named),
     };

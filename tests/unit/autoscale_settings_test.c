@@ -49,7 +49,7 @@ static void keys_of_a_container_are_at_its_path_or_url(void **state)
         c.aws_container_url = row[i].url;
         struct pr_aws_source from;
         struct pr_err err = { 0 };
-        assert_int_equal(pr_aws_source_of(&PR_AWS_SETTINGS(&c, c.request_ms), &from, &err),
+        assert_int_equal(pr_aws_source_of(&PR_AWS_SETTINGS(&c, "it", c.request_ms), &from, &err),
                          row[i].rc);
         const char *got = row[i].rc == PR_OK ? from.container_url : err.text;
         if (row[i].want[0] == '\0' ? got[0] != '\0' : strstr(got, row[i].want) == NULL)
@@ -77,7 +77,7 @@ static void a_role_is_assumed_in_its_region(void **state)
         c.aws_sts_url = row[i].url;
         struct pr_aws_source from;
         struct pr_err err = { 0 };
-        assert_ok(pr_aws_source_of(&PR_AWS_SETTINGS(&c, c.request_ms), &from, &err), &err);
+        assert_ok(pr_aws_source_of(&PR_AWS_SETTINGS(&c, "it", c.request_ms), &from, &err), &err);
         assert_string_equal(from.sts_url, row[i].want);
     }
 }

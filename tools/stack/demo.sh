@@ -283,11 +283,12 @@ measure() { # NAME GRAPH ARGS...
 
 # The background workload checks its own writes when it is stopped; verify does
 # so again for every write of the demo, once nothing moves any more.
+dr_ships() { [ -e "$dir/run/dr" ]; }
 move_live() { # GRAPH PLAN
     local pid rc=0 moved=0 seconds=0
     # With DR a vertex moves once its copy is durable in the bucket and if nobody wrote to it meanwhile:
     # the hottest ones move when it is over.
-    if [ -e "$dir/run/dr" ]; then
+    if dr_ships; then
         seconds=${PRISM_DEMO_WRITES_S:-20}
         say "  for $seconds s: what is written to every second moves after that, for its copy has to be durable first"
     fi

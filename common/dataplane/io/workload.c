@@ -359,7 +359,7 @@ static enum pr_code first_offsets(struct dp_workload *l, struct offsets *out, st
 {
     const int64_t until_us = pr_mono_us() + FIRST_OFFSETS_MS * 1000LL;
     enum pr_code rc;
-    while (((rc = read_offsets(l, out, err)) == PR_EUNAVAIL || rc == PR_ETIMEOUT) &&
+    while (((rc = read_offsets(l, out, err)) == PR_EUNAVAIL || rc == PR_ETIMEOUT) && !ended(l) &&
            pr_mono_us() < until_us) {
         free(out->node);
         (void)nanosleep(&(struct timespec){ .tv_nsec = ASK_AGAIN_MS * 1000000L }, NULL);

@@ -110,7 +110,8 @@ static void set_cloudwatch(struct asking *a)
     struct pr_err why = { 0 };
     enum pr_code rc = PR_OK;
     if (a->ctx->ring == NULL) {
-        rc = pr_aws_source_of(&PR_AWS_SETTINGS(cfg, cfg->request_ms), &from, &why);
+        rc = pr_aws_source_of(&PR_AWS_SETTINGS(cfg, "prism-autoscale", cfg->request_ms), &from,
+                              &why);
         if (rc == PR_OK)
             rc = pr_aws_keyring_open(&from, &a->ctx->ring, &why);
         explicit_bzero(&from, sizeof from);

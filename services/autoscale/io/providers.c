@@ -38,7 +38,8 @@ static enum pr_code open_one(const struct autoscale_provider_ctx *ctx,
         p.endpoint = cfg->aws_autoscaling_url;
         p.ca_file = or_null(cfg->aws_ca_file);
         p.region = setup->region[0] != '\0' ? setup->region : cfg->aws_region;
-        rc = pr_aws_source_of(&PR_AWS_SETTINGS(cfg, cfg->request_ms), &p.keys, err);
+        rc = pr_aws_source_of(&PR_AWS_SETTINGS(cfg, "prism-autoscale", cfg->request_ms), &p.keys,
+                              err);
         break;
     case AUTOSCALE_BY_KUBERNETES:
         p.endpoint = cfg->kubernetes_url;

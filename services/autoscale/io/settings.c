@@ -1,6 +1,6 @@
 #include "io/settings.h"
 
-#include "prism/web/http.h"
+#include "prism/web/aws_keys.h"
 
 #include <string.h>
 
@@ -22,25 +22,22 @@ static enum pr_code check_secrets(const struct autoscale_config *cfg, struct pr_
 {
     const struct {
         const char *name, *url;
-        bool nearby, without; /* without: nothing secret is sent there */
+        bool without; /* nothing secret is sent there */
     } row[] = {
-        { "PRISM_PROMETHEUS_URL", cfg->prometheus_url, false,
+        { "PRISM_PROMETHEUS_URL", cfg->prometheus_url,
           cfg->prometheus_token_file[0] == '\0' && strchr(cfg->prometheus_url, '@') == NULL },
-        { "PRISM_AWS_AUTOSCALING_URL", cfg->aws_autoscaling_url, false, false },
-        { "PRISM_AWS_CLOUDWATCH_URL", cfg->aws_cloudwatch_url, false, false },
-        { "PRISM_AWS_STS_URL", cfg->aws_sts_url, false, false },
-        { "PRISM_KUBERNETES_URL", cfg->kubernetes_url, false, false },
-        { "AWS_CONTAINER_CREDENTIALS_FULL_URI", cfg->aws_container_url, true, false },
-        { "PRISM_AWS_METADATA_URL", cfg->aws_metadata_url, true, false },
+        { "PRISM_AWS_AUTOSCALING_URL", cfg->aws_autoscaling_url, false },
+        { "PRISM_AWS_CLOUDWATCH_URL", cfg->aws_cloudwatch_url, false },
+        { "PRISM_KUBERNETES_URL", cfg->kubernetes_url, false },
     };
     for (size_t i = 0; i < PR_COUNT(row); i++) {
         const enum pr_code rc = row[i].url[0] == '\0' || row[i].without
                                     ? PR_OK
-                                    : pr_web_private(row[i].url, row[i].nearby, err);
+                                    : pr_web_private(row[i].url, false, err);
         if (rc != PR_OK)
             return pr_wrap(err, rc, "%s", row[i].name);
     }
-    return PR_OK;
+    return pr_aws_settings_check(&PR_AWS_SETTINGS(cfg, "prism-autoscale", cfg->request_ms), err);
 }
 
 enum pr_code autoscale_config_check(const struct autoscale_config *cfg, struct pr_err *err)

@@ -3,6 +3,7 @@
 #include "core/keys.h"
 
 #include "prism/schedule.h"
+#include "prism/web/aws_keys.h"
 
 #define CONFIG(...) PR_CFG_ROW(struct dr_config, __VA_ARGS__)
 const struct pr_cfg_row dr_config_rows[] = {
@@ -36,6 +37,9 @@ enum pr_code dr_config_check(const struct dr_config *cfg, struct pr_err *err)
         return pr_fail(err, PR_EINVAL,
                        "PRISM_DR_PG_URI: pgBackRest has its keys from "
                        "PRISM_DR_S3_ACCESS_KEY_ID, which is not set");
+    const enum pr_code keys = pr_aws_settings_check(&PR_AWS_SETTINGS(cfg, "prism-dr", 0), err);
+    if (keys != PR_OK)
+        return keys;
     int64_t last_ms, next_ms;
     if (cfg->drill_cron[0] != '\0' &&
         pr_schedule_around(cfg->drill_cron, cfg->drill_zone, 0, &last_ms, &next_ms, err) != PR_OK)

@@ -17,7 +17,9 @@ static enum pr_code keys(void *ring, int64_t now_ms, struct pr_s3_keys *out, str
         (void)snprintf(out->token, sizeof out->token, "%s", k.token);
     }
     explicit_bzero(&k, sizeof k);
-    return rc;
+    /* Whatever is wrong with who gives the keys: of the bucket and what is in it that says nothing,
+     * as a refusal or damage would. */
+    return rc == PR_OK || rc == PR_ENOMEM ? rc : pr_wrap(err, PR_EUNAVAIL, "keys of the bucket");
 }
 
 static void keys_refused(void *ring, const struct pr_s3_keys *these)
@@ -34,7 +36,7 @@ static void keys_refused(void *ring, const struct pr_s3_keys *these)
 static enum pr_code open_ring(struct dr_store *s, const struct dr_config *cfg, struct pr_err *err)
 {
     struct pr_aws_source from;
-    struct pr_aws_settings set = PR_AWS_SETTINGS(cfg, ASK_KEYS_MS);
+    struct pr_aws_settings set = PR_AWS_SETTINGS(cfg, "prism-dr", ASK_KEYS_MS);
     if (cfg->s3_access_key[0] != '\0') {
         set.access_key = cfg->s3_access_key;
         set.secret_key = cfg->s3_secret_key;

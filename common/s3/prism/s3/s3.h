@@ -41,7 +41,8 @@ enum {
 struct pr_s3_keys { /* "" token: none */
     char access[128], secret[256], token[4096];
 };
-/* Asked for every try, by any thread; so keys may rotate. now_ms: Unix epoch. */
+/* Asked for every try, by any thread; so keys may rotate. now_ms: Unix epoch. After PR_EUNAVAIL and
+ * PR_ETIMEOUT they are asked for again, as after a try that failed so. */
 typedef enum pr_code pr_s3_keys_fn(void *arg, int64_t now_ms, struct pr_s3_keys *out,
                                    struct pr_err *err);
 /* The server called these expired or unknown: who gives them asks for others next time. */

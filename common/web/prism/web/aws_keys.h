@@ -31,13 +31,17 @@ struct pr_aws_settings {
         *ca_file;
     int64_t timeout_ms; /* of one question */
 };
-/* Of a struct that has those rows. */
-#define PR_AWS_SETTINGS(cfg, ms)                                                                   \
+/* Of a struct that has those rows. session: the name in CloudTrail unless it is set. */
+#define PR_AWS_SETTINGS(cfg, session, ms)                                                          \
     ((struct pr_aws_settings){                                                                     \
         (cfg)->aws_region, (cfg)->aws_access_key, (cfg)->aws_secret_key, (cfg)->aws_session_token, \
-        (cfg)->aws_web_token, (cfg)->aws_role_arn, (cfg)->aws_role_session, (cfg)->aws_sts_url,    \
-        (cfg)->aws_container_path, (cfg)->aws_container_url, (cfg)->aws_container_token,           \
-        (cfg)->aws_metadata_url, (cfg)->aws_ca_file, (ms) })
+        (cfg)->aws_web_token, (cfg)->aws_role_arn,                                                 \
+        (cfg)->aws_role_session[0] != '\0' ? (cfg)->aws_role_session : (session),                  \
+        (cfg)->aws_sts_url, (cfg)->aws_container_path, (cfg)->aws_container_url,                   \
+        (cfg)->aws_container_token, (cfg)->aws_metadata_url, (cfg)->aws_ca_file, (ms) })
+/* PR_EINVAL: keys would be asked for over plain http of another machine; names the setting. */
+PR_CHECKED enum pr_code pr_aws_settings_check(const struct pr_aws_settings *set,
+                                              struct pr_err *err);
 /* PR_EINVAL: one is too long, or no path. */
 PR_CHECKED enum pr_code pr_aws_source_of(const struct pr_aws_settings *set,
                                          struct pr_aws_source *out, struct pr_err *err);

@@ -89,6 +89,12 @@
 {{- if and .zoneFromPodLabel (hasKey .env "PRISM_DR_ZONE") }}
 {{- fail "services.dr: PRISM_DR_ZONE in env and zoneFromPodLabel do not go together" }}
 {{- end }}
+{{- if and .serviceAccount.roleArn (not .aws) }}
+{{- fail "services.dr.aws: false, so that its keys come from its secret, but serviceAccount.roleArn is a role" }}
+{{- end }}
+{{- if and .aws (hasKey (merge dict .env .secrets .secretPaths) "PRISM_DR_PG_URI") }}
+{{- fail "services.dr.aws: true, but for PRISM_DR_PG_URI pgBackRest needs the keys of its secret" }}
+{{- end }}
 {{- $drills := true }}
 {{- if hasKey .env "PRISM_DR_DRILL_CRON" }}{{ $drills = ne .env.PRISM_DR_DRILL_CRON "" }}{{ end }}
 {{- $memory := 1.0 }}
@@ -132,11 +138,10 @@
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if and $dr.enabled $dr.serviceAccount.roleArn (not $dr.aws) }}
-{{- fail "services.dr.aws: false, so that its keys come from its secret, but serviceAccount.roleArn is a role" }}
+{{- range $service, $s := dict "autoscale" $a "dr" $dr }}
+{{- if and $s.enabled $s.aws (not $s.serviceAccount.roleArn) (not $np.podIdentity) (not (hasKey (merge dict $s.env $s.secrets) "AWS_ACCESS_KEY_ID")) }}
+{{- fail (printf "networkPolicy.podIdentity: false, but services.%s.aws, without a roleArn, has its keys from there" $service) }}
 {{- end }}
-{{- if and $dr.enabled $dr.aws (hasKey (merge dict $dr.env $dr.secrets $dr.secretPaths) "PRISM_DR_PG_URI") }}
-{{- fail "services.dr.aws: true, but for PRISM_DR_PG_URI pgBackRest needs the keys of its secret" }}
 {{- end }}
 {{- range $way, $needed := $need }}
 {{- if and $needed (not (get $np $way).to) }}
