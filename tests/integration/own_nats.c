@@ -97,7 +97,7 @@ void own_nats_set_up(const struct own_nats *n)
     struct pr_bus *admin = own_nats_bus(n, "admin");
     assert_ok(pr_bus_setup(admin, 0, &err), &err);
     assert_ok(pr_bus_setup(admin, 0, &err), &err); /* again changes nothing */
-    assert_ok(pr_bus_ready(admin, &err), &err); /* nothing was refused */
+    assert_ok(pr_bus_ready(admin, &err), &err);    /* nothing was refused */
     pr_bus_close(admin);
 }
 
