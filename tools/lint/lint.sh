@@ -41,7 +41,7 @@ lint_shell() {
 }
 
 lint_cppcheck() {
-    local include=(common/base common/io common/xml common/s3 common/graph common/dataplane services/placement
+    local include=(common/base common/io common/xml common/s3 common/web common/graph common/dataplane services/placement
         services/rebalance services/autoscale services/metadata-api/core services/metadata-api/io tests/support)
     mkdir -p build/lint/cppcheck
     # shellcheck disable=SC2046 # no name of ours has a blank
