@@ -232,7 +232,7 @@ static enum pr_code page(void *ctx, const redisReply *keys, struct pr_err *err)
 {
     struct work *w = ctx;
     XXH3_state_t *h = XXH3_createState();
-    redisReply **left = malloc((keys->elements + 1) * sizeof *left);
+    redisReply **left = malloc((keys->elements + 1) * sizeof(redisReply *));
     size_t n_left = 0;
     enum pr_code rc =
         h != NULL && left != NULL ? PR_OK : pr_fail(err, PR_ENOMEM, "no memory for a digest");
