@@ -3,9 +3,9 @@
 #include "t.h"
 
 #include "it.h"
+#include "nats_session.h"
 #include "prism/io/bus.h"
 
-#include <nats/nats.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,34 +116,18 @@ static int stop(void **state)
 }
 
 /* --- what the servers say --------------------------------------------------------------- */
-struct session {
-    natsOptions *opts;
-    natsConnection *nc;
-    jsCtx *js;
-};
-
-static void session_open(struct session *s)
+static void session_open(struct nats_session *s)
 {
     const char *servers[SERVERS];
     for (int n = 0; n < SERVERS; n++)
         servers[n] = nats.url[n];
-    assert_int_equal(natsOptions_Create(&s->opts), NATS_OK);
-    assert_int_equal(natsOptions_SetServers(s->opts, servers, SERVERS), NATS_OK);
-    assert_int_equal(natsConnection_Connect(&s->nc, s->opts), NATS_OK);
-    assert_int_equal(natsConnection_JetStream(&s->js, s->nc, NULL), NATS_OK);
-}
-
-static void session_close(struct session *s)
-{
-    jsCtx_Destroy(s->js);
-    natsConnection_Destroy(s->nc);
-    natsOptions_Destroy(s->opts);
+    nats_session_open(s, servers, SERVERS, NULL, NULL);
 }
 
 /* Replicas of the stream when all of them are current, else 0. */
 static int current_replicas(const char *stream)
 {
-    struct session s;
+    struct nats_session s;
     jsStreamInfo *si = NULL;
     int replicas = 0;
     session_open(&s);
@@ -154,7 +138,7 @@ static int current_replicas(const char *stream)
                 replicas = 0;
     }
     jsStreamInfo_Destroy(si);
-    session_close(&s);
+    nats_session_close(&s);
     return replicas;
 }
 
@@ -179,7 +163,7 @@ static void await_replicas(int want)
 /* The server that has the (only) watch of PRISM_EVT. */
 static int server_of_watch(void)
 {
-    struct session s;
+    struct nats_session s;
     jsConsumerInfoList *all = NULL;
     int server = -1;
     session_open(&s);
@@ -188,7 +172,7 @@ static int server_of_watch(void)
         if (all->List[i]->Config->Durable == NULL && all->List[i]->Cluster != NULL)
             server = all->List[i]->Cluster->Leader[1] - '0';
     jsConsumerInfoList_Destroy(all);
-    session_close(&s);
+    nats_session_close(&s);
     assert_in_range(server, 0, SERVERS - 1);
     return server;
 }

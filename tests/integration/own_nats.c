@@ -1,10 +1,10 @@
 #include "t.h"
 
 #include "it.h"
+#include "nats_session.h"
 #include "own_nats.h"
 
 #include <arpa/inet.h>
-#include <nats/nats.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,52 +147,36 @@ struct pr_bus *own_nats_bus(const struct own_nats *n, const char *user)
 
 /* --- as tester ------------------------------------------------------------ */
 
-struct session {
-    natsOptions *opts;
-    natsConnection *nc;
-    jsCtx *js;
-};
-
-static void session_open(struct session *s, const struct own_nats *n)
+static void session_open(struct nats_session *s, const struct own_nats *n)
 {
-    assert_int_equal(natsOptions_Create(&s->opts), NATS_OK);
-    assert_int_equal(natsOptions_SetURL(s->opts, n->url), NATS_OK);
-    assert_int_equal(natsOptions_SetUserInfo(s->opts, "tester", "t"), NATS_OK);
-    assert_int_equal(natsConnection_Connect(&s->nc, s->opts), NATS_OK);
-    assert_int_equal(natsConnection_JetStream(&s->js, s->nc, NULL), NATS_OK);
-}
-
-static void session_close(struct session *s)
-{
-    jsCtx_Destroy(s->js);
-    natsConnection_Destroy(s->nc);
-    natsOptions_Destroy(s->opts);
+    const char *url = n->url;
+    nats_session_open(s, &url, 1, "tester", "t");
 }
 
 uint64_t own_nats_stream_messages(const struct own_nats *n, const char *stream)
 {
-    struct session s;
+    struct nats_session s;
     jsStreamInfo *si = NULL;
     session_open(&s, n);
     assert_int_equal(js_GetStreamInfo(&si, s.js, stream, NULL, NULL), NATS_OK);
     uint64_t messages = si->State.Msgs;
     jsStreamInfo_Destroy(si);
-    session_close(&s);
+    nats_session_close(&s);
     return messages;
 }
 
 void own_nats_purge(const struct own_nats *n, const char *stream)
 {
-    struct session s;
+    struct nats_session s;
     session_open(&s, n);
     assert_int_equal(js_PurgeStream(s.js, stream, NULL, NULL), NATS_OK);
-    session_close(&s);
+    nats_session_close(&s);
 }
 
 void own_nats_add_durable(const struct own_nats *n, const char *stream, const char *durable,
                           const char *filter, int ack_wait_ms)
 {
-    struct session s;
+    struct nats_session s;
     jsConsumerConfig cfg;
     char deliver[96];
     (void)snprintf(deliver, sizeof deliver, "prism.deliver.%s", durable);
@@ -205,26 +189,26 @@ void own_nats_add_durable(const struct own_nats *n, const char *stream, const ch
     cfg.AckPolicy = js_AckExplicit;
     cfg.AckWait = ack_wait_ms * INT64_C(1000000);
     assert_int_equal(js_AddConsumer(NULL, s.js, stream, &cfg, NULL, NULL), NATS_OK);
-    session_close(&s);
+    nats_session_close(&s);
 }
 
 void own_nats_delete_durable(const struct own_nats *n, const char *stream, const char *durable)
 {
-    struct session s;
+    struct nats_session s;
     session_open(&s, n);
     assert_int_equal(js_DeleteConsumer(s.js, stream, durable, NULL, NULL), NATS_OK);
-    session_close(&s);
+    nats_session_close(&s);
 }
 
 bool own_nats_bound(const struct own_nats *n, const char *stream, const char *durable)
 {
-    struct session s;
+    struct nats_session s;
     jsConsumerInfo *ci = NULL;
     session_open(&s, n);
     assert_int_equal(js_GetConsumerInfo(&ci, s.js, stream, durable, NULL, NULL), NATS_OK);
     bool bound = ci->PushBound;
     jsConsumerInfo_Destroy(ci);
-    session_close(&s);
+    nats_session_close(&s);
     return bound;
 }
 
@@ -237,7 +221,7 @@ static void copy_header(natsMsg *m, const char *key, char *out, size_t n)
 
 void own_nats_last_letter(const struct own_nats *n, struct own_letter *out)
 {
-    struct session s;
+    struct nats_session s;
     natsMsg *m = NULL;
     session_open(&s, n);
     assert_int_equal(js_GetLastMsg(&m, s.js, "PRISM_DLQ", "prism.dlq.>", NULL, NULL), NATS_OK);
@@ -248,5 +232,5 @@ void own_nats_last_letter(const struct own_nats *n, struct own_letter *out)
     copy_header(m, "Prism-Reason", out->reason, sizeof out->reason);
     copy_header(m, "Prism-Msg-Id", out->id, sizeof out->id);
     natsMsg_Destroy(m);
-    session_close(&s);
+    nats_session_close(&s);
 }

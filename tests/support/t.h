@@ -14,7 +14,7 @@
 
 /* Rounds of a test with random cases: a sanitizer sees as much in fewer. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define T_SLOWER 8
+#define T_SLOWER 4
 #else
 #define T_SLOWER 1
 #endif
