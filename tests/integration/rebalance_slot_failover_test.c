@@ -2,6 +2,7 @@
 #include "rebalance_slot_stage.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void fails_over(int port)
 {
