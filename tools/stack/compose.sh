@@ -257,7 +257,7 @@ verify_ledger() { # NAME
 
 compose_again() {
     step "down and up: what was written is there"
-    timed "down" quiet docker compose down --timeout 30
+    timed "down" quiet timeout 180 docker compose down --timeout 30
     timed "up with data" compose_up
     await 120 "the topology" topology_is ok || die "the topology is $(topology_state)"
     verify_ledger demo/ledger
