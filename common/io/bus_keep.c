@@ -11,7 +11,7 @@
 enum {
     CHECK_MS = 10000, /* how often consumers are looked for on the server */
     TURN_MS = 500,
-    BIND_AGAIN_MS = 5000,     /* after a consumer could not be bound */
+    BIND_AGAIN_MS = 5000,     /* after a watch could not be made */
     MOST_UNANSWERED = 2,      /* questions in a row where a watch is */
     WATCH_INACTIVE_MS = 60000 /* how long the server keeps a watch without a connection */
 };

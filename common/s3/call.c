@@ -123,7 +123,7 @@ static bool rest(const struct pr_s3 *s, const struct s3_request *q, int64_t gap_
 
 /* One try with one set of keys. */
 static enum pr_code try_once(struct pr_s3 *s, struct s3_request *q, s3_check_fn *check, void *ctx,
-                             struct pr_s3_keys *keys, struct s3_answer *a, struct s3_verdict *v,
+                             struct pr_aws_keys *keys, struct s3_answer *a, struct s3_verdict *v,
                              struct pr_err *err)
 {
     *v = (struct s3_verdict){ 0 };
@@ -135,7 +135,7 @@ static enum pr_code try_once(struct pr_s3 *s, struct s3_request *q, s3_check_fn 
     return rc;
 }
 
-static enum pr_code get_keys(const struct pr_s3 *s, struct pr_s3_keys *keys, struct pr_err *err)
+static enum pr_code get_keys(const struct pr_s3 *s, struct pr_aws_keys *keys, struct pr_err *err)
 {
     const struct pr_s3_store *st = &s->store;
     enum pr_code rc = st->keys(st->keys_arg, st->now_ms(st->arg), keys, err);
@@ -146,9 +146,9 @@ static enum pr_code get_keys(const struct pr_s3 *s, struct pr_s3_keys *keys, str
 }
 
 /* Keys were refused: does whoever gives them have others by now? */
-static bool others(const struct pr_s3 *s, const struct pr_s3_keys *refused)
+static bool others(const struct pr_s3 *s, const struct pr_aws_keys *refused)
 {
-    struct pr_s3_keys now = { 0 };
+    struct pr_aws_keys now = { 0 };
     if (s->store.keys_refused != NULL)
         s->store.keys_refused(s->store.keys_arg, refused);
     const bool other =
@@ -169,7 +169,7 @@ struct tries {
 /* After a try that failed as *rc and e say: is there another? It rests first. Otherwise *rc and
  * e become those of the call. */
 static bool another(const struct pr_s3 *s, const struct s3_request *q, struct tries *t,
-                    const struct s3_verdict *v, const struct pr_s3_keys *keys,
+                    const struct s3_verdict *v, const struct pr_aws_keys *keys,
                     const struct s3_answer *a, enum pr_code *rc, struct pr_err *e)
 {
     if (v->keys && !t->renewed && others(s, keys)) {
@@ -193,7 +193,7 @@ static bool another(const struct pr_s3 *s, const struct s3_request *q, struct tr
 enum pr_code s3_call(struct pr_s3 *s, struct s3_request *q, s3_check_fn *check, void *ctx,
                      struct s3_answer *a, struct pr_err *err)
 {
-    struct pr_s3_keys keys = { 0 };
+    struct pr_aws_keys keys = { 0 };
     struct pr_err own = { 0 }, *const e = err != NULL ? err : &own;
     struct tries t = { 0 };
     struct s3_verdict v;

@@ -347,7 +347,7 @@ static enum pr_code run(struct pr_s3 *s, const char *url, const struct curl_slis
     return complete(s, again, err);
 }
 
-enum pr_code s3_exchange(struct pr_s3 *s, struct s3_request *q, const struct pr_s3_keys *keys,
+enum pr_code s3_exchange(struct pr_s3 *s, struct s3_request *q, const struct pr_aws_keys *keys,
                          struct s3_answer *a, bool *again, struct pr_err *err)
 {
     struct pr_buf path, query, url;

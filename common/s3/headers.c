@@ -28,7 +28,7 @@ void s3_free_headers(struct curl_slist *list)
 
 /* All headers, signed and sent as they are. */
 enum pr_code s3_headers(const struct pr_s3 *s, const struct s3_request *q,
-                        const struct pr_s3_keys *keys, const char *path, const char *query,
+                        const struct pr_aws_keys *keys, const char *path, const char *query,
                         struct curl_slist **list, struct pr_err *err)
 {
     struct pr_sigv4_pair header[S3_PAIRS + 5];

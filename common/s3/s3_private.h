@@ -104,7 +104,7 @@ struct pr_s3 {
 
 /* Once. PR_OK: there was an answer, whatever its status, and all of it. Otherwise *again says
  * whether another try may help. keys: what it was signed with. */
-enum pr_code s3_exchange(struct pr_s3 *s, struct s3_request *q, const struct pr_s3_keys *keys,
+enum pr_code s3_exchange(struct pr_s3 *s, struct s3_request *q, const struct pr_aws_keys *keys,
                          struct s3_answer *a, bool *again, struct pr_err *err);
 /* What is sent and signed: bucket ("" or "/bucket") and key, encoded, and the query, encoded
  * and ascending. False: no memory. */
@@ -112,7 +112,7 @@ bool s3_target(const char *bucket, const struct s3_request *q, struct pr_buf *pa
                struct pr_buf *query);
 /* All headers of a request, its signature among them. Free them with s3_free_headers. */
 enum pr_code s3_headers(const struct pr_s3 *s, const struct s3_request *q,
-                        const struct pr_s3_keys *keys, const char *path, const char *query,
+                        const struct pr_aws_keys *keys, const char *path, const char *query,
                         struct curl_slist **list, struct pr_err *err);
 void s3_free_headers(struct curl_slist *list);
 void s3_request_query(struct s3_request *q, const char *name, const char *value);

@@ -56,7 +56,7 @@ static enum pr_code make_body(const struct pr_aws_source *from, struct pr_buf *b
     pr_buf_str(body, "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=");
     pr_web_encode(body, from->role_arn);
     pr_buf_str(body, "&RoleSessionName=");
-    pr_web_encode(body, from->role_session[0] != '\0' ? from->role_session : "prism");
+    pr_web_encode(body, from->role_session);
     pr_buf_str(body, "&WebIdentityToken=");
     pr_web_encode(body, token);
     explicit_bzero(token, sizeof token);

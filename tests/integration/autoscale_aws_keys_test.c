@@ -192,13 +192,14 @@ static void web_identity_assumes_a_role(void **state)
     memset(&s.keys.keys, 0, sizeof s.keys.keys);
     (void)snprintf(s.keys.sts_url, sizeof s.keys.sts_url, "%s/", p->url);
     (void)strcpy(s.keys.role_arn, "arn:aws:iam::1:role/prism+autoscale");
+    (void)strcpy(s.keys.role_session, "prism-autoscale");
     provider_write(p, "identity", "head.first.sign-_\n", path);
     (void)strcpy(s.keys.web_token_file, path);
     /* It goes before the container's, as in the AWS SDKs. */
     (void)snprintf(s.keys.container_url, sizeof s.keys.container_url, "%s/container", p->url);
     provider_tell(p, "{\"set\": {\"access\": \"ASIA1\", \"secret\": \"s3cret\", \"token\": "
                      "\"t+o/k=\", \"identity\": {\"role\": \"arn:aws:iam::1:role/"
-                     "prism+autoscale\", \"session\": \"prism\", \"token\": "
+                     "prism+autoscale\", \"session\": \"prism-autoscale\", \"token\": "
                      "\"head.first.sign-_\", \"access\": \"ASIA1\", \"secret\": \"s3cret\", "
                      "\"token_out\": \"t+o/k=\", \"expires\": \"2090-01-01T00:00:00Z\"}}}");
     provider_open(p, &s);
@@ -236,13 +237,14 @@ static void web_identity_that_is_refused_says_why(void **state)
     assert_non_null(strstr(p->err.text, "without AWS_ROLE_ARN"));
 
     (void)strcpy(s.keys.role_arn, "arn:aws:iam::1:role/r");
+    (void)strcpy(s.keys.role_session, "prism-autoscale");
     provider_open(p, &s);
     assert_int_equal(provider_describe(p), PR_EDENIED);
     assert_non_null(strstr(p->err.text, "keys for the web identity: AccessDenied: Not authorized"));
     provider_tell(
         p,
         "{\"set\": {\"identity\": {\"role\": \"arn:aws:iam::1:role/r\", "
-        "\"session\": \"prism\", \"token\": \"new\", \"access\": \"A\", "
+        "\"session\": \"prism-autoscale\", \"token\": \"new\", \"access\": \"A\", "
         "\"secret\": \"S\", \"token_out\": \"T\", \"expires\": \"2090-01-01T00:00:00+05:00\"}}}");
     assert_int_equal(provider_describe(p), PR_EDENIED);
     assert_non_null(strstr(p->err.text, "ExpiredTokenException"));

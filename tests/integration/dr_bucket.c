@@ -9,12 +9,12 @@
 struct pr_s3_store dr_bucket_store;
 struct pr_s3 *dr_bucket;
 
-static enum pr_code keys(void *arg, int64_t now_ms, struct pr_s3_keys *out, struct pr_err *err)
+static enum pr_code keys(void *arg, int64_t now_ms, struct pr_aws_keys *out, struct pr_err *err)
 {
     (void)arg;
     (void)now_ms;
     (void)err;
-    *out = (struct pr_s3_keys){ .token = "" };
+    *out = (struct pr_aws_keys){ .token = "" };
     (void)snprintf(out->access, sizeof out->access, "%s", it_env("IT_S3_ACCESS"));
     (void)snprintf(out->secret, sizeof out->secret, "%s", it_env("IT_S3_SECRET"));
     return PR_OK;

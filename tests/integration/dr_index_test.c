@@ -143,12 +143,12 @@ static void get(void *ctx, const struct pr_http_req *q, struct pr_http_res *r)
     pthread_mutex_unlock(&mu);
 }
 
-static enum pr_code keys(void *arg, int64_t now_ms, struct pr_s3_keys *out, struct pr_err *err)
+static enum pr_code keys(void *arg, int64_t now_ms, struct pr_aws_keys *out, struct pr_err *err)
 {
     (void)arg;
     (void)now_ms;
     (void)err;
-    *out = (struct pr_s3_keys){ .access = "a", .secret = "s" };
+    *out = (struct pr_aws_keys){ .access = "a", .secret = "s" };
     return PR_OK;
 }
 

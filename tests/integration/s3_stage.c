@@ -14,7 +14,8 @@ int64_t stage_ms(void)
     return pr_mono_us() / 1000;
 }
 
-static enum pr_code give_keys(void *arg, int64_t now_ms, struct pr_s3_keys *out, struct pr_err *err)
+static enum pr_code give_keys(void *arg, int64_t now_ms, struct pr_aws_keys *out,
+                              struct pr_err *err)
 {
     (void)now_ms, (void)err;
     struct stage *st = arg;

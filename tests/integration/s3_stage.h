@@ -9,15 +9,15 @@
 
 struct stage {
     struct pr_s3_store store;
-    struct pr_s3_keys keys;
+    struct pr_aws_keys keys;
     struct pr_s3 *s3;
     struct pr_err err;
     atomic_bool cancel;
     struct pr_rng rng; /* of the client */
     int64_t clock_ms;  /* how far the client's clock is off */
     int keys_asked;
-    struct pr_s3_keys next; /* access "": none; what is given from the second time on */
-    char prefix[64];        /* of this program's run */
+    struct pr_aws_keys next; /* access "": none; what is given from the second time on */
+    char prefix[64];         /* of this program's run */
 };
 
 /* Connected to url (NULL: the server itself) below a prefix of its own. */

@@ -7,29 +7,17 @@
 
 enum { ASK_KEYS_MS = 5000 };
 
-static enum pr_code keys(void *ring, int64_t now_ms, struct pr_s3_keys *out, struct pr_err *err)
+/* Whatever is wrong with who gives the keys: of the bucket and what is in it that says nothing, as
+ * a refusal or damage would. */
+static enum pr_code keys(void *ring, int64_t now_ms, struct pr_aws_keys *out, struct pr_err *err)
 {
-    struct pr_aws_keys k;
-    const enum pr_code rc = pr_aws_keys(ring, now_ms, &k, err);
-    if (rc == PR_OK) {
-        (void)snprintf(out->access, sizeof out->access, "%s", k.access);
-        (void)snprintf(out->secret, sizeof out->secret, "%s", k.secret);
-        (void)snprintf(out->token, sizeof out->token, "%s", k.token);
-    }
-    explicit_bzero(&k, sizeof k);
-    /* Whatever is wrong with who gives the keys: of the bucket and what is in it that says nothing,
-     * as a refusal or damage would. */
+    const enum pr_code rc = pr_aws_keys(ring, now_ms, out, err);
     return rc == PR_OK || rc == PR_ENOMEM ? rc : pr_wrap(err, PR_EUNAVAIL, "keys of the bucket");
 }
 
-static void keys_refused(void *ring, const struct pr_s3_keys *these)
+static void keys_refused(void *ring, const struct pr_aws_keys *these)
 {
-    struct pr_aws_keys k;
-    (void)snprintf(k.access, sizeof k.access, "%s", these->access);
-    (void)snprintf(k.secret, sizeof k.secret, "%s", these->secret);
-    (void)snprintf(k.token, sizeof k.token, "%s", these->token);
-    (void)pr_aws_keys_refused(ring, &k);
-    explicit_bzero(&k, sizeof k);
+    (void)pr_aws_keys_refused(ring, these);
 }
 
 /* The service's own key goes before whatever AWS_* say. */

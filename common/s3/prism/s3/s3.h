@@ -22,6 +22,7 @@
 #ifndef PRISM_S3_S3_H
 #define PRISM_S3_S3_H
 
+#include "prism/aws.h"
 #include "prism/backoff.h"
 #include "prism/buf.h"
 #include "prism/err.h"
@@ -38,15 +39,12 @@ enum {
     PR_S3_PARTS_MAX = 10000
 };
 
-struct pr_s3_keys { /* "" token: none */
-    char access[128], secret[256], token[4096];
-};
 /* Asked for every try, by any thread; so keys may rotate. now_ms: Unix epoch. After PR_EUNAVAIL and
  * PR_ETIMEOUT they are asked for again, as after a try that failed so. */
-typedef enum pr_code pr_s3_keys_fn(void *arg, int64_t now_ms, struct pr_s3_keys *out,
+typedef enum pr_code pr_s3_keys_fn(void *arg, int64_t now_ms, struct pr_aws_keys *out,
                                    struct pr_err *err);
 /* The server called these expired or unknown: who gives them asks for others next time. */
-typedef void pr_s3_keys_refused_fn(void *arg, const struct pr_s3_keys *these);
+typedef void pr_s3_keys_refused_fn(void *arg, const struct pr_aws_keys *these);
 
 /* Everything is borrowed and must outlive the connections; nothing changes while they are
  * open. Proxies of the environment are not used. */

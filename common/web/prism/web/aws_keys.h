@@ -13,7 +13,7 @@
 struct pr_aws_source {
     struct pr_aws_keys keys;        /* access "": not set */
     char role_arn[2049];            /* AWS_ROLE_ARN */
-    char role_session[65];          /* AWS_ROLE_SESSION_NAME; "": prism */
+    char role_session[65];          /* AWS_ROLE_SESSION_NAME */
     char web_token_file[512];       /* AWS_WEB_IDENTITY_TOKEN_FILE, read anew each time; "" none */
     char sts_url[512];              /* where the role is assumed */
     char sts_ca_file[512];          /* certificates to trust there; "": the system's */

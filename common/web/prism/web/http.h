@@ -2,15 +2,12 @@
 #ifndef PRISM_WEB_HTTP_H
 #define PRISM_WEB_HTTP_H
 
+#include "prism/aws.h"
 #include "prism/buf.h"
 #include "prism/err.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-struct pr_aws_keys { /* NULL-able strings are "" */
-    char access[128], secret[256], token[4096];
-};
 
 struct pr_web_request {
     const char *method, *url;
