@@ -28,21 +28,17 @@ static const char CONFIG[] = "listen: 127.0.0.1:%d\n"
 
 static void start_server(int n)
 {
-    char path[100], command[200];
+    char path[100];
     (void)snprintf(path, sizeof path, "%s/n%d.conf", nats.dir, n);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
     (void)fprintf(f, CONFIG, nats.port[n], n, nats.dir, n, nats.route[n], nats.route[0],
                   nats.route[1], nats.route[2]);
     assert_int_equal(fclose(f), 0);
-    (void)snprintf(command, sizeof command, /* Debian keeps it in /usr/sbin */
-                   "PATH=\"$PATH:/usr/sbin\" exec nats-server -c %s", path);
-    const char *argv[] = { "/bin/sh", "-c", command, NULL };
-    nats.pid[n] = it_spawn(NULL, argv);
+    nats.pid[n] = nats_spawn(path);
 }
 
-struct
-try {
+struct attempt {
     struct pr_bus *bus;
     int replicas;
     struct pr_err err;
@@ -50,7 +46,7 @@ try {
 
 static bool is_set_up(void *ctx)
 {
-    struct try *t = ctx;
+    struct attempt *t = ctx;
     return pr_bus_setup(t->bus, t->replicas, &t->err) == PR_OK;
 }
 
@@ -66,7 +62,7 @@ static struct pr_bus *open_bus(void)
 /* Also once more while all is well: the servers elect before they take streams. */
 static void set_up(int replicas)
 {
-    struct try t = { .bus = open_bus(), .replicas = replicas };
+    struct attempt t = { .bus = open_bus(), .replicas = replicas };
     const bool done = it_await(is_set_up, &t, PATIENCE_MS);
     pr_bus_close(t.bus);
     if (!done)
@@ -258,7 +254,7 @@ static void replicas_are_as_asked_and_else_as_they_are(void **state)
 static void more_replicas_than_servers_are_refused_by_name(void **state)
 {
     (void)state;
-    struct try t = { .bus = open_bus(), .replicas = 5 };
+    struct attempt t = { .bus = open_bus(), .replicas = 5 };
     it_await(is_set_up, &t, 2000);
     pr_bus_close(t.bus);
     assert_int_equal(t.err.code, PR_EINVAL);

@@ -2,6 +2,19 @@
 
 #include "nats_session.h"
 
+#include "it.h"
+
+#include <stdio.h>
+
+pid_t nats_spawn(const char *conf)
+{
+    char command[280]; /* Debian keeps it in /usr/sbin */
+    (void)snprintf(command, sizeof command, "PATH=\"$PATH:/usr/sbin\" exec nats-server -c %s",
+                   conf);
+    const char *argv[] = { "/bin/sh", "-c", command, NULL };
+    return it_spawn(NULL, argv);
+}
+
 void nats_session_open(struct nats_session *s, const char **url, int urls, const char *user,
                        const char *password)
 {

@@ -1,8 +1,12 @@
-/* A plain connection to NATS servers, to ask them what the bus does not. */
+/* A nats-server of a test's own, and a plain connection to some, to ask what the bus does not. */
 #ifndef PRISM_TEST_NATS_SESSION_H
 #define PRISM_TEST_NATS_SESSION_H
 
 #include <nats/nats.h>
+#include <sys/types.h>
+
+/* With the settings of a file; as it_spawn. */
+pid_t nats_spawn(const char *conf);
 
 struct nats_session {
     natsOptions *opts;

@@ -137,8 +137,6 @@
 {{- fail (printf "services.%s.aws: false, so that there is no way to AWS, for which %s is" $service $setting) }}
 {{- end }}
 {{- end }}
-{{- end }}
-{{- range $service, $s := dict "autoscale" $a "dr" $dr }}
 {{- if and $s.enabled $s.aws (not $s.serviceAccount.roleArn) (not $np.podIdentity) (not (hasKey (merge dict $s.env $s.secrets) "AWS_ACCESS_KEY_ID")) }}
 {{- fail (printf "networkPolicy.podIdentity: false, but services.%s.aws, without a roleArn, has its keys from there" $service) }}
 {{- end }}
