@@ -31,9 +31,19 @@ docker_engine() { # DIR
 docker_fresh() {
     docker_ours=$1
     docker_down "$1" # what a test that was killed left
+    docker_unmount "$1"
     rm -rf --one-file-system "${1:?}/data"
     PRISM_DOCKER_OWN=1
     docker_up "$1"
+}
+
+# An engine that was killed leaves its containers' file systems and network namespaces mounted.
+docker_unmount() { # DIR
+    local left mount
+    left=$(findmnt -rno TARGET | grep -F "$1/" | sort -r) || return 0
+    while read -r mount; do
+        umount "$mount" || die "$mount is in use: end the containers of the engine that was killed"
+    done <<<"$left"
 }
 
 # Only the engine that docker_engine started; what it has built stays for the next time.
