@@ -104,10 +104,11 @@ static bool says(void *ctx)
 static bool measured(void *ctx)
 {
     static char metrics[1 << 17];
-    (void)ctx;
     return it_http(dr.dr.port, "GET", "/metrics", NULL, NULL, metrics, sizeof metrics) == 200 &&
-           strstr(metrics, "prism_dr_alarm{alarm=\"bucket\"} 1") != NULL;
+           strstr(metrics, ctx) != NULL;
 }
+static char bucket_alarm[] = "prism_dr_alarm{alarm=\"bucket\"} 1";
+static char no_bucket_alarm[] = "prism_dr_alarm{alarm=\"bucket\"} 0";
 
 static void a_bucket_that_refuses_is_named(void **state)
 {
@@ -116,7 +117,7 @@ static void a_bucket_that_refuses_is_named(void **state)
     dr_stage_set("PRISM_DR_S3_SECRET_ACCESS_KEY", "wrong");
     it_service(&dr.dr, "dr", dr.uri, dr.env);
     assert_true(it_await(says, denied, 20000));
-    assert_true(it_await(measured, NULL, 10000));
+    assert_true(it_await(measured, bucket_alarm, 10000));
     assert_int_equal(it_stop(dr.dr.pid), 0);
     dr_stage_set("PRISM_DR_S3_SECRET_ACCESS_KEY", it_env("IT_S3_SECRET"));
     dr_stage_set("PRISM_DR_S3_BUCKET", "prism-nobody");
@@ -239,6 +240,27 @@ static void a_stopped_shipper_that_comes_back_harms_nobody(void **state)
         it_kill(dr.dr.pid);
         dr_stage_end_leases();
     }
+}
+
+/* Whose bucket refused, and who was passed over then, says nothing of a bucket that is not his. */
+static void who_no_longer_leads_raises_no_alarm(void **state)
+{
+    (void)state;
+    struct it_service second;
+    char first[128];
+    dr_stage_set("PRISM_DR_S3_SECRET_ACCESS_KEY", "wrong");
+    it_service(&dr.dr, "dr", dr.uri, dr.env);
+    assert_true(it_await(measured, bucket_alarm, 20000));
+    dr_stage_text(first, sizeof first, "SELECT holder FROM dr_groups");
+    assert_int_equal(kill(dr.dr.pid, SIGSTOP), 0);
+    dr_stage_set("PRISM_DR_S3_SECRET_ACCESS_KEY", it_env("IT_S3_SECRET"));
+    it_service(&second, "dr", dr.uri, dr.env);
+    struct holder h = { first };
+    const bool led = it_await(led_by_another, &h, 20000);
+    assert_int_equal(kill(dr.dr.pid, SIGCONT), 0);
+    const bool silent = it_await(measured, no_bucket_alarm, 10000);
+    assert_int_equal(it_stop(second.pid), 0);
+    assert_true(led && silent);
 }
 
 static void other_numbers_of_groups_wait(void **state)
@@ -451,6 +473,7 @@ int main(int argc, char **argv)
         T(a_full_spool_goes_on_from_the_backlog),
         T(killed_at_any_request),
         T(a_stopped_shipper_that_comes_back_harms_nobody),
+        T(who_no_longer_leads_raises_no_alarm),
         T(other_numbers_of_groups_wait),
         T(without_postgres_it_ships_and_promises_nothing),
         T(shards_come_and_go_alone),

@@ -74,11 +74,18 @@ bool dr_group_rest(struct dr_group *g, int64_t until_us)
 
 /* --- leading ------------------------------------------------------------------------------- */
 
-static void begin(struct dr_group *g)
+static void no_trouble(struct dr_group *g)
 {
     pthread_mutex_lock(&g->mu);
-    g->leading = true;
     g->trouble[0] = '\0';
+    pthread_mutex_unlock(&g->mu);
+}
+
+static void begin(struct dr_group *g)
+{
+    no_trouble(g);
+    pthread_mutex_lock(&g->mu);
+    g->leading = true;
     pthread_cond_signal(&g->save);
     pthread_mutex_unlock(&g->mu);
     g->o.changed(g->o.ctx);
@@ -158,6 +165,8 @@ static void *run(void *arg)
                 complain(g, rc, &err);
             else
                 g->said[0] = '\0';
+        } else {
+            no_trouble(g); /* it is another's to say, or nobody's */
         }
         go_on = dr_group_rest(g, pr_mono_us() + RETRY_US);
     }
