@@ -14,18 +14,19 @@ docker_up() {
 docker_engine() { # DIR
     local dir=$1
     docker_ours=
-    if [ -z "${PRISM_DOCKER_OWN:-}" ] && docker info >/dev/null 2>&1; then
+    if [ -z "${PRISM_DOCKER_OWN:-}" ] && docker_answers; then
         return 0
     fi
     command -v dockerd >/dev/null || ensure_packages "${PACKAGES_DOCKER[@]}"
     is_root || die "no Docker engine answers, and only root can start one"
     export DOCKER_HOST=unix://$dir/docker.sock
     docker_ours=$dir
-    ! docker info >/dev/null 2>&1 || return 0
+    ! docker_answers || return 0
     setsid dockerd --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" \
         -H "$DOCKER_HOST" </dev/null >"$dir/dockerd.log" 2>&1 9>&- &
-    await 60 "the Docker engine (log: $dir/dockerd.log)" docker info >/dev/null || exit 1
+    await 60 "the Docker engine (log: $dir/dockerd.log)" docker_answers || exit 1
 }
+docker_answers() { docker info >/dev/null 2>&1; }
 
 # docker_fresh DIR: an engine of ours that has no image and nothing built yet.
 docker_fresh() {
