@@ -4,13 +4,14 @@
 #include "io/topology_rows.h"
 
 #include "prism/dp/library.h"
+#include "prism/io/clock.h"
 #include "prism/io/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEASE_TTL_MS = 5000 };
+enum { LEASE_TTL_MS = 5000, CHECK_US = 10 * 1000 * 1000 };
 
 enum pr_code rebalance_watcher_open(struct rebalance_watcher *w, struct pr_service *svc,
                                     const struct rebalance_config *cfg, struct pr_err *err)
@@ -59,6 +60,17 @@ static void forget(struct rebalance_watcher *w)
     w->members = 0;
 }
 
+/* What another replica says from now on. */
+static void say_nothing(struct rebalance_watcher *w)
+{
+    if (w->zones.shown != 0)
+        rebalance_zones_forget(&w->zones, w->svc->metrics);
+    pr_metrics_set(w->svc->metrics, M_STORE_UNFIT, NULL, 0);
+    pr_metrics_set(w->svc->metrics, M_UNREGISTERED, NULL, 0);
+    pr_metrics_drop(w->svc->metrics, M_NODES, NULL);
+    w->unfit[0] = '\0';
+}
+
 /* *c stays NULL when the system is empty. */
 static enum pr_code find_cluster(struct rebalance_watcher *w, struct pr_err *err)
 {
@@ -102,22 +114,26 @@ static void count_states(const struct rebalance_watcher *w, const struct rebalan
                        rebalance_node_state_name((enum rebalance_node_state)s), n[s]);
 }
 
-/* Settings and library of the cluster, at the start and when a node joins. */
-static void check_members(struct rebalance_watcher *w)
+/* Settings and library of the cluster: at the start, when a node joins, and now and then, for a
+ * node may come back with others. While they are wrong at every look, so that it ends when they
+ * are mended. */
+static void check_store(struct rebalance_watcher *w)
 {
     struct pr_err err = { 0 };
     const size_t members = pr_cluster_topology(w->cluster)->nodes;
-    if (members == w->members)
+    const bool others = members != w->members;
+    if (!others && pr_mono_us() < w->next_check_us)
         return;
-    const enum pr_code rc = pr_cluster_check(w->cluster, PR_LIBRARY_VERSION, &err);
-    pr_metrics_set(w->svc->metrics, M_STORE_UNFIT, NULL, rc != PR_OK);
-    if (rc == PR_EUNAVAIL)
-        return; /* asked again in a second */
+    const bool fit = pr_cluster_check(w->cluster, PR_LIBRARY_VERSION, &err) == PR_OK;
+    pr_metrics_set(w->svc->metrics, M_STORE_UNFIT, NULL, !fit);
     w->members = members;
-    if (rc != PR_OK)
-        pr_warn(PR_EV("store.unfit"), PR_E(&err));
-    else
+    w->next_check_us = fit ? pr_mono_us() + CHECK_US : 0;
+    const char *why = fit ? "" : err.text;
+    if (fit && (others || w->unfit[0] != '\0'))
         pr_info(PR_EV("store.fit"), PR_I("nodes", members));
+    else if (strncmp(w->unfit, why, sizeof w->unfit - 1) != 0)
+        pr_warn(PR_EV("store.unfit"), PR_E(&err));
+    snprintf(w->unfit, sizeof w->unfit, "%.*s", (int)sizeof w->unfit - 1, why);
 }
 
 static enum pr_code look(struct rebalance_watcher *w, struct pr_err *err)
@@ -155,9 +171,8 @@ enum pr_code rebalance_watcher_tick(struct rebalance_watcher *w, struct pr_err *
 {
     enum pr_code rc = pr_lease_hold(w->svc->db, &w->lease, err);
     if (rc == PR_ECONFLICT) {
-        if (w->zones.shown != 0)
-            rebalance_zones_forget(&w->zones, w->svc->metrics);
         forget(w);
+        say_nothing(w);
         say(w, "another replica watches", NULL);
         return PR_OK;
     }
@@ -182,7 +197,7 @@ enum pr_code rebalance_watcher_tick(struct rebalance_watcher *w, struct pr_err *
     }
     if (rc != PR_OK)
         return rc;
-    check_members(w);
+    check_store(w);
     say(w, "watching", NULL);
     return PR_OK;
 }

@@ -21,6 +21,8 @@ struct rebalance_watcher {
     int at;
     bool written;   /* last is what the tables hold */
     size_t members; /* of the cluster, when it was checked */
+    int64_t next_check_us;
+    char unfit[200]; /* why it is not fit to be moved in, as logged last; "" it is */
     struct rebalance_zones_watch zones;
     char state[200]; /* what was logged last */
 };
