@@ -243,20 +243,6 @@ void edge_assert_in(const char *token)
         fail_msg("%ld: %s\n%s", edge_r.status, edge_r.text, token);
 }
 
-double edge_metric(const char *name)
-{
-    static char text[256 * 1024];
-    const size_t n = strlen(name);
-    assert_int_equal(it_http(fx.service.port, "GET", "/metrics", NULL, NULL, text, sizeof text),
-                     200);
-    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, n) == 0 && line[n] == ' ')
-            return strtod(line + n, NULL);
-    }
-    return 0;
-}
-
 /* Appends a file to text, which has have bytes of at most LOG_BYTES. */
 static size_t append(char *text, size_t have, const char *path)
 {

@@ -45,8 +45,6 @@ void edge_idp_hangs(void); /* takes connections, and never says a word */
 extern struct reply edge_r;
 long edge_get(const char *token, const char *path); /* as the bearer of token; NULL: without */
 void edge_assert_in(const char *token);             /* may look at nodes, or the test fails */
-/* A value of the service's /metrics: "prism_api_denied_total{why=\"jwt_key\"}"; 0: not there. */
-double edge_metric(const char *name);
 /* What every program that this test started has logged; allocated. */
 char *edge_log(void);
 

@@ -63,7 +63,7 @@ static void strangers_do_not_make_us_ask_more_often(void **state)
 static bool failing(void *ctx)
 {
     const double *before = ctx;
-    return edge_metric("prism_api_jwks_reads_total{result=\"failed\"}") > *before;
+    return it_metric(fx.service.port, "prism_api_jwks_reads_total{result=\"failed\"}") > *before;
 }
 
 static void keys_stay_while_they_cannot_be_read(void **state)
@@ -80,13 +80,13 @@ static void keys_stay_while_they_cannot_be_read(void **state)
     const struct edge_key *with_late[] = { &next_key, &late };
     double before;
     for (size_t i = 0; i < PR_COUNT(wrong); i++) {
-        before = edge_metric("prism_api_jwks_reads_total{result=\"failed\"}");
+        before = it_metric(fx.service.port, "prism_api_jwks_reads_total{result=\"failed\"}");
         edge_idp_says(i % 2 == 0 ? 200 : 500, wrong[i]);
         assert_true(it_await(failing, &before, 20000));
         edge_assert_in(edge_token(&next_key, "alice", "viewer"));
     }
     edge_idp_down();
-    before = edge_metric("prism_api_jwks_reads_total{result=\"failed\"}");
+    before = it_metric(fx.service.port, "prism_api_jwks_reads_total{result=\"failed\"}");
     assert_true(it_await(failing, &before, 20000));
     edge_assert_in(known);
     edge_assert_in(edge_token(&next_key, "bob", "viewer")); /* one that was never seen */
@@ -130,7 +130,7 @@ static void a_watch_ends_with_its_key(void **state)
 static bool table_refused(void *ctx)
 {
     (void)ctx;
-    return edge_metric("prism_api_roles_reloads_total{result=\"refused\"}") == 1;
+    return it_metric(fx.service.port, "prism_api_roles_reloads_total{result=\"refused\"}") == 1;
 }
 
 static void nobody_is_let_in_before_keys_were_read(void **state)
@@ -211,12 +211,12 @@ static bool has_no_keys(void *token)
 static bool none_are_counted(void *ctx)
 {
     (void)ctx;
-    return edge_metric("prism_api_jwks_keys") == 0;
+    return it_metric(fx.service.port, "prism_api_jwks_keys") == 0;
 }
 
 static double metric_of_typ(void)
 {
-    return edge_metric("prism_api_denied_total{why=\"jwt_typ\"}");
+    return it_metric(fx.service.port, "prism_api_denied_total{why=\"jwt_typ\"}");
 }
 
 /* What was withdrawn while the provider could not be reached is not heard of, so keys are not

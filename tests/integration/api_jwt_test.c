@@ -72,14 +72,14 @@ static void assert_out(const char *token, const char *why, const char *detail)
 {
     char name[128];
     snprintf(name, sizeof name, "prism_api_denied_total{why=\"%s\"}", why);
-    const double before = edge_metric(name);
+    const double before = it_metric(fx.service.port, name);
     if (edge_get(token, "/v1/nodes") != 401)
         fail_msg("%s: %ld %s\n%.300s", why, edge_r.status, edge_r.text, token);
     assert_string_equal(edge_r.type, "application/problem+json");
     assert_string_equal(edge_r.challenge, "Bearer realm=\"prism\", error=\"invalid_token\"");
     if (strcmp(api_str(&edge_r, "detail"), detail) != 0)
         fail_msg("%s: %s", why, edge_r.text);
-    if (edge_metric(name) != before + 1)
+    if (it_metric(fx.service.port, name) != before + 1)
         fail_msg("%s was not the reason: %.300s", why, token);
 }
 

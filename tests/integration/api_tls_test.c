@@ -36,7 +36,8 @@ static void the_api_is_behind_tls_and_the_probes_are_not(void **state)
     assert_int_equal(it_http(fx.service.port, "GET", "/v1/nodes", auth, NULL, text, sizeof text),
                      404);
     assert_null(strstr(text, "\"items\""));
-    assert_true(edge_metric("prism_api_tls_certificate_expires_seconds") > (double)time(NULL));
+    assert_true(it_metric(fx.service.port, "prism_api_tls_certificate_expires_seconds") >
+                (double)time(NULL));
 }
 
 static void certificates_have_the_roles_of_the_table(void **state)
@@ -98,7 +99,7 @@ static bool ops_is_nobody(void *ctx)
 
 static double tables_taken(void)
 {
-    return edge_metric("prism_api_roles_reloads_total{result=\"taken\"}");
+    return it_metric(fx.service.port, "prism_api_roles_reloads_total{result=\"taken\"}");
 }
 static bool is_taken(void *ctx)
 {
@@ -169,7 +170,7 @@ static void prismctl_trusts_and_is_trusted(void **state)
 static bool ends_soon(void *ctx)
 {
     (void)ctx;
-    const double ends_s = edge_metric("prism_api_tls_certificate_expires_seconds");
+    const double ends_s = it_metric(fx.service.port, "prism_api_tls_certificate_expires_seconds");
     return ends_s > 0 && ends_s < (double)time(NULL) + 3700;
 }
 
@@ -177,7 +178,7 @@ static bool ends_soon(void *ctx)
 static bool reload_refused(void *ctx)
 {
     (void)ctx;
-    return edge_metric("prism_api_tls_reloads_total{result=\"refused\"}") > 0;
+    return it_metric(fx.service.port, "prism_api_tls_reloads_total{result=\"refused\"}") > 0;
 }
 
 static void certificates_are_renewed(void **state)
@@ -240,7 +241,7 @@ static void an_address_that_is_refused_too_often_waits(void **state)
     assert_int_equal(get(NULL, ops_file, "/v1/nodes"), 200);
     assert_true(is_not_checked_meanwhile());
     assert_int_equal(get(NULL, NULL, "/openapi.json"), 200);
-    assert_true(edge_metric("prism_api_denied_total{why=\"address\"}") >= 5);
+    assert_true(it_metric(fx.service.port, "prism_api_denied_total{why=\"address\"}") >= 5);
     free(jwt);
 }
 
@@ -259,7 +260,7 @@ static size_t a_byte(char *to, size_t size, size_t n, void *ctx)
 static bool was_too_slow(void *ctx)
 {
     (void)ctx;
-    return edge_metric("prism_api_too_slow_total") >= 1;
+    return it_metric(fx.service.port, "prism_api_too_slow_total") >= 1;
 }
 
 static void a_body_that_drips_is_not_waited_for(void **state)

@@ -4,6 +4,7 @@
 
 #include "prism/rng.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,6 +278,18 @@ static bool failed_over(void *ctx)
     return stage_number(text) == 1;
 }
 
+static bool stands_still(void *ctx)
+{
+    (void)ctx;
+    return it_metric(stage.service.port, "prism_rebalance_plan_standstill_seconds") >= 1;
+}
+
+static bool goes_on(void *ctx)
+{
+    (void)ctx;
+    return it_metric(stage.service.port, "prism_rebalance_plan_standstill_seconds") == 0;
+}
+
 /* Its replica takes over; with one replica a shard the batches then wait until
  * the killed node is back in step. */
 static void killed_primary_delays_the_plan_and_loses_nothing(void **state)
@@ -301,11 +314,81 @@ static void killed_primary_delays_the_plan_and_loses_nothing(void **state)
     it_server_kill(name, true);
     assert_true(it_await(waits, &plan, STAGE_AWAIT_MS));
     assert_true(it_await(failed_over, &port, STAGE_AWAIT_MS));
+    assert_true(it_await(stands_still, NULL, STAGE_AWAIT_MS));
     it_server_up(name);
     stage_await_plan(plan, "done");
     assert_true(stage_writer_stop() > 100);
     it_cluster_await(STAGE_AWAIT_MS);
+    assert_true(it_await(goes_on, NULL, STAGE_AWAIT_MS));
     stage_verify();
+}
+
+static bool stuck_are(void *ctx)
+{
+    return it_metric(stage.service.port, "prism_rebalance_plans_stuck") == *(const int *)ctx;
+}
+
+static void stuck_plans_are_counted(void **state)
+{
+    (void)state;
+    /* One that was over: nobody looks at it again. */
+    stage_sql("UPDATE plans SET state = 'paused', error = 'stuck: the target is no more' "
+              "WHERE id = (SELECT min(id) FROM plans WHERE state = 'done')");
+    assert_true(it_await(stuck_are, &(int){ 1 }, STAGE_AWAIT_MS));
+    stage_sql("UPDATE plans SET error = NULL WHERE state = 'paused'"); /* a person paused it */
+    assert_true(it_await(stuck_are, &(int){ 0 }, STAGE_AWAIT_MS));
+    stage_sql("UPDATE plans SET state = 'done' WHERE state = 'paused'");
+}
+
+struct unfit {
+    int port, is; /* of a replica of rebalance; what it shall say */
+};
+
+static bool unfit_is(void *ctx)
+{
+    const struct unfit *u = ctx;
+    return it_metric(u->port, "prism_rebalance_store_unfit") == u->is;
+}
+
+static bool watched_by(void *ctx)
+{
+    char text[160];
+    snprintf(text, sizeof text,
+             "SELECT count(*) FROM leases WHERE name = 'rebalance-topology' AND holder LIKE "
+             "'%%-%d' AND expires_at > clock_timestamp()",
+             *(const int *)ctx);
+    return stage_number(text) == 1;
+}
+
+/* A node that came back with another setting is found without a change of members; who watched
+ * when it was found says nothing when another does. */
+static void an_unfit_store_is_named_until_it_is_mended(void **state)
+{
+    (void)state;
+    const int port = (int)stage_number("SELECT min(port) FROM nodes WHERE role = 'primary'");
+    struct it_service first = stage.service;
+    struct unfit was = { first.port, 0 };
+    redisContext *c = it_redis_admin(port);
+    assert_true(it_await(unfit_is, &was, STAGE_AWAIT_MS));
+    freeReplyObject(redisCommand(c, "CONFIG SET maxmemory-policy allkeys-lru"));
+    was.is = 1;
+    const bool found = it_await(unfit_is, &was, STAGE_AWAIT_MS);
+
+    stage_service();
+    assert_int_equal(kill(first.pid, SIGSTOP), 0);
+    struct unfit now = { stage.service.port, 1 };
+    const bool handed = it_await(watched_by, &(int){ (int)stage.service.pid }, STAGE_AWAIT_MS) &&
+                        it_await(unfit_is, &now, STAGE_AWAIT_MS);
+    assert_int_equal(kill(first.pid, SIGCONT), 0);
+    was.is = 0;
+    const bool silent = it_await(unfit_is, &was, STAGE_AWAIT_MS);
+
+    freeReplyObject(redisCommand(c, "CONFIG SET maxmemory-policy noeviction"));
+    redisFree(c);
+    now.is = 0;
+    const bool mended = it_await(unfit_is, &now, STAGE_AWAIT_MS);
+    assert_int_equal(it_stop(first.pid), 0);
+    assert_true(found && handed && silent && mended);
 }
 
 static bool dead_lettered(void *ctx)
@@ -347,6 +430,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(killed_service_resumes_where_it_was),
         cmocka_unit_test(second_replica_takes_over),
         cmocka_unit_test(killed_primary_delays_the_plan_and_loses_nothing),
+        cmocka_unit_test(stuck_plans_are_counted),
+        cmocka_unit_test(an_unfit_store_is_named_until_it_is_mended),
         cmocka_unit_test(malformed_command_is_dead_lettered_and_the_next_one_served),
     };
     return cmocka_run_group_tests_name("rebalance", tests, stage_open, stage_close);

@@ -65,6 +65,8 @@ bool it_service_ready(const struct it_service *s);
  * lines or NULL; body may be NULL; reply is NUL-terminated, cut at n - 1. */
 int it_http(int port, const char *method, const char *path, const char *headers, const char *body,
             char *reply, size_t n);
+/* A value of who serves /metrics there: "prism_api_denied_total{why=\"jwt_key\"}"; 0: not there. */
+double it_metric(int port, const char *name);
 
 /* A proxy before a server on this machine that does wrong what its rules say; they, and the
  * lines of its log ("number method target fault status"), are described in

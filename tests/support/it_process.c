@@ -282,6 +282,19 @@ int it_http(int port, const char *method, const char *path, const char *headers,
     return status;
 }
 
+double it_metric(int port, const char *name)
+{
+    static char text[256 * 1024];
+    const size_t n = strlen(name);
+    assert_int_equal(it_http(port, "GET", "/metrics", NULL, NULL, text, sizeof text), 200);
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, n) == 0 && line[n] == ' ')
+            return strtod(line + n, NULL);
+    }
+    return 0;
+}
+
 /* --- services ----------------------------------------------------------- */
 enum { MAX_SETTINGS = 32, SETTING = 2048 };
 

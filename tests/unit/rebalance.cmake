@@ -1,4 +1,4 @@
-foreach(name approve batch chains conflict crossing diff drain flight pace progress reign repair returns slot_job slot_job_walk slot_machine takeover throttle topology verdict window zones)
+foreach(name approve batch chains conflict crossing diff drain flight pace progress reign repair returns slot_job slot_job_walk slot_machine standstill takeover throttle topology verdict window zones)
     prism_test(unit/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c LINK rebalance_core)
 endforeach()
 foreach(name cost goals limits plan refuse waves)

@@ -63,6 +63,8 @@ enum pr_code rebalance_shell_tick(void *ctx, int64_t now_ms, struct pr_err *err)
     if (rc == PR_OK && now_ms >= s->sweep_ms) {
         s->sweep_ms = now_ms + SWEEP_MS;
         rc = rebalance_gives_sweep(s->svc->db, err);
+        if (rc == PR_OK)
+            rc = rebalance_standstill_tell(&s->standstill, s->svc->db, s->svc->metrics, err);
     }
     return rc;
 }

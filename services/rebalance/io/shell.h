@@ -5,6 +5,7 @@
 #include "io/executor.h"
 #include "io/fleet/explains.h"
 #include "io/planner.h"
+#include "io/standstill.h"
 #include "io/watcher.h"
 
 struct rebalance_shell {
@@ -13,7 +14,8 @@ struct rebalance_shell {
     struct rebalance_planner planner;
     struct rebalance_executor *executor;
     struct rebalance_explains *explains;
-    int64_t sweep_ms; /* when dr's rows of old plans are looked for next */
+    struct rebalance_standstill standstill;
+    int64_t sweep_ms; /* when plans and dr's rows of old ones are looked at next */
 };
 
 PR_CHECKED enum pr_code rebalance_shell_open(struct rebalance_shell *s, struct pr_service *svc,
