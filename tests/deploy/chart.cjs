@@ -30,6 +30,8 @@ const every = settings.get("Every service");
 assert(every.has("PRISM_DB_URI") && SERVICES.every((s) => settings.get(s).size > 5), "settings.md is not as expected");
 const drain = fs.readFileSync(`${root}/common/io/service_internal.h`, "utf8").match(/PR_DRAIN_S = (\d+)/);
 assert(drain && Number(drain[1]) === DRAIN_S, "a service drains for another time than the chart waits");
+const idle = fs.readFileSync(`${root}/services/metadata-api/io/api.c`, "utf8").match(/IDLE_TIMEOUT_S = (\d+)/);
+assert(idle, "api.c is not as expected");
 
 function container(c, tables) {
     const s = c.securityContext;
@@ -115,6 +117,7 @@ function workload(service, w, all, values) {
     must(!api || stop >= 10, "the API leaves before load balancers know");
     must(spec.topologySpreadConstraints.some((x) => x.topologyKey === "topology.kubernetes.io/zone" && x.maxSkew === 1 &&
         matches(x.labelSelector, t.metadata.labels)), "spread over zones");
+    must(spec.topologySpreadConstraints.every((x) => x.nodeTaintsPolicy === "Honor"), "a zone that failed is one with room, where nothing can go");
     must(spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution.every((x) =>
         matches(x.podAffinityTerm.labelSelector, t.metadata.labels)), "replicas on one node");
     must(matches(w.spec.selector, t.metadata.labels), "its selector finds its pods");
@@ -387,7 +390,10 @@ for (const file of files) {
             works.find((w) => w.metadata.name === "prism-autoscale").spec.template.spec.containers[0].env.find((e) => e.name === "PRISM_PROMETHEUS_URL")?.value];
         must(asked.every((url) => url === `http://${rules.metadata.labels.release}-prometheus.monitoring:9090`), `Prometheus is asked at ${asked}`);
         must(rules.spec.groups.flatMap((g) => g.rules).every((r) => !r.alert || /^https:\/\/.*\.md$/.test(r.annotations.runbook_url)), "a page without a link");
-        must(all.find((o) => o.kind === "Ingress").metadata.annotations["alb.ingress.kubernetes.io/scheme"] === "internal", "open to the world");
+        const alb = (name) => all.find((o) => o.kind === "Ingress").metadata.annotations[`alb.ingress.kubernetes.io/${name}`];
+        must(alb("scheme") === "internal", "open to the world");
+        must(Number(alb("load-balancer-attributes").match(/idle_timeout\.timeout_seconds=(\d+)/)?.[1]) < Number(idle[1]),
+            "the API closes connections that the load balancer still uses: 502");
     }
 }
 pair(rendered["site-a"], rendered["site-b"]);

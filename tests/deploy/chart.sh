@@ -48,6 +48,18 @@ verbs() { # KIND NAMESPACE
     exit 1
 }
 
+# A first install without a Redis Cluster: nobody is given seeds that do not answer, and nothing is loaded.
+page=$root/docs/how-to/deploy-on-eks.md
+grep -q 'jobs.setup.library: false.*common.redisSeeds: ""' "$page" || {
+    echo "$page: a first install without Redis is another one than is tried here"
+    exit 1
+}
+"$helm" template prism "$root/deploy/helm/prism" --namespace prism --set jobs.setup.library=false --set common.redisSeeds= >"$dir/first.yaml"
+if grep -E 'PRISM_REDIS_SEEDS, value: "?[^"}]|args: \["library"' "$dir/first.yaml" || ! grep -q 'args: \["store"' "$dir/first.yaml"; then
+    echo "a first install without a Redis Cluster asks it"
+    exit 1
+fi
+
 # The migrations' job hands the owner's db-uri of the documentation to dbmate as it is, and refuses what the others may have
 # and dbmate's driver does not know.
 mkdir "$dir/bin"
@@ -61,7 +73,6 @@ migrate() { # URI: what dbmate gets
     printf '%s' "$1" >"$dir/db-uri"
     PATH=$dir/bin:$PATH sh -c "$(cat "$dir/migrate.sh")" 2>"$dir/said"
 }
-page=$root/docs/how-to/deploy-on-eks.md
 owner=$(grep -oE 'postgresql://prism_owner:[^` ]+' "$page")
 service=$(grep -oE 'postgresql://prism_placement:[^` ]+' "$page")
 for uri in "$owner" "$service"; do

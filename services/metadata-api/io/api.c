@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEEP_KEYS_H = 24, SWEEP_MS = 600 * 1000, MAX_BODY_BYTES = 1 << 20, IDLE_TIMEOUT_S = 60 };
+/* Idle connections are kept for longer than a load balancer keeps them (the chart's: 60 s), which
+ * else sends a request on one that is being closed here, and answers 502. */
+enum { KEEP_KEYS_H = 24, SWEEP_MS = 600 * 1000, MAX_BODY_BYTES = 1 << 20, IDLE_TIMEOUT_S = 75 };
 
 #define CONFIG(...) PR_CFG_ROW(struct api_config, __VA_ARGS__)
 static const struct pr_cfg_row config_rows[] = {

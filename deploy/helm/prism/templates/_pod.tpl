@@ -23,6 +23,9 @@ spec:
     - maxSkew: 1
       topologyKey: topology.kubernetes.io/zone
       whenUnsatisfiable: {{ ternary "DoNotSchedule" "ScheduleAnyway" $.Values.spread.hard }}
+      # Nodes of a zone that failed may stay known for long, tainted. Counted, theirs would be a zone without a pod, and no other
+      # may have more than one then: what replaces the lost pods, or is added for the load, would wait until the zone is back.
+      nodeTaintsPolicy: Honor
       labelSelector:
         matchLabels: {{- include "prism.selector" . | nindent 10 }}
       matchLabelKeys: [{{ ternary "rollouts-pod-template-hash" "pod-template-hash" $.Values.rollouts.enabled }}]
