@@ -1,6 +1,9 @@
 prism_test(integration/dr_ship SOURCES ${T}/dr_ship_test.c ${T}/dr_stage.c
     LINK prism_it prism_base FIXTURE stack s3 TIMEOUT 300)
 add_dependencies(test_integration_dr_ship prism-dr prism-rebalance)
+prism_test(integration/dr_cli SOURCES ${T}/dr_cli_test.c ${T}/dr_stage.c
+    LINK prism_it prism_base FIXTURE stack s3 TIMEOUT 120)
+add_dependencies(test_integration_dr_cli prism-dr)
 prism_test(integration/dr_restore SLOW SOURCES ${T}/dr_restore_test.c ${T}/dr_restore_stage.c
     ${T}/dr_bucket.c ${T}/dr_stage.c ${T}/rebalance_stage.c
     LINK prism_it prism_s3 prism_dataplane_io prism_io prism_proto prism_base

@@ -36,6 +36,20 @@ static void status(void)
     run_ok((const char *const[]){ "status", NULL });
 }
 
+/* Where PRISM_DB_URI is not set, but this is; NULL: nothing. */
+static int with_database(const char *setting, const char *const *arg)
+{
+    static const char uri[] = "PRISM_DB_URI=";
+    size_t i = 0;
+    while (strncmp(dr.env[i], uri, strlen(uri)) != 0)
+        i++;
+    const char *keep = dr.env[i];
+    dr.env[i] = setting != NULL ? setting : "NO_DATABASE=";
+    const int status = region_failover(out, arg);
+    dr.env[i] = keep;
+    return status;
+}
+
 /* --- there and back ----------------------------------------------------------------------------
  */
 
@@ -60,12 +74,34 @@ static void a_plan_changes_nothing(void **state)
     assert_int_equal(region_failover(out, (const char *const[]){ "abort", NULL }), 3);
 }
 
+static void without_a_database_nothing_is_begun(void **state)
+{
+    (void)state;
+    assert_int_equal(with_database(NULL, (const char *const[]){ "plan", "--to", "west", NULL }), 3);
+    has("\"ready\":false");
+    has("neither PRISM_DB_URI nor PRISM_DB_URI_FILE is set");
+    assert_int_equal(with_database(NULL, TO_WEST), 3);
+    assert_string_equal(out, "");
+    status();
+    has("\"failover\":null");
+    dr_ledger_await_acked(10); /* nobody is locked out */
+}
+
+/* By the services' setting, which may be in a file. */
 static void a_planned_one_loses_nothing(void **state)
 {
     (void)state;
+    char setting[128];
+    const char *path = setting + strlen("PRISM_DB_URI_FILE=");
+    (void)snprintf(setting, sizeof setting, "PRISM_DB_URI_FILE=%s/db-uri", region.dir);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    (void)fprintf(f, "%s\n", dr.role);
+    assert_int_equal(fclose(f), 0);
     dr_stage_write(11, 800);
     dr_ledger_await_acked(50);
-    run_ok(TO_WEST);
+    if (with_database(setting, TO_WEST) != 0)
+        fail_msg("it has failed: %s", out);
     has("\"state\":\"done\"");
     has("\"owner\":\"west\",\"epoch\":1,");
     print_message("fail-over: RPO %ld ms, RTO %ld ms\n", number("rpo_ms"), number("rto_ms"));
@@ -231,6 +267,10 @@ static void an_abort_gives_the_old_side_back(void **state)
     has("\"can_abort\":true");
     assert_true(region_locked_out(region_east()));
     assert_int_equal(region_failover(out, TO_WEST), 3); /* one is under way */
+    assert_int_equal(
+        with_database(NULL, (const char *const[]){ "resume", "--old-side-is-down", NULL }), 2);
+    status();
+    has("\"attempt\":1,");
     assert_int_equal(region_failover(out, (const char *const[]){ "abort", NULL }), 4);
     has("\"can_abort\":true"); /* stuck: that node may be locked */
     assert_int_equal(region_failover(out, (const char *const[]){ "resume", NULL }), 3);
@@ -328,6 +368,7 @@ int main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_changes_nothing),
+        cmocka_unit_test(without_a_database_nothing_is_begun),
         cmocka_unit_test(a_planned_one_loses_nothing),
         cmocka_unit_test(the_old_side_says_nothing_more),
         cmocka_unit_test(it_fails_back),

@@ -40,6 +40,18 @@ struct dr_cli_store {
 };
 PR_CHECKED enum pr_code dr_cli_open(struct dr_cli_store *s, struct pr_err *err);
 void dr_cli_close(struct dr_cli_store *s);
+
+/* PostgreSQL and Redis, by PRISM_DB_URI, PRISM_REDIS_USER and PRISM_REDIS_PASSWORD, or the files
+ * that PRISM_DB_URI_FILE and so on name. Free with dr_cli_servers_done, also after a failure. */
+struct dr_cli_servers {
+    char *db_uri; /* NULL: not set */
+    char *redis_user, *redis_password;
+};
+/* PR_EINVAL: also where the database is needed, and not set. */
+PR_CHECKED enum pr_code dr_cli_servers(struct dr_cli_servers *s, bool db_needed,
+                                       struct pr_err *err);
+void dr_cli_servers_done(struct dr_cli_servers *s);
+
 bool dr_cli_threads(const char *text, unsigned *out); /* 1 to 64; false: it is not */
 /* "2030-01-31T12:00:00Z", or milliseconds since 1970. */
 bool dr_cli_until(const char *text, int64_t *ms);

@@ -43,7 +43,8 @@ static const char usage[] =
     "PRISM_DR_KEY_PATH; PRISM_DR_SCRATCH_PATH needs room for the whole store. With PostgreSQL,\n"
     "PRISM_DR_PG_PATH is the receiver's directory; run it as the user who owns the data "
     "directory.\n"
-    "For sites without PostgreSQL, PRISM_DB_URI names the database where routes and nodes are.\n"
+    "For sites without PostgreSQL, PRISM_DB_URI (or PRISM_DB_URI_FILE: the pods of dr have it)\n"
+    "names the database where routes and nodes are: without it, execute and resume are refused.\n"
     "Hooks get PRISM_FAILOVER_HOOK, PRISM_FAILOVER_SITE, PRISM_FAILOVER_FROM, PRISM_FAILOVER_TO "
     "and\n"
     "PRISM_FAILOVER_NUMBER.\n"
@@ -116,6 +117,7 @@ static int run(const struct verb *v, struct dr_region_order *order)
 {
     const struct passwd *who = getpwuid(geteuid());
     struct dr_cli_store s;
+    struct dr_cli_servers at = { .db_uri = NULL };
     struct pr_err err = { 0 };
     struct pr_buf out;
     char by[64], host[32] = "";
@@ -128,17 +130,18 @@ static int run(const struct verb *v, struct dr_region_order *order)
     pr_buf_init(&out, 0);
     pr_log_init("dr", PR_WARN);
     enum pr_code rc = dr_cli_open(&s, &err);
-    const struct dr_region_run how = { .cfg = &s.cfg,
-                                       .db_uri = getenv("PRISM_DB_URI"),
-                                       .progress = progress,
-                                       .cancel = &stop,
-                                       .cut = &cut };
+    if (rc == PR_OK)
+        rc = dr_cli_servers(&at, false, &err);
+    const struct dr_region_run how = {
+        .cfg = &s.cfg, .db_uri = at.db_uri, .progress = progress, .cancel = &stop, .cut = &cut
+    };
     int status = 2;
     if (rc == PR_OK) {
         rc = v->run(&how, order, &out, &err);
         status = exit_of(v, rc, &out);
     }
     dr_cli_close(&s);
+    dr_cli_servers_done(&at);
     if (out.len > 0 && !out.failed)
         (void)printf("%s\n", out.data);
     if (rc != PR_OK)

@@ -145,11 +145,10 @@ int dr_cli_scrub(int argc, char **argv)
 static const char retention_usage[] =
     "usage: prism-dr retention --dry-run\n"
     "The name of every object that would be deleted now, and a JSON line with the sums. What was\n"
-    "verified is known from PostgreSQL (PRISM_DB_URI); PRISM_DR_KEEP_HOURS says how far back must\n"
-    "be kept. With PRISM_DR_SITE it is the name that the store ships under now that is looked at,\n"
-    "and those it had before the last region fail-overs. The service deletes by itself; this never "
-    "does. Exit status: 0; 1 failed; 2 wrong\n"
-    "arguments.\n";
+    "verified is known from PostgreSQL (PRISM_DB_URI, or PRISM_DB_URI_FILE); PRISM_DR_KEEP_HOURS\n"
+    "says how far back must be kept. With PRISM_DR_SITE it is the name that the store ships under\n"
+    "now that is looked at, and those it had before the last region fail-overs. The service\n"
+    "deletes by itself; this never does. Exit status: 0; 1 failed; 2 wrong arguments.\n";
 
 static void print_key(void *ctx, const char *key)
 {
@@ -171,15 +170,18 @@ static enum pr_code present(const struct dr_cli_store *s, struct dr_retain *what
     return rc;
 }
 
-static int retention(const char *uri)
+static int retention(void)
 {
     struct dr_cli_store s;
+    struct dr_cli_servers at = { .db_uri = NULL };
     struct dr_mark *mark = NULL;
     struct dr_retained sum;
     struct dr_marker now;
     struct pr_db *db = NULL;
     struct pr_err err = { 0 };
     enum pr_code rc = dr_cli_open(&s, &err);
+    if (rc == PR_OK)
+        rc = dr_cli_servers(&at, true, &err);
     struct dr_retain what = { .store = &s.store.s3,
                               .cluster = s.cfg.cluster,
                               .rule = { pr_now_ms(), s.cfg.keep_hours * 3600000 },
@@ -188,7 +190,7 @@ static int retention(const char *uri)
     if (rc == PR_OK && s.cfg.site[0] != '\0')
         rc = present(&s, &what, &now, &err);
     if (rc == PR_OK)
-        rc = pr_db_open(&db, uri, "prism-dr-retention", &err);
+        rc = pr_db_open(&db, at.db_uri, "prism-dr-retention", &err);
     if (rc == PR_OK)
         rc = dr_life_marks(db, &mark, &what.marks, &err);
     if (rc == PR_OK)
@@ -199,6 +201,7 @@ static int retention(const char *uri)
     free(mark);
     pr_db_close(db);
     dr_cli_close(&s);
+    dr_cli_servers_done(&at);
     if (rc != PR_OK)
         (void)fprintf(stderr, "prism-dr retention: %s\n", err.text);
     else
@@ -213,14 +216,11 @@ static int retention(const char *uri)
 int dr_cli_retention(int argc, char **argv)
 {
     static const struct dr_cli_use use = { "retention", retention_usage };
-    const char *uri = getenv("PRISM_DB_URI");
     if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
         (void)fputs(retention_usage, stdout);
         return 0;
     }
     if (argc != 3 || strcmp(argv[2], "--dry-run") != 0)
         return dr_cli_wrong(&use, "--dry-run is wanted, and nothing else");
-    if (uri == NULL || uri[0] == '\0')
-        return dr_cli_wrong(&use, "PRISM_DB_URI is not set");
-    return retention(uri);
+    return retention();
 }

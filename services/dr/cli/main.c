@@ -29,17 +29,23 @@ int dr_cli(int argc, char **argv)
     return pr_cli("prism-dr", command, PR_COUNT(command), argc, argv);
 }
 
-enum pr_code dr_cli_open(struct dr_cli_store *s, struct pr_err *err)
+static enum pr_code load(const struct pr_cfg_row *rows, size_t n, void *out, struct pr_err *err)
 {
     struct pr_buf problems;
-    *s = (struct dr_cli_store){ .store = { .s3 = { .endpoint = NULL } } };
     pr_buf_init(&problems, 0);
-    enum pr_code rc = pr_config_load(dr_config_rows, dr_config_count, &s->cfg, getenv, &problems);
+    enum pr_code rc = pr_config_load(rows, n, out, getenv, &problems);
     if (rc != PR_OK) { /* the first is enough to go on with */
         const char *text = problems.data != NULL ? problems.data : "no memory";
         rc = pr_fail(err, rc, "%.*s", (int)strcspn(text, "\n"), text);
     }
     pr_buf_done(&problems);
+    return rc;
+}
+
+enum pr_code dr_cli_open(struct dr_cli_store *s, struct pr_err *err)
+{
+    *s = (struct dr_cli_store){ .store = { .s3 = { .endpoint = NULL } } };
+    enum pr_code rc = load(dr_config_rows, dr_config_count, &s->cfg, err);
     if (rc == PR_OK)
         rc = dr_config_check(&s->cfg, err);
     return rc == PR_OK ? dr_store_init(&s->store, &s->cfg, err) : rc;
@@ -49,6 +55,40 @@ void dr_cli_close(struct dr_cli_store *s)
 {
     dr_store_done(&s->store);
     pr_config_free(dr_config_rows, dr_config_count, &s->cfg);
+}
+
+#define TEXT(field, nm, most, he, fl)                                                              \
+    {                                                                                              \
+        .name = nm, .dflt = "", .unit = "", .help = he, .type = PR_CFG_STR,                        \
+        .offset = offsetof(struct dr_cli_servers, field), .max = most, .flags = fl                 \
+    }
+
+enum pr_code dr_cli_servers(struct dr_cli_servers *s, bool db_needed, struct pr_err *err)
+{
+    struct pr_cfg_row row[] = {
+        TEXT(db_uri, "PRISM_DB_URI", 2048, "libpq URI", PR_CFG_SECRET),
+        TEXT(redis_user, "PRISM_REDIS_USER", 128, "Redis user", 0),
+        TEXT(redis_password, "PRISM_REDIS_PASSWORD", 512, "Redis password", PR_CFG_SECRET),
+    };
+    if (db_needed) {
+        row[0].dflt = NULL;
+        row[0].min = 1;
+    }
+    *s = (struct dr_cli_servers){ .db_uri = NULL };
+    const enum pr_code rc = load(row, PR_COUNT(row), s, err);
+    if (s->db_uri != NULL && s->db_uri[0] == '\0') {
+        free(s->db_uri);
+        s->db_uri = NULL;
+    }
+    return rc;
+}
+
+void dr_cli_servers_done(struct dr_cli_servers *s)
+{
+    free(s->db_uri);
+    free(s->redis_user);
+    free(s->redis_password);
+    *s = (struct dr_cli_servers){ .db_uri = NULL };
 }
 
 bool dr_cli_threads(const char *text, unsigned *out)

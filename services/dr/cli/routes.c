@@ -16,25 +16,23 @@ static const char usage[] =
     "finds\n"
     "there, and sets the sequence of epochs above every epoch that it meets. Run it after a "
     "restore,\n"
-    "before anything moves: no plan may be running. PRISM_DB_URI names the database,\n"
-    "PRISM_REDIS_USER and PRISM_REDIS_PASSWORD a user that may SCAN and HMGET.\n"
+    "before anything moves: no plan may be running. PRISM_DB_URI (or PRISM_DB_URI_FILE)\n"
+    "names the database, as dr or an administrator; PRISM_REDIS_USER and PRISM_REDIS_PASSWORD (or\n"
+    "PRISM_REDIS_PASSWORD_FILE) are the administrator's: dr's own user may not look at keys.\n"
     "Prints JSON. Exit status: 0; 1 failed; 2 wrong arguments.\n";
 
 static const struct dr_cli_use use = { "rebuild-routes", usage };
 
-static enum pr_code rebuild(struct pr_db *db, const char *seeds, unsigned threads,
-                            struct dr_routes *out, struct pr_err *err)
+static enum pr_code rebuild(struct pr_db *db, const struct pr_redis_auth *auth, const char *seeds,
+                            unsigned threads, struct dr_routes *out, struct pr_err *err)
 {
-    const char *user = getenv("PRISM_REDIS_USER"), *password = getenv("PRISM_REDIS_PASSWORD");
-    const struct pr_redis_auth auth = { user != NULL ? user : "",
-                                        password != NULL ? password : "" };
     struct dr_survey_of of = { .threads = threads };
     struct dr_survey s = { .n = 0 };
     struct dr_target t = { .seeds = NULL };
     struct pr_lease lease = { .epoch = 0 };
     enum pr_code rc = dr_routes_partitions(db, &of.partitions, err);
     if (rc == PR_OK)
-        rc = dr_target_open(&t, seeds, &auth, err);
+        rc = dr_target_open(&t, seeds, auth, err);
     if (rc == PR_OK)
         rc = dr_routes_begin(db, &lease, err);
     of.conn = t.primary;
@@ -51,17 +49,19 @@ static enum pr_code rebuild(struct pr_db *db, const char *seeds, unsigned thread
 
 static int run(const char *seeds, unsigned threads)
 {
-    const char *uri = getenv("PRISM_DB_URI");
+    struct dr_cli_servers at;
     struct dr_routes out = { .entries = 0 };
     struct pr_db *db = NULL;
     struct pr_err err = { 0 };
-    if (uri == NULL)
-        return dr_cli_wrong(&use, "PRISM_DB_URI is not set");
     pr_log_init("dr", PR_INFO);
-    enum pr_code rc = pr_db_open(&db, uri, "prism-dr-routes", &err);
+    enum pr_code rc = dr_cli_servers(&at, true, &err);
+    const struct pr_redis_auth auth = { at.redis_user, at.redis_password };
     if (rc == PR_OK)
-        rc = rebuild(db, seeds, threads, &out, &err);
+        rc = pr_db_open(&db, at.db_uri, "prism-dr-routes", &err);
+    if (rc == PR_OK)
+        rc = rebuild(db, &auth, seeds, threads, &out, &err);
     pr_db_close(db);
+    dr_cli_servers_done(&at);
     if (rc != PR_OK)
         (void)fprintf(stderr, "prism-dr rebuild-routes: %s\n", err.text);
     else

@@ -127,6 +127,8 @@ static enum pr_code look_at_executor(const struct dr_region_job *job, struct dr_
 {
     char holder[DR_EXECUTOR] = "";
     struct pr_db *db = NULL;
+    if (dr_region_db_uri(job) == NULL)
+        problem(c, true, "%s", DR_REGION_NO_DB);
     if (job->to->pg_uri != NULL || job->run->db_uri == NULL)
         return PR_OK;
     enum pr_code rc = pr_db_open(&db, job->run->db_uri, "prism-dr-failover", err);

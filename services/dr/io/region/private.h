@@ -33,7 +33,11 @@ typedef enum pr_code dr_region_act(struct dr_region_job *job, struct dr_region_s
                                    struct pr_err *err);
 
 bool dr_region_canceled(const struct dr_region_job *job);
-/* Where the new side's rows are: its PostgreSQL, or PRISM_DB_URI; NULL: nowhere. */
+/* Where the new side's rows are: its PostgreSQL, or PRISM_DB_URI. NULL: nobody said; then nothing
+ * is begun or resumed, because of DR_REGION_NO_DB. */
+#define DR_REGION_NO_DB                                                                            \
+    "the sites have no \"postgres\", and neither PRISM_DB_URI nor PRISM_DB_URI_FILE is set: the "  \
+    "database where routes and nodes are"
 const char *dr_region_db_uri(const struct dr_region_job *job);
 
 /* check.c: everything that would be needed. facts: from, to, flags, data, next_data are set. */

@@ -369,6 +369,8 @@ enum pr_code dr_region_resume(const struct dr_region_run *run, const struct dr_r
         rc = find_under_way(&job, order->to, err);
     if (rc == PR_OK && job.journal.state.aborting)
         rc = pr_fail(err, PR_ECONFLICT, "it is being aborted: go on with abort");
+    if (rc == PR_OK && dr_region_db_uri(&job) == NULL)
+        rc = pr_fail(err, PR_EINVAL, "%s", DR_REGION_NO_DB);
     if (rc == PR_OK)
         rc = take_over(&job, order, err);
     if (rc == PR_OK) {

@@ -53,7 +53,7 @@ typedef void dr_region_progress_fn(void *ctx, const char *step, const char *stat
                                    const char *text);
 struct dr_region_run {           /* borrowed */
     const struct dr_config *cfg; /* loaded; PRISM_DR_SITES_PATH, bucket, PRISM_DR_PG_... */
-    const char *db_uri;          /* PRISM_DB_URI, for sites without "postgres"; may be NULL */
+    const char *db_uri;          /* PRISM_DB_URI, for sites without "postgres"; NULL: not set */
     dr_region_progress_fn *progress;
     void *ctx;
     const atomic_bool *cancel; /* looked at between steps, while waiting, and throughout the

@@ -38,8 +38,6 @@ static enum pr_code renew(struct pr_db *db, void *ctx, struct pr_err *err)
 enum pr_code dr_region_register(const struct dr_region_job *job, struct pr_err *err)
 {
     struct pr_db *db = NULL;
-    if (dr_region_db_uri(job) == NULL)
-        return PR_OK;
     enum pr_code rc = pr_db_open(&db, dr_region_db_uri(job), "prism-dr-failover", err);
     if (rc == PR_OK)
         rc = pr_db_tx(db, renew, (void *)(uintptr_t)job->to, err);
@@ -65,8 +63,6 @@ enum pr_code dr_region_report(const struct dr_region_job *job, const char *repor
     PR_AUTO(PGresult) *there = NULL;
     struct pr_db *db = NULL;
     *written = false;
-    if (dr_region_db_uri(job) == NULL)
-        return PR_OK;
     enum pr_code rc = pr_db_open(&db, dr_region_db_uri(job), "prism-dr-failover", err);
     if (rc == PR_OK)
         rc = pr_db_exec(db, "SELECT to_regclass('dr_failovers') IS NOT NULL", NULL, 0, &there, err);
