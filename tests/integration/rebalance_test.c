@@ -377,8 +377,9 @@ static void an_unfit_store_is_named_until_it_is_mended(void **state)
     stage_service();
     assert_int_equal(kill(first.pid, SIGSTOP), 0);
     struct unfit now = { stage.service.port, 1 };
-    const bool handed = it_await(watched_by, &(int){ (int)stage.service.pid }, STAGE_AWAIT_MS) &&
-                        it_await(unfit_is, &now, STAGE_AWAIT_MS);
+    int second = (int)stage.service.pid;
+    const bool handed =
+        it_await(watched_by, &second, STAGE_AWAIT_MS) && it_await(unfit_is, &now, STAGE_AWAIT_MS);
     assert_int_equal(kill(first.pid, SIGCONT), 0);
     was.is = 0;
     const bool silent = it_await(unfit_is, &was, STAGE_AWAIT_MS);

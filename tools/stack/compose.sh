@@ -290,6 +290,17 @@ drilled() {
     fi
 }
 shipped() { timed "$1" await 120 "dr" shipping; } # NAME: of the row
+# The runbook's own words, with rebalance stopped, for it has the lease that this takes.
+compose_rebuilt() {
+    local command
+    step "routes made anew"
+    command=$(sed -n '/^## rebuild-routes$/,/^## /s/^    //p' "$root/docs/runbooks/README.md")
+    quiet docker compose stop rebalance || die "rebalance does not stop"
+    timed "routes made anew by Redis' administrator" quiet bash -c "$command"
+    grep -q '"routes":' "$root/build/compose/step.log" || die "no word of routes"
+    quiet docker compose start rebalance || die "rebalance does not start"
+}
+
 compose_dr() {
     step "the profile dr: an S3 server, and every shard shipped"
     export COMPOSE_PROFILES=dr
@@ -297,6 +308,7 @@ compose_dr() {
     shipped "every shard streaming"
     step "every shard restored and loaded within the container of dr"
     timed "drills of every shard" drilled
+    compose_rebuilt
     compose_hardened
 }
 
