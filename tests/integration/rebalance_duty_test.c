@@ -134,6 +134,28 @@ static void replica_moves_to_another_shard(void **state)
     leave(&j);
 }
 
+struct stray {
+    redisContext *c;
+    const char *owner; /* of slot 100 */
+};
+
+static bool said_ok(redisReply *r)
+{
+    const bool ok = r != NULL && r->type == REDIS_REPLY_STATUS;
+    freeReplyObject(r);
+    return ok;
+}
+
+/* A node that was just taken in may not know the owner yet, or call the cluster down. */
+static bool strayed(void *ctx)
+{
+    const struct stray *s = ctx;
+    return said_ok(redisCommand(s->c, "CLUSTER SETSLOT 100 IMPORTING %s", s->owner)) &&
+           said_ok(redisCommand(s->c, "ASKING")) &&
+           said_ok(redisCommand(s->c, "SET {%s}stray 1", it_slot_tag(100))) &&
+           said_ok(redisCommand(s->c, "CLUSTER SETSLOT 100 STABLE"));
+}
+
 static void replication_is_refused_to_who_serves(void **state)
 {
     (void)state;
@@ -154,10 +176,7 @@ static void replication_is_refused_to_who_serves(void **state)
     char id[64];
     ds_redis_id(a, id);
     redisContext *c = it_redis_admin(j.port);
-    freeReplyObject(redisCommand(c, "CLUSTER SETSLOT 100 IMPORTING %s", id));
-    freeReplyObject(redisCommand(c, "ASKING"));
-    freeReplyObject(redisCommand(c, "SET {%s}stray 1", it_slot_tag(100)));
-    freeReplyObject(redisCommand(c, "CLUSTER SETSLOT 100 STABLE"));
+    assert_true(it_await(strayed, &(struct stray){ c, id }, 20000));
     redisFree(c);
     assert_string_equal(ds_duty("replicate", shard, "", j.id, why, sizeof why), "stuck");
     assert_non_null(strstr(why, "holds 1 keys, which nobody serves"));
