@@ -3,8 +3,10 @@ prism_test(integration/rebalance SOURCES ${T}/rebalance_test.c ${T}/rebalance_st
 if(TARGET test_integration_rebalance)
     add_dependencies(test_integration_rebalance prism-rebalance)
 endif()
-prism_test(integration/rebalance_retention SOURCES ${T}/rebalance_retention_test.c
-    LINK rebalance_io prism_it FIXTURE stack)
+foreach(name retention standstill)
+    prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c
+        LINK rebalance_io prism_it FIXTURE stack)
+endforeach()
 set(slot_stage ${T}/rebalance_slot_stage.c ${T}/rebalance_slot_ledger.c)
 foreach(name slot slot_resume slot_copies slot_failover reign)
     prism_test(integration/rebalance_${name} SOURCES ${T}/rebalance_${name}_test.c

@@ -323,23 +323,6 @@ static void killed_primary_delays_the_plan_and_loses_nothing(void **state)
     stage_verify();
 }
 
-static bool stuck_are(void *ctx)
-{
-    return it_metric(stage.service.port, "prism_rebalance_plans_stuck") == *(const int *)ctx;
-}
-
-static void stuck_plans_are_counted(void **state)
-{
-    (void)state;
-    /* One that was over: nobody looks at it again. */
-    stage_sql("UPDATE plans SET state = 'paused', error = 'stuck: the target is no more' "
-              "WHERE id = (SELECT min(id) FROM plans WHERE state = 'done')");
-    assert_true(it_await(stuck_are, &(int){ 1 }, STAGE_AWAIT_MS));
-    stage_sql("UPDATE plans SET error = NULL WHERE state = 'paused'"); /* a person paused it */
-    assert_true(it_await(stuck_are, &(int){ 0 }, STAGE_AWAIT_MS));
-    stage_sql("UPDATE plans SET state = 'done' WHERE state = 'paused'");
-}
-
 struct unfit {
     int port, is; /* of a replica of rebalance; what it shall say */
 };
@@ -431,7 +414,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(killed_service_resumes_where_it_was),
         cmocka_unit_test(second_replica_takes_over),
         cmocka_unit_test(killed_primary_delays_the_plan_and_loses_nothing),
-        cmocka_unit_test(stuck_plans_are_counted),
         cmocka_unit_test(an_unfit_store_is_named_until_it_is_mended),
         cmocka_unit_test(malformed_command_is_dead_lettered_and_the_next_one_served),
     };

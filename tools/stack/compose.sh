@@ -297,7 +297,7 @@ compose_rebuilt() {
     command=$(sed -n '/^## rebuild-routes$/,/^## /s/^    //p' "$root/docs/runbooks/README.md")
     quiet docker compose stop rebalance || die "rebalance does not stop"
     timed "routes made anew by Redis' administrator" quiet bash -c "$command"
-    grep -q '"routes":' "$root/build/compose/step.log" || die "no word of routes"
+    compose_rows+=("routes found" "$(jq -s '.[-1].routes' "$root/build/compose/step.log")")
     quiet docker compose start rebalance || die "rebalance does not start"
 }
 

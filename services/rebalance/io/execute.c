@@ -470,12 +470,12 @@ enum pr_code rebalance_execute(struct rebalance_executor *e, int64_t plan_id, st
     if (rc == PR_OK)
         rc = check_store(&x, err);
     if (rc != PR_OK && strcmp(x.plan.state, "running") == 0) {
-        char why[sizeof err->text + 16];
-        snprintf(why, sizeof why, "waiting: %s", err->text);
-        rc = rebalance_plan_progress(e->db, &e->lease, &x.plan, -1, -1, why, NULL, NULL);
-        return rc == PR_EFENCED
-                   ? rc
-                   : pr_fail(err, PR_EUNAVAIL, "plan %lld is %.200s", (long long)plan_id, why);
+        char why[sizeof err->text];
+        snprintf(why, sizeof why, "%s", err->text);
+        rc = rebalance_plan_waits(e->db, &e->lease, &x.plan, why);
+        return rc == PR_EFENCED ? rc
+                                : pr_fail(err, PR_EUNAVAIL, "plan %lld is waiting: %.200s",
+                                          (long long)plan_id, why);
     }
     if (rc == PR_OK)
         rc = new_run(&x, err);
@@ -486,7 +486,9 @@ enum pr_code rebalance_execute(struct rebalance_executor *e, int64_t plan_id, st
         pr_error(PR_EV("plan.failed"), PR_I("plan", plan_id), PR_E(&why));
         e->recovered = 0; /* workers may have stopped in mid-batch */
         rc = finish(&x, "failed", why.text, err);
-    }
+    } else if (pr_retryable(rc) &&
+               rebalance_plan_waits(e->db, &e->lease, &x.plan, err->text) == PR_EFENCED)
+        rc = PR_EFENCED;
     done(&x);
     return rc;
 }

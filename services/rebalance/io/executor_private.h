@@ -42,6 +42,8 @@ struct rebalance_executor {
     int64_t chained_since_us;
     char chained[PR_NODE_ID]; /* one that does; "": none */
     char takeover_said[200];  /* of that, what was logged last */
+    int64_t held_up_plan;     /* of the fleet, whose step did not come to its end last time, */
+    char held_up[200];        /* and why; "": none */
     uint64_t held;            /* hash of the nodes that came back too often, as logged last */
     struct pr_hist probe[2];  /* PING latency in us: this window, the last */
 };

@@ -7,6 +7,7 @@
 #include "prism/io/clock.h"
 #include "prism/io/log.h"
 #include "prism/io/outbox.h"
+#include "prism/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,6 +218,15 @@ enum pr_code rebalance_plan_progress(struct pr_db *db, const struct pr_lease *le
         *was = now;
     free(json);
     return rc;
+}
+
+enum pr_code rebalance_plan_waits(struct pr_db *db, const struct pr_lease *lease,
+                                  const struct rebalance_plan *p, const char *why)
+{
+    char text[sizeof((struct pr_err *)NULL)->text + 16];
+    snprintf(text, sizeof text, "waiting: %s", why);
+    pr_utf8_mend(text, strlen(text)); /* what servers say may be in it, cut anywhere */
+    return rebalance_plan_progress(db, lease, p, -1, -1, text, NULL, NULL);
 }
 
 static enum pr_code end_operation(struct pr_db *db, const char *id, const char *state,

@@ -46,6 +46,10 @@ PR_CHECKED enum pr_code rebalance_plan_progress(struct pr_db *db, const struct p
                                                 double eta_s, const char *phase,
                                                 struct rebalance_plan_told *was,
                                                 struct pr_err *err);
+/* It cannot go on now, and is tried again: its phase says "waiting: " and why. PR_EFENCED; what
+ * else fails is no matter, for it is said again. */
+PR_CHECKED enum pr_code rebalance_plan_waits(struct pr_db *db, const struct pr_lease *lease,
+                                             const struct rebalance_plan *p, const char *why);
 /* state: "done", "failed" or "canceled"; result: JSON or NULL; error: NULL or words. */
 PR_CHECKED enum pr_code rebalance_plan_end(struct pr_db *db, const struct pr_lease *lease,
                                            const struct rebalance_plan *p, const char *state,

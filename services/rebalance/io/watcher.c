@@ -124,10 +124,13 @@ static void check_store(struct rebalance_watcher *w)
     const bool others = members != w->members;
     if (!others && pr_mono_us() < w->next_check_us)
         return;
-    const bool fit = pr_cluster_check(w->cluster, PR_LIBRARY_VERSION, &err) == PR_OK;
-    pr_metrics_set(w->svc->metrics, M_STORE_UNFIT, NULL, !fit);
+    const enum pr_code rc = pr_cluster_check(w->cluster, PR_LIBRARY_VERSION, &err);
+    const bool fit = rc == PR_OK;
     w->members = members;
-    w->next_check_us = fit ? pr_mono_us() + CHECK_US : 0;
+    w->next_check_us = fit || pr_retryable(rc) ? pr_mono_us() + CHECK_US : 0;
+    if (pr_retryable(rc)) /* nobody knows; the topology says who is away */
+        return;
+    pr_metrics_set(w->svc->metrics, M_STORE_UNFIT, NULL, !fit);
     const char *why = fit ? "" : err.text;
     if (fit && (others || w->unfit[0] != '\0'))
         pr_info(PR_EV("store.fit"), PR_I("nodes", members));

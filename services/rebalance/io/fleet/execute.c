@@ -84,6 +84,8 @@ static void say(struct fleet_run *x, char *why, size_t why_size, char *out, size
     why[0] = '\0';
     if (x->slots != NULL)
         rebalance_slot_run_says(x->slots, why, why_size);
+    else if (x->e->held_up_plan == x->plan->id && x->e->held_up[0] != '\0')
+        snprintf(why, why_size, "waiting: %s", x->e->held_up);
     snprintf(out, size, "wave %d of %d: %s%s%s%s%s", x->seen.wave, x->seen.waves, x->doing,
              why[0] != '\0' ? ", " : "", why, late[0] != '\0' ? "; " : "", late);
     if (why[0] == '\0')
@@ -245,6 +247,9 @@ static enum pr_code run_duties(struct fleet_run *x, struct pr_err *err)
         snprintf(x->doing, sizeof x->doing, "%s %.60s", step.kind, step.dst);
         rc = rebalance_duty(&ctx, &step, err);
         x->seen.stuck += step.stuck;
+        x->e->held_up_plan = x->plan->id; /* it is begun again, and takes as long again */
+        snprintf(x->e->held_up, sizeof x->e->held_up, "%.*s", (int)sizeof x->e->held_up - 1,
+                 pr_retryable(rc) ? err->text : "");
     }
     return rc;
 }
@@ -532,9 +537,7 @@ enum pr_code rebalance_fleet_execute(struct rebalance_executor *e, struct rebala
              : x.order == REBALANCE_CANCEL ? leave_canceled(&x, why.text, err)
                                            : stick(&x, why.text, err);
     } else if (rc != PR_OK && rc != PR_EFENCED && rc != PR_ECANCELED) {
-        char text[sizeof err->text + 16];
-        snprintf(text, sizeof text, "waiting: %s", err->text);
-        if (rebalance_plan_progress(e->db, &e->lease, plan, -1, -1, text, NULL, NULL) == PR_EFENCED)
+        if (rebalance_plan_waits(e->db, &e->lease, plan, err->text) == PR_EFENCED)
             rc = PR_EFENCED;
     }
     if (x.begun)
